@@ -1,0 +1,65 @@
+# Everything a developer or CI does. Each target sets up what it needs first.
+#
+#   make run     a real search on real Omniglot on this machine, to its report
+#   make test    all tests
+#   make check   format, lint, types, import contracts, generated files
+#   make help    the rest
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUTPUT ?= runs/omniglot-quick
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+.PHONY: setup
+setup: $(READY) ## Install uv where it is missing, and the locked dependencies into .venv
+
+$(READY): pyproject.toml uv.lock scripts/setup.sh
+	@scripts/setup.sh
+	@touch $@
+
+.PHONY: run
+run: setup ## Search on real Omniglot, in some minutes, to runs/omniglot-quick/report.html
+	$(BIN)/metasearch run examples/omniglot-quick.yaml --output $(OUTPUT) --resume
+
+.PHONY: test
+test: setup ## Run every test
+	@scripts/setup.sh browser
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: setup ## Format, lint, types, import contracts, and whether generated files are up to date
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate.py --check
+
+.PHONY: generate
+generate: setup ## Write the files that are generated from the models
+	$(BIN)/python scripts/generate.py
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: bench
+bench: setup ## Run the benchmarks that take minutes; the figures in docs/ come from them
+	$(BIN)/python benchmarks/trainer_speed.py
+	$(BIN)/python benchmarks/surrogate_speed.py
+	$(BIN)/python benchmarks/search_quality.py
+
+.PHONY: clean
+clean: ## Remove what was installed and built here, but no results
+	rm -rf $(VENV) .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,55 @@
+"""
+The errors a caller may meet. The type says what to do next; the text is one sentence: what, where, what would be right.
+
+    MetaSearchError
+    ├── InvalidSpec        the resource or the command line is wrong: change it, never retry
+    │   └── InvalidCell    a cell's text, JSON or structure is wrong
+    ├── InvalidData        the images, the split, or the task asked of them are wrong: change the data or the spec
+    ├── FolderConflict     the output folder has another search or another driver: choose another, or stop the other
+    ├── StoreUnavailable   the store cannot be used now (full disk, unreachable server): mend that, then resume
+    └── SearchFailed       the search ended without a network: read the failed trials
+
+A trial that fails is none of these. It is a result with a reason (see `search.trials.FailureReason`).
+"""
+
+from __future__ import annotations
+
+
+class MetaSearchError(Exception):
+    """Anything the user can mend. `str(error)` is a sentence to print as it is."""
+
+    exit_code = 1
+
+
+class InvalidSpec(MetaSearchError):
+    """The resource or a command-line value is wrong."""
+
+    exit_code = 2
+
+
+class InvalidCell(InvalidSpec):
+    """A cell's text, JSON or structure is wrong."""
+
+
+class InvalidData(MetaSearchError):
+    """Images or splits are missing, unreadable, or too few for the task."""
+
+    exit_code = 3
+
+
+class FolderConflict(MetaSearchError):
+    """The output folder holds another search, or another driver is at work in it."""
+
+    exit_code = 4
+
+
+class StoreUnavailable(MetaSearchError):
+    """The store cannot be read or written now; nothing recorded is lost, and resuming is safe."""
+
+    exit_code = 5
+
+
+class SearchFailed(MetaSearchError):
+    """The search ended without a trained network to hand over."""
+
+    exit_code = 6

@@ -1,0 +1,101 @@
+"""What the commands do with a run's folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from metasearch.errors import SearchFailed
+from metasearch.export import export
+from metasearch.local.display import display_for
+from metasearch.local.folder import RunFolder, translated_disk_errors
+from metasearch.report import write_report as write_report_file
+from metasearch.results import SearchResult, summarize
+from metasearch.search.definition import define
+from metasearch.search.planner import Phase, standing
+from metasearch.search.trials import Trial
+from metasearch.spec import MetaSearch, MetaSearchSpec
+from metasearch.tables import print_status
+from metasearch_trainer.data import load
+
+DEFAULT_OUTPUT = Path("runs")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run's folder at one moment."""
+
+    folder: RunFolder
+    trials: Sequence[Trial]
+    result: SearchResult
+
+
+def run_and_report(
+    resource: MetaSearch, output: Path | None, workers: int | None, resume: bool, console: Console
+) -> SearchResult:
+    """Run a search to its end and write all that belongs in its folder; raises SearchFailed where it found nothing."""
+    import torch  # here, for a second of import time that the other commands need not spend
+
+    from metasearch.local import driver
+
+    torch.set_num_threads(1)  # the workers have the other cores; and the same sums on every machine of a kind
+    spec, folder = resource.spec, RunFolder(output or DEFAULT_OUTPUT / resource.metadata.name)
+    load(
+        spec.dataset, spec.task, spec.training
+    )  # before anything is made, for what is wrong with it is the user's to mend
+    with display_for(console) as display:
+        result = driver.run(resource, folder, workers or min(spec.parallelism, os.cpu_count() or 1), resume, display)
+    publish(folder, result, look(folder.path).trials)
+    print_status(console, result)
+    if result.search.phase is Phase.FAILED:
+        raise SearchFailed(
+            f"the search {result.search.name!r} failed: {result.search.message}; see metasearch trials {folder.path}"
+        )
+    console.print(f"report: {folder.report}", markup=False, highlight=False, soft_wrap=True)
+    return result
+
+
+def publish(folder: RunFolder, result: SearchResult, trials: Sequence[Trial]) -> None:
+    """Write result.json, report.html and, where there is a network, best/."""
+    with translated_disk_errors(folder.path):
+        folder.result.write_text(result.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+        if result.delivered is not None:
+            export(result, folder.weights, folder.best)
+        write_report_file(folder.report, result, trials)
+
+
+def look(path: Path) -> Snapshot:
+    """Read a run's folder, whether its search is under way or over."""
+    folder = RunFolder(path)
+    store = folder.open_store()
+    try:
+        row, trials = store.search(), store.trials()
+    finally:
+        store.close()
+    if row is None:
+        raise SearchFailed(f"{path} holds no search yet; metasearch run is to begin one there")
+    search = define(row.name, MetaSearchSpec.model_validate_json(row.spec), row.started_at, row.paused_seconds)
+    now = min(time.time(), row.seen_at)
+    return Snapshot(folder, trials, summarize(search, trials, standing(search, trials, now), now))
+
+
+def write_report(path: Path) -> Path:
+    """Write the report anew; returns its path."""
+    snapshot = look(path)
+    with translated_disk_errors(path):
+        write_report_file(snapshot.folder.report, snapshot.result, snapshot.trials)
+    return snapshot.folder.report
+
+
+def export_best(path: Path, output: Path | None) -> Path:
+    """Write the delivered network's folder; returns its path."""
+    snapshot = look(path)
+    target = output or snapshot.folder.best
+    with translated_disk_errors(target):
+        export(snapshot.result, snapshot.folder.weights, target)
+    return target

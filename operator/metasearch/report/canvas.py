@@ -1,0 +1,105 @@
+"""
+Matplotlib figures as SVG elements of a page: in the page's colours, light or dark, with the page's own font.
+
+Charts are drawn in stand-in colours, which become references to the CSS variables `--chart-<name>` afterwards. Sizes
+are pixels. Nothing of matplotlib's global state is left changed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+LEVEL_COLOURS = 8
+_NAMES = (
+    *("ink", "muted", "line", "grid", "paper", "accent", "delivered", "baseline", "bad"),
+    *(f"level-{number}" for number in range(1, LEVEL_COLOURS + 1)),
+)
+_STAND_IN = {name: f"#0a0b{index:02x}" for index, name in enumerate(_NAMES)}
+_NAMED = {stand_in: name for name, stand_in in _STAND_IN.items()}
+
+_PIXELS_PER_INCH = 72  # matplotlib's SVG has 72 user units to the inch
+_FONT_SIZE = 12.0
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": [
+        "DejaVu Sans"
+    ],  # comes with matplotlib, and is wider than what pages are set in: nothing is cut off
+    "font.size": _FONT_SIZE,
+    "text.parse_math": False,
+    "text.color": _STAND_IN["ink"],
+    "axes.labelcolor": _STAND_IN["muted"],
+    "axes.labelsize": _FONT_SIZE,
+    "axes.edgecolor": _STAND_IN["line"],
+    "axes.linewidth": 1.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": _STAND_IN["grid"],
+    "grid.linewidth": 1.0,
+    "xtick.labelcolor": _STAND_IN["muted"],
+    "ytick.labelcolor": _STAND_IN["muted"],
+    "xtick.color": _STAND_IN["line"],
+    "ytick.color": _STAND_IN["line"],
+    "xtick.major.size": 4.0,
+    "xtick.minor.size": 0.0,
+    "ytick.major.size": 0.0,
+    "lines.solid_capstyle": "round",
+    "lines.solid_joinstyle": "round",
+    "figure.constrained_layout.w_pad": 4 / _PIXELS_PER_INCH,
+    "figure.constrained_layout.h_pad": 4 / _PIXELS_PER_INCH,
+}
+
+
+def colour(name: str) -> str:
+    """What to tell matplotlib for one of the page's colours."""
+    return _STAND_IN[name]
+
+
+def level_colour(level: int, levels: int) -> str:
+    """The name of a level's colour: however many levels there are, they span the whole scale."""
+    place = (level - 1) / max(1, levels - 1)
+    return f"level-{1 + round(min(1.0, place) * (LEVEL_COLOURS - 1))}"
+
+
+def chart(name: str, label: str, width: int, height: int, draw: Callable[[Axes], None]) -> str:
+    """
+    Draw one chart.
+
+    Args:
+        name: of no other chart of the page, for ids are made of it.
+        label: what the chart shows, for those who cannot see it.
+    """
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure((width / _PIXELS_PER_INCH, height / _PIXELS_PER_INCH), layout="constrained")
+        draw(figure.add_subplot())
+        written = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(written, format="svg", transparent=True, metadata=nothing)
+    head = (
+        f'<svg class="chart" role="img" aria-label="{escape(label)}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">'
+    )
+    return head + _inner(written.getvalue())
+
+
+def _inner(document: str) -> str:
+    """What is inside the root element, with the page's colours and without what would reach into the page."""
+    inner = document[document.index(">", document.index("<svg")) + 1 :]
+    inner = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", inner, count=1, flags=re.DOTALL)
+    inner = re.sub(r"<!--.*?-->", "", inner, flags=re.DOTALL)
+    inner = re.sub(r'<g id="[^"]*"', "<g", inner)  # alike in every figure
+    inner = re.sub(r"font-family: [^;\"]*;? ?", "", inner)
+    inner = re.sub(r"#0a0b[0-9a-f]{2}", lambda match: f"var(--chart-{_NAMED[match[0]]})", inner)
+    return re.sub(r"\s*\n\s*", "\n", inner)

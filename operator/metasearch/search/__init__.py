@@ -1,0 +1,1 @@
+"""The search itself, pure: no cluster, files, clock, environment or global randomness."""

@@ -1,0 +1,128 @@
+"""
+An ensemble of equal models, trained side by side as one.
+
+As in PNAS: every member learns from scratch on its own random 4/5 of the scores, with the L1 loss; the ensemble
+predicts the mean. Where the paper leaves a choice (docs/choices.md):
+
+- scores are stretched so that the lowest is at 0.1 and the highest at 0.9 of the sigmoid's range, for candidates
+  that differ by a point in accuracy must differ in the loss;
+- the output bias starts at the logit of the mean score, as the paper's 1.8 does;
+- Adam runs at 0.01 and, for the last half of the epochs, at 0.002, the paper's two rates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from metasearch.search.space import Tokens
+from metasearch.search.surrogates.adam import Adam
+from metasearch.search.surrogates.base import Scores
+
+EPOCHS = 100
+LEARNING_RATES = (0.01, 0.002)
+SHARE_PER_MEMBER = 0.8
+MARGIN = 0.1
+"""Distance of the lowest and highest score from the ends of the sigmoid's range."""
+
+CANDIDATES_AT_ONCE = 1024
+"""Candidates that are ranked together; the states of more would fall out of the processor's caches."""
+
+P = TypeVar("P")
+
+
+class Model(Protocol[P]):
+    """A family of networks that map candidates to one number each. Tensors carry a leading axis of members."""
+
+    def initial(self, generator: Generator, members: int) -> list[Tensor]:
+        """Fresh weights, each (members, ...)."""
+        ...
+
+    def prepare(self, candidates: Sequence[Tokens]) -> P:
+        """The candidates as `logits` wants them; done once for many calls."""
+        ...
+
+    def logits(self, weights: Sequence[Tensor], candidates: P) -> Tensor:
+        """(members, candidates), before the output bias and the sigmoid."""
+        ...
+
+
+class Ensemble(Generic[P]):
+    """Several members of one model."""
+
+    def __init__(self, model: Model[P], members: int, epochs: int = EPOCHS) -> None:
+        self.model, self.members, self.epochs = model, members, epochs
+
+    def fit(self, candidates: Sequence[Tokens], scores: Sequence[float], seed: Sequence[int]) -> FittedEnsemble[P]:
+        rng = np.random.default_rng(list(seed))
+        generator = Generator().manual_seed(int(rng.integers(2**62)))
+        prepared = self.model.prepare(candidates)
+        stretch = _Stretch.over(scores)
+        targets = stretch.apply(torch.tensor(scores, dtype=torch.float32))
+        shares = self._shares(len(scores), rng)
+        weights = self.model.initial(generator, self.members)
+        bias = torch.logit(targets.mean()).repeat(self.members, 1)
+        trained = [tensor.requires_grad_() for tensor in (*weights, bias)]
+        optimizer = Adam(trained)
+        for epoch in range(self.epochs):
+            predicted = torch.sigmoid(self.model.logits(weights, prepared) + bias)  # (members, candidates)
+            loss = (F.l1_loss(predicted, targets.expand_as(predicted), reduction="none") * shares).sum()
+            late = 2 * epoch >= self.epochs
+            optimizer.step(torch.autograd.grad(loss, trained), LEARNING_RATES[late])
+        return FittedEnsemble(self.model, [tensor.detach() for tensor in weights], bias.detach(), stretch)
+
+    def _shares(self, count: int, rng: np.random.Generator) -> Tensor:
+        """What each candidate weighs in each member's loss, (members, candidates); rows add up to 1."""
+        if self.members == 1:
+            return torch.full((1, count), 1 / count)
+        kept = max(1, round(SHARE_PER_MEMBER * count))
+        shares = torch.zeros(self.members, count)
+        for row in shares:
+            row[torch.from_numpy(rng.permutation(count)[:kept])] = 1 / kept
+        return shares
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Maps scores from [lowest, highest] to [MARGIN, 1 - MARGIN]."""
+
+    lowest: float
+    scale: float
+
+    @classmethod
+    def over(cls, scores: Sequence[float]) -> _Stretch:
+        lowest, highest = min(scores), max(scores)
+        return cls(lowest, (1 - 2 * MARGIN) / max(highest - lowest, 1e-6))
+
+    def apply(self, scores: Tensor) -> Tensor:
+        return MARGIN + (scores - self.lowest) * self.scale
+
+    def undo(self, stretched: Tensor) -> Tensor:
+        return self.lowest + (stretched - MARGIN) / self.scale
+
+
+class FittedEnsemble(Generic[P]):
+    """Members that have learned; predicts their mean."""
+
+    def __init__(self, model: Model[P], weights: Sequence[Tensor], bias: Tensor, stretch: _Stretch) -> None:
+        self.model, self.weights, self.bias, self.stretch = model, weights, bias, stretch
+
+    @torch.no_grad()
+    def predict(self, candidates: Sequence[Tokens]) -> Scores:
+        # Neighbours in sorted order begin alike, which models can make use of within a chunk.
+        order = sorted(range(len(candidates)), key=candidates.__getitem__)
+        scores = np.empty(len(candidates))
+        for start in range(0, len(order), CANDIDATES_AT_ONCE):
+            chunk = order[start : start + CANDIDATES_AT_ONCE]
+            scores[chunk] = self._predict_chunk([candidates[index] for index in chunk])
+        return scores
+
+    def _predict_chunk(self, candidates: Sequence[Tokens]) -> Scores:
+        stretched = torch.sigmoid(self.model.logits(self.weights, self.model.prepare(candidates)) + self.bias)
+        return self.stretch.undo(stretched.double().mean(0)).numpy()

@@ -1,0 +1,79 @@
+"""
+The LSTM surrogate of PNAS and Auto-Meta: it reads a candidate's tokens one by one, and its last state gives the score.
+
+One embedding table serves all tokens; inputs and operations have ids of their own, so this is the paper's table for
+each. A token's way through the embedding and the input weights is the same wherever it stands, so the product of the
+two is made once (`_token_gates`), and sequences that begin alike share the states of their beginning (`prefixes`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from metasearch.search.space import Tokens
+from metasearch.search.surrogates.prefixes import PrefixTree
+
+EMBEDDING_SIZE = 100
+EMBEDDING_RANGE = 0.1
+"""The paper's: 100 numbers per token, uniform in [-0.1, 0.1]."""
+
+WEIGHTS_PER_LAYER = 3
+
+
+class LSTM:
+    """
+    Layers of LSTM cells and a linear output, for several members at once.
+
+    Weights: embedding, then (input, recurrent, bias) for each layer, then output; gates in torch.nn.LSTM's order.
+    """
+
+    def __init__(self, vocabulary_size: int, hidden_size: int, layers: int) -> None:
+        self.vocabulary_size, self.hidden_size, self.layers = vocabulary_size, hidden_size, layers
+
+    def initial(self, generator: Generator, members: int) -> list[Tensor]:
+        bound = 1 / math.sqrt(self.hidden_size)  # torch.nn.LSTM's
+
+        def uniform(*shape: int, bound: float = bound) -> Tensor:
+            return (torch.rand(members, *shape, generator=generator) * 2 - 1) * bound
+
+        weights = [uniform(self.vocabulary_size, EMBEDDING_SIZE, bound=EMBEDDING_RANGE)]
+        for layer in range(self.layers):
+            inputs = EMBEDDING_SIZE if layer == 0 else self.hidden_size
+            gates = 4 * self.hidden_size
+            weights += [uniform(inputs, gates), uniform(self.hidden_size, gates), uniform(1, gates)]
+        return [*weights, uniform(self.hidden_size, 1)]
+
+    def prepare(self, candidates: Sequence[Tokens]) -> PrefixTree:
+        return PrefixTree.of(candidates, self.vocabulary_size)
+
+    def logits(self, weights: Sequence[Tensor], candidates: PrefixTree) -> Tensor:
+        token_gates = self._token_gates(weights)
+        states = [token_gates.new_zeros(len(token_gates), 1, self.hidden_size)] * (2 * self.layers)
+        ended = []
+        for step in candidates.steps:
+            parents = [state.index_select(1, step.parents) for state in states]
+            states = self._step(weights, token_gates.index_select(1, step.tokens), parents)
+            ended.append(torch.bmm(states[-2].index_select(1, step.ends), weights[-1]).squeeze(-1))
+        return torch.cat(ended, dim=1)[:, candidates.order]
+
+    def _token_gates(self, weights: Sequence[Tensor]) -> Tensor:
+        """What each token adds to the first layer's gates, (members, vocabulary, 4 * hidden)."""
+        embedding, inputs, _, bias = weights[: 1 + WEIGHTS_PER_LAYER]
+        return torch.baddbmm(bias, embedding, inputs)
+
+    def _step(self, weights: Sequence[Tensor], gates: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+        """Each layer's hidden and cell state, from the first layer's input gates (members, rows, 4 * hidden)."""
+        moved: list[Tensor] = []
+        for layer in range(self.layers):
+            inputs, recurrent, bias = weights[1 + WEIGHTS_PER_LAYER * layer :][:WEIGHTS_PER_LAYER]
+            hidden, memory = states[2 * layer : 2 * layer + 2]
+            if layer > 0:
+                gates = torch.baddbmm(bias, moved[-2], inputs)
+            into, keep, new, out = torch.baddbmm(gates, hidden, recurrent).chunk(4, dim=-1)
+            memory = torch.sigmoid(keep) * memory + torch.sigmoid(into) * torch.tanh(new)
+            moved += [torch.sigmoid(out) * torch.tanh(memory), memory]
+        return moved

@@ -1,0 +1,46 @@
+"""
+What a user may ask for: the MetaSearch resource as frozen models with bounds, defaults and their source.
+
+The custom resource definitions and the spec reference are generated from these models, so a field"s description is
+what `kubectl explain` prints: it begins with the field"s name and gives unit and default. Models never read files or
+the environment; `loading` turns a YAML file into them and their errors into sentences.
+"""
+
+from __future__ import annotations
+
+from metasearch.spec.base import SpecModel
+from metasearch.spec.budget import Baseline, Budget, Final
+from metasearch.spec.data import Dataset, DatasetName, Folder, Task
+from metasearch.spec.resource import Metadata, MetaSearch, MetaSearchSpec
+from metasearch.spec.search import EarlyStopping, EarlyStoppingRule, Search, Strategy, Surrogate, SurrogateType
+from metasearch.spec.space import Concat, Operation, Space
+from metasearch.spec.training import Evaluation, MetaLearner, OptimizerState, Score, Split, Training
+
+__all__ = [
+    "Baseline",
+    "Budget",
+    "Concat",
+    "Dataset",
+    "DatasetName",
+    "EarlyStopping",
+    "EarlyStoppingRule",
+    "Evaluation",
+    "Final",
+    "Folder",
+    "MetaLearner",
+    "MetaSearch",
+    "MetaSearchSpec",
+    "Metadata",
+    "Operation",
+    "OptimizerState",
+    "Score",
+    "Search",
+    "Space",
+    "SpecModel",
+    "Split",
+    "Strategy",
+    "Surrogate",
+    "SurrogateType",
+    "Task",
+    "Training",
+]

@@ -1,0 +1,83 @@
+"""What is learned from, and the task to get good at."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from metasearch.spec.base import SpecModel
+
+
+class DatasetName(StrEnum):
+    """Data sets that come with MetaSearch."""
+
+    OMNIGLOT = "omniglot"
+
+
+class Folder(SpecModel):
+    """Images of the user's own."""
+
+    path: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="path is a folder with one sub-folder of images per class, or an .npz file with images (N,H,W) or "
+        "(N,H,W,3) uint8, labels (N,) and classes. A relative path counts from the working directory.",
+    )
+    split: str = Field(
+        default="split.json",
+        min_length=1,
+        max_length=1024,
+        description="split is a JSON file {train, validation, test: [class names]}, or a folder with train.csv, "
+        "val.csv and test.csv (filename,label, as Mini-ImageNet's). A relative path counts from the images' folder. "
+        "Default: split.json.",
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None,
+        description="channels is 1 to read the images as greyscale or 3 as colour. Default: as the first image is.",
+    )
+
+
+class Dataset(SpecModel):
+    """Where the images come from. Exactly one of name and folder."""
+
+    name: DatasetName | None = Field(
+        default=None,
+        description="name is a data set that comes with MetaSearch: omniglot (1,623 handwritten characters, 20 images "
+        "each).",
+    )
+    folder: Folder | None = Field(default=None, description="folder is a set of images of your own.")
+    image_size: int | None = Field(
+        default=None,
+        ge=8,
+        le=512,
+        description="imageSize is the side in pixels that images are resized to. Default: as they are (Omniglot: 28); "
+        "84 where the images of a folder differ in size.",
+    )
+    rotations: Literal[1, 2, 4] | None = Field(
+        default=None,
+        description="rotations makes each training class into that many classes, turned by multiples of 90 degrees "
+        "(2: by 180). Validation and test classes are never turned. Default: 4 for Omniglot, as in Reptile, else 1.",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Dataset:
+        if (self.name is None) == (self.folder is None):
+            raise PydanticCustomError("rule", "must have exactly one of name and folder")
+        return self
+
+    @property
+    def training_rotations(self) -> int:
+        """Classes made from each training class, the default resolved."""
+        return self.rotations or (4 if self.name is DatasetName.OMNIGLOT else 1)
+
+
+class Task(SpecModel):
+    """The few-shot task that a delivered network must solve."""
+
+    ways: int = Field(default=5, ge=2, le=200, description="ways is the number of classes in a task. Default: 5.")
+    shots: int = Field(
+        default=1, ge=1, le=100, description="shots is the number of labelled images per class. Default: 1."
+    )

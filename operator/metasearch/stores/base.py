@@ -1,0 +1,53 @@
+"""
+What a store offers to the driver of a search and to its workers.
+
+Every change is atomic and goes through the functions of `search.trials`. Methods raise StoreUnavailable when the store
+cannot be read or written now; calling again later is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from metasearch.search.trials import Progress, Trial, TrialResult, TrialSpec
+
+
+class TrialBook(Protocol):
+    """The driver's side."""
+
+    def trials(self) -> Sequence[Trial]:
+        """Every trial on record."""
+        ...
+
+    def propose(self, specs: Iterable[TrialSpec]) -> None:
+        """Create trials that do not exist yet; those that do are left as they are."""
+        ...
+
+    def request_stop(self, names: Iterable[str]) -> None:
+        """End trials: pending ones now, running ones at their worker's next report, others not at all."""
+        ...
+
+    def release(self, worker: str, now: float, outcome: str) -> None:
+        """Free what a worker that is gone had claimed; `outcome` is trials.LOST or trials.INTERRUPTED."""
+        ...
+
+
+class TrialQueue(Protocol):
+    """A worker's side. A trial that was claimed anew, or has its result, raises trials.StaleClaim."""
+
+    def claim(self, worker: str, now: float, gpus: float) -> Trial | None:
+        """Take the pending trial of lowest (stage, level, priority); None where there is none."""
+        ...
+
+    def report(self, claimed: Trial, progress: Progress) -> Trial:
+        """Record how far a claimed trial is; the answer says whether it is to stop."""
+        ...
+
+    def complete(self, claimed: Trial, result: TrialResult, now: float) -> Trial:
+        """Record how an attempt ended."""
+        ...
+
+
+class TrialStore(TrialBook, TrialQueue, Protocol):
+    """Both sides."""

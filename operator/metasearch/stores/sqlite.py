@@ -1,0 +1,211 @@
+"""
+The store of a local run: one SQLite file, shared by the driver and its worker processes.
+
+A trial is kept as one JSON document beside the columns that it is found by. The file also says which search it belongs
+to and when a driver was at work on it, for time that nobody drove a search does not count against its budget.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from metasearch.errors import FolderConflict, StoreUnavailable
+from metasearch.search import trials
+from metasearch.search.trials import Progress, Stage, State, Trial, TrialResult, TrialSpec, trial_json
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+"""How long to wait for another process's transaction; they take milliseconds."""
+
+_SCHEMA = """
+CREATE TABLE search (name TEXT NOT NULL, spec TEXT NOT NULL, started_at REAL NOT NULL) STRICT;
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, began_at REAL NOT NULL, seen_at REAL NOT NULL) STRICT;
+CREATE TABLE trials (
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, place TEXT NOT NULL, worker TEXT, document TEXT NOT NULL
+) STRICT;
+CREATE INDEX trials_by_state ON trials (state, place);
+"""
+
+_STAGE_ORDER = {stage: index for index, stage in enumerate(Stage)}
+
+
+@dataclass(frozen=True)
+class SearchRow:
+    """The search that a file belongs to."""
+
+    name: str
+    spec: str
+    """The resource's spec as JSON."""
+    started_at: float
+    paused_seconds: float
+    """Time since the start in which no driver was at work."""
+    seen_at: float
+    """When a driver was last at work, or the start where none has been yet. Unix time in seconds."""
+
+
+class SqliteStore:
+    """A `TrialStore` in a file. One object per process; not for several threads."""
+
+    def __init__(self, path: Path, max_attempts: int = 1) -> None:
+        """
+        Args:
+            path: made, with its tables, where there is none.
+            max_attempts: `spec.budget.maxAttempts`.
+        """
+        self.path, self.max_attempts = path, max_attempts
+        with _translated(path):
+            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._create()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- the search ---
+
+    def begin_search(self, name: str, spec: str, now: float) -> None:
+        """Say which search this file belongs to; once."""
+        with self._transaction() as connection:
+            connection.execute("INSERT INTO search VALUES (?, ?, ?)", (name, spec, now))
+
+    def replace_spec(self, spec: str) -> None:
+        """Write the spec anew, for a search resumed with another budget."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE search SET spec = ?", (spec,))
+
+    def search(self) -> SearchRow | None:
+        """The search that this file belongs to, if one has begun."""
+        with _translated(self.path):
+            row = self._connection.execute("SELECT name, spec, started_at FROM search").fetchone()
+            sessions = self._connection.execute("SELECT began_at, seen_at FROM sessions ORDER BY id").fetchall()
+        if row is None:
+            return None
+        name, spec, started_at = row
+        ends = [started_at, *(seen_at for _, seen_at in sessions)]
+        paused = sum(max(0.0, began_at - end) for (began_at, _), end in zip(sessions, ends, strict=False))
+        return SearchRow(name, spec, started_at, paused, seen_at=ends[-1])
+
+    def begin_session(self, now: float) -> None:
+        """A driver starts work."""
+        with self._transaction() as connection:
+            connection.execute("INSERT INTO sessions (began_at, seen_at) VALUES (?, ?)", (now, now))
+
+    def touch_session(self, now: float) -> None:
+        """The driver is still at work."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE sessions SET seen_at = ? WHERE id = (SELECT max(id) FROM sessions)", (now,))
+
+    def version(self) -> int:
+        """A number that changes whenever another process has written."""
+        with _translated(self.path):
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    # --- TrialBook ---
+
+    def trials(self) -> Sequence[Trial]:
+        with _translated(self.path):
+            rows = self._connection.execute("SELECT document FROM trials ORDER BY place, name").fetchall()
+        return [trial_json.validate_json(document) for (document,) in rows]
+
+    def propose(self, specs: Iterable[TrialSpec]) -> None:
+        with self._transaction() as connection:
+            for spec in specs:
+                connection.execute("INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)", _row(Trial(spec=spec)))
+
+    def request_stop(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._change(name, trials.request_stop)
+
+    def release(self, worker: str, now: float, outcome: str) -> None:
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT document FROM trials WHERE worker = ?", (worker,)).fetchall()
+            for (document,) in rows:
+                _write(connection, trials.release(trial_json.validate_json(document), now, outcome))
+
+    # --- TrialQueue ---
+
+    def claim(self, worker: str, now: float, gpus: float) -> Trial | None:
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT document FROM trials WHERE state = ? ORDER BY place, name LIMIT 1", (State.PENDING,)
+            ).fetchone()
+            if row is None:
+                return None
+            claimed = trials.claim(trial_json.validate_json(row[0]), worker, now, gpus)
+            _write(connection, claimed)
+            return claimed
+
+    def report(self, claimed: Trial, progress: Progress) -> Trial:
+        return self._change(claimed.name, lambda trial: trials.report(trial, claimed.epoch, progress))
+
+    def complete(self, claimed: Trial, result: TrialResult, now: float) -> Trial:
+        return self._change(
+            claimed.name, lambda trial: trials.complete(trial, claimed.epoch, result, now, self.max_attempts)
+        )
+
+    # --- the file ---
+
+    def _create(self) -> None:
+        with self._transaction() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise FolderConflict(
+                    f"{self.path} has the format {version} and this version of MetaSearch reads {SCHEMA_VERSION}; "
+                    "go on with the version that began it, or choose another --output"
+                )
+
+    def _change(self, name: str, change: Callable[[Trial], Trial]) -> Trial:
+        with self._transaction() as connection:
+            (document,) = connection.execute("SELECT document FROM trials WHERE name = ?", (name,)).fetchone()
+            changed = change(trial_json.validate_json(document))
+            _write(connection, changed)
+            return changed
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A failed COMMIT may have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def _row(trial: Trial) -> tuple[str, str, str, str | None, str]:
+    spec = trial.spec
+    place = f"{_STAGE_ORDER[spec.stage]}/{spec.level:04}/{spec.priority:06}"
+    worker = trial.attempts[-1].worker if trial.state is State.RUNNING else None
+    return trial.name, trial.state, place, worker, trial_json.dump_json(trial).decode()
+
+
+def _write(connection: sqlite3.Connection, trial: Trial) -> None:
+    connection.execute("REPLACE INTO trials VALUES (?, ?, ?, ?, ?)", _row(trial))
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise FolderConflict(
+                f"{path} is not a MetaSearch store; choose another --output or move the file away"
+            ) from error
+        raise StoreUnavailable(
+            f"{path} cannot be used now ({error}); free the disk or mend the folder, then go on with --resume"
+        ) from error

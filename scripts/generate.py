@@ -1,0 +1,153 @@
+"""
+Writes the files that are made from the models: the spec and result references. With --check it only says which of them
+are out of date, and fails.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from metasearch.quantities import Duration, Memory
+from metasearch.results import SearchResult
+from metasearch.spec import MetaSearchSpec
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SPEC_HEAD = """\
+# The MetaSearch resource
+
+Every field of `spec`, made from the models by `make generate`. Only `dataset` must be given.
+
+    apiVersion: metasearch.dev/v1alpha1
+    kind: MetaSearch
+    metadata: {name: omniglot}
+    spec:
+      dataset: {name: omniglot}
+
+Decimals are text in quotes, durations are such as `1h30m`, amounts of memory such as `4Gi`. `metasearch run --set
+search.beamWidth=8` overrides a field. Of a search that was begun, only `budget` and `parallelism` may be changed.
+"""
+
+RESULT_HEAD = """\
+# result.json
+
+What `metasearch run` leaves in its folder, made from the models by `make generate`. Scores and accuracies are shares in
+[0, 1]; intervals are half-widths of 95% intervals; times are in seconds. Fields that were not measured are null.
+"""
+
+
+def main() -> int:
+    """Write, or check."""
+    check = "--check" in sys.argv[1:]
+    stale = [path for path, text in _files() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if check:
+        for path in stale:
+            sys.stderr.write(f"{path.relative_to(ROOT)} is out of date; run make generate\n")
+        return 1 if stale else 0
+    for path, text in _files():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _files() -> Iterator[tuple[Path, str]]:
+    reference = ROOT / "docs" / "reference"
+    yield reference / "spec.md", SPEC_HEAD + "".join(_sections(MetaSearchSpec, "spec", with_bounds=True))
+    yield reference / "result.md", RESULT_HEAD + "".join(_sections(SearchResult, "result", with_bounds=False))
+
+
+def _sections(model: type[BaseModel], path: str, with_bounds: bool) -> Iterator[str]:
+    """A heading and a table for a model, and then for each model in it."""
+    columns = ("field", "type", *(("default",) if with_bounds else ()), "meaning")
+    yield f"\n## {path}\n\n{_first_paragraph(model)}\n\n"
+    yield f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    for name, field in model.model_fields.items():
+        cells = [f"`{field.alias or name}`", _type_text(field)]
+        if with_bounds:
+            cells.append(_default_text(field))
+        yield "| " + " | ".join([*cells, _description(field)]) + " |\n"
+    for name, field in model.model_fields.items():
+        for inner in _models(field.annotation):
+            suffix = "[]" if get_origin(field.annotation) is tuple else ""
+            yield from _sections(inner, f"{path}.{field.alias or name}{suffix}", with_bounds)
+
+
+def _first_paragraph(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def _description(field: FieldInfo) -> str:
+    text = field.description or ""
+    return text.replace("|", "\\|")
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel) and candidate is not MetaSearchSpec:
+            yield candidate
+
+
+def _type_text(field: FieldInfo) -> str:
+    return ", ".join([_plain_type(field.annotation), *_bounds(field.metadata)])
+
+
+def _plain_type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_plain_type(each) for each in arguments if each is not type(None))
+    if origin is typing.Literal:
+        return " or ".join(f"`{each}`" for each in arguments)
+    if origin is typing.Annotated:
+        return _plain_type(arguments[0])
+    if origin is tuple:
+        return f"list of {_plain_type(arguments[0])}"
+    if origin is dict:
+        return f"object from {_plain_type(arguments[0])} to {_plain_type(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return " or ".join(f"`{each}`" for each in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "object"
+    names = {int: "integer", float: "number", str: "text", Duration: "duration", Memory: "memory"}
+    return names.get(annotation, annotation.__name__.lower())
+
+
+def _bounds(metadata: list[Any]) -> Iterator[str]:
+    for rule in metadata:
+        match rule:
+            case Ge(bound):
+                yield f"at least {bound:,}"
+            case Gt(bound):
+                yield f"more than {bound:,}"
+            case Le(bound):
+                yield f"at most {bound:,}"
+            case Lt(bound):
+                yield f"less than {bound:,}"
+            case MinLen(length):
+                yield f"length at least {length}"
+            case MaxLen(length):
+                yield f"length at most {length:,}"
+
+
+def _default_text(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value is None or isinstance(value, BaseModel):
+        return ""
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
+    return f"`{value}`"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

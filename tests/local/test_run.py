@@ -1,0 +1,123 @@
+"""The whole search as a user runs it, on real Omniglot, with real worker processes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from local_search import metasearch, repeatable_part, result_of, scores_of, write_resource
+
+from metasearch.results import SearchResult
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run's folder."""
+    folder = tmp_path_factory.mktemp("run")
+    ended = metasearch("run", write_resource(folder), "--output", folder / "out", "--workers", "2")
+    assert ended.returncode == 0, ended.stderr
+    (folder / "out" / "printed.txt").write_text(ended.stdout, encoding="utf-8")
+    return folder / "out"
+
+
+def test_a_run_leaves_what_it_promises(run: Path) -> None:
+    expected = {"trials.db", "result.json", "report.html", "best", "weights", "logs"}
+    assert expected <= {path.name for path in run.iterdir()}
+    delivered = {"cell.json", "weights.safetensors", "metrics.json", "README.md", "use.py"}
+    assert {path.name for path in (run / "best").iterdir()} == delivered
+
+
+def test_the_result_is_of_its_schema_and_whole(run: Path) -> None:
+    result = SearchResult.model_validate_json((run / "result.json").read_text(encoding="utf-8"))
+    assert [(level.level, level.trained + level.stopped) for level in result.levels] == [(1, 10), (2, 4)]
+    assert result.levels[1].spearman is not None
+    assert (result.trials.total, result.trials.failed, len(result.final)) == (18, 0, 1)
+    assert result.delivered is not None
+    assert result.baseline is not None
+    assert result.comparison is not None
+    assert (result.baseline.name, len(result.final[0].trials)) == ("Conv4", 2)
+    assert result.front[0].score >= result.front[-1].score
+    assert result.spent.worker_seconds > 0
+
+
+def test_the_cost_of_networks_is_counted(run: Path) -> None:
+    result = result_of(run)
+    assert result["best"]["parameters"] < result["baseline"]["parameters"]
+    assert result["best"]["cell"] == result["final"][0]["cell"]
+
+
+def test_plain_lines_are_printed_where_there_is_no_terminal(run: Path) -> None:
+    printed = (run / "printed.txt").read_text(encoding="utf-8")
+    assert "Level 1 of 2: 10 trials" in printed
+    assert "Final: 4 trials" in printed
+    assert "\x1b[" not in printed
+
+
+def test_the_number_of_workers_changes_nothing(run: Path, tmp_path: Path) -> None:
+    ended = metasearch("run", write_resource(tmp_path), "--output", tmp_path / "out", "--workers", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert scores_of(tmp_path / "out") == scores_of(run)
+    assert repeatable_part(tmp_path / "out") == repeatable_part(run)
+
+
+def test_the_snippet_beside_the_weights_runs(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "best", tmp_path / "elsewhere")
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "elsewhere" / "use.py"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("tensor([")
+
+
+def test_status_says_how_it_went(run: Path) -> None:
+    printed = metasearch("status", run).stdout
+    assert "tiny: Succeeded" in printed
+    assert "Conv4" in printed
+    assert "113,221" not in printed  # three ways: a smaller head
+
+
+def test_trials_are_listed_as_table_csv_and_json(run: Path) -> None:
+    assert metasearch("trials", run).stdout.count("tiny-") == 18
+    rows = list(csv.DictReader(io.StringIO(metasearch("trials", run, "-o", "csv").stdout)))
+    listed = json.loads(metasearch("trials", run, "-o", "json").stdout)
+    assert len(rows) == len(listed) == 18
+    assert {row["name"]: float(row["score"]) for row in rows} == {row["name"]: row["score"] for row in listed}
+
+
+def test_a_report_and_an_export_can_be_written_again(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    (copy / "report.html").unlink()
+    assert metasearch("report", copy).stdout.strip() == str(copy / "report.html")
+    assert (copy / "report.html").exists()
+    assert metasearch("export", copy, "--output", tmp_path / "exported").returncode == 0
+    weights = "weights.safetensors"
+    assert (tmp_path / "exported" / weights).read_bytes() == (run / "best" / weights).read_bytes()
+
+
+def test_resuming_a_finished_search_runs_nothing_again(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    before = metasearch("trials", copy, "-o", "json").stdout
+    ended = metasearch("run", write_resource(tmp_path), "--output", copy, "--resume")
+    assert ended.returncode == 0, ended.stderr
+    assert metasearch("trials", copy, "-o", "json").stdout == before
+
+
+def test_a_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
+    settings = ("--set", "space.maxBlocks=1", "--set", "final.baseline=None", "--set", "final.seeds=1")
+    ended = metasearch("run", write_resource(tmp_path), "--output", tmp_path / "out", *settings)
+    assert ended.returncode == 0, ended.stderr
+    result = result_of(tmp_path / "out")
+    assert (len(result["levels"]), result["baseline"], result["search"]["spec"]["final"]["seeds"]) == (1, None, 1)
+
+
+def test_random_search_is_a_strategy_too(tmp_path: Path) -> None:
+    resource = write_resource(tmp_path, search={"strategy": "Random"}, budget={"maxTrials": 5})
+    assert metasearch("run", resource, "--output", tmp_path / "out").returncode == 0
+    (level,) = result_of(tmp_path / "out")["levels"]
+    assert (level["proposed"], level["spearman"]) == (5, None)

@@ -1,0 +1,195 @@
+"""Searches to report of, made up: what trials measured is drawn from a seeded generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from builders import make_resource
+
+from metasearch.results import SearchResult, summarize
+from metasearch.search import board
+from metasearch.search.budget import Limit
+from metasearch.search.definition import define
+from metasearch.search.planner import Phase, Plan
+from metasearch.search.space import CellSpace
+from metasearch.search.trials import (
+    Accuracies,
+    Accuracy,
+    Attempt,
+    CurvePoint,
+    Reason,
+    Stage,
+    State,
+    Trial,
+    TrialResult,
+    TrialSpec,
+)
+
+STARTED = 1_750_000_000.0
+OPERATIONS = ("conv3x3", "conv5x5", "identity", "avg_pool3x3", "max_pool3x3")
+SURE = 0.004
+
+
+class Scene(NamedTuple):
+    """A search at one moment."""
+
+    result: SearchResult
+    trials: list[Trial]
+
+
+class Generator:
+    """Makes trials one after the other, as two workers would have run them."""
+
+    def __init__(self, seed: int, gpus: float) -> None:
+        self.rng, self.gpus = np.random.default_rng(seed), gpus
+        self.clock = [STARTED, STARTED + 3]
+        self.made = 0
+
+    def trial(self, cell: str, score: float, *, state: State = State.SUCCEEDED, **spec: Any) -> Trial:
+        """A trial that has ended, of this score."""
+        self.made += 1
+        stage, level = spec.pop("stage", Stage.SEARCH), spec.pop("level", 1)
+        made = TrialSpec(
+            **{"seed": 0, "meta_iterations": 1000, "level_size": 1} | spec,
+            name=f"test-{level}-{self.made:010x}",
+            stage=stage,
+            level=level,
+            candidate=cell,
+            priority=self.made,
+        )
+        result = self._result(made, score, state)
+        attempt = self._attempt(result)
+        return Trial(spec=made, state=state, epoch=1, attempts=(attempt,), result=result)
+
+    def _attempt(self, result: TrialResult) -> Attempt:
+        worker = int(np.argmin(self.clock))
+        began = self.clock[worker]
+        self.clock[worker] += result.wall_seconds or 5.0
+        outcome = str(result.reason or result.state)
+        return Attempt(1, f"worker-{worker}", began, self.gpus, self.clock[worker], outcome)
+
+    def _result(self, spec: TrialSpec, score: float, state: State) -> TrialResult:
+        if state is State.FAILED:
+            return TrialResult(
+                state=state, reason=Reason.DIVERGED, message="the loss was not finite at meta-iteration 12"
+            )
+        points = 5 if state is State.SUCCEEDED else 2
+        steps = [round(spec.meta_iterations * place / 5) for place in range(1, points + 1)]
+        rise = [score - (score - 0.2) * 0.6**place + self.rng.normal(0, 0.012) for place in range(1, points)]
+        curve = tuple(map(CurvePoint, steps, [*rise, score]))
+        seconds = float(spec.meta_iterations / 1000 * self.rng.uniform(40, 90) * points / 5)
+        size = 400 + 1100 * spec.candidate.count("3x3") + 1400 * spec.candidate.count("5x5")
+        size = 113_221 if spec.stage is Stage.BASELINE else size
+        if state is State.STOPPED:
+            message = "its score was below the threshold"
+            return TrialResult(
+                state=state,
+                reason=Reason.EARLY_STOPPED,
+                message=message,
+                score=score,
+                curve=curve,
+                wall_seconds=seconds,
+            )
+        return TrialResult(
+            state=state,
+            score=score,
+            validation=accuracies(score),
+            test=None if spec.stage is Stage.SEARCH else accuracies(score - 0.01),
+            curve=curve,
+            parameter_count=size,
+            multiply_adds=size * 140,
+            wall_seconds=seconds,
+            peak_memory_bytes=round(1.4 * 2**30),
+            latency_ms=float(self.rng.uniform(1, 12)),
+            device="cuda (NVIDIA H100)" if self.gpus else "cpu (x86_64)",
+            weights=None if spec.stage is Stage.SEARCH else "weights",
+        )
+
+
+def accuracies(score: float) -> Accuracies:
+    return Accuracies(Accuracy(score + 0.05, SURE, 200), Accuracy(score, SURE, 200))
+
+
+def random_cells(rng: np.random.Generator, blocks: int, count: int) -> list[str]:
+    """Different ones."""
+    space = CellSpace(OPERATIONS, blocks)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found.setdefault(str(space.random(rng)))
+    return list(found)
+
+
+def merit(rng: np.random.Generator, cell: str) -> float:
+    """A score, better for more convolutions and blocks, with some luck."""
+    return float(0.62 + 0.02 * cell.count("conv") + 0.012 * cell.count("|") + rng.normal(0, 0.02))
+
+
+def search_trials(generator: Generator, sizes: Sequence[int], blocks: int | None) -> Iterator[Trial]:
+    """As many as there are to be at each level; of the later ones some are given up, and a few fail."""
+    for level, size in enumerate(sizes, 1):
+        for place, cell in enumerate(random_cells(generator.rng, blocks or level, size)):
+            score = merit(generator.rng, cell)
+            predicted = score + float(generator.rng.normal(0, 0.02)) if level > 1 else None
+            state = State.STOPPED if level > 1 and place % 4 == 3 else State.SUCCEEDED
+            state = State.FAILED if place % 41 == 40 else state
+            given_up = 0.1 if state is State.STOPPED else 0.0
+            yield generator.trial(
+                cell, score - given_up, state=state, level=level, level_size=size, predicted=predicted
+            )
+
+
+def final_trials(
+    generator: Generator, trials: Sequence[Trial], top: int, seeds: int, baseline: float | None
+) -> Iterator[Trial]:
+    """The best cells trained in full and, with a score for it, the baseline."""
+    for best in board.ranked(trials)[:top]:
+        for seed in range(seeds):
+            score = (best.score or 0.0) + 0.08 + float(generator.rng.normal(0, 0.004))
+            found = best.spec
+            yield generator.trial(
+                found.candidate, score, stage=Stage.FINAL, level=found.level, seed=seed, meta_iterations=20_000
+            )
+    for seed in range(seeds if baseline is not None else 0):
+        score = (baseline or 0.0) + float(generator.rng.normal(0, 0.004))
+        yield generator.trial("Conv4", score, stage=Stage.BASELINE, level=0, seed=seed, meta_iterations=20_000)
+
+
+def scene(
+    sizes: Sequence[int] = (12, 10, 10),
+    *,
+    name: str = "test",
+    phase: Phase = Phase.SUCCEEDED,
+    top: int = 2,
+    seeds: int = 2,
+    baseline: float | None = 0.8,
+    limit: Limit | None = None,
+    message: str | None = None,
+    gpus: float = 0.0,
+    blocks: int | None = None,
+    change: Callable[[list[Trial]], list[Trial]] = list,
+    **spec: Any,
+) -> Scene:
+    """A search with so many trials at each level; `change` may do what it likes with them."""
+    generator = Generator(len(sizes), gpus)
+    trials = list(search_trials(generator, sizes, blocks))
+    trials = change(trials + list(final_trials(generator, trials, top, seeds, baseline)))
+    space = {"operations": list(OPERATIONS), "maxBlocks": 5}
+    search = define(name, make_resource(**{"space": space} | spec).spec, STARTED)
+    return Scene(summarize(search, trials, Plan(phase, limit=limit, message=message), max(generator.clock)), trials)
+
+
+@pytest.fixture(scope="session")
+def make_scene() -> Callable[..., Scene]:
+    return scene
+
+
+@pytest.fixture(scope="session")
+def five_levels() -> Scene:
+    """Auto-Meta's size: 455 search trials on five levels, ten cells and the baseline in full on three seeds."""
+    budget = {"maxTrials": 455, "wallTime": "24h", "gpuHours": "48"}
+    return scene(
+        (55, 100, 100, 100, 100), name="omniglot-full", top=10, seeds=3, baseline=0.83, gpus=1.0, budget=budget
+    )

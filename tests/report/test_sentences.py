@@ -1,0 +1,271 @@
+"""The report's words and numbers: each claim is what the result says, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metasearch.report import formats, sentences, series
+from metasearch.report.verdict import Remark, Tone, verdict
+from metasearch.results import Comparison, FinalNetwork, Measured, SearchResult
+from metasearch.search.budget import Limit
+from metasearch.search.planner import Phase
+from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
+
+if TYPE_CHECKING:
+    from conftest import Scene
+
+MakeScene = Callable[..., "Scene"]
+
+
+# --- the verdict --------------------------------------------------------------------------------------------------
+
+
+def network(accuracy: float, interval: float, parameters: int, seeds: int, name: str | None = None) -> FinalNetwork:
+    measured = Measured(accuracy=accuracy, interval=interval)
+    return FinalNetwork(
+        name=name,
+        cell=None if name else "conv3x3(-1)+identity(-2)",
+        trials=tuple(f"test-{seed}" for seed in range(seeds)),
+        parameters=parameters,
+        multiply_adds=1,
+        meta_iterations=1,
+        score=accuracy,
+        transductive=measured,
+        non_transductive=measured,
+        tasks=400,
+    )
+
+
+@pytest.fixture
+def judged(make_scene: MakeScene) -> Callable[..., Remark]:
+    """The verdict on a network beside a baseline of accuracy 0.75 ± 0.03 and 100,000 parameters."""
+    result = make_scene((1,)).result
+
+    def judge(accuracy: float, parameters: int, interval: float = 0.04, seeds: int = 2) -> Remark:
+        found, baseline = network(accuracy, interval, parameters, seeds), network(0.75, 0.03, 100_000, seeds, "Conv4")
+        comparison = Comparison(
+            accuracy_difference=found.non_transductive.accuracy - 0.75,
+            transductive_difference=0.0,
+            parameter_ratio=parameters / 100_000,
+        )
+        changed = {"final": (found,), "baseline": baseline, "comparison": comparison}
+        answer = verdict(result.model_copy(update=changed))
+        assert answer is not None
+        return answer
+
+    return judge
+
+
+def test_small_and_accurate_is_a_yes(judged: Callable[..., Remark]) -> None:
+    answer = judged(0.85, 25_000)
+    assert (answer.tone, answer.heading) == (Tone.GOOD, "Yes.")
+    assert "has 25.0 % of Conv4’s parameters, and is 10.0 percentage points more accurate" in said(answer)
+    assert "The difference is larger than its 95 % interval of ± 5.0 points." in said(answer)
+
+
+def test_small_and_less_accurate_is_a_no(judged: Callable[..., Remark]) -> None:
+    answer = judged(0.74, 5_000)
+    assert (answer.tone, answer.heading) == (Tone.WARNING, "No.")
+    assert "has 5.0 % of Conv4’s parameters, but is 1.0 percentage points less accurate" in said(answer)
+    assert "so which of the two is more accurate is not settled" in said(answer)
+
+
+def test_accurate_and_large_is_a_no(judged: Callable[..., Remark]) -> None:
+    assert judged(0.85, 25_001).heading == "No."
+    assert "has 40.0 % of Conv4’s parameters, more than a quarter, but is 10.0" in said(judged(0.85, 40_000))
+    assert "has 2.5 times as many parameters as Conv4, and is 10.0 percentage points less" in said(
+        judged(0.65, 250_000)
+    )
+
+
+def test_equal_accuracy_is_enough(judged: Callable[..., Remark]) -> None:
+    answer = judged(0.75, 10_000)
+    assert answer.heading == "Yes."
+    assert "is exactly as accurate" in said(answer)
+
+
+def test_one_seed_is_said_to_be_one(judged: Callable[..., Remark]) -> None:
+    assert "With one seed" in said(judged(0.8, 10_000, seeds=1))
+    assert "With one seed" not in said(judged(0.8, 10_000, seeds=2))
+
+
+def test_there_is_no_verdict_without_a_comparison(make_scene: MakeScene) -> None:
+    assert verdict(make_scene(baseline=None).result) is None
+    assert verdict(make_scene(top=0).result) is None
+
+
+def said(remark: Remark) -> str:
+    return plain(remark.text)
+
+
+def plain(text: str) -> str:
+    return text.replace(formats.SPACE, " ")
+
+
+# --- remarks ------------------------------------------------------------------------------------------------------
+
+
+def remarks(scene: Scene) -> dict[str, str]:
+    return {remark.heading: plain(remark.text) for remark in sentences.remarks(scene.result, scene.trials)}
+
+
+def given_up(trials: list[Trial]) -> list[Trial]:
+    """The last two search trials, ended by a limit."""
+    result = TrialResult(state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, message="the budget was spent")
+    stopped = [replace(trial, state=State.STOPPED, result=result) for trial in trials[8:10]]
+    return [*trials[:8], *stopped, *trials[10:]]
+
+
+def test_an_ordinary_search_needs_no_remark(make_scene: MakeScene) -> None:
+    assert remarks(make_scene()) == {}
+
+
+def test_a_limit_of_time_is_named_with_what_it_cost(make_scene: MakeScene) -> None:
+    scene = make_scene((10,), change=given_up, limit=Limit.WALL_TIME, budget={"wallTime": "6m"})
+    text = remarks(scene)["A limit ended a stage early."]
+    assert text.startswith(
+        "budget.wallTime (6m, of which 30 % is kept for final training) was reached, and 2 search trials were given up."
+    )
+    assert "depends on the machine’s speed" in text
+
+
+def test_a_limit_of_trials_does_not_depend_on_the_machine(make_scene: MakeScene) -> None:
+    text = remarks(make_scene(limit=Limit.TRIALS, budget={"maxTrials": 32}))["The budget ended the search stage."]
+    assert text == "budget.maxTrials (32) was reached before the search had grown to its last level."
+
+
+def test_cells_chosen_on_test_classes_are_said_to_be(make_scene: MakeScene) -> None:
+    assert "Test accuracies flatter the found cells." in remarks(make_scene(evaluation={"split": "Test"}))
+
+
+def test_a_missing_baseline_is_said_to_be(make_scene: MakeScene) -> None:
+    assert "None was asked for" in remarks(make_scene(baseline=None, final={"baseline": "None"}))["Without a baseline."]
+    assert "none of its trials ran to its end" in remarks(make_scene(baseline=None))["Without a baseline."]
+
+
+def test_a_failed_search_counts_its_failures(make_scene: MakeScene) -> None:
+    scene = make_scene((42,), top=0, baseline=None, phase=Phase.FAILED, message="no search trial succeeded")
+    assert remarks(scene)["The search failed."] == (
+        "No search trial succeeded. Trials failed for these reasons: Diverged 1."
+    )
+
+
+# --- rankings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("luck", "spearman", "number", "text"),
+    [
+        (None, None, 2, "Too few measured candidates to say how well they were ranked."),
+        (0.9, -0.3, 10, "No better than chance."),
+        (0.5, 0.0, 10, "No better than chance."),
+        (0.14, 0.52, 8, "Cannot be told from chance with 8 candidates (p = 0.14)."),
+        (0.0301, 0.6, 12, "Better than chance (p = 0.030)."),
+        (1e-9, 0.9, 100, "Better than chance (p < 0.001)."),
+    ],
+)
+def test_a_ranking_is_called_no_better_than_it_is(
+    luck: float | None, spearman: float | None, number: int, text: str
+) -> None:
+    assert plain(sentences.ranking(luck, spearman, number)) == text
+
+
+def test_the_chance_of_a_perfect_ranking_of_four_is_one_in_twenty_four(make_scene: MakeScene) -> None:
+    def ranked(trials: list[Trial]) -> list[Trial]:
+        return [replace(trial, spec=replace(trial.spec, predicted=trial.score)) for trial in trials[:4]]
+
+    (level,) = series.predicted_levels(make_scene((4,), top=0, change=ranked).trials)
+    assert level.luck == pytest.approx(1 / 24)
+
+
+# --- series -------------------------------------------------------------------------------------------------------
+
+
+def test_the_best_so_far_counts_only_trials_that_ran_to_their_end(five_levels: Scene) -> None:
+    ended = series.ended_in_order(five_levels.trials)
+    assert len(ended) == 455
+    complete = [each.score for each in ended if each.state is State.SUCCEEDED and each.score is not None]
+    assert ended[-1].best == max(complete)
+    assert [each.place for each in ended] == list(range(1, 456))
+
+
+def test_all_worker_time_is_accounted_for(five_levels: Scene) -> None:
+    spent = series.time_spent(five_levels.result, five_levels.trials)
+    assert sum(row.total for row in spent) == pytest.approx(five_levels.result.spent.worker_seconds)
+    assert [(row.stage, row.level) for row in spent[-2:]] == [(Stage.FINAL, 0), (Stage.BASELINE, 0)]
+
+
+def test_attempts_under_way_count_up_to_when_the_result_was_made(make_scene: MakeScene) -> None:
+    def one_running(trials: list[Trial]) -> list[Trial]:
+        attempt = replace(trials[1].attempts[0], ended_at=None, outcome=None)
+        return [trials[0], replace(trials[1], state=State.RUNNING, result=None, attempts=(attempt,))]
+
+    result, trials = make_scene(change=one_running, phase=Phase.SEARCHING)
+    (level,) = series.time_spent(result, trials)
+    assert level.running > 0
+    assert level.total == pytest.approx(result.spent.worker_seconds)
+
+
+def test_lost_attempts_are_told_from_complete_ones(make_scene: MakeScene) -> None:
+    def lost_once(trials: list[Trial]) -> list[Trial]:
+        attempt = replace(trials[0].attempts[0], outcome="Lost")
+        return [replace(trials[0], attempts=(attempt, *trials[0].attempts))]
+
+    (level,) = series.time_spent(*make_scene(change=lost_once))
+    assert level.lost == level.complete > 0
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (6.596, "6.6 s"),
+        (59.7, "1 min"),
+        (304.2, "5 min 4 s"),
+        (3600, "1 h"),
+        (86_400, "24 h"),
+        (34_450, "9 h 34 min"),
+        (300_000, "3 d 11 h"),
+    ],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert plain(formats.duration(seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (405, "405"), (1000, "1k"), (1040, "1.0k"), (6555, "6.6k"), (972_260, "972k"), (2_657_792, "2.7M")],
+)
+def test_short_numbers(number: float, text: str) -> None:
+    assert formats.short(number) == text
+
+
+def test_other_numbers() -> None:
+    assert plain(formats.percent_with_interval(0.744, 0.0186)) == "74.4 ± 1.9 %"
+    assert plain(formats.memory(808_202_240)) == "771 MiB"
+    assert plain(formats.memory(4 * 2**30)) == "4.0 GiB"
+    assert plain(formats.milliseconds(2.14)) == "2.1 ms"
+    assert formats.correlation(-0.25) == "−0.25"
+    assert formats.moment(0) == "1970-01-01 00:00 UTC"
+    assert [plain(formats.plural(number, "trial")) for number in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
+
+
+def test_the_headline_without_networks_is_of_the_search(make_scene: MakeScene) -> None:
+    result: SearchResult = make_scene((3,), top=0, baseline=None, phase=Phase.FINAL).result
+    text = plain(sentences.headline(result))
+    assert text.startswith("The best cell so far makes a network with")
+    assert text.endswith("after 1,000 meta-iterations; chance is 20.0 %. No network has been trained in full yet.")
+
+
+def test_the_headline_speaks_of_the_users_classes(make_scene: MakeScene) -> None:
+    scene = make_scene(dataset={"folder": {"path": "leaves"}}, task={"ways": 7, "shots": 3})
+    assert "learns 7 new classes from 3 images of each" in plain(sentences.headline(scene.result))
+    assert plain(sentences.subtitle(scene.result.search.spec)).startswith("7-way 3-shot on leaves")

@@ -1,0 +1,67 @@
+"""The Pareto front and the ranking."""
+
+from __future__ import annotations
+
+from builders import make_result, make_trial
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metasearch.search import board
+from metasearch.search.trials import State, Trial
+
+
+def trial(name: str, score: float, parameters: int, state: State = State.SUCCEEDED) -> Trial:
+    return make_trial(name, make_result(score, parameters, state=state))
+
+
+def names(trials: list[Trial]) -> list[str]:
+    return [each.name for each in trials]
+
+
+def test_the_front_keeps_what_nothing_beats_in_everything() -> None:
+    trials = [trial("big", 0.9, 900), trial("worse", 0.8, 950), trial("small", 0.7, 100), trial("middle", 0.8, 500)]
+    assert names(board.front(trials)) == ["big", "middle", "small"]
+
+
+def test_of_equal_trials_the_first_by_name_stands_on_the_front() -> None:
+    assert names(board.front([trial("b", 0.5, 10), trial("a", 0.5, 10)])) == ["a"]
+
+
+def test_stopped_and_failed_trials_are_not_on_the_board() -> None:
+    trials = [trial("stopped", 0.9, 10, State.STOPPED), trial("done", 0.5, 100)]
+    assert names(board.front(trials)) == names(board.ranked(trials)) == ["done"]
+
+
+def test_other_objectives_make_another_front() -> None:
+    fast = make_trial("fast", make_result(0.5, 900, latency_ms=1.0))
+    slow = make_trial("slow", make_result(0.6, 100, latency_ms=9.0))
+    assert names(board.front([fast, slow])) == ["slow"]
+    assert names(board.front([fast, slow], [board.negative_score, board.latency])) == ["slow", "fast"]
+
+
+def test_a_trial_without_the_measurement_is_left_out() -> None:
+    trials = [make_trial("unknown", make_result(0.9, latency_ms=None)), trial("known", 0.5, 10)]
+    assert names(board.front(trials, [board.negative_score, board.latency])) == ["known"]
+
+
+def test_ties_in_score_go_to_the_smaller_network() -> None:
+    assert names(board.ranked([trial("big", 0.5, 20), trial("small", 0.5, 10), trial("best", 0.6, 99)])) == [
+        "best",
+        "small",
+        "big",
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), max_size=12))
+def test_every_trial_off_the_front_is_beaten_by_one_on_it(values: list[tuple[int, int]]) -> None:
+    trials = [trial(f"t{index}", score / 5, size) for index, (score, size) in enumerate(values)]
+    front = board.front(trials)
+
+    def beats(one: Trial, other: Trial) -> bool:
+        assert one.result is not None
+        assert other.result is not None
+        score, size = one.result.score or 0, one.result.parameter_count or 0
+        return score >= (other.result.score or 0) and size <= (other.result.parameter_count or 0)
+
+    assert all(any(beats(kept, each) for kept in front) for each in trials)
+    assert not any(beats(one, other) for one in front for other in front if one is not other)

@@ -1,0 +1,302 @@
+"""plan(): a pure function that, asked again and again, takes a search to its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+from builders import STARTED, completed, make_result, make_search, make_trial, pretend_result, spec_names
+
+from metasearch.search import trials as life
+from metasearch.search.budget import Limit
+from metasearch.search.planner import Phase, Plan, Search, by_level, plan
+from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult, TrialSpec
+
+Complete = Callable[[Trial], Trial]
+
+
+def succeed(trial: Trial) -> Trial:
+    return completed(trial, pretend_result(trial.spec))
+
+
+def fail(trial: Trial) -> Trial:
+    return completed(trial, TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="NaN"))
+
+
+def turn(search: Search, trials: Sequence[Trial], now: float = STARTED + 1) -> tuple[list[Trial], Plan]:
+    """Ask once and do what is said, as a driver does."""
+    decided = plan(search, trials, now)
+    stopped = [life.request_stop(trial) if trial.name in decided.stop else trial for trial in trials]
+    there = {trial.name for trial in trials}
+    return [*stopped, *(Trial(spec=spec) for spec in decided.propose if spec.name not in there)], decided
+
+
+def run(
+    search: Search, complete: Complete = succeed, trials: Sequence[Trial] = (), now: float = STARTED + 1
+) -> tuple[list[Trial], Plan]:
+    """Turn until the search is over; every trial ends as soon as it is proposed."""
+    recorded = list(trials)
+    for _ in range(100):
+        recorded, decided = turn(search, recorded, now)
+        if decided.phase.is_over:
+            return recorded, decided
+        recorded = [trial if trial.state.is_over else complete(trial) for trial in recorded]
+    raise AssertionError("the search does not end")
+
+
+# --- a search from beginning to end ---
+
+
+def test_a_search_goes_through_its_levels_to_the_final_stage() -> None:
+    trials, decided = run(make_search())
+    assert [len(level) for level in by_level(trials)] == [10, 4, 4]
+    assert sum(trial.spec.stage is Stage.FINAL for trial in trials) == 2 * 2
+    assert (decided.phase, decided.limit) == (Phase.SUCCEEDED, None)
+
+
+def test_the_next_level_waits_for_every_trial_of_this_one() -> None:
+    search = make_search()
+    trials, _ = turn(search, [])
+    most = [succeed(trial) for trial in trials[:-1]] + [trials[-1]]
+    assert plan(search, most, STARTED + 1) == Plan(Phase.SEARCHING)
+
+
+def test_proposals_of_later_levels_are_predicted_and_ranked() -> None:
+    search = make_search()
+    trials, _ = turn(search, [])
+    _, decided = turn(search, [succeed(trial) for trial in trials])
+    predicted = [spec.predicted for spec in decided.propose]
+    assert all(value is not None for value in predicted)
+    assert predicted == sorted(predicted, reverse=True)
+
+
+def test_no_candidate_is_tried_twice() -> None:
+    trials, _ = run(make_search())
+    keys = [trial.spec.candidate for trial in trials if trial.spec.stage is Stage.SEARCH]
+    assert len(keys) == len(set(keys))
+
+
+def test_final_trials_are_of_the_best_candidates_with_every_seed() -> None:
+    trials, _ = run(make_search())
+    best = sorted(
+        (trial for trial in trials if trial.spec.stage is Stage.SEARCH), key=lambda trial: -(trial.score or 0)
+    )[:2]
+    final = {(trial.spec.candidate, trial.spec.seed) for trial in trials if trial.spec.stage is Stage.FINAL}
+    assert final == {(trial.spec.candidate, seed) for trial in best for seed in (0, 1)}
+
+
+def test_the_baseline_is_trained_beside_the_found_networks() -> None:
+    search = make_search(final={"top": 1, "seeds": 2, "metaIterations": 7, "baseline": "Conv4"})
+    trials, _ = run(search)
+    baseline = [trial.spec for trial in trials if trial.spec.stage is Stage.BASELINE]
+    assert [(spec.candidate, spec.seed, spec.meta_iterations) for spec in baseline] == [
+        ("Conv4", 0, 7),
+        ("Conv4", 1, 7),
+    ]
+
+
+def test_random_search_tries_as_many_whole_cells_as_the_budget_allows() -> None:
+    search = make_search(search={"strategy": "Random"}, budget={"maxTrials": 17})
+    trials, decided = run(search)
+    cells = {trial.spec.candidate for trial in trials if trial.spec.stage is Stage.SEARCH}
+    assert len(cells) == 17
+    assert {cell.count("|") for cell in cells} == {2}
+    assert decided.limit is None
+
+
+# --- purity ---
+
+
+def test_the_plan_does_not_depend_on_the_order_of_the_trials() -> None:
+    search = make_search()
+    trials, _ = turn(search, [])
+    done = [succeed(trial) for trial in trials]
+    shuffled = random.Random(0).sample(done, len(done))
+    assert plan(search, shuffled, STARTED + 1) == plan(search, done, STARTED + 1)
+
+
+def test_a_search_rebuilt_from_its_trials_after_any_turn_ends_the_same() -> None:
+    """A driver that is killed after any single trial and started anew comes to the same place."""
+    reference, _ = run(make_search())
+    trials: list[Trial] = []
+    for _ in range(200):
+        trials, decided = turn(make_search(), trials)
+        if decided.phase.is_over:
+            break
+        pending = next((trial for trial in trials if not trial.state.is_over), None)
+        trials = [succeed(trial) if trial is pending else trial for trial in trials]
+    assert {trial.name: trial.score for trial in trials} == {trial.name: trial.score for trial in reference}
+
+
+@pytest.mark.parametrize("created", [1, 3])
+def test_a_level_that_was_only_partly_created_is_completed(created: int) -> None:
+    search = make_search()
+    first = [succeed(trial) for trial in turn(search, [])[0]]
+    whole = plan(search, first, STARTED + 1).propose
+    part = [succeed(Trial(spec=spec)) for spec in whole[:created]]
+    assert spec_names(plan(search, [*first, *part], STARTED + 1).propose) == spec_names(whole[created:])
+
+
+def test_a_level_that_would_now_be_ranked_otherwise_keeps_what_is_there() -> None:
+    search = make_search()
+    first = [succeed(trial) for trial in turn(search, [])[0]]
+    stranger = make_trial(
+        "test-2-other", level=2, level_size=4, candidate="identity(-1)+identity(-1) | identity(0)+identity(0)"
+    )
+    proposed = plan(search, [*first, stranger], STARTED + 1).propose
+    assert len(proposed) == 3
+
+
+@pytest.mark.parametrize("created", [0, 1, 3])
+def test_final_trials_that_were_only_partly_created_are_completed(created: int) -> None:
+    search = make_search()
+    searching = [trial for trial in run(search)[0] if trial.spec.stage is Stage.SEARCH]
+    whole = plan(search, searching, STARTED + 1).propose
+    part = [Trial(spec=spec) for spec in whole[:created]]
+    assert spec_names(plan(search, [*searching, *part], STARTED + 1).propose) == spec_names(whole[created:])
+
+
+def test_a_name_depends_on_what_is_evaluated_alone() -> None:
+    name = life.trial_name("s", Stage.SEARCH, 2, "key", 10, 0, 0)
+    assert name == life.trial_name("s", Stage.SEARCH, 2, "key", 10, 0, 0)
+    others = {
+        life.trial_name("s", Stage.FINAL, 2, "key", 10, 0, 0),
+        life.trial_name("s", Stage.SEARCH, 2, "other", 10, 0, 0),
+        life.trial_name("s", Stage.SEARCH, 2, "key", 11, 0, 0),
+        life.trial_name("s", Stage.SEARCH, 2, "key", 10, 1, 0),
+        life.trial_name("s", Stage.SEARCH, 2, "key", 10, 0, 1),
+    }
+    assert len(others | {name}) == 6
+
+
+# --- failures ---
+
+
+def test_failed_trials_are_left_out_and_the_search_goes_on() -> None:
+    def fail_identities(trial: Trial) -> Trial:
+        return fail(trial) if trial.spec.candidate.startswith("identity(-2)+identity(-2)") else succeed(trial)
+
+    trials, decided = run(make_search(), fail_identities)
+    assert decided.phase is Phase.SUCCEEDED
+    assert any(trial.state is State.FAILED for trial in trials)
+
+
+def test_more_failures_than_the_budget_bears_end_the_search() -> None:
+    trials, decided = run(make_search(budget={"maxFailedTrials": 3}), fail)
+    assert (decided.phase, decided.limit) == (Phase.FAILED, Limit.FAILED_TRIALS)
+    assert "budget.maxFailedTrials" in (decided.message or "")
+    assert not any(trial.spec.stage is Stage.FINAL for trial in trials)
+
+
+def test_too_many_failures_stop_the_trials_that_still_run() -> None:
+    search = make_search(budget={"maxFailedTrials": 1})
+    trials, _ = turn(search, [])
+    recorded = [fail(trials[0]), fail(trials[1]), *trials[2:]]
+    recorded, decided = turn(search, recorded)
+    assert set(decided.stop) == {trial.name for trial in trials[2:]}
+    assert turn(search, recorded)[1].phase is Phase.FAILED
+
+
+def test_a_search_without_any_success_fails_and_says_so() -> None:
+    _, decided = run(make_search(budget={"maxFailedTrials": 100}), fail)
+    assert (decided.phase, decided.message) == (Phase.FAILED, "no search trial succeeded")
+
+
+def test_a_search_whose_final_trials_all_fail_says_so() -> None:
+    _, decided = run(make_search(), lambda trial: fail(trial) if trial.spec.stage is Stage.FINAL else succeed(trial))
+    assert (decided.phase, decided.message) == (Phase.FAILED, "no final trial succeeded")
+
+
+# --- budget ---
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(5, [5]), (10, [10]), (12, [10, 2]), (18, [10, 4, 4]), (30, [10, 4, 4])])
+def test_no_more_trials_are_proposed_than_the_budget_has(most: int, sizes: list[int]) -> None:
+    trials, decided = run(make_search(budget={"maxTrials": most}))
+    assert [len(level) for level in by_level(trials)] == sizes
+    assert decided.limit == (Limit.TRIALS if most < 18 else None)
+    assert decided.phase is Phase.SUCCEEDED
+
+
+def test_wall_time_ends_the_search_stage_early_enough_for_the_final_one() -> None:
+    search = make_search(
+        budget={"wallTime": "100s"}, final={"top": 1, "seeds": 1, "baseline": "None", "reserve": "0.4"}
+    )
+    trials, _ = turn(search, [])
+    trials = [succeed(trials[0]), *trials[1:]]
+    assert not plan(search, trials, STARTED + 59).stop
+    trials, decided = turn(search, trials, STARTED + 60)
+    assert (set(decided.stop), decided.limit) == ({trial.name for trial in trials[1:]}, Limit.WALL_TIME)
+    trials, decided = turn(search, trials, STARTED + 61)
+    assert [spec.stage for spec in decided.propose] == [Stage.FINAL]
+    trials, decided = run(search, trials=trials, now=STARTED + 62)
+    assert (decided.phase, decided.limit) == (Phase.SUCCEEDED, Limit.WALL_TIME)
+
+
+def test_wall_time_stops_final_trials_and_what_is_done_counts() -> None:
+    search = make_search(
+        budget={"wallTime": "100s"}, final={"top": 1, "seeds": 2, "metaIterations": 5, "baseline": "None"}
+    )
+    recorded: list[Trial] = []
+    while not any(trial.spec.stage is Stage.FINAL for trial in recorded):
+        recorded, _ = turn(search, [trial if trial.state.is_over else succeed(trial) for trial in recorded])
+    final = [trial for trial in recorded if trial.spec.stage is Stage.FINAL]
+    recorded = [succeed(trial) if trial is final[0] else trial for trial in recorded]
+    recorded, decided = turn(search, recorded, STARTED + 100)
+    assert decided.stop == (final[1].name,)
+    _, decided = turn(search, recorded, STARTED + 101)
+    assert (decided.phase, decided.limit) == (Phase.SUCCEEDED, Limit.WALL_TIME)
+
+
+def test_gpu_hours_of_lost_attempts_count() -> None:
+    search = make_search(budget={"gpuHours": "1"}, final={"top": 1, "seeds": 1, "reserve": "0.5", "baseline": "None"})
+    trials, _ = turn(search, [])
+    lost = life.release(life.claim(trials[0], "w", STARTED, gpus=0.5), STARTED + 3600, life.LOST)
+    assert plan(search, [lost, *trials[1:]], STARTED + 3600).limit is Limit.GPU_HOURS
+    half = life.release(life.claim(trials[0], "w", STARTED, gpus=0.5), STARTED + 1800, life.LOST)
+    assert plan(search, [half, *trials[1:]], STARTED + 1800).limit is None
+
+
+def test_paused_time_is_not_spent() -> None:
+    search = make_search(budget={"wallTime": "100s"})
+    paused = dataclasses.replace(search, paused_seconds=1000.0)
+    trials, _ = turn(search, [])
+    assert plan(search, trials, STARTED + 1001).stop
+    assert not plan(paused, trials, STARTED + 1001).stop
+
+
+# --- early stopping ---
+
+
+def test_thresholds_come_from_the_last_finished_level_alone() -> None:
+    search = make_search()
+    first, decided = turn(search, [])
+    assert not any(spec.thresholds for spec in decided.propose)
+    _, decided = turn(search, [succeed(trial) for trial in first])
+    points = {spec.thresholds for spec in decided.propose}
+    assert len(points) == 1
+
+
+def test_trials_that_were_stopped_early_are_learned_from_but_not_trained_in_full() -> None:
+    def stop_most(trial: Trial) -> Trial:
+        if trial.spec.stage is Stage.SEARCH and trial.spec.priority > 0:
+            stopped = make_result(0.9, state=State.STOPPED, reason=Reason.EARLY_STOPPED)
+            return completed(trial, stopped)
+        return succeed(trial)
+
+    trials, decided = run(make_search(), stop_most)
+    full = {trial.spec.candidate for trial in trials if trial.spec.stage is Stage.FINAL}
+    succeeded = {
+        trial.spec.candidate for trial in trials if trial.spec.stage is Stage.SEARCH and trial.state is State.SUCCEEDED
+    }
+    assert full <= succeeded
+    assert decided.phase is Phase.SUCCEEDED
+
+
+def test_specs_that_are_proposed_twice_are_equal() -> None:
+    search = make_search()
+    one, other = plan(search, [], STARTED), plan(search, [], STARTED)
+    assert one == other
+    assert isinstance(one.propose[0], TrialSpec)

@@ -1,0 +1,95 @@
+"""The space of cells: golden numbers, and what the protocol promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metasearch.errors import InvalidCell
+from metasearch.search.cells import Cell
+from metasearch.search.space import CellSpace
+from metasearch.spec import Operation, Space
+
+FIVE = tuple(Space().operations)
+EIGHT = tuple(Operation)[:8]
+
+
+@pytest.mark.parametrize(
+    ("operations", "one_block", "two_blocks"),
+    [(FIVE, 55, 5_115), (EIGHT, 136, 31_620)],  # unique up to renumbering; 136 is also in Liu et al. 2018, section 3.1
+)
+def test_numbers_of_different_cells(operations: tuple[str, ...], one_block: int, two_blocks: int) -> None:
+    space = CellSpace(operations, 2)
+    first = space.first_level()
+    second = {space.key(child) for cell in first for child in space.children(cell)}
+    assert (len({space.key(cell) for cell in first}), len(second)) == (one_block, two_blocks)
+
+
+def test_numbers_of_children_per_parent() -> None:
+    """With five operations and unordered branches: n(n + 1) / 2 for n = 5 * (blocks + 2)."""
+    space = CellSpace(FIVE, 5)
+    cell, counts = space.first_level()[0], []
+    while children := list(space.children(cell)):
+        counts.append(len(children))
+        cell = children[0]
+    assert counts == [120, 210, 325, 465]
+
+
+def test_cells_of_the_last_level_have_no_children() -> None:
+    space = CellSpace(FIVE, 1)
+    assert not list(space.children(space.first_level()[0]))
+
+
+def test_every_candidate_is_met_in_canonical_form() -> None:
+    space = CellSpace(FIVE, 3)
+    parent = space.random(np.random.default_rng(0))
+    assert parent == parent.canonical
+    two = next(iter(space.children(space.first_level()[7])))
+    assert all(child == child.canonical for child in space.children(two))
+
+
+@given(st.integers(0, 2**32))
+def test_random_candidates_are_of_the_last_level_and_read_back_from_text(seed: int) -> None:
+    space = CellSpace(FIVE, 4)
+    cell = space.random(np.random.default_rng(seed))
+    assert len(cell) == 4
+    assert space.parse(space.text(cell)) == cell
+
+
+@given(st.integers(0, 2**32))
+def test_tokens_tell_candidates_apart_and_stay_within_the_vocabulary(seed: int) -> None:
+    space = CellSpace(FIVE, 3)
+    rng = np.random.default_rng(seed)
+    one, other = space.random(rng), space.random(rng)
+    assert (space.tokens(one) == space.tokens(other)) == (one == other)
+    steps = space.tokens(one)
+    assert {len(step) for step in steps} == {space.step_width}
+    assert all(0 <= token < space.vocabulary_size for step in steps for token in step)
+
+
+def test_inputs_and_operations_have_tokens_of_their_own() -> None:
+    space = CellSpace(FIVE, 5)
+    steps = [step for cell in space.first_level() for step in space.tokens(cell)]
+    inputs = {token for step in steps for token in step[:2]}
+    operations = {token for step in steps for token in step[2:]}
+    assert not inputs & operations
+
+
+def test_cost_grows_with_convolutions() -> None:
+    space = CellSpace(FIVE, 1)
+    pools, convolutions = space.parse("max_pool3x3(-1)+identity(-2)"), space.parse("conv3x3(-1)+conv5x5(-2)")
+    assert space.cost(pools) < space.cost(convolutions)
+
+
+def test_a_text_with_an_operation_of_another_space_is_refused() -> None:
+    with pytest.raises(InvalidCell, match="must be one of identity"):
+        CellSpace(("identity",), 2).parse("conv3x3(-1)+identity(-2)")
+
+
+def test_a_parsed_text_becomes_canonical() -> None:
+    space = CellSpace(FIVE, 2)
+    swapped = "identity(-1)+identity(-1) | conv3x3(-2)+conv3x3(-2)"
+    assert isinstance(space.parse(swapped), Cell)
+    assert space.text(space.parse(swapped)) == space.parse(swapped).key

@@ -1,0 +1,141 @@
+"""The store of a local run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from builders import make_result, make_trial_spec
+from store_contract import OpenStore, TrialStoreContract
+
+from metasearch.errors import FolderConflict, StoreUnavailable
+from metasearch.search.trials import State
+from metasearch.stores.sqlite import SqliteStore
+
+
+class TestContract(TrialStoreContract):
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> Iterator[OpenStore]:
+        stores: list[SqliteStore] = []
+
+        def open_another() -> SqliteStore:
+            stores.append(SqliteStore(tmp_path / "trials.db", max_attempts=2))
+            return stores[-1]
+
+        yield open_another
+        for store in stores:
+            store.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "trials.db")
+    yield opened
+    opened.close()
+
+
+# --- the search that a file belongs to ---
+
+
+def test_a_file_knows_its_search(store: SqliteStore) -> None:
+    assert store.search() is None
+    store.begin_search("name", "{}", 100.0)
+    row = store.search()
+    assert row is not None
+    assert (row.name, row.spec, row.started_at, row.paused_seconds, row.seen_at) == ("name", "{}", 100.0, 0.0, 100.0)
+
+
+def test_time_between_sessions_is_paused(store: SqliteStore) -> None:
+    store.begin_search("name", "{}", 100.0)
+    store.begin_session(101.0)
+    store.touch_session(150.0)
+    store.begin_session(500.0)
+    store.touch_session(520.0)
+    row = store.search()
+    assert row is not None
+    assert (row.paused_seconds, row.seen_at) == (1.0 + 350.0, 520.0)
+
+
+def test_a_write_by_another_changes_the_version(store: SqliteStore) -> None:
+    other = SqliteStore(store.path)
+    before = store.version()
+    other.propose([make_trial_spec("a")])
+    other.close()
+    assert store.version() != before
+
+
+# --- several processes ---
+
+
+def _claim_all(path: Path, worker: str, names: multiprocessing.Queue[str]) -> None:
+    store = SqliteStore(path)
+    while claimed := store.claim(worker, 0.0, 0.0):
+        store.complete(claimed, make_result(), 1.0)
+        names.put(claimed.name)
+    store.close()
+
+
+def test_processes_that_claim_at_once_share_the_trials(store: SqliteStore) -> None:
+    store.propose([make_trial_spec(f"t{index}", priority=index) for index in range(60)])
+    context = multiprocessing.get_context("spawn")
+    names: multiprocessing.Queue[str] = context.Queue()
+    processes = [context.Process(target=_claim_all, args=(store.path, f"w{index}", names)) for index in range(3)]
+    for process in processes:
+        process.start()
+    claimed = [names.get(timeout=60) for _ in range(60)]
+    for process in processes:
+        process.join(60)
+    assert sorted(claimed) == sorted(f"t{index}" for index in range(60))
+    assert {trial.state for trial in store.trials()} == {State.SUCCEEDED}
+    assert all(len(trial.attempts) == 1 for trial in store.trials())
+
+
+# --- what can go wrong with a file ---
+
+
+@contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """Let no file grow beyond the size of `path`, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_full_disk_is_told_and_nothing_recorded_is_lost(store: SqliteStore) -> None:
+    store.propose([make_trial_spec("kept")])
+    with full_disk(store.path), pytest.raises(StoreUnavailable, match=r"cannot be used now .* free the disk"):
+        store.propose([make_trial_spec(f"t{index}", candidate="x" * 1000) for index in range(500)])
+    assert [trial.name for trial in store.trials()] == ["kept"]
+    store.propose([make_trial_spec("later")])
+    assert len(store.trials()) == 2
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    path.write_text("not a database, but long enough to be mistaken for one " * 20)
+    with pytest.raises(FolderConflict, match="is not a MetaSearch store"):
+        SqliteStore(path)
+
+
+def test_a_store_of_another_version_is_refused(store: SqliteStore) -> None:
+    connection = sqlite3.connect(store.path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(FolderConflict, match="has the format 99"):
+        SqliteStore(store.path)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be used now"):
+        SqliteStore(tmp_path / "missing" / "trials.db")

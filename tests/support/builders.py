@@ -1,0 +1,150 @@
+"""Builders that hide what a test does not care about."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from metasearch.loading import parse_search
+from metasearch.search import strategies, trials
+from metasearch.search.cells import Cell
+from metasearch.search.definition import define
+from metasearch.search.planner import Search
+from metasearch.search.space import Tokens
+from metasearch.search.surrogates.base import Scores
+from metasearch.search.trials import (
+    Accuracies,
+    Accuracy,
+    CurvePoint,
+    Stage,
+    State,
+    Trial,
+    TrialResult,
+    TrialSpec,
+)
+from metasearch.spec import MetaSearch, MetaSearchSpec
+
+STARTED = 1_000.0
+
+
+def make_resource(name: str = "test", **spec: Any) -> MetaSearch:
+    """A resource on Omniglot; keywords are fields of spec as in YAML."""
+    return parse_search(
+        {
+            "apiVersion": "metasearch.dev/v1alpha1",
+            "kind": "MetaSearch",
+            "metadata": {"name": name},
+            "spec": {"dataset": {"name": "omniglot"}, **spec},
+        }
+    )
+
+
+def make_spec(**spec: Any) -> MetaSearchSpec:
+    """The spec alone."""
+    return make_resource(**spec).spec
+
+
+SMALL: Mapping[str, Any] = {
+    "space": {"operations": ["conv3x3", "identity"], "maxBlocks": 3},
+    "search": {
+        "beamWidth": 4,
+    },
+    "final": {"top": 2, "seeds": 2, "metaIterations": 10, "baseline": "None"},
+}
+"""A search of 10 + 4 + 4 + 4 trials that plans in milliseconds."""
+
+
+def make_search(**spec: Any) -> Search[Cell]:
+    """A small search that began at STARTED, with a surrogate that is as simple as can be."""
+    resource = make_spec(**{**SMALL, **spec})
+    search = define("test", resource, started_at=STARTED)
+    return replace(search, strategy=strategies.build(resource, search.space, TokenMeans()))
+
+
+class TokenMeans:
+    """A surrogate in microseconds: the mean, over a candidate's tokens, of the scores they were seen with."""
+
+    def fit(self, candidates: Sequence[Tokens], scores: Sequence[float], seed: Sequence[int]) -> TokenMeansPredictor:  # noqa: ARG002
+        seen: dict[int, list[float]] = {}
+        for steps, score in zip(candidates, scores, strict=True):
+            for token in itertools.chain.from_iterable(steps):
+                seen.setdefault(token, []).append(score)
+        return TokenMeansPredictor({token: fmean(values) for token, values in seen.items()}, fmean(scores))
+
+
+class TokenMeansPredictor:
+    def __init__(self, means: Mapping[int, float], default: float) -> None:
+        self._means, self._default = means, default
+
+    def predict(self, candidates: Sequence[Tokens]) -> Scores:
+        tokens = (itertools.chain.from_iterable(steps) for steps in candidates)
+        return np.array([fmean(self._means.get(token, self._default) for token in each) for each in tokens])
+
+
+def make_trial_spec(name: str = "test-1-a", **changes: Any) -> TrialSpec:
+    defaults = TrialSpec(
+        name=name,
+        stage=Stage.SEARCH,
+        level=1,
+        candidate="conv3x3(-1)+identity(-2)",
+        seed=0,
+        meta_iterations=10,
+        level_size=1,
+    )
+    return replace(defaults, **changes)
+
+
+def make_accuracies(mean: float) -> Accuracies:
+    return Accuracies(Accuracy(mean, 0.01, 100), Accuracy(mean, 0.01, 100))
+
+
+def make_result(score: float = 0.5, parameters: int = 1_000, **changes: Any) -> TrialResult:
+    """A trial that ran to its end."""
+    result = TrialResult(
+        state=State.SUCCEEDED,
+        score=score,
+        validation=make_accuracies(score),
+        curve=(CurvePoint(5, score / 2), CurvePoint(10, score)),
+        parameter_count=parameters,
+        multiply_adds=parameters * 100,
+        wall_seconds=1.0,
+        latency_ms=1.0,
+        peak_memory_bytes=2**29,
+        device="cpu",
+    )
+    return replace(result, **changes)
+
+
+def make_trial(name: str = "test-1-a", result: TrialResult | None = None, **spec: Any) -> Trial:
+    """A pending trial, or one with a result."""
+    trial = Trial(spec=make_trial_spec(name, **spec))
+    return trial if result is None else completed(trial, result)
+
+
+def completed(trial: Trial, result: TrialResult, began: float = STARTED, ended: float = STARTED + 1) -> Trial:
+    """A trial, claimed and completed by the rules."""
+    claimed = trials.claim(trial, "worker", began, gpus=0.0)
+    return trials.complete(claimed, claimed.epoch, result, ended, max_attempts=1)
+
+
+def pretend_score(candidate: str) -> float:
+    """A score in (0, 1) that depends on the candidate alone: more convolutions are better, with a little noise."""
+    noise = np.random.default_rng(list(candidate.encode())).random()
+    return 0.3 + 0.1 * min(5, candidate.count("conv")) + 0.05 * noise
+
+
+def pretend_result(spec: TrialSpec) -> TrialResult:
+    """What a trainer would have measured, made up."""
+    score = pretend_score(spec.candidate)
+    weights = 100 * (1 + spec.candidate.count("conv"))
+    final = spec.stage is not Stage.SEARCH
+    return make_result(score, weights, test=make_accuracies(score) if final else None, weights="w" if final else None)
+
+
+def spec_names(specs: Sequence[TrialSpec]) -> list[str]:
+    return [spec.name for spec in specs]

@@ -1,0 +1,76 @@
+"""A data set and a spec so small that a trial takes a fraction of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from builders import make_spec, make_trial_spec
+
+from metasearch.search.trials import Progress, Stage, TrialSpec
+from metasearch_trainer.data.images import ImageSet, Splits
+from metasearch_trainer.trial import Folders, Trainer
+
+META_ITERATIONS = 8
+
+
+def bars(first: int, classes: int = 6) -> ImageSet:
+    """Classes that a bar at another place and angle tells apart, with noise."""
+    rng = np.random.default_rng(first)
+    made = []
+    for index in range(first, first + classes):
+        pixels = rng.integers(0, 80, (8, 1, 10, 10), dtype=np.uint8)
+        place = index % 9
+        pixels[(..., place, slice(None)) if index % 2 else (..., slice(None), place)] = 250
+        made.append((f"bar{index}", pixels))
+    return ImageSet.of(made)
+
+
+SPLITS = Splits(train=bars(0, 9), validation=bars(9), test=bars(15))
+
+
+def tiny_spec(**changes: Any) -> Any:
+    """A spec for trials of `META_ITERATIONS`."""
+    spec: dict[str, Any] = {
+        "dataset": {"name": "omniglot", "rotations": 1},
+        "task": {"ways": 3},
+        "space": {"filters": 4, "reductions": 1, "maxBlocks": 2},
+        "training": {
+            "metaIterations": META_ITERATIONS,
+            "metaBatchSize": 2,
+            "innerSteps": 3,
+            "shots": 3,
+            "innerLearningRate": "0.02",
+        },
+        "evaluation": {"tasks": 20, "innerSteps": 5, "curvePoints": 4, "curveTasks": 10},
+        "final": {"tasks": 15, "metaIterations": META_ITERATIONS},
+    }
+    for part, fields in changes.items():
+        spec[part] = spec.get(part, {}) | fields if isinstance(fields, dict) else fields
+    return make_spec(**spec)
+
+
+def tiny_trainer(folder: Path, clock: Callable[[], float] | None = None, **changes: Any) -> Trainer:
+    folders = Folders(checkpoints=folder / "checkpoints", weights=folder / "weights")
+    trainer = Trainer(tiny_spec(**changes), SPLITS, torch.device("cpu"), folders)
+    if clock is not None:
+        trainer.clock = clock
+    return trainer
+
+
+def tiny_trial(name: str = "tiny-1-a", **changes: Any) -> TrialSpec:
+    defaults = make_trial_spec(name, candidate="conv3x3(-1)+max_pool3x3(-2)", meta_iterations=META_ITERATIONS)
+    return replace(defaults, **changes)
+
+
+def final_trial(**changes: Any) -> TrialSpec:
+    return tiny_trial("tiny-1-final", stage=Stage.FINAL, **changes)
+
+
+def ignore(progress: Progress) -> None:
+    """An observer that lets everything pass."""
+    del progress

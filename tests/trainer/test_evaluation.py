@@ -1,0 +1,87 @@
+"""Examinations: what is easy is learned, what is impossible is not, and the interval means what it says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from metasearch.search.cells import parse_cell
+from metasearch.search.trials import Accuracies
+from metasearch.spec import Space
+from metasearch_trainer.adaptation import Moments
+from metasearch_trainer.data.images import ImageSet
+from metasearch_trainer.evaluation import TASKS_AT_ONCE, Examination, accuracy, evaluate
+from metasearch_trainer.network import CellNetwork
+from metasearch_trainer.tasks import DeviceImages
+
+EXAMINATION = Examination(ways=3, shots=2, inner_steps=30, inner_batch_size=6, learning_rate=0.02)
+NETWORK = CellNetwork(parse_cell("conv3x3(-1)+max_pool3x3(-1)"), Space(filters=6, reductions=1), 1, 8, 3)
+THETA = NETWORK.layout.initial(torch.Generator().manual_seed(0)).float()
+
+
+def stripes() -> ImageSet:
+    """Six classes that a bar at another height tells apart, with noise."""
+    rng = np.random.default_rng(0)
+    classes = []
+    for height in range(6):
+        pixels = rng.integers(0, 60, (10, 1, 8, 8), dtype=np.uint8)
+        pixels[:, :, height : height + 2] = 250
+        classes.append((str(height), pixels))
+    return ImageSet.of(classes)
+
+
+def noise() -> ImageSet:
+    rng = np.random.default_rng(0)
+    return ImageSet.of([(str(index), rng.integers(0, 255, (10, 1, 8, 8), dtype=np.uint8)) for index in range(6)])
+
+
+def examine(images: ImageSet, tasks: int = 60, seed: int = 0) -> Accuracies:
+    device_images = DeviceImages(images, torch.device("cpu"))
+    return evaluate(NETWORK, THETA, Moments.zero(THETA), device_images, EXAMINATION, tasks, np.random.default_rng(seed))
+
+
+def test_classes_that_differ_plainly_are_learned_from_two_images() -> None:
+    measured = examine(stripes())
+    assert measured.transductive.mean > 0.75
+    assert measured.non_transductive.mean > 0.75
+
+
+def test_noise_is_classified_at_chance() -> None:
+    measured = examine(noise(), tasks=200)
+    for each in (measured.transductive, measured.non_transductive):
+        assert abs(each.mean - 1 / 3) < 3 * each.interval
+
+
+def test_an_examination_leaves_the_parameters_as_they_are() -> None:
+    before = THETA.clone()
+    examine(stripes(), tasks=5)
+    assert torch.equal(before, THETA)
+
+
+def test_the_same_stream_asks_the_same_questions() -> None:
+    assert examine(stripes(), tasks=10) == examine(stripes(), tasks=10)
+    assert examine(stripes(), tasks=10) != examine(stripes(), tasks=10, seed=1)
+
+
+@pytest.mark.parametrize("tasks", [1, TASKS_AT_ONCE - 1, TASKS_AT_ONCE + 1])
+def test_as_many_tasks_are_asked_as_were_wanted(tasks: int) -> None:
+    assert examine(stripes(), tasks=tasks).transductive.tasks == tasks
+
+
+def test_the_interval_is_that_of_a_mean() -> None:
+    measured = accuracy(torch.tensor([0.0, 0.5, 1.0, 0.5], dtype=torch.float64))
+    assert measured.mean == 0.5
+    assert measured.interval == pytest.approx(1.96 * math.sqrt(0.5 / 3) / 2, rel=1e-3)
+
+
+def test_an_examination_can_be_ended_from_outside() -> None:
+    device_images = DeviceImages(stripes(), torch.device("cpu"))
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(NETWORK, THETA, Moments.zero(THETA), device_images, EXAMINATION, 60, np.random.default_rng(0), stop)

@@ -1,0 +1,156 @@
+"""Networks: sizes, shapes, and that equal keys are equal computations."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from metasearch.search.cells import Branch, Cell, block, parse_cell
+from metasearch.spec import Concat, Operation, Space
+from metasearch_trainer.network import CellNetwork, Conv4
+
+SPACE = Space(filters=3, filter_scale=1, reductions=1, operations=tuple(Operation))
+
+
+def forward(network: CellNetwork, theta: Tensor, images: Tensor) -> Tensor:
+    return network(theta[None], images[None])[0]
+
+
+# --- sizes ---
+
+
+def test_conv4_has_the_published_number_of_parameters() -> None:
+    """113,221: Reptile's Omniglot network with 5 ways, biases and normalisation included."""
+    assert Conv4(channels=1, side=28, ways=5).layout.size == 113_221
+
+
+def test_parameters_of_a_cell_network_counted_by_hand() -> None:
+    network = CellNetwork(parse_cell("conv3x3(-1)+identity(-1)"), Space(filters=10, filter_scale=2), 1, 28, 5)
+    stem = 10 * 9 + 20
+    first = (10 * 20 + 40) + (20 * 20 * 9 + 40) + (20 * 20 + 40)  # adapter, convolution, strided identity
+    second = (20 * 40 + 80) + (40 * 40 * 9 + 80) + (40 * 40 + 80)
+    head = 40 * 5 + 5
+    assert network.layout.size == stem + first + second + head
+
+
+def test_multiply_adds_counted_by_hand() -> None:
+    network = CellNetwork(
+        parse_cell("conv3x3(-1)+max_pool3x3(-1)"), Space(filters=4, filter_scale=1, reductions=1), 1, 8, 5
+    )
+    stem, adapter, convolution, head = 36 * 64, 16 * 64, 144 * 16, 4 * 5
+    assert network.multiply_adds == stem + adapter + convolution + head
+
+
+def test_an_outer_input_that_no_branch_reads_has_no_parameters() -> None:
+    names = [
+        each.name for each in CellNetwork(parse_cell("conv3x3(-1)+identity(-1)"), SPACE, 1, 8, 5).layout.parameters
+    ]
+    assert any("input-1" in name for name in names)
+    assert not any("input-2" in name for name in names)
+
+
+@pytest.mark.parametrize("operation", list(Operation))
+@pytest.mark.parametrize("side", [5, 8])
+def test_every_operation_trains_and_halves_an_image_rounding_up(operation: Operation, side: int) -> None:
+    cell = Cell(
+        (block(Branch(-1, operation), Branch(-2, operation)), block(Branch(0, operation), Branch(-1, operation)))
+    )
+    network = CellNetwork(cell, Space(filters=3, reductions=2), 3, side, 4)
+    theta = network.layout.initial(torch.Generator().manual_seed(0))[None].requires_grad_()
+    logits = network(theta, torch.rand(1, 6, 3, side, side, dtype=torch.float64))
+    assert logits.shape == (1, 6, 4)
+    (gradient,) = torch.autograd.grad(logits.square().sum(), theta)
+    assert all(part.any() for part in network.layout.named(gradient[0]).values())
+
+
+def test_tasks_do_not_see_each_other() -> None:
+    network = CellNetwork(parse_cell("conv3x3(-1)+sep_conv3x3(-2) | max_pool3x3(0)+dil_conv3x3(-1)"), SPACE, 1, 8, 5)
+    generator = torch.Generator().manual_seed(0)
+    thetas = torch.stack([network.layout.initial(generator) for _ in range(3)])
+    images = torch.rand(3, 4, 1, 8, 8, generator=generator, dtype=torch.float64)
+    together = network(thetas, images)
+    for theta, own, logits in zip(thetas, images, together, strict=True):
+        torch.testing.assert_close(forward(network, theta, own), logits, rtol=0, atol=1e-12)
+
+
+# --- keys ---
+
+
+def transported(
+    source: CellNetwork, target: CellNetwork, theta: Tensor, order: tuple[int, ...], swaps: tuple[bool, ...]
+) -> Tensor:
+    """The source's weights in the target's layers, block `order[i]` in place of block i; empty where they differ."""
+    weights = source.layout.named(theta)
+    moved = {}
+    for each in target.layout.parameters:
+        parts = each.name.split(".")
+        if len(parts) > 2 and parts[1].startswith("block"):
+            index = int(parts[1].removeprefix("block"))
+            parts[1] = f"block{order[index]}"
+            if swaps[index]:
+                parts[2] = "second" if parts[2] == "first" else "first"
+        tensor = weights.get(".".join(parts))
+        if tensor is None or tensor.shape != each.shape:
+            return torch.empty(0)
+        moved[each.name] = tensor
+    cell_width = target.cells[0].feature.channels // len(order)
+    # The classifier reads the blocks' outputs in their order.
+    columns = np.concatenate([np.arange(cell_width) + cell_width * place for place in order])
+    moved["head.weight"] = moved["head.weight"][:, columns]
+    return torch.cat([moved[each.name].flatten() for each in target.layout.parameters])
+
+
+def compute_the_same(one: Cell, other: Cell) -> bool:
+    """Whether the weights of one network can be handed to the other for equal outputs, found by trying every way."""
+    generator = torch.Generator().manual_seed(0)
+    networks = [CellNetwork(cell, SPACE, 1, 6, 3) for cell in (one, other)]
+    images = torch.rand(4, 1, 6, 6, generator=generator, dtype=torch.float64)
+    theta = networks[0].layout.initial(generator)
+    theta += 0.1 * torch.randn(theta.shape, generator=generator, dtype=torch.float64)  # no two layers alike
+    expected = forward(networks[0], theta, images)
+    for order in itertools.permutations(range(len(one))):
+        for swaps in itertools.product((False, True), repeat=len(one)):
+            moved = transported(*networks, theta, order, swaps)
+            if len(moved) and torch.allclose(forward(networks[1], moved, images), expected, rtol=0, atol=1e-9):
+                return True
+    return False
+
+
+def random_cell(rng: np.random.Generator, blocks: int, operations: tuple[str, ...]) -> Cell:
+    def branch(index: int) -> Branch:
+        return Branch(int(rng.integers(-2, index)), operations[rng.integers(len(operations))])
+
+    return Cell(tuple(block(branch(index), branch(index)) for index in range(blocks)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_cells_with_one_key_compute_the_same(seed: int) -> None:
+    cell = random_cell(np.random.default_rng(seed), 3, ("conv3x3", "max_pool3x3"))
+    assert compute_the_same(cell, cell.canonical)
+
+
+def test_cells_with_different_keys_compute_something_different() -> None:
+    """Every pair of 40 cells, with one operation, so that few of them differ by their layers alone."""
+    rng = np.random.default_rng(0)
+    cells = {cell.key: cell for cell in (random_cell(rng, 3, ("conv3x3",)) for _ in range(40))}
+    pairs = itertools.combinations(cells.values(), 2)
+    assert not [pair for pair in pairs if compute_the_same(*pair)]
+
+
+def test_reading_one_twin_twice_computes_something_else_than_reading_both() -> None:
+    twins = "conv3x3(-1)+conv3x3(-2) | conv3x3(-1)+conv3x3(-2)"
+    both, one, other = (
+        parse_cell(f"{twins} | conv3x3({left})+max_pool3x3({right})") for left, right in ((0, 1), (0, 0), (1, 1))
+    )
+    assert compute_the_same(one, other)
+    assert not compute_the_same(both, one)
+
+
+def test_only_unused_blocks_are_concatenated_on_request() -> None:
+    cell = parse_cell("conv3x3(-1)+identity(-2) | conv3x3(0)+identity(-1)")
+    widths = [CellNetwork(cell, Space(filters=4, concat=concat), 1, 8, 5).head.shape[1] for concat in Concat]
+    assert widths == [32, 16]

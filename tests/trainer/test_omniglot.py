@@ -1,0 +1,93 @@
+"""Omniglot as it comes with the package. Counts are those of the split by Vinyals et al. (2016)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metasearch.errors import InvalidData
+from metasearch.spec import Dataset, DatasetName, Task, Training
+from metasearch_trainer import data
+from metasearch_trainer.data import ImageSet, omniglot
+
+PARTS = ("train", "validation", "test")
+OMNIGLOT = Dataset(name=DatasetName.OMNIGLOT)
+
+
+def part_of_omniglot(part: str) -> ImageSet:
+    images = getattr(omniglot.load(), part)
+    assert isinstance(images, ImageSet)
+    return images
+
+
+@pytest.mark.parametrize(("part", "classes"), [("train", 1028), ("validation", 172), ("test", 423)])
+def test_classes_are_as_vinyals_split_them(part: str, classes: int) -> None:
+    images = part_of_omniglot(part)
+    assert len(images.class_names) == len(images.counts) == classes
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_class_has_twenty_small_drawings(part: str) -> None:
+    images = part_of_omniglot(part)
+    assert set(images.counts.tolist()) == {20}
+    assert images.pixels.shape == (20 * len(images.counts), 1, 28, 28)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_pixels_are_ink_or_paper(part: str) -> None:
+    pixels = part_of_omniglot(part).pixels
+    assert pixels.dtype == np.uint8
+    assert np.unique(pixels).tolist() == [0, 255]
+
+
+# Measured on the packed file; a wrong order of the bits, or paper for ink, would be far from it.
+@pytest.mark.parametrize(("part", "share"), [("train", 0.0782), ("validation", 0.0845), ("test", 0.0844)])
+def test_about_a_twelfth_is_ink(part: str, share: float) -> None:
+    assert (part_of_omniglot(part).pixels == 255).mean() == pytest.approx(share, abs=1e-4)
+
+
+def test_no_class_is_in_two_parts() -> None:
+    names = [name for part in PARTS for name in part_of_omniglot(part).class_names]
+    assert len(set(names)) == len(names) == 1623
+
+
+def test_no_drawing_is_blank() -> None:
+    assert all(part_of_omniglot(part).pixels.any(axis=(1, 2, 3)).all() for part in PARTS)
+
+
+def test_drawings_of_a_class_are_more_alike_than_those_of_two() -> None:
+    """Were images and names out of step, the two would be equal."""
+    drawings = part_of_omniglot("train").pixels.reshape(1028, 20, -1) / 255
+    within = np.abs(drawings[:, 0] - drawings[:, 1]).mean()
+    between = np.abs(drawings[:-1, 0] - drawings[1:, 1]).mean()
+    assert within < 0.95 * between
+
+
+def test_images_are_resized_on_request() -> None:
+    dataset = OMNIGLOT.model_copy(update={"image_size": 8})
+    assert data.load(dataset, Task(), Training()).validation.pixels.shape == (172 * 20, 1, 8, 8)
+
+
+def test_as_many_ways_as_the_smallest_part_has_classes_are_allowed() -> None:
+    assert data.load(OMNIGLOT, Task(ways=172), Training()).validation.counts.shape == (172,)
+
+
+@pytest.mark.parametrize(
+    ("task", "training", "words"),
+    [
+        pytest.param(Task(ways=173), Training(), ["172 validation classes", "task.ways is 173"], id="one way too many"),
+        pytest.param(
+            Task().model_copy(update={"ways": 500}), Training(), ["172 validation", "task.ways is 500"], id="500 ways"
+        ),
+        pytest.param(Task(), Training(shots=21), ["20 images", "training.shots", "21"], id="training shots"),
+        pytest.param(
+            Task(shots=20), Training(), ["validation class", "20 images", "21"], id="no image left to ask for"
+        ),
+    ],
+)
+def test_a_task_that_omniglot_is_too_small_for_is_told_in_a_sentence(
+    task: Task, training: Training, words: list[str]
+) -> None:
+    with pytest.raises(InvalidData) as raised:
+        data.load(OMNIGLOT, task, training)
+    assert [word for word in ["omniglot", *words] if word not in str(raised.value)] == []

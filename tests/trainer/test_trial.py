@@ -1,0 +1,241 @@
+"""One trial: its result, what it depends on, and how it ends when something goes wrong."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import META_ITERATIONS, final_trial, ignore, tiny_trainer, tiny_trial
+
+from metasearch.search.trials import Progress, Reason, Stage, State, Threshold, TrialResult
+from metasearch_trainer import memory
+from metasearch_trainer.adaptation import Moments
+from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
+from metasearch_trainer.trial import TrialEnded
+from metasearch_trainer.worker import WorkerLeaves
+
+MEASURED = ("wall_seconds", "peak_memory_bytes", "latency_ms")
+
+
+def repeatable(result: TrialResult) -> TrialResult:
+    """A result without what the machine's mood decides."""
+    return replace(result, **dict.fromkeys(MEASURED))
+
+
+# --- results ---
+
+
+def test_a_search_trial_is_scored_on_validation_classes(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(), ignore)
+    assert result.state is State.SUCCEEDED
+    assert result.validation is not None
+    assert result.score == result.validation.non_transductive.mean
+    assert result.validation.transductive.tasks == 20
+    assert result.test is None
+    assert result.weights is None
+
+
+def test_the_score_is_transductive_on_request(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path, evaluation={"score": "Transductive"}).run(tiny_trial(), ignore)
+    assert result.validation is not None
+    assert result.score == result.validation.transductive.mean
+
+
+def test_scores_come_from_test_classes_on_request(tmp_path: Path) -> None:
+    validation = tiny_trainer(tmp_path).run(tiny_trial(), ignore)
+    test = tiny_trainer(tmp_path, evaluation={"split": "Test"}).run(tiny_trial(), ignore)
+    assert validation.validation != test.validation
+
+
+def test_a_trial_is_measured(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(), ignore)
+    assert result.parameter_count == 4 * 9 + 8 + 2 * (4 * 8 + 16) + (8 * 8 * 9 + 16) + (8 * 3 + 3)
+    assert min(result.multiply_adds or 0, result.wall_seconds or 0, result.latency_ms or 0) > 0
+    assert (result.peak_memory_bytes or 0) > 50 * 2**20
+    assert (result.device or "").startswith("cpu")
+
+
+def test_the_curve_ends_with_the_score(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(), ignore)
+    assert [point.meta_iteration for point in result.curve] == [2, 4, 6, 8]
+    assert result.curve[-1].score == result.score
+
+
+def test_training_helps(tmp_path: Path) -> None:
+    untrained = tiny_trainer(tmp_path, training={"metaStepSize": "0"}, evaluation={"tasks": 100, "innerSteps": 2})
+    trained = tiny_trainer(tmp_path, evaluation={"tasks": 100, "innerSteps": 2})
+    more = tiny_trial(meta_iterations=40)
+    assert (trained.run(more, ignore).score or 0) > (untrained.run(more, ignore).score or 0) + 0.1
+
+
+def test_a_final_trial_is_examined_on_test_classes_and_leaves_its_weights(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(final_trial(), ignore)
+    assert result.test is not None
+    assert result.test.non_transductive.tasks == 15
+    assert (tmp_path / "weights" / (result.weights or "")).is_file()
+
+
+def test_a_baseline_is_a_hand_made_network_and_leaves_no_weights(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(stage=Stage.BASELINE, candidate="Conv4"), ignore)
+    assert (result.parameter_count or 0) > 100_000
+    assert (result.test is not None, result.weights) == (True, None)
+
+
+# --- repeatability ---
+
+
+def test_a_result_depends_on_the_trial_alone(tmp_path: Path) -> None:
+    """Not on the process's earlier trials, nor on the state of anybody's random generator."""
+    fresh = tiny_trainer(tmp_path).run(tiny_trial(), ignore)
+    torch.manual_seed(123)
+    used = tiny_trainer(tmp_path)
+    used.run(tiny_trial("other", candidate="identity(-1)+identity(-2)"), ignore)
+    assert repeatable(used.run(tiny_trial(), ignore)) == repeatable(fresh)
+
+
+def test_equal_cells_have_equal_results_however_they_are_written(tmp_path: Path) -> None:
+    one = tiny_trial(candidate="conv3x3(-1)+identity(-2) | conv3x3(0)+identity(-1) | identity(-2)+conv3x3(-2)")
+    other = tiny_trial(candidate="conv3x3(-2)+identity(-2) | identity(-2)+conv3x3(-1) | identity(-1)+conv3x3(1)")
+    trainer = tiny_trainer(tmp_path)
+    assert repeatable(trainer.run(one, ignore)) == repeatable(trainer.run(other, ignore))
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"seed": 2}])
+def test_another_seed_gives_another_training(tmp_path: Path, changes: dict[str, int]) -> None:
+    trainer = tiny_trainer(tmp_path)
+    assert trainer.run(tiny_trial(), ignore).curve != trainer.run(tiny_trial(**changes), ignore).curve
+
+
+class HalfMinutes:
+    """A clock on which half a minute passes at every look, so that every checkpoint is due."""
+
+    def __init__(self) -> None:
+        self._ticks: Iterator[float] = itertools.count(step=31.0)
+
+    def __call__(self) -> float:
+        return next(self._ticks)
+
+
+@pytest.mark.parametrize("after", range(1, 14))  # 8 meta-iterations, 3 points of the curve, 2 examinations
+def test_a_trial_that_is_interrupted_anywhere_goes_on_to_the_same_result(tmp_path: Path, after: int) -> None:
+    whole = tiny_trainer(tmp_path / "whole").run(final_trial(), ignore)
+    looks = itertools.count(1)
+
+    def leave(progress: Progress) -> None:
+        del progress
+        if next(looks) == after:
+            raise WorkerLeaves
+
+    with pytest.raises(WorkerLeaves):
+        tiny_trainer(tmp_path, HalfMinutes()).run(final_trial(), leave)
+    assert list((tmp_path / "checkpoints").iterdir())
+    resumed = tiny_trainer(tmp_path).run(final_trial(), ignore)
+    assert repeatable(resumed) == repeatable(whole)
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_time_before_an_interruption_counts(tmp_path: Path) -> None:
+    def leave(progress: Progress) -> None:
+        if progress.meta_iteration == 4:
+            raise WorkerLeaves
+
+    with pytest.raises(WorkerLeaves):
+        tiny_trainer(tmp_path, HalfMinutes()).run(tiny_trial(), leave)
+    assert (tiny_trainer(tmp_path).run(tiny_trial(), ignore).wall_seconds or 0) > 31
+
+
+def test_a_checkpoint_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / "tiny-1-a.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"torn")
+    assert tiny_trainer(tmp_path).run(tiny_trial(), ignore).state is State.SUCCEEDED
+
+
+# --- early ends ---
+
+
+def test_a_trial_below_its_threshold_is_given_up_with_its_curve(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(thresholds=(Threshold(4, 1.1),)), ignore)
+    assert (result.state, result.reason) == (State.STOPPED, Reason.EARLY_STOPPED)
+    assert [point.meta_iteration for point in result.curve] == [2, 4]
+    assert result.score == result.curve[-1].score
+    assert result.parameter_count is not None
+
+
+def test_a_trial_above_its_threshold_goes_on(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(thresholds=(Threshold(4, 0.0),)), ignore)
+    assert result.state is State.SUCCEEDED
+
+
+def test_an_observer_can_stop_a_trial(tmp_path: Path) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.meta_iteration == 5:
+            raise TrialEnded(State.STOPPED, Reason.BUDGET_EXHAUSTED, "enough")
+
+    result = tiny_trainer(tmp_path).run(tiny_trial(), stop)
+    assert (result.state, result.reason, result.message) == (State.STOPPED, Reason.BUDGET_EXHAUSTED, "enough")
+    assert [point.meta_iteration for point in result.curve] == [2, 4]
+
+
+def test_a_trial_that_diverges_is_a_failed_result(tmp_path: Path) -> None:
+    trainer = tiny_trainer(tmp_path)
+    theta = torch.full((trainer.network(tiny_trial()).layout.size,), float("nan"))
+    save_state(TrainingState(theta, Moments.zero(theta), 3), tmp_path / "checkpoints" / "tiny-1-a.safetensors")
+    result = trainer.run(tiny_trial(), ignore)
+    assert (result.state, result.reason, result.score) == (State.FAILED, Reason.DIVERGED, None)
+    assert "after 4 meta-iterations" in (result.message or "")
+
+
+def test_a_trial_that_takes_too_long_is_a_failed_result(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path, HalfMinutes(), budget={"trialTime": "2m"}).run(tiny_trial(), ignore)
+    assert (result.state, result.reason) == (State.FAILED, Reason.TIMED_OUT)
+    assert "budget.trialTime (2m)" in (result.message or "")
+
+
+def test_a_process_that_is_too_large_from_the_start_fails_the_trial(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path, budget={"trialMemory": "64Mi"}).run(tiny_trial(), ignore)
+    assert (result.state, result.reason) == (State.FAILED, Reason.OUT_OF_MEMORY)
+    assert "budget.trialMemory (64Mi)" in (result.message or "")
+
+
+def test_a_trial_over_its_memory_cap_fails_and_the_process_lives_on(tmp_path: Path) -> None:
+    cap = f"{memory.resident_bytes() // 2**20 + 100}Mi"
+    large = {"space": {"filters": 512}, "training": {"metaBatchSize": 32, "innerBatchSize": 100}}
+    result = tiny_trainer(tmp_path, budget={"trialMemory": cap}, **large).run(tiny_trial(), ignore)
+    assert (result.state, result.reason) == (State.FAILED, Reason.OUT_OF_MEMORY)
+    assert f"({cap})" in (result.message or "")
+    assert tiny_trainer(tmp_path).run(tiny_trial("next"), ignore).state is State.SUCCEEDED
+
+
+def test_an_unforeseen_fault_is_a_failed_result_with_its_text(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(candidate="conv3x3(-1)+unheard_of(-2)"), ignore)
+    assert (result.state, result.reason) == (State.FAILED, Reason.ERROR)
+    assert "unheard_of" in (result.message or "")
+
+
+def test_progress_is_reported_at_every_meta_iteration(tmp_path: Path) -> None:
+    seen: list[int] = []
+    tiny_trainer(tmp_path).run(tiny_trial(), lambda progress: seen.append(progress.meta_iteration))
+    assert sorted(set(seen)) == list(range(1, META_ITERATIONS + 1))
+
+
+# --- checkpoints ---
+
+
+def test_a_checkpoint_is_read_back_as_written(tmp_path: Path) -> None:
+    theta = torch.rand(7)
+    state = TrainingState(theta, Moments(torch.rand(7), torch.tensor(12.0)), 5, (), 3.5)
+    save_state(state, tmp_path / "c.safetensors")
+    loaded = load_state(tmp_path / "c.safetensors", torch.device("cpu"))
+    assert loaded is not None
+    assert torch.equal(loaded.theta, theta)
+    assert torch.equal(loaded.moments.second, state.moments.second)
+    assert (loaded.meta_iteration, loaded.seconds, float(loaded.moments.steps)) == (5, 3.5, 12.0)
+
+
+def test_no_checkpoint_is_none(tmp_path: Path) -> None:
+    assert load_state(tmp_path / "missing", torch.device("cpu")) is None

@@ -1,0 +1,170 @@
+"""Claim, run, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from builders import make_result, make_trial_spec
+
+from metasearch.errors import StoreUnavailable
+from metasearch.search.trials import LOST, CurvePoint, Progress, Reason, State, Trial, TrialResult, TrialSpec
+from metasearch.stores.sqlite import SqliteStore
+from metasearch_trainer.trial import Observer, TrialEnded
+from metasearch_trainer.worker import RECYCLED, RETRY_SECONDS, Surroundings, Worker, WorkerLeaves
+
+Act = Callable[[TrialSpec, Observer], TrialResult]
+
+
+class Actor:
+    """A trainer that does what the test says instead of training; what is tested here is the loop around it."""
+
+    def __init__(self, act: Act) -> None:
+        self.run = act
+
+
+class World:
+    """Time that passes only when it is waited for, and an end when there is nothing left to do."""
+
+    def __init__(self, step_seconds: float = 0.0) -> None:
+        self.time, self.step_seconds = 100.0, step_seconds
+        self.leaving, self.waits = False, list[float]()
+
+    def look(self) -> float:
+        self.time += self.step_seconds
+        return self.time
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.time += seconds
+        self.leaving = True
+
+    def surroundings(self) -> Surroundings:
+        return Surroundings(lambda: self.time, self.look, self.wait, lambda: self.leaving)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "trials.db", max_attempts=1)
+    opened.propose([make_trial_spec("a", priority=0), make_trial_spec("b", priority=1)])
+    yield opened
+    opened.close()
+
+
+def states(store: SqliteStore) -> dict[str, State]:
+    return {trial.name: trial.state for trial in store.trials()}
+
+
+def work(store: SqliteStore, act: Act, world: World | None = None) -> int:
+    return Worker("w", 0.5, store, Actor(act), (world or World()).surroundings()).work()
+
+
+def test_a_worker_runs_what_there_is_and_then_waits(store: SqliteStore) -> None:
+    world = World()
+    assert work(store, lambda trial, _: make_result(0.1 if trial.name == "a" else 0.2), world) == 0
+    assert {trial.name: trial.score for trial in store.trials()} == {"a": 0.1, "b": 0.2}
+    assert len(world.waits) == 1
+
+
+def test_a_failed_trial_is_recorded_and_the_worker_asks_to_be_replaced(store: SqliteStore) -> None:
+    failed = TrialResult(state=State.FAILED, reason=Reason.ERROR, message="boom")
+    assert work(store, lambda *_: failed) == RECYCLED
+    assert states(store) == {"a": State.FAILED, "b": State.PENDING}
+
+
+def test_a_diverged_trial_is_no_reason_to_replace_the_worker(store: SqliteStore) -> None:
+    diverged = TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="NaN")
+    assert work(store, lambda *_: diverged) == 0
+    assert set(states(store).values()) == {State.FAILED}
+
+
+def test_a_worker_that_is_told_to_leave_leaves_its_claim_open(store: SqliteStore) -> None:
+    world = World()
+
+    def act(_: TrialSpec, observe: Observer) -> TrialResult:
+        world.leaving = True
+        observe(Progress(1))
+        raise AssertionError("the observer lets a leaving worker go on")
+
+    with pytest.raises(WorkerLeaves):
+        work(store, act, world)
+    assert states(store)["a"] is State.RUNNING
+
+
+def test_progress_is_recorded_at_most_once_a_second(store: SqliteStore) -> None:
+    recorded: list[int] = []
+
+    def act(_: TrialSpec, observe: Observer) -> TrialResult:
+        for iteration in range(1, 11):
+            observe(Progress(iteration))
+            recorded.append(store.trials()[0].progress.meta_iteration)
+        return make_result()
+
+    store.request_stop(["b"])
+    work(store, act, World(step_seconds=0.3))
+    assert recorded == [0, 0, 0, 4, 4, 4, 4, 8, 8, 8]
+
+
+def test_a_new_point_of_the_curve_is_recorded_at_once(store: SqliteStore) -> None:
+    def act(_: TrialSpec, observe: Observer) -> TrialResult:
+        observe(Progress(1, (CurvePoint(1, 0.5),)))
+        assert store.trials()[0].progress.curve == (CurvePoint(1, 0.5),)
+        return make_result()
+
+    store.request_stop(["b"])
+    work(store, act)
+
+
+def test_a_trial_that_is_to_stop_is_told_at_its_next_report(store: SqliteStore) -> None:
+    def act(_: TrialSpec, observe: Observer) -> TrialResult:
+        store.request_stop(["a", "b"])
+        with pytest.raises(TrialEnded) as ended:
+            observe(Progress(1, (CurvePoint(1, 0.5),)))
+        return make_result(state=ended.value.state, reason=ended.value.reason)
+
+    work(store, act)
+    assert states(store) == {"a": State.STOPPED, "b": State.STOPPED}
+
+
+def test_a_worker_whose_trial_was_given_to_another_drops_it_and_goes_on(store: SqliteStore) -> None:
+    def act(trial: TrialSpec, _: Observer) -> TrialResult:
+        if trial.name == "a" and store.trials()[0].epoch == 1:
+            store.release("w", 0.0, LOST)
+            store.claim("other", 0.0, 0.0)
+        return make_result(0.5)
+
+    work(store, act)
+    trials = {trial.name: trial for trial in store.trials()}
+    assert (trials["a"].state, trials["a"].attempts[-1].worker) == (State.RUNNING, "other")
+    assert trials["b"].state is State.SUCCEEDED
+
+
+class FullDisk(SqliteStore):
+    """A store that refuses results for a while."""
+
+    refusals = 3
+
+    def complete(self, claimed: Trial, result: TrialResult, now: float) -> Trial:
+        if self.refusals > 0:
+            self.refusals -= 1
+            raise StoreUnavailable("full")
+        return super().complete(claimed, result, now)
+
+
+def test_a_result_that_cannot_be_recorded_now_is_tried_again(store: SqliteStore) -> None:
+    full, world = FullDisk(store.path), World()
+    full.request_stop(["b"])
+    work(full, lambda *_: make_result(0.7), world)
+    full.close()
+    assert world.waits == list(RETRY_SECONDS[:3])
+    assert store.trials()[0].score == 0.7
+
+
+def test_a_result_that_can_never_be_recorded_ends_the_worker(store: SqliteStore) -> None:
+    full = FullDisk(store.path)
+    full.refusals = 99
+    with pytest.raises(StoreUnavailable):
+        work(full, lambda *_: make_result(0.7))
+    full.close()
+    assert states(store)["a"] is State.RUNNING

@@ -1,0 +1,71 @@
+"""What a long trial writes down now and then, to go on from there when its process dies."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from metasearch.search.trials import CurvePoint
+from metasearch_trainer.adaptation import Moments
+
+
+@dataclass
+class TrainingState:
+    """Where training is. A trial that is resumed from here ends exactly as one that never stopped."""
+
+    theta: Tensor
+    """(size,)"""
+    moments: Moments
+    meta_iteration: int = 0
+    curve: tuple[CurvePoint, ...] = ()
+    seconds: float = 0.0
+    """Spent on it so far."""
+
+    @classmethod
+    def begin(cls, theta: Tensor) -> TrainingState:
+        return cls(theta, Moments.zero(theta))
+
+
+def save_state(state: TrainingState, path: Path) -> None:
+    """Write a checkpoint; a reader finds the old one or the new one, never half of one."""
+    header = {
+        "meta_iteration": str(state.meta_iteration),
+        "curve": json.dumps([[point.meta_iteration, point.score] for point in state.curve]),
+        "seconds": repr(state.seconds),
+    }
+    tensors = {"theta": state.theta, "second_moment": state.moments.second, "adam_steps": state.moments.steps}
+    write_tensors({name: tensor.detach() for name, tensor in tensors.items()}, header, path)
+
+
+def load_state(path: Path, device: torch.device) -> TrainingState | None:
+    """Read a checkpoint; None where there is none that can be read, for a trial can always begin anew."""
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            header = file.metadata()
+            return TrainingState(
+                theta=file.get_tensor("theta"),
+                moments=Moments(file.get_tensor("second_moment"), file.get_tensor("adam_steps")),
+                meta_iteration=int(header["meta_iteration"]),
+                curve=tuple(CurvePoint(int(at), float(score)) for at, score in json.loads(header["curve"])),
+                seconds=float(header["seconds"]),
+            )
+    except (FileNotFoundError, SafetensorError):
+        return None
+
+
+def write_tensors(tensors: dict[str, Tensor], header: dict[str, str], path: Path) -> None:
+    """Write a safetensors file whole: under another name first, then moved into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=header)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

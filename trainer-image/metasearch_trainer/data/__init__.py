@@ -1,0 +1,51 @@
+"""Data sets: what comes with the package, and what the user has."""
+
+from __future__ import annotations
+
+from metasearch.errors import InvalidData
+from metasearch.spec import Dataset, Task, Training
+from metasearch_trainer.data import omniglot
+from metasearch_trainer.data.folder import load as load_folder
+from metasearch_trainer.data.images import ImageSet, Splits
+from metasearch_trainer.data.resizing import resized
+
+__all__ = ["ImageSet", "Splits", "load"]
+
+
+def load(dataset: Dataset, task: Task, training: Training) -> Splits:
+    """
+    Read a data set and see that the task can be made of it.
+
+    Raises:
+        InvalidData: says which file, class or number is wrong, and what would be right.
+    """
+    if dataset.folder is None:
+        splits = resized(omniglot.load(), dataset.image_size)
+    else:
+        splits = load_folder(dataset.folder, dataset.image_size)
+    _require_room(splits, dataset, task, training)
+    return splits
+
+
+def _require_room(splits: Splits, dataset: Dataset, task: Task, training: Training) -> None:
+    """Every part must have classes enough for the ways, and every class images enough for a task."""
+    name = dataset.folder.path if dataset.folder else str(dataset.name)
+    examined = task.shots + 1, "task.shots and one query need"
+    _require(splits.train, "training", name, task.ways, training.shots, "training.shots is", dataset.training_rotations)
+    _require(splits.validation, "validation", name, task.ways, *examined)
+    _require(splits.test, "test", name, task.ways, *examined)
+
+
+def _require(images: ImageSet, part: str, name: str, ways: int, fewest: int, why: str, rotations: int = 1) -> None:
+    classes = len(images.counts) * rotations
+    if classes < ways:
+        raise InvalidData(
+            f"{name} has {classes} {part} class{'' if classes == 1 else 'es'} and task.ways is {ways}; "
+            f"ways must be no more than that, or the split give more classes to {part}"
+        )
+    poorest = int(images.counts.argmin())
+    if images.counts[poorest] < fewest:
+        raise InvalidData(
+            f"{part} class {images.class_names[poorest]!r} of {name} has {images.counts[poorest]} images and "
+            f"{why} {fewest}; each class must have as many as a task takes"
+        )

@@ -1,0 +1,53 @@
+"""
+Omniglot (Lake, Salakhutdinov and Tenenbaum 2015): 1,623 handwritten characters, 20 images each.
+MIT licence, beside this file.
+
+The images were made 28 x 28 pixels of one bit, ink 1. The classes are split as by Vinyals et al. (2016): 1,028 to train
+on, 172 to choose by, 423 to report on.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+
+import numpy as np
+
+from metasearch_trainer.data.images import ImageSet, Pixels, Splits
+
+SIDE = 28
+IMAGES_PER_CLASS = 20
+
+
+@cache
+def load() -> Splits:
+    """Read the packed images that come with this package, 25 MB unpacked."""
+    classes = _classes()
+    return Splits(*(_subset(classes, f"omniglot_vinyals_{part}.json") for part in ("train", "val", "test")))
+
+
+def _classes() -> dict[str, Pixels]:
+    """Class name (set/alphabet/character) to images (20, 1, 28, 28)."""
+    with (
+        resources.as_file(resources.files(__package__) / "images.npz") as path,
+        np.load(path, allow_pickle=False) as packed,
+    ):
+        bits, names = packed["bits"], packed["names"]
+    pixels = np.unpackbits(bits, axis=-1, count=SIDE * SIDE) * np.uint8(255)
+    pixels = pixels.reshape(len(names), IMAGES_PER_CLASS, 1, SIDE, SIDE)
+    # A name is images_background/Alphabet/character01/0709; the last part only repeats which class it is.
+    return {
+        str(name).removeprefix("images_").rsplit("/", 1)[0]: images for name, images in zip(names, pixels, strict=True)
+    }
+
+
+def _subset(classes: dict[str, Pixels], file: str) -> ImageSet:
+    listed = json.loads((resources.files(__package__) / file).read_text(encoding="utf-8"))
+    names = [
+        f"{part}/{alphabet}/{character}"
+        for part in listed
+        for alphabet in listed[part]
+        for character in listed[part][alphabet]
+    ]
+    return ImageSet.of([(name, classes[name]) for name in names])

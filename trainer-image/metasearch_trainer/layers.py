@@ -1,0 +1,116 @@
+"""
+Layers that run several tasks at once.
+
+The tasks of a meta-batch have weights of their own, so their images are stacked along the channels, (batch, tasks *
+channels, height, width), and convolved in as many groups as there are tasks. Batch statistics are per channel and so
+per task. Memory is channels-last: on CPU that is what makes grouped convolutions fast (docs/performance.md).
+
+A layer holds no tensors. It knows where its parameters are in the network's `ParameterLayout` and is called with
+`tensors`, each (tasks, *shape).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from metasearch_trainer.parameters import ParameterLayout, he_normal, lecun_normal, ones, zeros
+
+NORM_EPSILON = 1e-5  # PyTorch's default; TensorFlow's, as in supervised-reptile, is 1e-3
+
+
+class ConvNormRelu:
+    """Convolution, batch normalisation with the batch's own statistics, ReLU."""
+
+    def __init__(
+        self,
+        layout: ParameterLayout,
+        name: str,
+        channels: int,
+        filters: int,
+        kernel: tuple[int, int],
+        stride: int = 1,
+        dilation: int = 1,
+        depthwise: bool = False,
+        bias: bool = False,
+        relu: bool = True,
+    ) -> None:
+        self.groups = channels if depthwise else 1
+        self.shape = (filters, channels // self.groups, *kernel)
+        self.stride, self.dilation, self.relu = stride, dilation, relu
+        self.padding = (dilation * (kernel[0] // 2), dilation * (kernel[1] // 2))
+        self.weight = layout.add(f"{name}.weight", self.shape, he_normal)
+        # Normalisation cancels a bias. Only networks that are compared by their published size have one.
+        self.bias = layout.add(f"{name}.bias", (filters,), zeros) if bias else None
+        self.norm_scale = layout.add(f"{name}.norm.scale", (filters,), ones)
+        self.norm_shift = layout.add(f"{name}.norm.shift", (filters,), zeros)
+
+    def __call__(self, tensors: Sequence[Tensor], x: Tensor) -> Tensor:
+        tasks = tensors[self.weight].shape[0]
+        weight = tensors[self.weight].flatten(0, 1)  # (tasks * filters, channels / groups, kh, kw)
+        bias = None if self.bias is None else tensors[self.bias].flatten()
+        if self.shape[2:] == (1, 1) and self.stride == 1:
+            x = _pointwise(x, weight, bias, tasks * self.groups)
+        else:
+            x = F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, tasks * self.groups)
+        scale, shift = tensors[self.norm_scale].flatten(), tensors[self.norm_shift].flatten()
+        x = F.batch_norm(x, None, None, scale, shift, training=True, momentum=0.0, eps=NORM_EPSILON)
+        return F.relu_(x) if self.relu else x
+
+    def multiply_adds(self, side: int) -> int:
+        """Multiply-adds of the convolution on one image, given the side of its output in pixels."""
+        return math.prod(self.shape) * side * side
+
+
+def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+    """
+    A 1x1 convolution, with image rows as its batch.
+
+    On one CPU thread PyTorch leaves 1x1 convolutions of fewer than 16 images to a slow loop over groups. A pointwise
+    layer does not care what is a row and what an image, so the rows (free to reinterpret in channels-last memory) make
+    the batch large enough for the fast path.
+    """
+    batch, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(batch * height, 1, width, channels).permute(0, 3, 1, 2)
+    rows = F.conv2d(rows, weight, bias, groups=groups)  # (batch * height, out, 1, width)
+    return rows.permute(0, 2, 3, 1).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class Linear:
+    """The classifier on pooled features: (batch, tasks * features, side, side) to (tasks, batch, ways)."""
+
+    def __init__(self, layout: ParameterLayout, name: str, features: int, ways: int) -> None:
+        self.shape = (ways, features)
+        self.weight = layout.add(f"{name}.weight", self.shape, lecun_normal)
+        self.bias = layout.add(f"{name}.bias", (ways,), zeros)
+
+    def __call__(self, tensors: Sequence[Tensor], features: Tensor) -> Tensor:
+        weight, bias = tensors[self.weight], tensors[self.bias]
+        return torch.baddbmm(bias.unsqueeze(1), features, weight.transpose(1, 2))  # (tasks, batch, ways)
+
+    def multiply_adds(self) -> int:
+        return math.prod(self.shape)
+
+
+def pool_globally(x: Tensor, tasks: int) -> Tensor:
+    """Mean over all pixels: (batch, tasks * channels, height, width) to (tasks, batch, channels)."""
+    # adaptive_avg_pool2d, not mean: the backward pass of mean leaves channels-last memory.
+    return F.adaptive_avg_pool2d(x, 1).view(len(x), tasks, -1).transpose(0, 1)
+
+
+def flatten_pixels(x: Tensor, tasks: int) -> Tensor:
+    """Every pixel a feature: (batch, tasks * channels, height, width) to (tasks, batch, channels * height * width)."""
+    return x.reshape(len(x), tasks, -1).transpose(0, 1)
+
+
+def concatenate(outputs: Sequence[Tensor], tasks: int) -> Tensor:
+    """Join channels within each task: several (batch, tasks * channels, h, w) to (batch, tasks * sum, h, w)."""
+    if len(outputs) == 1:
+        return outputs[0]
+    # Written on (batch, h, w, tasks, channels) so that the result stays channels-last without another copy.
+    parts = [x.permute(0, 2, 3, 1).view(len(x), *x.shape[2:], tasks, -1) for x in outputs]
+    return torch.cat(parts, dim=4).flatten(3, 4).permute(0, 3, 1, 2)

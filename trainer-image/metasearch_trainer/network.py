@@ -1,0 +1,164 @@
+"""
+From a cell to a network.
+
+    image ─ stem ─ [repeats × cell ─ cell/2] ─ … ─ repeats × cell ─ mean of pixels ─ linear ─ logits
+                   └──── reductions times ──┘
+
+The stem is a 3x3 convolution. A cell of stride 2 has `filter_scale` times the filters of the one before; only the
+operations that read its two outer inputs are strided. Both outer inputs first pass a 1x1 convolution that gives them
+the cell's number of filters; an input that no branch reads has none, for its weights would never learn.
+Source: Liu et al. 2018 (PNAS), figure 1 and the authors' code; what Auto-Meta leaves open is listed in docs/choices.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
+from metasearch.spec import Concat, Operation, Space
+from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, pool_globally
+from metasearch_trainer.operations import OPERATIONS, Layer
+from metasearch_trainer.parameters import ParameterLayout
+
+
+class Network(Protocol):
+    """A classifier whose parameters are kept outside of it."""
+
+    layout: ParameterLayout
+    multiply_adds: int
+    """Per image of one task."""
+
+    def __call__(self, parameters: Tensor, images: Tensor) -> Tensor:
+        """
+        Args:
+            parameters: (tasks, layout.size); each task has its own.
+            images: (tasks, batch, channels, side, side), in [0, 1].
+
+        Returns:
+            logits (tasks, batch, ways).
+        """
+        ...
+
+
+class _Feature:
+    """A cell's output while the network is being planned: how many channels, how large."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        self.channels, self.side = channels, side
+
+
+class _CellLayers:
+    """One cell of the network."""
+
+    def __init__(
+        self,
+        layout: ParameterLayout,
+        name: str,
+        cell: Cell,
+        inputs: dict[int, _Feature],
+        filters: int,
+        stride: int,
+        concat: Concat,
+    ) -> None:
+        side = inputs[PREVIOUS].side
+        out_side = -(-side // stride)
+        self.cell = cell
+        self.multiply_adds = 0
+        self.adapters: dict[int, ConvNormRelu] = {}
+        for outer in OUTER_INPUTS:
+            if outer in cell.inputs:
+                # Where the last cell was a reduction, the output of the one before it is twice as large.
+                shrink = 2 if inputs[outer].side > side else 1
+                adapter = ConvNormRelu(layout, f"{name}.input{outer}", inputs[outer].channels, filters, (1, 1), shrink)
+                self.adapters[outer] = adapter
+                self.multiply_adds += adapter.multiply_adds(side)
+        self.branches: list[tuple[Layer, ...]] = []
+        for index, block in enumerate(cell.blocks):
+            layers = tuple(
+                OPERATIONS[Operation(branch.operation)](
+                    layout, f"{name}.block{index}.{place}", filters, stride if branch.input in OUTER_INPUTS else 1
+                )
+                for place, branch in zip(("first", "second"), block, strict=True)
+            )
+            self.branches.append(layers)
+            self.multiply_adds += sum(layer.multiply_adds(out_side) for layer in layers)
+        self.outputs = tuple(range(len(cell))) if concat is Concat.ALL else cell.unused
+        self.feature = _Feature(filters * len(self.outputs), out_side)
+
+    def __call__(self, tensors: Sequence[Tensor], before_previous: Tensor, previous: Tensor, tasks: int) -> Tensor:
+        outer = {BEFORE_PREVIOUS: before_previous, PREVIOUS: previous}
+        values = {index: adapter(tensors, outer[index]) for index, adapter in self.adapters.items()}
+        for index, (block, (first, second)) in enumerate(zip(self.cell.blocks, self.branches, strict=True)):
+            values[index] = first(tensors, values[block.first.input]) + second(tensors, values[block.second.input])
+        return concatenate([values[index] for index in self.outputs], tasks)
+
+
+class CellNetwork:
+    """A stem, the same cell again and again with weights of its own each time, and a linear classifier."""
+
+    def __init__(self, cell: Cell, space: Space, channels: int, side: int, ways: int) -> None:
+        self.layout = ParameterLayout()
+        self.stem = ConvNormRelu(self.layout, "stem", channels, space.filters, (3, 3))
+        feature = _Feature(space.filters, side)
+        self.multiply_adds = self.stem.multiply_adds(side)
+        self.cells: list[_CellLayers] = []
+        inputs = {BEFORE_PREVIOUS: feature, PREVIOUS: feature}
+        filters = space.filters
+        for index, stride in enumerate(_strides(space)):
+            filters *= space.filter_scale if stride == 2 else 1
+            layers = _CellLayers(self.layout, f"cell{index}", cell, inputs, filters, stride, space.concat)
+            self.cells.append(layers)
+            self.multiply_adds += layers.multiply_adds
+            inputs = {BEFORE_PREVIOUS: inputs[PREVIOUS], PREVIOUS: layers.feature}
+        self.head = Linear(self.layout, "head", inputs[PREVIOUS].channels, ways)
+        self.multiply_adds += self.head.multiply_adds()
+
+    def __call__(self, parameters: Tensor, images: Tensor) -> Tensor:
+        tasks = parameters.shape[0]
+        tensors = self.layout.views(parameters)
+        previous = before_previous = self.stem(tensors, stack_tasks(images))
+        for cell in self.cells:
+            before_previous, previous = previous, cell(tensors, before_previous, previous, tasks)
+        return self.head(tensors, pool_globally(previous, tasks))  # (tasks, batch, ways)
+
+
+class Conv4:
+    """
+    Four strided 3x3 convolutions and a linear classifier on all pixels: the hand-made network of Reptile's Omniglot
+    experiments (Nichol et al. 2018; 113,221 parameters for 28x28 greyscale, 5 ways).
+    """
+
+    def __init__(self, channels: int, side: int, ways: int, filters: int = 64) -> None:
+        self.layout = ParameterLayout()
+        self.convolutions: list[ConvNormRelu] = []
+        self.multiply_adds = 0
+        for index in range(4):
+            layer = ConvNormRelu(
+                self.layout, f"conv{index}", channels if index == 0 else filters, filters, (3, 3), stride=2, bias=True
+            )
+            side = -(-side // 2)
+            self.convolutions.append(layer)
+            self.multiply_adds += layer.multiply_adds(side)
+        self.head = Linear(self.layout, "head", filters * side * side, ways)
+        self.multiply_adds += self.head.multiply_adds()
+
+    def __call__(self, parameters: Tensor, images: Tensor) -> Tensor:
+        tensors = self.layout.views(parameters)
+        x = stack_tasks(images)
+        for layer in self.convolutions:
+            x = layer(tensors, x)
+        return self.head(tensors, flatten_pixels(x, parameters.shape[0]))  # (tasks, batch, ways)
+
+
+def stack_tasks(images: Tensor) -> Tensor:
+    """(tasks, batch, channels, side, side) to (batch, tasks * channels, side, side) in channels-last memory."""
+    return images.transpose(0, 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def _strides(space: Space) -> list[int]:
+    """The stride of each cell: repeats of 1 before every 2 and after the last."""
+    return ([1] * space.repeats + [2]) * space.reductions + [1] * space.repeats

@@ -1,0 +1,85 @@
+"""
+A worker as a process of its own, beside the driver that started it: `python -m metasearch_trainer.process`.
+
+It sets the number of threads before any work (two processes with two threads each on two cores run 13 to 40 times
+slower than with one), ends when its driver is gone, and leaves Ctrl-C to the driver.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from metasearch.errors import InvalidData, MetaSearchError
+from metasearch.spec import MetaSearchSpec
+from metasearch.stores.sqlite import SqliteStore
+from metasearch_trainer.data import load
+from metasearch_trainer.trial import Folders, Trainer
+from metasearch_trainer.worker import Surroundings, Worker, WorkerLeaves
+
+
+def main() -> int:
+    """Run trials from a local store until the driver ends or says so."""
+    arguments = _arguments()
+    torch.set_num_threads(1)
+    # Adam's second moments of dead channels shrink for ever, and denormal numbers are a hundred times slower.
+    torch.set_flush_denormal(True)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    leaving = _Leaving(arguments.parent)
+    try:
+        store = SqliteStore(arguments.store)
+        row = store.search()
+        if row is None:
+            raise InvalidData(f"{arguments.store} holds no search yet; a worker is started by metasearch run")
+        spec = MetaSearchSpec.model_validate_json(row.spec)
+        store.max_attempts = spec.budget.max_attempts
+        folder = arguments.store.parent
+        trainer = Trainer(
+            spec,
+            load(spec.dataset, spec.task, spec.training),
+            torch.device(arguments.device),
+            Folders(checkpoints=folder / "checkpoints", weights=folder / "weights"),
+        )
+        world = Surroundings(time.time, time.monotonic, time.sleep, leaving.is_due)
+        return Worker(arguments.name, arguments.gpus, store, trainer, world).work()
+    except WorkerLeaves:
+        return 0
+    except MetaSearchError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+class _Leaving:
+    """Whether this process is to end: it was asked to, or the driver is gone."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent, self._asked = parent, False
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
+        self._asked = True
+
+    def is_due(self) -> bool:
+        return self._asked or os.getppid() != self._parent
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Run trials of a local search.")
+    parser.add_argument("--store", type=Path, required=True, help="the search's trials.db")
+    parser.add_argument("--name", required=True, help="how claims are signed")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 and so on")
+    parser.add_argument("--gpus", type=float, default=0.0, help="share of GPUs held, for the account")
+    parser.add_argument("--parent", type=int, required=True, help="process id of the driver")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
