@@ -50,15 +50,17 @@ class CellModule(nn.Module):
             {str(i): ConvNormRelu(channels[i], filters, (1, 1), shrink[i]) for i in (-2, -1) if i in cell.inputs}
         )
         self.branches = nn.ModuleList(
-            nn.ModuleList(operation(branch.operation, filters, stride if branch.input < 0 else 1) for branch in block)
+            operation(branch.operation, filters, stride if branch.input < 0 else 1)
             for block in cell.blocks
+            for branch in block
         )
 
     def forward(self, before_previous: Tensor, previous: Tensor) -> list[Tensor]:
         outer = {-2: before_previous, -1: previous}
         values = {int(i): adapter(outer[int(i)]) for i, adapter in self.adapters.items()}
-        for index, (block, layers) in enumerate(zip(self.cell.blocks, self.branches, strict=True)):
-            values[index] = layers[0](values[block.first.input]) + layers[1](values[block.second.input])
+        for index, block in enumerate(self.cell.blocks):
+            first, second = self.branches[2 * index : 2 * index + 2]
+            values[index] = first(values[block.first.input]) + second(values[block.second.input])
         return [values[index] for index in range(len(self.cell))]
 
 
@@ -68,7 +70,7 @@ class PlainNetwork(nn.Module):
     def __init__(self, cell: Cell, space: Space, channels: int, side: int, ways: int) -> None:
         super().__init__()
         self.stem = ConvNormRelu(channels, space.filters, (3, 3))
-        self.concat = space.concat
+        self.kept = range(len(cell)) if space.concat is Concat.ALL else cell.unused
         self.cells = nn.ModuleList()
         widths, sides = [space.filters] * 2, [side] * 2
         filters = space.filters
@@ -76,8 +78,7 @@ class PlainNetwork(nn.Module):
             filters *= space.filter_scale if stride == 2 else 1
             shrink = {-2: 2 if sides[0] > sides[1] else 1, -1: 1}
             self.cells.append(CellModule(cell, {-2: widths[0], -1: widths[1]}, shrink, filters, stride))
-            outputs = len(cell) if space.concat is Concat.ALL else len(cell.unused)
-            widths = [widths[1], filters * outputs]
+            widths = [widths[1], filters * len(self.kept)]
             sides = [sides[1], -(-sides[1] // stride)]
         self.head = nn.Linear(widths[1], ways)
 
@@ -85,22 +86,18 @@ class PlainNetwork(nn.Module):
         previous = before_previous = self.stem(x)
         for module in self.cells:
             outputs = module(before_previous, previous)
-            kept = range(len(outputs)) if self.concat is Concat.ALL else module.cell.unused
-            before_previous, previous = previous, torch.cat([outputs[index] for index in kept], dim=1)
-        return self.head(previous.mean(dim=(2, 3)))
+            before_previous, previous = previous, torch.cat([outputs[index] for index in self.kept], dim=1)
+        logits: Tensor = self.head(previous.mean(dim=(2, 3)))
+        return logits
 
 
 def load_flat(module: nn.Module, flat: Tensor) -> None:
     """Copy a flat parameter vector into a module whose parameters come in the same order."""
-    with torch.no_grad():
-        for parameter, piece in zip(
-            module.parameters(), flat.split([p.numel() for p in module.parameters()]), strict=True
-        ):
-            parameter.copy_(piece.view_as(parameter))
+    nn.utils.vector_to_parameters(flat, module.parameters())
 
 
 def flat(module: nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+    return nn.utils.parameters_to_vector(module.parameters()).detach()
 
 
 def outer_step(module: nn.Module, images: Tensor, labels: Tensor, step_size: float, learning_rate: float) -> None:

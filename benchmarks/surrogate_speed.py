@@ -114,8 +114,8 @@ def _modules(weights: Sequence[Tensor]) -> tuple[Tensor, torch.nn.LSTM, Tensor]:
     return embedding, lstm, output
 
 
-def _best(predicted: np.ndarray) -> list[int]:
-    return np.argsort(-predicted, kind="stable")[:100].tolist()
+def _best(predicted: np.ndarray) -> np.ndarray:
+    return np.argsort(-predicted, kind="stable")[:100]
 
 
 def _arguments() -> argparse.Namespace:
