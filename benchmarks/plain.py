@@ -93,7 +93,10 @@ class PlainNetwork(nn.Module):
 
 def load_flat(module: nn.Module, flat: Tensor) -> None:
     """Copy a flat parameter vector into a module whose parameters come in the same order."""
-    nn.utils.vector_to_parameters(flat, module.parameters())
+    sizes = [parameter.numel() for parameter in module.parameters()]
+    with torch.no_grad():
+        for parameter, piece in zip(module.parameters(), torch.split(flat, sizes), strict=True):
+            parameter.copy_(piece.view_as(parameter))
 
 
 def flat(module: nn.Module) -> Tensor:

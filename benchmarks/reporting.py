@@ -31,8 +31,15 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def publish(name: str, rows: Sequence[dict[str, Any]], claims: Sequence[Claim], json_file: Path | None) -> int:
-    """Print the table and the claims, write the file; returns the exit code, 1 where a claim does not hold."""
+def publish(
+    name: str, rows: Sequence[dict[str, Any]], claims: Sequence[Claim], json_file: Path | None, **more: Any
+) -> int:
+    """
+    Print the table and the claims, write the file; returns the exit code, 1 where a claim does not hold.
+
+    Args:
+        more: goes to the file only.
+    """
     console = Console(width=160)
     console.print(_table(name, rows))
     for claim in claims:
@@ -42,6 +49,7 @@ def publish(name: str, rows: Sequence[dict[str, Any]], claims: Sequence[Claim], 
             "benchmark": name,
             "machine": machine(),
             "rows": rows,
+            **more,
             "claims": [{"text": claim.text, "holds": claim.holds} for claim in claims],
         }
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -70,6 +78,8 @@ def _table(name: str, rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join("–" if each is None else f"{each:.2f}" for each in value)
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

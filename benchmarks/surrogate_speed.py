@@ -120,7 +120,7 @@ def _best(predicted: np.ndarray) -> np.ndarray:
 
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__)
-    made.add_argument("--threads", type=int, default=2)
+    made.add_argument("--threads", type=int, default=1, help="default: 1, as in a driver beside its workers")
     made.add_argument("--repeats", type=int, default=3)
     return made.parse_args()
 

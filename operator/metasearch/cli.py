@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from metasearch import __version__
-from metasearch.errors import MetaSearchError
+from metasearch.errors import MetaSearchError, StoreUnavailable
 
 INTERRUPTED = 130
 
@@ -45,10 +45,17 @@ def main() -> None:
     try:
         app()
     except MetaSearchError as error:
-        Console(stderr=True, soft_wrap=True).print(f"metasearch: {error}", markup=False, highlight=False)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        place = error.filename or "standard output"
+        _end(f"{place} cannot be used ({error.strerror}); mend that and try again", StoreUnavailable.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    sys.stderr.write(f"metasearch: {sentence}\n")
+    sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)

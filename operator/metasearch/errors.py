@@ -5,7 +5,7 @@ The errors a caller may meet. The type says what to do next; the text is one sen
     ├── InvalidSpec        the resource or the command line is wrong: change it, never retry
     │   └── InvalidCell    a cell's text, JSON or structure is wrong
     ├── InvalidData        the images, the split, or the task asked of them are wrong: change the data or the spec
-    ├── FolderConflict     the output folder has another search or another driver: choose another, or stop the other
+    ├── FolderConflict     the folder has no search, another one or another driver: choose another, or stop that
     ├── StoreUnavailable   the store cannot be used now (full disk, unreachable server): mend that, then resume
     └── SearchFailed       the search ended without a network: read the failed trials
 
@@ -38,7 +38,7 @@ class InvalidData(MetaSearchError):
 
 
 class FolderConflict(MetaSearchError):
-    """The output folder holds another search, or another driver is at work in it."""
+    """The folder holds no search or another one, or another driver is at work in it."""
 
     exit_code = 4
 

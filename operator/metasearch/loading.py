@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
+from yaml.constructor import ConstructorError
 
 from metasearch.errors import InvalidSpec
 from metasearch.spec import MetaSearch, MetaSearchSpec
@@ -44,7 +45,7 @@ def parse_search(resource: Any, overrides: Sequence[str] = (), where: str = "the
     for override in overrides:
         known = _with_override(known, override)
     try:
-        return MetaSearch.model_validate_json(json.dumps(known, default=str), strict=True)
+        return MetaSearch.model_validate_json(json.dumps(known), strict=True)
     except ValidationError as error:
         raise InvalidSpec(f"{where}: {describe(error, MetaSearch)}") from error
 
@@ -58,13 +59,41 @@ def _read_yaml(path: Path) -> Any:
         ) from error
     except UnicodeDecodeError as error:
         raise InvalidSpec(f"{path} is not text in UTF-8; give the YAML file of a MetaSearch resource") from error
-    try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        raise InvalidSpec(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    documents = [document for document in _parsed_yaml(text, str(path)) if document is not None]
     if len(documents) != 1:
         raise InvalidSpec(f"{path} holds {len(documents)} documents; it must hold one MetaSearch resource")
     return documents[0]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as Kubernetes reads it: a key is there once, and dates are text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _parsed_yaml(text: str, where: str) -> list[Any]:
+    """The documents of a text, each as JSON can hold it."""
+    try:
+        documents = list(yaml.load_all(text, _Loader))
+        return [json.loads(json.dumps(document, default=str)) for document in documents]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise InvalidSpec(f"{where} is not YAML: {error.problem}{place}") from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # the latter for what JSON cannot hold
+        raise InvalidSpec(f"{where} is not YAML of a resource: {' '.join(str(error).split())}") from error
 
 
 # --- overrides ----------------------------------------------------------------------------------------------------
@@ -75,18 +104,19 @@ def _with_override(resource: dict[str, Any], override: str) -> dict[str, Any]:
     steps = path.removeprefix("spec.").split(".")
     if not equals or not all(steps):
         raise InvalidSpec(f"--set {override}: it must be PATH=VALUE, such as search.beamWidth=8")
-    changed: dict[str, Any] = json.loads(json.dumps(resource, default=str))
+    changed: dict[str, Any] = json.loads(json.dumps(resource))
     place: Any = changed.setdefault("spec", {})
     model: type[BaseModel] = MetaSearchSpec
     for depth, step in enumerate(steps):
+        if not isinstance(place, dict):
+            whole = ".".join(("spec", *steps[:depth]))
+            raise InvalidSpec(f"--set {path}: {whole} is {_shown(place)} in the file; it must be an object with fields")
         annotation = _field_type(model, step, f"--set {path}")
         if depth == len(steps) - 1:
             place[step] = _parsed(annotation, text, override)
         else:
             place = place.setdefault(step, {})
             model = _model_in(annotation, f"--set {path}", step)
-        if not isinstance(place, dict):
-            raise InvalidSpec(f"--set {path}: {step} is no object in the file; set it as a whole")
     return changed
 
 
@@ -99,9 +129,8 @@ def _field_type(model: type[BaseModel], name: str, where: str) -> Any:
 
 def _model_in(annotation: Any, where: str, step: str) -> type[BaseModel]:
     """The model in `Model` or `Model | None`."""
-    for candidate in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
+    for model in _models(annotation):
+        return model
     raise InvalidSpec(f"{where}: {step} has no fields; set it as a whole")
 
 
@@ -109,14 +138,19 @@ def _parsed(annotation: Any, text: str, override: str) -> Any:
     """A command-line text as the JSON value of a field."""
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     try:
-        structured = text[:1] in ("[", "{")
-        value = (
-            adapter.validate_json(json.dumps(yaml.safe_load(text))) if structured else adapter.validate_strings(text)
-        )
-    except (ValidationError, yaml.YAMLError) as error:
-        problem = describe(error, None) if isinstance(error, ValidationError) else str(error)
+        if text[:1] in ("[", "{") or (text.isdecimal() and _is_choice(annotation)):
+            value = adapter.validate_json(json.dumps(_parsed_yaml(text, f"--set {override}")[0]), strict=True)
+        else:
+            value = adapter.validate_strings(text)
+    except ValidationError as error:
+        problem = describe(error, next(_models(annotation), None))
         raise InvalidSpec(f"--set {override}: {problem}") from error
     return adapter.dump_python(value, mode="json", by_alias=True)
+
+
+def _is_choice(annotation: Any) -> bool:
+    """Whether it is `Literal` or `Literal | None`, which takes numbers for numbers only."""
+    return any(get_origin(each) is Literal for each in (annotation, *get_args(annotation)))
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------------
@@ -134,7 +168,7 @@ def _problem(details: ErrorDetails, model: type[BaseModel] | None) -> str:
     if kind == "extra_forbidden":
         parent = _model_at(model, details["loc"][:-1])
         where = _path(details["loc"][:-1])
-        return f"{where or 'the resource'} has {_unknown(str(details['loc'][-1]), parent)}"
+        return f"{where + ' has ' if where else ''}{_unknown(str(details['loc'][-1]), parent)}"
     if kind == "missing":
         return f"{path} is missing; it must be given"
     return f"{path + ' ' if path else ''}is {_shown(details['input'])}; it {_rule(kind, context, details['msg'])}"
@@ -194,7 +228,7 @@ def _model_at(model: type[BaseModel] | None, location: Sequence[int | str]) -> t
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+    for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             yield candidate
 

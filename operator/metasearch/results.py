@@ -13,15 +13,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-from scipy import stats
+from scipy.special import stdtrit
 
 from metasearch import __version__
 from metasearch.search import board, budget
 from metasearch.search.cells import Cell, parse_cell
 from metasearch.search.planner import Phase, Plan, Search, by_level
 from metasearch.search.ranking import ranking_quality
-from metasearch.search.trials import Accuracies, Accuracy, Reason, Stage, State, Trial, count_by_state
-from metasearch.spec import MetaSearchSpec
+from metasearch.search.trials import Accuracy, Reason, Stage, State, Trial, count_by_state
+from metasearch.spec import MetaSearchSpec, Score
 
 SCHEMA_VERSION = 1
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Measured(_Model):
 
 
 class Found(_Model):
-    """A cell and what was measured of it in one search trial or, for the best, over its final trials."""
+    """A cell and what was measured of it in a search trial."""
 
     cell: str = Field(description="the cell's text form, canonical")
     trial: str = Field(description="the trial it was measured in; of several, the best by score")
@@ -91,6 +91,20 @@ class Level(_Model):
     kendall: float | None = Field(description="tau-b of the same")
     top_recall: float | None = Field(description="share of the measured best quarter that was predicted to be in it")
     depths: dict[int, int] = Field(description="how many of the level's cells have which depth")
+
+
+class Best(_Model):
+    """The delivered cell; until there is one, the best search trial's."""
+
+    cell: str = Field(description="the cell's text form, canonical")
+    parameters: int = Field(description="all that is trained, normalisation and classifier included")
+    score: float = Field(
+        description="accuracy in [0, 1] of the kind evaluation.score: trained in full, on the test classes; until then "
+        "the search score"
+    )
+    interval: float = Field(description="half-width of the score's 95% interval")
+    trained_in_full: bool
+    search: Found = Field(description="what its search trial measured")
 
 
 class TrialCounts(_Model):
@@ -146,7 +160,7 @@ class SearchResult(_Model):
     search: SearchState
     trials: TrialCounts
     levels: tuple[Level, ...]
-    best: Found | None = Field(description="the delivered cell; until there is one, the best search trial's")
+    best: Best | None = Field(description="the delivered cell; until there is one, the best search trial's")
     front: tuple[Found, ...] = Field(
         description="search trials that no other beats in both score and parameters, at most 20"
     )
@@ -172,8 +186,8 @@ def summarize(search: Search[Cell], trials: Sequence[Trial], decided: Plan, now:
         search=_state(search, trials, decided, now),
         trials=_counts(trials),
         levels=tuple(_level(level) for level in by_level(searching)),
-        best=_best(ranked, final),
-        front=tuple(_found(trial) for trial in board.front(searching)[:FRONT_LENGTH]),
+        best=_best(ranked, final, search.spec),
+        front=tuple(_found(trial, search.spec) for trial in board.front(searching)[:FRONT_LENGTH]),
         final=tuple(final),
         baseline=baseline,
         comparison=_compare(final[0], baseline) if final and baseline else None,
@@ -240,10 +254,11 @@ def _level(trials: Sequence[Trial]) -> Level:
     )
 
 
-def _found(trial: Trial) -> Found:
+def _found(trial: Trial, spec: MetaSearchSpec) -> Found:
     """A search trial that ran to its end."""
     result, cell = _known(trial.result), parse_cell(trial.spec.candidate)
-    score = _known(result.score)
+    validation = _known(result.validation)
+    scored = validation.transductive if _is_transductive(spec) else validation.non_transductive
     return Found(
         cell=trial.spec.candidate,
         trial=trial.name,
@@ -251,24 +266,36 @@ def _found(trial: Trial) -> Found:
         depth=cell.depth,
         parameters=_known(result.parameter_count),
         multiply_adds=_known(result.multiply_adds),
-        score=score,
-        interval=_scored(_known(result.validation), score).interval,
+        score=_known(result.score),
+        interval=scored.interval,
         latency_ms=result.latency_ms,
         peak_memory_bytes=result.peak_memory_bytes,
         wall_seconds=result.wall_seconds,
     )
 
 
-def _scored(accuracies: Accuracies, score: float) -> Accuracy:
-    """Whichever of the two accuracies the score is."""
-    return accuracies.transductive if accuracies.transductive.mean == score else accuracies.non_transductive
+def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork], spec: MetaSearchSpec) -> Best | None:
+    if not ranked:
+        return None
+    delivered = final[0] if final else None
+    by_cell = {trial.spec.candidate: trial for trial in reversed(ranked)}  # of repeats, the best stays
+    search = _found(by_cell[delivered.cell] if delivered and delivered.cell else ranked[0], spec)
+    score, interval = search.score, search.interval
+    if delivered:
+        measured = delivered.transductive if _is_transductive(spec) else delivered.non_transductive
+        score, interval = measured.accuracy, measured.interval
+    return Best(
+        cell=search.cell,
+        parameters=search.parameters,
+        score=score,
+        interval=interval,
+        trained_in_full=delivered is not None,
+        search=search,
+    )
 
 
-def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork]) -> Found | None:
-    """The search trial whose cell is delivered, or the best where none is yet."""
-    delivered = final[0].cell if final else None
-    chosen = next((trial for trial in ranked if trial.spec.candidate == delivered), ranked[0] if ranked else None)
-    return _found(chosen) if chosen else None
+def _is_transductive(spec: MetaSearchSpec) -> bool:
+    return spec.evaluation.score is Score.TRANSDUCTIVE
 
 
 def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork]:
@@ -307,7 +334,7 @@ def over_seeds(measured: Sequence[Accuracy]) -> Measured:
     means = [each.mean for each in measured]
     if len(means) == 1:
         return Measured(accuracy=means[0], interval=measured[0].interval)
-    quantile = float(stats.t.ppf(0.975, len(means) - 1))
+    quantile = float(stdtrit(len(means) - 1, 0.975))
     return Measured(accuracy=fmean(means), interval=quantile * stdev(means) / math.sqrt(len(means)))
 
 

@@ -29,6 +29,10 @@ COLUMNS = (
 )
 
 
+WIDEST = 10_000
+"""Characters, more than any table has."""
+
+
 def print_status(console: Console, result: SearchResult) -> None:
     """A few lines and tables."""
     search, spent, trials = result.search, result.spent, result.trials
@@ -48,7 +52,7 @@ def print_status(console: Console, result: SearchResult) -> None:
     if result.levels:
         console.print(_levels(result))
     if result.best:
-        best = result.best
+        best = result.best.search
         console.print(f"best cell: {best.cell}", highlight=False, markup=False, soft_wrap=True)
         score = _share(best.score, best.interval)
         console.print(f"  search score {score} with {best.parameters:,} parameters", highlight=False)
@@ -57,17 +61,18 @@ def print_status(console: Console, result: SearchResult) -> None:
 
 
 def print_trials(console: Console, trials: Sequence[Trial]) -> None:
-    """A table, one trial per row."""
+    """A table, one trial per row; as wide as it must be, for a state that is cut short says nothing."""
     table = Table(box=None, header_style="bold")
     for column in COLUMNS:
         table.add_column(
             column,
             justify="left" if column in ("name", "stage", "state", "reason", "cell") else "right",
-            no_wrap=column != "cell",
+            no_wrap=True,
         )
     for trial in trials:
         table.add_row(*(_cell_text(value) for value in _row(trial)))
-    console.print(table)
+    table.width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
+    console.print(table, soft_wrap=True)
 
 
 def trials_as_csv(trials: Sequence[Trial]) -> str:

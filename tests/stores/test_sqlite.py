@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from builders import make_result, make_trial_spec
+from small_disk import no_file_beyond
 from store_contract import OpenStore, TrialStoreContract
 
 from metasearch.errors import FolderConflict, StoreUnavailable
@@ -99,22 +97,12 @@ def test_processes_that_claim_at_once_share_the_trials(store: SqliteStore) -> No
 # --- what can go wrong with a file ---
 
 
-@contextmanager
-def full_disk(path: Path) -> Iterator[None]:
-    """Let no file grow beyond the size of `path`, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, ignored)
-
-
 def test_a_full_disk_is_told_and_nothing_recorded_is_lost(store: SqliteStore) -> None:
     store.propose([make_trial_spec("kept")])
-    with full_disk(store.path), pytest.raises(StoreUnavailable, match=r"cannot be used now .* free the disk"):
+    with (
+        no_file_beyond(store.path.stat().st_size),
+        pytest.raises(StoreUnavailable, match=r"cannot be used now .* free the disk"),
+    ):
         store.propose([make_trial_spec(f"t{index}", candidate="x" * 1000) for index in range(500)])
     assert [trial.name for trial in store.trials()] == ["kept"]
     store.propose([make_trial_spec("later")])

@@ -6,10 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import psutil
 import yaml
+
+from metasearch.search.trials import Trial
+from metasearch.stores.sqlite import SqliteStore
+
+T = TypeVar("T")
 
 SPEC: dict[str, Any] = {
     "dataset": {"name": "omniglot", "rotations": 1},
@@ -53,8 +61,52 @@ def command(*arguments: str | Path) -> list[str]:
 def metasearch(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
+        command(*arguments), capture_output=True, text=True, timeout=900, check=False, env={**os.environ, **environment}
     )
+
+
+def start(printed: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    """Begin a command as the leader of a process group, as a shell does; what it prints is added to a file."""
+    with printed.open("ab") as output:
+        return subprocess.Popen(
+            command(*arguments), stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+        )
+
+
+def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The worker processes of a driver; none where it has ended."""
+    try:
+        return [worker for worker in psutil.Process(driver.pid).children() if is_alive(worker)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process has yet to end; one that only waits to be reaped has ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(condition: Callable[[], T], seconds: float = 300) -> T:
+    """Look again and again until there is something, and give it; generous, for machines that do other work besides."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not come to pass within {seconds} s"
+        time.sleep(0.05)
+    return found
+
+
+def trials_in(folder: Path) -> Sequence[Trial]:
+    """Every trial on record in a run's folder; none before there is a store."""
+    if not (folder / "trials.db").exists():
+        return []
+    store = SqliteStore(folder / "trials.db")
+    try:
+        return store.trials()
+    finally:
+        store.close()
 
 
 def result_of(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -374,21 +373,6 @@ def test_a_file_of_another_kind_is_no_data_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
 def test_a_name_that_no_file_can_have_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
     assert "dataset.folder.path must be" in complaint(tmp_path / name)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-@pytest.mark.parametrize("place", [".", "bee", "bee/0.png"])
-def test_what_may_not_be_read_is_told_in_a_sentence(tmp_path: Path, place: str) -> None:
-    root = tmp_path / "images"
-    root.mkdir()
-    write_images(root)
-    (root / place).chmod(0)
-    try:
-        message = complaint(root)
-    finally:
-        (root / place).chmod(0o700)
-    assert "Permission denied" in message
-    assert str(root / place) in message
 
 
 # --- .npz --------------------------------------------------------------------------------------------------------

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_disk import no_file_beyond
 from tiny import META_ITERATIONS, final_trial, ignore, tiny_trainer, tiny_trial
 
+from metasearch.errors import StoreUnavailable
 from metasearch.search.trials import Progress, Reason, Stage, State, Threshold, TrialResult
 from metasearch_trainer import memory
 from metasearch_trainer.adaptation import Moments
@@ -215,6 +217,22 @@ def test_an_unforeseen_fault_is_a_failed_result_with_its_text(tmp_path: Path) ->
     result = tiny_trainer(tmp_path).run(tiny_trial(candidate="conv3x3(-1)+unheard_of(-2)"), ignore)
     assert (result.state, result.reason) == (State.FAILED, Reason.ERROR)
     assert "unheard_of" in (result.message or "")
+
+
+def test_a_store_that_cannot_be_used_is_not_the_candidates_failure(tmp_path: Path) -> None:
+    def refuse(_: Progress) -> None:
+        raise StoreUnavailable("full")
+
+    with pytest.raises(StoreUnavailable, match="full"):
+        tiny_trainer(tmp_path).run(tiny_trial(), refuse)
+
+
+def test_neither_are_weights_for_which_there_is_no_room(tmp_path: Path) -> None:
+    sentence = r"weights/tiny-1-final\.safetensors cannot be written .*; free the disk or mend .* with --resume"
+    with no_file_beyond(1000), pytest.raises(StoreUnavailable, match=sentence):
+        tiny_trainer(tmp_path).run(final_trial(), ignore)
+    assert list((tmp_path / "weights").iterdir()) == []
+    assert tiny_trainer(tmp_path).run(final_trial(), ignore).state is State.SUCCEEDED
 
 
 def test_progress_is_reported_at_every_meta_iteration(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from metasearch.errors import StoreUnavailable
 from metasearch.search.trials import CurvePoint
 from metasearch_trainer.adaptation import Moments
 
@@ -61,11 +62,22 @@ def load_state(path: Path, device: torch.device) -> TrainingState | None:
 
 
 def write_tensors(tensors: dict[str, Tensor], header: dict[str, str], path: Path) -> None:
-    """Write a safetensors file whole: under another name first, then moved into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """
+    Write a safetensors file whole: under another name first, then moved into place.
+
+    Raises:
+        StoreUnavailable: the disk is full, or cannot be written for another reason.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=header)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())  # before the move, lest a power cut leave an empty file of the right name
         partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise StoreUnavailable(
+            f"{path} cannot be written ({error}); free the disk or mend the folder, then go on with --resume"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -102,17 +102,18 @@ def save_weights(
     moments = state.moments if keeps_moments else Moments.zero(state.theta)
     tensors = network.layout.named(state.theta.detach())
     tensors |= {SECOND_MOMENT: moments.second, STEPS: moments.steps}
-    write_tensors(tensors, {"format": FORMAT, "learner": json.dumps(description.to_json())}, path)
+    # One entry, for safetensors writes several in any order, and equal networks would make unequal files.
+    write_tensors(tensors, {"learner": json.dumps({"format": FORMAT, **description.to_json()})}, path)
 
 
 def load_weights(path: Path, device: torch.device) -> Delivered:
     """Read a file that `save_weights` wrote; raises InvalidData where it is none."""
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            header = file.metadata() or {}
-            if header.get("format") != FORMAT:
-                raise InvalidData(f"{path} has the format {header.get('format')!r}; it must be {FORMAT!r}")
-            description = Description.from_json(json.loads(header["learner"]))
+            learner = json.loads((file.metadata() or {}).get("learner", "{}"))
+            if learner.get("format") != FORMAT:
+                raise InvalidData(f"{path} has the format {learner.get('format')!r}; it must be {FORMAT!r}")
+            description = Description.from_json(learner)
             network = description.network()
             theta = torch.cat([file.get_tensor(each.name).flatten() for each in network.layout.parameters])
             return Delivered(

@@ -8,6 +8,7 @@ slower than with one), ends when its driver is gone, and leaves Ctrl-C to the dr
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -52,7 +53,10 @@ def main() -> int:
     except WorkerLeaves:
         return 0
     except MetaSearchError as error:
-        sys.stderr.write(f"{error}\n")
+        with contextlib.suppress(
+            OSError
+        ):  # the log may be on the disk that is full; unbuffered, not to fail again later
+            os.write(sys.stderr.fileno(), f"{error}\n".encode())
         return error.exit_code
 
 

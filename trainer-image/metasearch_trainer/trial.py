@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Generator
 
-from metasearch.errors import InvalidData
+from metasearch.errors import InvalidData, StoreUnavailable
 from metasearch.search.cells import parse_cell
 from metasearch.search.early_stopping import curve_iterations
 from metasearch.search.trials import Accuracies, CurvePoint, Progress, Reason, Stage, State, TrialResult, TrialSpec
@@ -34,7 +34,7 @@ from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import CellNetwork, Conv4, Network
 from metasearch_trainer.tasks import DeviceImages, sample_training_tasks, stream
 
-CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_SECONDS = 5.0
 LATENCY_REPEATS = 20
 
 Observer = Callable[[Progress], None]
@@ -77,7 +77,8 @@ class Trainer:
         """
         Train and examine a candidate. Whatever goes wrong with it is part of the result.
 
-        A BaseException that `observe` raises, such as the worker's own end, passes through; the trial can go on later.
+        What passes through, for the trial can go on later: a BaseException that `observe` raises, such as the worker's
+        own end, and StoreUnavailable, for a disk that is full is not the candidate's failure.
         """
         started = self.clock()
         memory.reset_peak(self.device)
@@ -87,6 +88,8 @@ class Trainer:
                 result = run.result()
         except TrialEnded as ended:
             result = run.partial_result(ended)
+        except StoreUnavailable:
+            raise
         except (MemoryError, torch.OutOfMemoryError) as error:
             result = run.partial_result(self._out_of_memory(str(error)))
         except Exception as error:  # a trial that fails is a result; the search goes on

@@ -7,10 +7,13 @@ the dead one's workers had claimed and goes on.
 
 from __future__ import annotations
 
+import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Protocol
 
 import torch
@@ -22,7 +25,7 @@ from metasearch.results import SearchResult, summarize
 from metasearch.search.cells import Cell
 from metasearch.search.definition import define
 from metasearch.search.planner import Search
-from metasearch.search.trials import INTERRUPTED, LOST, State
+from metasearch.search.trials import INTERRUPTED, LOST, State, Trial
 from metasearch.spec import MetaSearch
 from metasearch.stores.sqlite import SqliteStore
 
@@ -32,6 +35,9 @@ LOOK_SECONDS = 1.0
 
 TOUCH_SECONDS = 5.0
 """How often the driver notes that it is still at work."""
+
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a driver that was sent SIGTERM."""
 
 
 class Display(Protocol):
@@ -61,10 +67,10 @@ def run(
 
     Raises:
         MetaSearchError: a sentence for the user. Everything recorded stays.
-        KeyboardInterrupt: passed on, after the workers have ended.
+        KeyboardInterrupt: passed on, after the workers have ended. SIGTERM does the same as SystemExit.
     """
     folder.create()
-    with translated_disk_errors(folder.path), folder.locked():
+    with translated_disk_errors(folder.path), folder.locked(), _exit_when_terminated():
         store, row = open_search(folder, resource, resume, clock.now())
         _free_claims_of_the_dead(store, row.seen_at)
         store.begin_session(clock.now())
@@ -101,6 +107,9 @@ class _Loop:
         while True:
             version = self.store.version()
             turn = reconcile(self.search, self.store, self.clock.now())
+            for worker in _claimants(turn.trials) - self.pool.workers:
+                # A killed driver's worker, on its way out, has claimed once more after all such claims were freed.
+                self.store.release(worker, self.clock.now(), INTERRUPTED)
             self.display.show(self.search, turn, self.clock.now())
             if turn.plan.phase.is_over:
                 return summarize(self.search, turn.trials, turn.plan, self.clock.now())
@@ -127,6 +136,23 @@ def _free_claims_of_the_dead(store: SqliteStore, ended_at: float) -> None:
 
     They count as having worked until that driver was last seen, not through the night that it was off.
     """
-    running = {trial.attempts[-1].worker for trial in store.trials() if trial.state is State.RUNNING}
-    for worker in running:
+    for worker in _claimants(store.trials()):
         store.release(worker, ended_at, INTERRUPTED)
+
+
+def _claimants(trials: Sequence[Trial]) -> set[str]:
+    return {trial.attempts[-1].worker for trial in trials if trial.state is State.RUNNING}
+
+
+@contextmanager
+def _exit_when_terminated() -> Iterator[None]:
+    """Let SIGTERM end the driver by an exception, as Ctrl-C does, so that it ends its workers first."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -67,9 +67,18 @@ class RunFolder:
 
     def open_store(self) -> SqliteStore:
         """The store of a run that was begun; raises FolderConflict where there is none."""
-        if not self.store.exists():
-            raise FolderConflict(f"{self.path} holds no search; give the --output folder of a metasearch run")
+        try:
+            self.store.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self.holds_no_search() from error
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{self.path} cannot be read ({error.strerror}); give a folder that you may read"
+            ) from error
         return SqliteStore(self.store)
+
+    def holds_no_search(self) -> FolderConflict:
+        return FolderConflict(f"{self.path} holds no search; give the --output folder of a metasearch run")
 
 
 def open_search(folder: RunFolder, resource: MetaSearch, resume: bool, now: float) -> tuple[SqliteStore, SearchRow]:
@@ -127,5 +136,6 @@ def translated_disk_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreUnavailable(
-            f"{error.filename or path} cannot be written ({error.strerror}); free the disk, then go on with --resume"
+            f"{error.filename or path} cannot be written ({error.strerror}); "
+            "nothing recorded is lost, so mend that and go on (a run with --resume)"
         ) from error

@@ -78,7 +78,7 @@ def look(path: Path) -> Snapshot:
     finally:
         store.close()
     if row is None:
-        raise SearchFailed(f"{path} holds no search yet; metasearch run is to begin one there")
+        raise folder.holds_no_search()
     search = define(row.name, MetaSearchSpec.model_validate_json(row.spec), row.started_at, row.paused_seconds)
     now = min(time.time(), row.seen_at)
     return Snapshot(folder, trials, summarize(search, trials, standing(search, trials, now), now))

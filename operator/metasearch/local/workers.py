@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from metasearch.errors import MetaSearchError, SearchFailed
+from metasearch.errors import MetaSearchError, SearchFailed, StoreUnavailable
 
 RECYCLED = 75
 """Exit code of a worker that asks to be replaced."""
@@ -51,6 +53,11 @@ class WorkerPool:
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    @property
+    def workers(self) -> set[str]:
+        """The names of the processes in the slots."""
+        return {slot.worker for slot in self._slots}
 
     def replace_dead(self) -> Iterator[str]:
         """
@@ -94,7 +101,8 @@ class WorkerPool:
         command = [sys.executable, "-m", "metasearch_trainer.process"]
         command += ["--store", str(self._store), "--name", slot.worker, "--parent", str(os.getpid())]
         command += ["--device", slot.device.name, "--gpus", str(slot.device.gpus)]
-        with slot.log.open("ab") as log:
+        with slot.log.open("ab") as log, _no_interrupt():
+            slot.log_start = log.tell()
             # One thread each, said before the process imports anything.
             slot.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"}
@@ -102,13 +110,19 @@ class WorkerPool:
 
     def _mind_short_life(self, slot: _Slot) -> None:
         code = slot.require_process().returncode
+        if code == StoreUnavailable.exit_code:
+            # However long it lived: the next one would lose its work too.
+            raise StoreUnavailable(
+                _last_line(slot)
+                or f"{self._store.parent} cannot be written; free the disk or mend the folder, then go on with --resume"
+            )
         killed = code < 0  # by a signal: the kernel, or a person
         if code == RECYCLED or killed or self._clock() - slot.started > SHORT_LIFE_SECONDS:
             self._short_lives = 0
             return
         self._short_lives += 1
         if self._short_lives >= FAILED_STARTS:
-            last_words = _last_line(slot.log)
+            last_words = _last_line(slot) or "it printed nothing"
             raise _failure(code)(f"workers end as soon as they are started: {last_words} (see {slot.log})")
 
 
@@ -119,6 +133,8 @@ class _Slot:
     process: subprocess.Popen[bytes] | None = None
     worker: str = ""
     log: Path = Path()
+    log_start: int = 0
+    """Where in the log the process's own lines begin."""
     starts: int = 0
     started: float = 0.0
 
@@ -127,12 +143,27 @@ class _Slot:
         return self.process
 
 
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """
+    Hold Ctrl-C back for a moment.
+
+    It reaches the whole group, and a process started meanwhile never gets it: to end workers is the driver's part.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _failure(code: int) -> type[MetaSearchError]:
     """The kind of error that a worker's exit code stands for."""
     kinds = {kind.exit_code: kind for kind in MetaSearchError.__subclasses__()}
     return kinds.get(code, SearchFailed)
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it printed nothing"
+def _last_line(slot: _Slot) -> str:
+    """What the slot's last process printed last."""
+    printed = slot.log.read_bytes()[slot.log_start :].decode(errors="replace").strip()
+    return printed.splitlines()[-1] if printed else ""

@@ -163,7 +163,7 @@ def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontM
     return charts.FrontMarks(
         trials=_marks(board.ranked(searched)),
         front=_marks(board.front(searched)),  # all of it; the result has the best of it only
-        best=charts.Mark(result.best.parameters, result.best.score) if result.best else None,
+        best=charts.Mark(result.best.parameters, result.best.search.score) if result.best else None,
         delivered=final[0] if final else None,
         others=final[1:],
         baseline=charts.Mark(result.baseline.parameters, result.baseline.score) if result.baseline else None,
@@ -202,7 +202,7 @@ def cells(result: SearchResult, trials: Sequence[Trial]) -> list[CellCard]:
     first = "Delivered" if result.delivered else _best_name(result)
     chosen: dict[str, tuple[str, Found | None]] = {}
     if result.best:
-        chosen[result.best.cell] = (first, result.best)
+        chosen[result.best.cell] = (first, result.best.search)
     for found in result.front:
         chosen.setdefault(found.cell, ("On the front", found))
     ranked = {trial.spec.candidate: trial for trial in board.ranked(series.of_stage(trials, Stage.SEARCH))}

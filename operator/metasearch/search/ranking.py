@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 TOP_SHARE = 0.25
 """Top-K recall asks for the best quarter."""
@@ -33,6 +32,8 @@ def ranking_quality(predicted: Sequence[float], measured: Sequence[float]) -> Ra
     """Compare predictions with measurements of the same candidates."""
     if len(predicted) < FEWEST:
         return RankingQuality(None, None, None)
+    from scipy import stats  # here, for it takes a second or more that a command without levels need not spend
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)  # answered by None below
         spearman = stats.spearmanr(predicted, measured).statistic

@@ -8,6 +8,7 @@ to and when a driver was at work on it, for time that nobody drove a search does
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class SqliteStore:
         self.path, self.max_attempts = path, max_attempts
         with _translated(path):
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             self._connection.execute("PRAGMA synchronous = FULL")
             self._create()
 
@@ -151,6 +152,18 @@ class SqliteStore:
 
     # --- the file ---
 
+    def _write_ahead(self) -> None:
+        """Let processes read while another writes. In a new file, SQLite does not wait for others to do this."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.01)
+
     def _create(self) -> None:
         with self._transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -174,8 +187,9 @@ class SqliteStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with _translated(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                # Inside, for Ctrl-C may come while it waits for another's transaction.
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:

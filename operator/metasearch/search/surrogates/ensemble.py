@@ -31,7 +31,7 @@ SHARE_PER_MEMBER = 0.8
 MARGIN = 0.1
 """Distance of the lowest and highest score from the ends of the sigmoid's range."""
 
-CANDIDATES_AT_ONCE = 1024
+CANDIDATES_AT_ONCE = 512
 """Candidates that are ranked together; the states of more would fall out of the processor's caches."""
 
 P = TypeVar("P")

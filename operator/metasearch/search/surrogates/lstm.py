@@ -55,8 +55,7 @@ class LSTM:
         states = [token_gates.new_zeros(len(token_gates), 1, self.hidden_size)] * (2 * self.layers)
         ended = []
         for step in candidates.steps:
-            parents = [state.index_select(1, step.parents) for state in states]
-            states = self._step(weights, token_gates.index_select(1, step.tokens), parents)
+            states = self._step(weights, token_gates.index_select(1, step.tokens), states, step.parents)
             ended.append(torch.bmm(states[-2].index_select(1, step.ends), weights[-1]).squeeze(-1))
         return torch.cat(ended, dim=1)[:, candidates.order]
 
@@ -65,15 +64,31 @@ class LSTM:
         embedding, inputs, _, bias = weights[: 1 + WEIGHTS_PER_LAYER]
         return torch.baddbmm(bias, embedding, inputs)
 
-    def _step(self, weights: Sequence[Tensor], gates: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
-        """Each layer's hidden and cell state, from the first layer's input gates (members, rows, 4 * hidden)."""
+    def _step(
+        self, weights: Sequence[Tensor], gates: Tensor, states: Sequence[Tensor], parents: Tensor
+    ) -> list[Tensor]:
+        """
+        Each layer's hidden and cell state after one more token.
+
+        Args:
+            gates: what the token adds to the first layer's, (members, rows, 4 * hidden).
+            states: each layer's hidden and cell state before, (members, earlier rows, hidden).
+            parents: the earlier row that each row continues, (rows,). There are far fewer of those, so the recurrent
+                product is made before it is handed on.
+        """
         moved: list[Tensor] = []
         for layer in range(self.layers):
             inputs, recurrent, bias = weights[1 + WEIGHTS_PER_LAYER * layer :][:WEIGHTS_PER_LAYER]
             hidden, memory = states[2 * layer : 2 * layer + 2]
             if layer > 0:
                 gates = torch.baddbmm(bias, moved[-2], inputs)
-            into, keep, new, out = torch.baddbmm(gates, hidden, recurrent).chunk(4, dim=-1)
-            memory = torch.sigmoid(keep) * memory + torch.sigmoid(into) * torch.tanh(new)
-            moved += [torch.sigmoid(out) * torch.tanh(memory), memory]
+            gates = torch.bmm(hidden, recurrent).index_select(1, parents).add_(gates)
+            into, keep, new, out = gates.chunk(4, dim=-1)
+            memory = torch.sigmoid(keep) * memory.index_select(1, parents) + torch.sigmoid(into) * _tanh(new)
+            moved += [torch.sigmoid(out) * _tanh(memory), memory]
         return moved
+
+
+def _tanh(x: Tensor) -> Tensor:
+    """By way of the sigmoid, of which torch has a kernel on CPUs that is twice as fast."""
+    return torch.sigmoid(2 * x) * 2 - 1

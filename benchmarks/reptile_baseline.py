@@ -1,0 +1,151 @@
+"""
+Reptile as published, on Omniglot with its own network and settings (5-way, 1-shot), through our trainer.
+
+    python benchmarks/reptile_baseline.py                             2,000 meta-iterations, some minutes on one core
+    python benchmarks/reptile_baseline.py --meta-iterations 100000    the paper's length, two hours and more
+
+Settings are those of supervised-reptile's README (openai/supervised-reptile, `run_omniglot.py`). Two things differ: the
+characters are those of Vinyals' split (1,200 to train on, 423 to test, as there, but other ones), and the five tasks of
+a meta-batch start from the same second moment of Adam (docs/choices.md). An interrupted run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+
+from metasearch.search.trials import Accuracy, Progress, Stage, State, TrialResult, TrialSpec
+from metasearch.spec import Baseline, Dataset, DatasetName, Evaluation, Final, MetaSearchSpec, Split, Training
+from metasearch_trainer.data import omniglot
+from metasearch_trainer.data.images import ImageSet, Splits
+from metasearch_trainer.trial import Folders, Trainer
+from reporting import Claim, parser, publish
+
+PUBLISHED_LENGTH = 100_000
+PUBLISHED = {"together (transductive)": 97.68, "queries alone": 95.39}
+"""Percent, after 100,000 meta-iterations: Nichol, Achiam and Schulman 2018, table 2."""
+BAND = 0.4
+"""Percentage points. An independent reproduction's runs (deepsense.ai) were 95.2 to 95.6 and 97.6 to 97.8."""
+
+CURVE_TASKS = 100
+"""Per point of the curve; what is compared at the end has tasks of its own."""
+
+
+def main() -> int:
+    """Train, examine, compare."""
+    arguments = _arguments()
+    torch.set_num_threads(1)
+    spec = published_spec(arguments.meta_iterations, arguments.tasks, arguments.curve_points)
+    trainer = Trainer(
+        spec, published_splits(), torch.device(arguments.device), Folders(arguments.folder, arguments.folder)
+    )
+    result = _run(trainer, _trial(arguments.meta_iterations))
+    if result.state is not State.SUCCEEDED or result.test is None:
+        print(f"the training failed: {result.message}", file=sys.stderr)
+        return 1
+    measured = {"together (transductive)": result.test.transductive, "queries alone": result.test.non_transductive}
+    rows = [_row(name, accuracy, arguments.meta_iterations) for name, accuracy in measured.items()]
+    print(f"{result.parameter_count:,} parameters, {result.wall_seconds:.0f} s; accuracy in percent, test classes")
+    print("curve, queries alone:", *(f"{point.meta_iteration}: {100 * point.score:.1f}" for point in result.curve))
+    is_full = arguments.meta_iterations == PUBLISHED_LENGTH
+    curve = [{"meta_iteration": point.meta_iteration, "score": point.score} for point in result.curve]
+    return publish("reptile_baseline", rows, _claims(rows) if is_full else [], arguments.json, curve=curve)
+
+
+def published_spec(meta_iterations: int, tasks: int, curve_points: int) -> MetaSearchSpec:
+    """supervised-reptile's 5-way 1-shot settings for Omniglot."""
+    return MetaSearchSpec(
+        dataset=Dataset(name=DatasetName.OMNIGLOT, rotations=4),
+        training=Training(
+            meta_iterations=meta_iterations, meta_batch_size=5, inner_steps=5, inner_batch_size=10, shots=10
+        ),
+        evaluation=Evaluation(
+            split=Split.TEST,
+            tasks=CURVE_TASKS,
+            inner_steps=50,
+            inner_batch_size=5,
+            curve_points=curve_points,
+            curve_tasks=CURVE_TASKS,
+        ),
+        final=Final(tasks=tasks),
+    )
+
+
+def published_splits() -> Splits:
+    """1,200 characters to train on and 423 to test; nothing is chosen by the validation classes, so they train too."""
+    splits = omniglot.load()
+    train = ImageSet(
+        splits.train.class_names + splits.validation.class_names,
+        np.concatenate([splits.train.counts, splits.validation.counts]),
+        np.concatenate([splits.train.pixels, splits.validation.pixels]),
+    )
+    return Splits(train, splits.validation, splits.test)
+
+
+def _trial(meta_iterations: int) -> TrialSpec:
+    return TrialSpec(
+        name=f"reptile-{meta_iterations}",
+        stage=Stage.BASELINE,
+        level=0,
+        candidate=Baseline.CONV4,
+        seed=0,
+        meta_iterations=meta_iterations,
+        level_size=1,
+    )
+
+
+def _run(trainer: Trainer, trial: TrialSpec) -> TrialResult:
+    with ProgressBar(console=Console(stderr=True), transient=True) as bar:
+        training = bar.add_task("meta-iterations", total=trial.meta_iterations)
+
+        def observe(progress: Progress) -> None:
+            bar.update(training, completed=progress.meta_iteration)
+
+        return trainer.run(trial, observe)
+
+
+def _row(name: str, accuracy: Accuracy, meta_iterations: int) -> dict[str, Any]:
+    return {
+        "examined": name,
+        "meta-iterations": meta_iterations,
+        "accuracy": 100 * accuracy.mean,
+        "± 95%": 100 * accuracy.interval,
+        "published at 100,000": PUBLISHED[name],
+        "difference": 100 * accuracy.mean - PUBLISHED[name],
+    }
+
+
+def _claims(rows: list[dict[str, Any]]) -> list[Claim]:
+    return [
+        Claim(
+            f"{row['examined']}: {row['difference']:+.2f} points from the published, at most ±{BAND}",
+            abs(row["difference"]) <= BAND,
+        )
+        for row in rows
+    ]
+
+
+def _arguments() -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument("--meta-iterations", type=int, default=2000, help="default: 2000; the paper's: 100000")
+    made.add_argument(
+        "--tasks", type=int, default=1000, help="test tasks at the end; default: 1000; the paper's: 10000"
+    )
+    made.add_argument("--curve-points", type=int, default=10, help="default: 10")
+    made.add_argument("--device", default="cpu", help="cpu or cuda")
+    made.add_argument("--folder", type=Path, default=Path(".cache/reptile_baseline"), help="for checkpoints")
+    return made.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

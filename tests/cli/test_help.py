@@ -1,0 +1,52 @@
+"""The command line explains itself, and is what docs/cli.md says it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from local_search import metasearch
+
+from metasearch import __version__, errors
+from metasearch.cli import INTERRUPTED, app
+
+DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+SYNOPSES = re.findall(r"^    (metasearch .*)$", DOCS, flags=re.MULTILINE)
+OPTION = re.compile(r"^│ +(--\w+)(?: +(-\w)\b)?", flags=re.MULTILINE)
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def test_the_version_is_printed() -> None:
+    ended = metasearch("--version")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{__version__}\n", "")
+
+
+def test_the_help_lists_every_command_and_the_exit_codes() -> None:
+    ended = metasearch("--help")
+    assert ended.returncode == 0
+    assert [name for name in COMMANDS if f" {name} " not in ended.stdout] == []
+    assert "Exit codes: 0 done, 2 wrong command line" in ended.stdout
+
+
+@pytest.mark.parametrize("line", SYNOPSES)
+def test_a_command_takes_what_the_docs_say(line: str) -> None:
+    name, argument = line.split()[1:3]
+    ended = metasearch(name, "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert argument in ended.stdout
+    offered = [{long, short} for long, short in OPTION.findall(ended.stdout) if long != "--help"]
+    documented = re.findall(r"\[(--?\w+)", line)
+    assert len(offered) == len(documented)
+    assert set(documented) <= set().union(*offered)
+
+
+def test_the_docs_list_every_command() -> None:
+    assert [line.split()[1] for line in SYNOPSES] == list(COMMANDS)
+
+
+def test_the_docs_list_every_exit_code() -> None:
+    kinds = errors.MetaSearchError.__subclasses__()
+    codes = {0, errors.MetaSearchError.exit_code, INTERRUPTED, *(kind.exit_code for kind in kinds)}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", DOCS, flags=re.MULTILINE)} == codes

@@ -1,0 +1,116 @@
+"""The folder that a search hands over."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+from builders import STARTED, make_accuracies, make_result, make_search, make_trial
+
+from metasearch.errors import FolderConflict, SearchFailed
+from metasearch.export import export
+from metasearch.results import SearchResult, summarize
+from metasearch.search.cells import cell_from_json, parse_cell
+from metasearch.search.planner import standing
+from metasearch.search.trials import Stage
+from metasearch.spec import Space
+
+CELL = "conv3x3(-1)+identity(-2) | conv3x3(0)+conv3x3(0)"
+FILES = {"README.md", "cell.json", "metrics.json", "use.py", "weights.safetensors"}
+
+
+def result_with(*, final: bool = True, baseline: bool = True, split: str = "Validation") -> SearchResult:
+    trials = [make_trial("test-2-a", make_result(0.5), candidate=CELL, level=2)]
+    if final:
+        tested = make_result(0.6, 1_234, test=make_accuracies(0.625), weights="test-2-f.safetensors")
+        trials.append(make_trial("test-2-f", tested, stage=Stage.FINAL, candidate=CELL, level=2, meta_iterations=10))
+    if baseline:
+        tested = make_result(0.6, 112_707, test=make_accuracies(0.75))
+        trials.append(make_trial("test-0-c", tested, stage=Stage.BASELINE, candidate="Conv4", level=0))
+    settings = {"top": 1, "seeds": 1, "metaIterations": 10, "baseline": "Conv4" if baseline else "None"}
+    search = make_search(final=settings, evaluation={"split": split}, task={"ways": 4, "shots": 1})
+    return summarize(search, trials, standing(search, trials, STARTED + 60), STARTED + 60)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A folder with the final trial's weights."""
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "test-2-f.safetensors").write_bytes(b"numbers")
+    return tmp_path / "weights"
+
+
+def test_everything_is_in_the_folder(weights: Path, tmp_path: Path) -> None:
+    export(result_with(), weights, tmp_path / "out" / "best")
+    assert {path.name for path in (tmp_path / "out" / "best").iterdir()} == FILES
+    assert (tmp_path / "out" / "best" / "weights.safetensors").read_bytes() == b"numbers"
+
+
+def test_the_cell_can_be_read_back_with_its_space(weights: Path, tmp_path: Path) -> None:
+    result = result_with()
+    export(result, weights, tmp_path)
+    written = json.loads((tmp_path / "cell.json").read_text(encoding="utf-8"))
+    assert cell_from_json(written) == parse_cell(written["text"]) == parse_cell(CELL)
+    assert Space.model_validate_json(json.dumps(written["space"])) == result.search.spec.space
+
+
+def test_metrics_are_those_of_the_result(weights: Path, tmp_path: Path) -> None:
+    export(result_with(), weights, tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["delivered"]["nonTransductive"] == {"accuracy": 0.625, "interval": 0.01}
+    assert metrics["baseline"]["name"] == "Conv4"
+    assert metrics["comparison"]["accuracyDifference"] == -0.125
+
+
+def test_without_a_baseline_there_is_nothing_to_compare(weights: Path, tmp_path: Path) -> None:
+    export(result_with(baseline=False), weights, tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["baseline"], metrics["comparison"]) == (None, None)
+    assert "Conv4" not in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_model_card_says_what_it_is_and_how_good(weights: Path, tmp_path: Path) -> None:
+    export(result_with(), weights, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("# test: a 4-way 1-shot learner\n")
+    assert "learns 4 new classes from 1 image of each" in card
+    assert "| this network | 1,234 | 62.50 ± 1.00 | 62.50 ± 1.00 |" in card
+    assert "| Conv4 baseline | 112,707 | 75.00 ± 1.00 | 75.00 ± 1.00 |" in card
+    assert CELL in card
+
+
+@pytest.mark.parametrize(("split", "admitted"), [("Validation", False), ("Test", True)])
+def test_the_model_card_admits_to_a_choice_by_test_classes(
+    weights: Path, tmp_path: Path, split: str, admitted: bool
+) -> None:
+    export(result_with(split=split), weights, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert ("these figures flatter it" in card) is admitted
+
+
+def test_the_snippet_is_python(weights: Path, tmp_path: Path) -> None:
+    export(result_with(), weights, tmp_path)
+    ast.parse((tmp_path / "use.py").read_text(encoding="utf-8"))
+
+
+def test_an_earlier_export_is_replaced(weights: Path, tmp_path: Path) -> None:
+    export(result_with(), weights, tmp_path)
+    before = (tmp_path / "README.md").read_bytes()
+    (tmp_path / "README.md").write_text("old " * 1000, encoding="utf-8")
+    export(result_with(), weights, tmp_path)
+    assert (tmp_path / "README.md").read_bytes() == before
+
+
+def test_there_must_be_a_final_network(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(SearchFailed, match=r"'test' has no final network yet \(Searching\)"):
+        export(result_with(final=False, baseline=False), weights, tmp_path / "best")
+    assert not (tmp_path / "best").exists()
+
+
+def test_weights_that_are_gone_are_missed(weights: Path, tmp_path: Path) -> None:
+    (weights / "test-2-f.safetensors").unlink()
+    with pytest.raises(FolderConflict, match=r"test-2-f\.safetensors is missing; .* put it back"):
+        export(result_with(), weights, tmp_path / "best")
+    assert not (tmp_path / "best").exists()

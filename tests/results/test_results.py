@@ -1,0 +1,177 @@
+"""What is said of a search, computed from its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from builders import STARTED, make_accuracies, make_result, make_search, make_trial
+
+from metasearch.results import SearchResult, summarize
+from metasearch.search import trials as life
+from metasearch.search.planner import Phase, standing
+from metasearch.search.trials import Accuracies, Accuracy, Reason, Stage, State, Trial, TrialResult
+
+SMALL, WIDE, DEEP = (
+    "identity(-1)+identity(-2)",
+    "conv3x3(-1)+conv3x3(-2)",
+    "conv3x3(-1)+identity(-2) | conv3x3(0)+conv3x3(0)",
+)
+DIVERGED = TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="NaN")
+STOPPED = make_result(0.1, state=State.STOPPED, reason=Reason.EARLY_STOPPED)
+
+
+def searched(name: str, score: float, candidate: str = SMALL, parameters: int = 1_000, **spec: Any) -> Trial:
+    return make_trial(name, make_result(score, parameters), candidate=candidate, **spec)
+
+
+def trained(
+    name: str, score: float, test: float, candidate: str = SMALL, parameters: int = 1_000, **spec: Any
+) -> Trial:
+    """A final trial, or with its stage given, one of the baseline."""
+    spec = {"stage": Stage.FINAL, "meta_iterations": 10} | spec
+    result = make_result(score, parameters, test=make_accuracies(test), weights=f"{name}.safetensors")
+    return make_trial(name, result, candidate=candidate, **spec)
+
+
+def summarized(trials: Sequence[Trial], **spec: Any) -> SearchResult:
+    search = make_search(**spec)
+    return summarize(search, trials, standing(search, trials, STARTED + 60), STARTED + 60)
+
+
+# --- the search stage ---------------------------------------------------------------------------------------------
+
+
+def test_a_search_that_has_not_begun() -> None:
+    result = summarized([])
+    assert (result.search.phase, result.trials.total, result.levels, result.front) == (Phase.SEARCHING, 0, (), ())
+    assert (result.best, result.final, result.delivered, result.comparison) == (None, (), None, None)
+
+
+def test_trials_are_counted_by_state() -> None:
+    running = life.claim(make_trial("running"), "w", STARTED, gpus=0.0)
+    ended = [searched("a", 0.5), searched("b", 0.6), make_trial("c", DIVERGED), make_trial("d", STOPPED)]
+    counts = summarized([make_trial("pending"), running, *ended]).trials
+    assert (counts.total, counts.pending, counts.running) == (6, 1, 1)
+    assert (counts.succeeded, counts.stopped, counts.failed) == (2, 1, 1)
+
+
+def test_a_level_says_what_became_of_its_trials() -> None:
+    first = [searched("a", 0.5), searched("b", 0.7), make_trial("c", DIVERGED), make_trial("d", STOPPED)]
+    (level,) = summarized(first).levels
+    assert (level.level, level.proposed, level.trained, level.stopped, level.failed) == (1, 4, 2, 1, 1)
+    assert (level.best, level.spearman, level.depths) == (0.7, None, {1: 4})
+
+
+@pytest.mark.parametrize(
+    ("predicted", "spearman", "recall"), [([0.1, 0.2, 0.3], 1.0, 1.0), ([0.3, 0.2, 0.1], -1.0, 0.0)]
+)
+def test_predictions_are_held_against_what_was_measured(predicted: list[float], spearman: float, recall: float) -> None:
+    second = [
+        searched(f"b{index}", score, DEEP, level=2, predicted=predicted[index])
+        for index, score in enumerate([0.5, 0.6, 0.7])
+    ]
+    level = summarized([searched("a", 0.5), *second]).levels[1]
+    assert (level.spearman, level.kendall, level.top_recall) == pytest.approx((spearman, spearman, recall))
+    assert level.depths == {2: 3}
+
+
+def test_a_score_of_a_stopped_trial_is_never_the_best() -> None:
+    stopped = make_trial("a", make_result(0.9, state=State.STOPPED, reason=Reason.EARLY_STOPPED))
+    result = summarized([stopped, searched("b", 0.5)])
+    assert result.best is not None
+    assert (result.best.search.trial, result.best.trained_in_full, result.levels[0].best) == ("b", False, 0.5)
+    assert [found.trial for found in result.front] == ["b"]
+    assert result.search.early_stopped == 1
+
+
+def test_the_front_trades_score_for_parameters() -> None:
+    found = [searched("a", 0.7, WIDE, 900), searched("b", 0.6, SMALL, 100), searched("c", 0.6, WIDE, 500)]
+    assert [(each.trial, each.parameters) for each in summarized(found).front] == [("a", 900), ("b", 100)]
+
+
+@pytest.mark.parametrize(("score", "interval"), [("NonTransductive", 0.02), ("Transductive", 0.01)])
+def test_an_interval_is_that_of_the_accuracy_that_ranks(score: str, interval: float) -> None:
+    both = Accuracies(transductive=Accuracy(0.5, 0.01, 100), non_transductive=Accuracy(0.5, 0.02, 100))
+    result = summarized([make_trial("a", make_result(0.5, validation=both))], evaluation={"score": score})
+    assert result.best is not None
+    assert result.best.interval == interval
+
+
+def test_every_attempt_costs() -> None:
+    lost = life.release(life.claim(make_trial("a"), "w", STARTED, gpus=0.5), STARTED + 30, life.LOST)
+    again = life.claim(lost, "w", STARTED + 40, gpus=0.5)
+    spent = summarized([again]).spent
+    assert (spent.trials, spent.wall_seconds, spent.worker_seconds) == (1, 60, 30 + 20)
+    assert spent.gpu_hours == pytest.approx(25 / 3600)
+
+
+def test_a_search_that_failed_says_why() -> None:
+    result = summarized([make_trial("a", DIVERGED)], budget={"maxFailedTrials": 0})
+    assert (result.search.phase, result.search.limit) == (Phase.FAILED, "maxFailedTrials")
+    assert result.search.message is not None
+    assert "budget.maxFailedTrials" in result.search.message
+    assert result.best is None
+
+
+# --- the final stage ----------------------------------------------------------------------------------------------
+
+
+def test_the_delivered_network_is_chosen_by_validation_and_reported_by_test() -> None:
+    trials = [
+        searched("a", 0.5, SMALL),
+        searched("b", 0.6, WIDE),
+        trained("fa", 0.9, test=0.7, candidate=SMALL),
+        trained("fb", 0.8, test=0.99, candidate=WIDE),
+    ]
+    result = summarized(trials, final={"top": 2, "seeds": 1, "baseline": "None"})
+    assert result.delivered is not None
+    assert (result.delivered.cell, result.delivered.score) == (SMALL, 0.9)
+    assert result.delivered.non_transductive.accuracy == 0.7
+    assert result.best is not None
+    assert (result.best.search.trial, result.best.score, result.best.trained_in_full) == ("a", 0.7, True)
+
+
+def test_seeds_are_averaged_with_students_interval() -> None:
+    trials = [searched("a", 0.5), *(trained(f"f{seed}", 0.5, 0.5 + seed / 10, seed=seed) for seed in range(3))]
+    (network,) = summarized(trials, final={"seeds": 3}).final
+    assert network.trials == ("f0", "f1", "f2")
+    assert network.non_transductive.accuracy == pytest.approx(0.6)
+    assert network.non_transductive.interval == pytest.approx(4.302653 * 0.1 / 3**0.5)
+
+
+def test_one_seed_has_the_interval_over_its_tasks() -> None:
+    (network,) = summarized([searched("a", 0.5), trained("f", 0.5, 0.6)], final={"seeds": 1}).final
+    assert (network.non_transductive.accuracy, network.non_transductive.interval) == (0.6, 0.01)
+
+
+def test_a_seed_that_failed_is_left_out() -> None:
+    failed = make_trial("f1", DIVERGED, stage=Stage.FINAL, candidate=SMALL, seed=1)
+    (network,) = summarized([searched("a", 0.5), trained("f0", 0.5, 0.6), failed], final={"seeds": 2}).final
+    assert network.trials == ("f0",)
+
+
+@pytest.mark.parametrize(("test", "difference"), [(0.8, 0.1), (0.6, -0.1)])
+def test_the_comparison_with_the_baseline_is_honest_both_ways(test: float, difference: float) -> None:
+    trials = [
+        searched("a", 0.5),
+        trained("f", 0.5, test, parameters=1_000),
+        trained("c", 0.9, 0.7, "Conv4", 4_000, stage=Stage.BASELINE, level=0),
+    ]
+    result = summarized(trials, final={"top": 1, "seeds": 1, "baseline": "Conv4"})
+    assert result.comparison is not None
+    assert result.baseline is not None
+    assert (result.baseline.name, result.baseline.cell) == ("Conv4", None)
+    assert result.comparison.accuracy_difference == pytest.approx(difference)
+    assert result.comparison.transductive_difference == pytest.approx(difference)
+    assert result.comparison.parameter_ratio == 0.25
+
+
+def test_without_a_baseline_nothing_is_compared() -> None:
+    assert summarized([searched("a", 0.5), trained("f", 0.5, 0.6)]).comparison is None
+
+
+def test_a_result_is_read_back_as_it_was_written() -> None:
+    result = summarized([searched("a", 0.5), make_trial("b", DIVERGED), trained("f", 0.5, 0.6)])
+    assert SearchResult.model_validate_json(result.model_dump_json(by_alias=True)) == result

@@ -1,0 +1,90 @@
+"""What the commands print of a search and its trials."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from builders import STARTED, make_accuracies, make_result, make_search, make_trial
+from rich.console import Console
+
+from metasearch.results import summarize
+from metasearch.search.planner import standing
+from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
+from metasearch.tables import COLUMNS, print_status, print_trials, trials_as_csv, trials_as_json
+
+CELL = "conv3x3(-1)+identity(-2) | " + " | ".join(["conv3x3(0)+identity(-1)"] * 4)
+FAILED = TrialResult(state=State.FAILED, reason=Reason.OUT_OF_MEMORY, message='too large, "by far"\nby 3 GB')
+TRIALS = [
+    make_trial("test-1-good", make_result(0.512345, 1_234), predicted=0.4, candidate=CELL),
+    make_trial("test-1-bad", FAILED),
+    make_trial("test-1-new"),
+]
+
+
+def printed(trials: list[Trial], width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_trials(console, trials)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 1000])
+def test_a_table_shows_every_trial_in_a_line_of_its_own_and_cuts_nothing(width: int) -> None:
+    heading, good, bad, new = printed(TRIALS, width).splitlines()
+    assert tuple(heading.split()) == COLUMNS
+    assert good.split()[:8] == ["test-1-good", "Search", "1", "Succeeded", "-", "0.512", "0.400", "1234"]
+    assert CELL in good
+    assert bad.split()[:6] == ["test-1-bad", "Search", "1", "Failed", "OutOfMemory", "-"]
+    assert new.split()[3:5] == ["Pending", "-"]
+
+
+def test_no_trials_are_a_heading() -> None:
+    assert tuple(printed([]).split()) == COLUMNS
+    assert trials_as_csv([]).splitlines() == [",".join(COLUMNS)]
+    assert json.loads(trials_as_json([])) == []
+
+
+def test_csv_has_a_column_for_each_field() -> None:
+    good, bad, new = csv.DictReader(io.StringIO(trials_as_csv(TRIALS)))
+    assert tuple(good) == COLUMNS
+    assert (good["name"], good["score"], good["parameters"], good["cell"]) == ("test-1-good", "0.512345", "1234", CELL)
+    assert (bad["state"], bad["reason"], bad["score"]) == ("Failed", "OutOfMemory", "")
+    assert (new["state"], new["attempts"]) == ("Pending", "0")
+
+
+def test_json_has_numbers_for_numbers_and_null_for_what_is_not_known() -> None:
+    good, _, new = json.loads(trials_as_json(TRIALS))
+    assert tuple(good) == COLUMNS
+    assert (good["score"], good["level"], good["attempts"]) == (0.512345, 1, 1)
+    assert (new["score"], new["reason"], new["parameters"]) == (None, None, None)
+
+
+def status_of(trials: list[Trial], **spec: object) -> str:
+    search, console = make_search(**spec), Console(file=io.StringIO(), width=80)
+    print_status(console, summarize(search, trials, standing(search, trials, STARTED + 60), STARTED + 60))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_status_says_how_far_a_search_is() -> None:
+    text = status_of(TRIALS)
+    assert "test: Searching" in text
+    assert "1 succeeded, 0 stopped, 1 failed, 0 running, 1 pending" in text
+    assert f"best cell: {CELL}\n" in text
+    assert "51.23 ± 1.00 with 1,234 parameters" in text
+
+
+def test_a_status_names_the_limit_and_the_reason_of_a_failure() -> None:
+    text = status_of([make_trial("a", FAILED)], budget={"maxFailedTrials": 0})
+    assert "test: Failed, ended early by budget.maxFailedTrials (1 trial failed, more than" in " ".join(text.split())
+
+
+def test_a_status_of_a_search_that_is_over_shows_both_accuracies() -> None:
+    final = make_result(0.5, 1_234, test=make_accuracies(0.625), weights="f")
+    trials = [TRIALS[0], make_trial("f", final, stage=Stage.FINAL, candidate=CELL)]
+    text = status_of(trials, final={"top": 1, "seeds": 1, "baseline": "None"})
+    assert "cell 1 (delivered)" in text
+    assert text.count("62.50 ± 1.00") == 2

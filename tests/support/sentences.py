@@ -1,0 +1,18 @@
+"""What a user reads when a command cannot do what was asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+"""Goes before a command that is not to read and write whatever it likes, as root may."""
+
+
+def sentence_of(ended: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one sentence on stderr of a command that ended with this exit code."""
+    assert ended.returncode == code, f"{ended.returncode}: {ended.stderr}"
+    assert ended.stderr.startswith("metasearch: "), ended.stderr
+    assert ended.stderr.endswith("\n")
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    return ended.stderr.removeprefix("metasearch: ").removesuffix("\n")

@@ -1,0 +1,42 @@
+"""Files that are made from the models are up to date, and it shows where they are not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The script and what it has written, in a place of their own."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "generate.py", tmp_path / "scripts")
+    shutil.copytree(ROOT / "docs" / "reference", tmp_path / "docs" / "reference")
+    return tmp_path
+
+
+def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = [sys.executable, str(root / "scripts" / "generate.py")]
+    return subprocess.run([*script, *arguments], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_everything_generated_is_up_to_date() -> None:
+    ended = generate(ROOT, "--check")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_file_that_was_changed_by_hand_is_found_and_mended(copy: Path) -> None:
+    changed = copy / "docs" / "reference" / "spec.md"
+    before = changed.read_text(encoding="utf-8")
+    changed.write_text(before.replace("beamWidth", "beamwidth"), encoding="utf-8")
+    ended = generate(copy, "--check")
+    assert (ended.returncode, ended.stderr) == (1, "docs/reference/spec.md is out of date; run make generate\n")
+    assert "beamwidth" in changed.read_text(encoding="utf-8")  # a check changes nothing
+    assert generate(copy).returncode == 0
+    assert changed.read_text(encoding="utf-8") == before
