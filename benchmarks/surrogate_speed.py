@@ -1,16 +1,19 @@
 """
 How fast an LSTM ensemble ranks the 46,500 five-block children of 100 four-block cells, and in how much memory; and
-that it predicts exactly what torch.nn.LSTM does when it reads each child's whole sequence.
+that it predicts what torch.nn.LSTM does when it reads each child's whole sequence.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # before torch is imported; threads that spin stop each other on busy cores
 
 import numpy as np
 import torch
@@ -24,40 +27,48 @@ from metasearch_trainer import memory
 from reporting import Claim, parser, publish
 
 PARENTS, BLOCKS, MEMBERS, HIDDEN = 100, 5, 5, 100
-MOST_SECONDS, MOST_BYTES, MOST_DIFFERENCE = 2.0, 500e6, 1e-5
+MOST_SECONDS, MOST_MB, MOST_DIFFERENCE = 2.0, 500, 1e-5
 PLAIN_AT_ONCE = 4096
 
 
 def main() -> int:
     """Fit on some of the children, rank them all, compare."""
     arguments = _arguments()
-    torch.set_num_threads(arguments.threads)
     imported = memory.resident_bytes()
     children = _children()
     fitted = _fitted(children)
-    before = memory.resident_bytes()
-    memory.reset_peak(torch.device("cpu"))
-    ours, seconds = _timed(lambda: fitted.predict(children), arguments.repeats)
-    peak = memory.peak_bytes(torch.device("cpu"))
+    ranked = [_rank(fitted, children, threads, arguments.repeats) for threads in sorted({1, arguments.threads})]
+    rows = [row for row, _ in ranked]
+    ours = ranked[-1][1]
     theirs, plain_seconds = _timed(lambda: _plain_predictions(fitted, children), 1)
     difference = float(np.abs(ours - theirs).max())
-    row: dict[str, Any] = {
-        "children": len(children),
-        "seconds": seconds,
-        "plain LSTM seconds": plain_seconds,
-        "speed-up": plain_seconds / seconds,
-        "MB at the peak": peak / 1e6,
-        "MB after imports": imported / 1e6,
-        "MB for ranking": (peak - before) / 1e6,
-        "difference": difference,
-    }
+    seconds, peak = rows[-1]["seconds"], max(row["MB at the peak"] for row in rows) - imported / 1e6
     claims = [
-        Claim(f"ranked in {seconds:.2f} s, at most {MOST_SECONDS}", seconds <= MOST_SECONDS),
-        Claim(f"{(peak - imported) / 1e6:.0f} MB beyond imports, at most 500", peak - imported <= MOST_BYTES),
+        Claim(
+            f"ranked in {seconds:.2f} s with {arguments.threads} threads, at most {MOST_SECONDS:.0f}; the plain LSTM "
+            f"takes {plain_seconds / seconds:.1f} times as long",
+            seconds <= MOST_SECONDS,
+        ),
+        Claim(f"{peak:.0f} MB beyond imports ({imported / 1e6:.0f} MB), at most {MOST_MB}", peak <= MOST_MB),
         Claim(f"predictions differ by at most {difference:.1e}, no more than 1e-5", difference <= MOST_DIFFERENCE),
         Claim("the best hundred are the same", set(_best(ours)) == set(_best(theirs))),
     ]
-    return publish("surrogate_speed", [row], claims, arguments.json)
+    return publish("surrogate_speed", rows, claims, arguments.json, plain_seconds=plain_seconds)
+
+
+def _rank(
+    fitted: FittedEnsemble[Any], children: Sequence[Tokens], threads: int, repeats: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    torch.set_num_threads(threads)
+    memory.reset_peak(torch.device("cpu"))
+    predicted, seconds = _timed(lambda: fitted.predict(children), repeats)
+    row = {
+        "children": len(children),
+        "threads": threads,
+        "seconds": seconds,
+        "MB at the peak": memory.peak_bytes(torch.device("cpu")) / 1e6,
+    }
+    return row, predicted
 
 
 def _children() -> list[Tokens]:
@@ -120,7 +131,7 @@ def _best(predicted: np.ndarray) -> np.ndarray:
 
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__)
-    made.add_argument("--threads", type=int, default=1, help="default: 1, as in a driver beside its workers")
+    made.add_argument("--threads", type=int, default=2, help="default: 2; measured beside one thread, as a driver has")
     made.add_argument("--repeats", type=int, default=3)
     return made.parse_args()
 

@@ -3,13 +3,16 @@ The command line, `metasearch`.
 
 Exit codes: 0 done · 1 a fault of ours · 2 wrong command line or resource · 3 wrong data · 4 the folder is not ours to
 use · 5 the disk or store cannot be used · 6 the search ended without a network · 130 interrupted
+(Ctrl-C) · 143 terminated (SIGTERM)
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -18,7 +21,8 @@ from rich.console import Console
 from metasearch import __version__
 from metasearch.errors import MetaSearchError, StoreUnavailable
 
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find small neural networks that learn a new image class from one or a few examples.",
     epilog="Exit codes: 0 done, 2 wrong command line or resource, 3 wrong data, 4 folder in use or of another search, "
-    "5 disk or store unusable, 6 no network found, 130 interrupted.",
+    "5 disk or store unusable, 6 no network found, 130 interrupted, 143 terminated.",
 )
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The --output folder of a run.")]
@@ -42,6 +46,7 @@ class Format(StrEnum):
 
 def main() -> None:
     """Run a command; what the user can mend is told in one sentence."""
+    signal.signal(signal.SIGTERM, _leave)
     try:
         app()
     except MetaSearchError as error:
@@ -51,6 +56,11 @@ def main() -> None:
         _end(f"{place} cannot be used ({error.strerror}); mend that and try again", StoreUnavailable.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End by an exception, as Ctrl-C does, so that what is at work is ended first."""
+    sys.exit(TERMINATED)
 
 
 def _end(sentence: str, code: int) -> NoReturn:
@@ -85,7 +95,11 @@ def run(
     from metasearch.local import session
 
     resource = load_search(file, overrides or [])
-    session.run_and_report(resource, output, workers, resume, Console())
+    try:
+        session.run_and_report(resource, output, workers, resume, Console())
+    except KeyboardInterrupt:
+        typer.echo("metasearch: interrupted; everything recorded is kept, and --resume goes on with it", err=True)
+        raise
 
 
 @app.command()

@@ -10,7 +10,7 @@ import typer
 from local_search import metasearch
 
 from metasearch import __version__, errors
-from metasearch.cli import INTERRUPTED, app
+from metasearch.cli import INTERRUPTED, TERMINATED, app
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 SYNOPSES = re.findall(r"^    (metasearch .*)$", DOCS, flags=re.MULTILINE)
@@ -48,5 +48,5 @@ def test_the_docs_list_every_command() -> None:
 
 def test_the_docs_list_every_exit_code() -> None:
     kinds = errors.MetaSearchError.__subclasses__()
-    codes = {0, errors.MetaSearchError.exit_code, INTERRUPTED, *(kind.exit_code for kind in kinds)}
+    codes = {0, errors.MetaSearchError.exit_code, INTERRUPTED, TERMINATED, *(kind.exit_code for kind in kinds)}
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", DOCS, flags=re.MULTILINE)} == codes

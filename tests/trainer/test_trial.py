@@ -135,8 +135,10 @@ def test_a_trial_that_is_interrupted_anywhere_goes_on_to_the_same_result(tmp_pat
     with pytest.raises(WorkerLeaves):
         tiny_trainer(tmp_path, HalfMinutes()).run(final_trial(), leave)
     assert list((tmp_path / "checkpoints").iterdir())
-    resumed = tiny_trainer(tmp_path).run(final_trial(), ignore)
-    assert repeatable(resumed) == repeatable(whole)
+    trainer = tiny_trainer(tmp_path)
+    assert repeatable(trainer.run(final_trial(), ignore)) == repeatable(whole)
+    assert list((tmp_path / "checkpoints").iterdir())  # until the result is on record
+    trainer.forget(final_trial())
     assert not list((tmp_path / "checkpoints").iterdir())
 
 

@@ -20,8 +20,8 @@ Act = Callable[[TrialSpec, Observer], TrialResult]
 class Actor:
     """A trainer that does what the test says instead of training; what is tested here is the loop around it."""
 
-    def __init__(self, act: Act) -> None:
-        self.run = act
+    def __init__(self, act: Act, forget: Callable[[TrialSpec], None] = lambda _: None) -> None:
+        self.run, self.forget = act, forget
 
 
 class World:
@@ -90,6 +90,19 @@ def test_a_worker_that_is_told_to_leave_leaves_its_claim_open(store: SqliteStore
     with pytest.raises(WorkerLeaves):
         work(store, act, world)
     assert states(store)["a"] is State.RUNNING
+
+
+def test_training_is_forgotten_only_when_its_result_is_on_record(store: SqliteStore) -> None:
+    def act(trial: TrialSpec, _: Observer) -> TrialResult:
+        return make_result() if trial.name == "a" else TrialResult(state=State.FAILED, reason=Reason.DIVERGED)
+
+    def forget(trial: TrialSpec) -> None:
+        assert states(store)[trial.name] is State.SUCCEEDED
+        forgotten.append(trial.name)
+
+    forgotten: list[str] = []
+    Worker("w", 0.0, store, Actor(act, forget), World().surroundings()).work()
+    assert forgotten == ["a"]  # the other failed, and might be tried again from where it was
 
 
 def test_progress_is_recorded_at_most_once_a_second(store: SqliteStore) -> None:

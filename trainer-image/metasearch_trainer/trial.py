@@ -94,8 +94,6 @@ class Trainer:
             result = run.partial_result(self._out_of_memory(str(error)))
         except Exception as error:  # a trial that fails is a result; the search goes on
             result = run.partial_result(_as_ended(error, self._out_of_memory))
-        if result.state is not State.FAILED:
-            run.checkpoint.unlink(missing_ok=True)
         seconds = run.earlier_seconds + self.clock() - started
         return replace(
             result,
@@ -105,6 +103,14 @@ class Trainer:
             peak_memory_bytes=memory.peak_bytes(self.device),
             device=device_name(self.device),
         )
+
+    def forget(self, trial: TrialSpec) -> None:
+        """Drop the checkpoint of a trial whose result is on record. One that failed may be tried again from there."""
+        self.checkpoint(trial).unlink(missing_ok=True)
+
+    def checkpoint(self, trial: TrialSpec) -> Path:
+        """The file that a trial's training goes on from."""
+        return self.folders.checkpoints / f"{trial.name}.safetensors"
 
     def network(self, trial: TrialSpec) -> Network:
         """The network that a trial trains."""
@@ -140,7 +146,7 @@ class _Run:
         self.earlier_seconds = 0.0
         self.network: Network | None = None
         self.state: TrainingState | None = None
-        self.checkpoint = trainer.folders.checkpoints / f"{trial.name}.safetensors"
+        self.checkpoint = trainer.checkpoint(trial)
         self._observe = observe
 
     def result(self) -> TrialResult:

@@ -37,6 +37,8 @@ class RunsTrials(Protocol):
 
     def run(self, trial: TrialSpec, observe: Observer) -> TrialResult: ...
 
+    def forget(self, trial: TrialSpec) -> None: ...
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -74,6 +76,8 @@ class Worker:
             self._record(claimed, result)
         except StaleClaim:  # somebody else has it, or it has its result: what was done here is void
             return None
+        if result.state is not State.FAILED:
+            self.trainer.forget(claimed.spec)  # not before, lest its training be lost with a worker killed in between
         return result.reason
 
     def _observer(self, claimed: Trial) -> Observer:

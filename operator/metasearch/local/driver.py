@@ -7,13 +7,10 @@ the dead one's workers had claimed and goes on.
 
 from __future__ import annotations
 
-import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Protocol
 
 import torch
@@ -35,9 +32,6 @@ LOOK_SECONDS = 1.0
 
 TOUCH_SECONDS = 5.0
 """How often the driver notes that it is still at work."""
-
-TERMINATED = 128 + signal.SIGTERM
-"""Exit code of a driver that was sent SIGTERM."""
 
 
 class Display(Protocol):
@@ -67,10 +61,10 @@ def run(
 
     Raises:
         MetaSearchError: a sentence for the user. Everything recorded stays.
-        KeyboardInterrupt: passed on, after the workers have ended. SIGTERM does the same as SystemExit.
+        KeyboardInterrupt: passed on, after the workers have ended; so is SystemExit.
     """
     folder.create()
-    with translated_disk_errors(folder.path), folder.locked(), _exit_when_terminated():
+    with translated_disk_errors(folder.path), folder.locked():
         store, row = open_search(folder, resource, resume, clock.now())
         _free_claims_of_the_dead(store, row.seen_at)
         store.begin_session(clock.now())
@@ -142,17 +136,3 @@ def _free_claims_of_the_dead(store: SqliteStore, ended_at: float) -> None:
 
 def _claimants(trials: Sequence[Trial]) -> set[str]:
     return {trial.attempts[-1].worker for trial in trials if trial.state is State.RUNNING}
-
-
-@contextmanager
-def _exit_when_terminated() -> Iterator[None]:
-    """Let SIGTERM end the driver by an exception, as Ctrl-C does, so that it ends its workers first."""
-
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
