@@ -46,15 +46,6 @@ def terminate(driver: Driver) -> None:
     driver.send_signal(signal.SIGTERM)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that was left alone."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    ended = metasearch("run", write_resource(folder), "--output", folder / "out", "--workers", "2")
-    assert ended.returncode == 0, ended.stderr
-    return folder / "out"
-
-
 @pytest.fixture
 def driver(tmp_path: Path) -> Iterator[Driver]:
     """Of a run that has just begun."""

@@ -79,9 +79,9 @@ def write_long_resource(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def long_undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was left alone."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+    folder = tmp_path_factory.mktemp("long-undisturbed")
     ended = metasearch("run", write_long_resource(folder), "--output", folder / "out", "--workers", "2")
     assert ended.returncode == 0, ended.stderr
     return folder / "out"
@@ -167,10 +167,10 @@ def begin(tmp_path: Path) -> Iterator[Callable[[Path], Run]]:
 
 
 def test_a_run_killed_20_times_ends_as_one_left_alone(
-    undisturbed: Path, tmp_path: Path, begin: Callable[[Path], Run]
+    long_undisturbed: Path, tmp_path: Path, begin: Callable[[Path], Run]
 ) -> None:
     rng = random.Random(SEED)
-    trial_seconds = mean_trial_seconds(undisturbed)
+    trial_seconds = mean_trial_seconds(long_undisturbed)
     run = begin(write_long_resource(tmp_path))
     dealt, hit, finished = Counter[Victim](), Counter[Victim](), dict[str, Trial]()
     for victim, moment in schedule(rng):
@@ -203,9 +203,9 @@ def test_a_run_killed_20_times_ends_as_one_left_alone(
     assert all(2 * hit[victim] >= dealt[victim] for victim in Victim), hit
     assert any(map(went_on_from_a_checkpoint, trials))
     assert finished.items() <= run.finished().items()
-    assert scores_of(run.folder) == scores_of(undisturbed)
-    assert repeatable_part(run.folder) == repeatable_part(undisturbed)
-    assert delivered_hash(run.folder) == delivered_hash(undisturbed)
+    assert scores_of(run.folder) == scores_of(long_undisturbed)
+    assert repeatable_part(run.folder) == repeatable_part(long_undisturbed)
+    assert delivered_hash(run.folder) == delivered_hash(long_undisturbed)
 
 
 def mean_trial_seconds(folder: Path) -> float:

@@ -16,14 +16,10 @@ from local_search import metasearch, repeatable_part, result_of, scores_of, writ
 from metasearch.results import SearchResult
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def run(undisturbed: Path) -> Path:
     """A finished run's folder."""
-    folder = tmp_path_factory.mktemp("run")
-    ended = metasearch("run", write_resource(folder), "--output", folder / "out", "--workers", "2")
-    assert ended.returncode == 0, ended.stderr
-    (folder / "out" / "printed.txt").write_text(ended.stdout, encoding="utf-8")
-    return folder / "out"
+    return undisturbed
 
 
 def test_a_run_leaves_what_it_promises(run: Path) -> None:

@@ -13,6 +13,7 @@ from metasearch.search import board, budget
 from metasearch.search.cells import Cell
 from metasearch.search.planner import Phase, Search, by_level
 from metasearch.search.trials import Stage, State, Trial
+from metasearch.spec import Strategy
 
 
 def display_for(console: Console) -> BarDisplay | LineDisplay:
@@ -80,8 +81,10 @@ class BarDisplay:
 
 def _stages(search: Search[Cell], trials: Sequence[Trial]) -> list[tuple[str, Sequence[Trial]]]:
     """The trials as a person thinks of them: level after level, then the final ones."""
+    is_random = search.spec.search.strategy is Strategy.RANDOM
     stages: list[tuple[str, Sequence[Trial]]] = [
-        (f"Level {level[0].spec.level} of {search.space.levels}", level) for level in by_level(trials)
+        ("Random cells" if is_random else f"Level {level[0].spec.level} of {search.space.levels}", level)
+        for level in by_level(trials)
     ]
     final = [trial for trial in trials if trial.spec.stage is not Stage.SEARCH]
     return [*stages, ("Final", final)] if final else stages
