@@ -37,7 +37,7 @@ class Measured(_Model):
 
     accuracy: float = Field(description="in [0, 1]; a mean over tasks, and over seeds where there are several")
     interval: float = Field(
-        description="half-width of the 95% interval: over seeds where there are several, else over tasks"
+        description="half-width of the 95% interval: over seeds where there are several, at least that over tasks"
     )
 
 
@@ -329,13 +329,15 @@ def over_seeds(measured: Sequence[Accuracy]) -> Measured:
     """
     The mean over seeds, with its 95% interval: Student's over the seeds' means, each of which has tasks of its own.
 
+    Seeds that happen to agree say less than their tasks do, so it is never narrower than the interval over all tasks.
     One seed says nothing of how much seeds differ; its interval is that over its tasks.
     """
     means = [each.mean for each in measured]
-    if len(means) == 1:
-        return Measured(accuracy=means[0], interval=measured[0].interval)
-    quantile = float(stdtrit(len(means) - 1, 0.975))
-    return Measured(accuracy=fmean(means), interval=quantile * stdev(means) / math.sqrt(len(means)))
+    interval = math.hypot(*(each.interval for each in measured)) / len(measured)
+    if len(means) > 1:
+        quantile = float(stdtrit(len(means) - 1, 0.975))
+        interval = max(interval, quantile * stdev(means) / math.sqrt(len(means)))
+    return Measured(accuracy=fmean(means), interval=interval)
 
 
 def _compare(delivered: FinalNetwork, baseline: FinalNetwork) -> Comparison:

@@ -146,6 +146,12 @@ def test_one_seed_has_the_interval_over_its_tasks() -> None:
     assert (network.non_transductive.accuracy, network.non_transductive.interval) == (0.6, 0.01)
 
 
+def test_seeds_that_happen_to_agree_have_at_least_the_interval_over_all_their_tasks() -> None:
+    trials = [searched("a", 0.5), *(trained(f"f{seed}", 0.5, 0.6, seed=seed) for seed in range(4))]
+    (network,) = summarized(trials, final={"seeds": 4}).final
+    assert network.non_transductive.interval == pytest.approx(0.01 / 2)
+
+
 def test_a_seed_that_failed_is_left_out() -> None:
     failed = make_trial("f1", DIVERGED, stage=Stage.FINAL, candidate=SMALL, seed=1)
     (network,) = summarized([searched("a", 0.5), trained("f0", 0.5, 0.6), failed], final={"seeds": 2}).final
