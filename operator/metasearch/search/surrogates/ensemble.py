@@ -13,6 +13,7 @@ predicts the mean. Where the paper leaves a choice (docs/choices.md):
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -33,6 +34,9 @@ MARGIN = 0.1
 
 CANDIDATES_AT_ONCE = 512
 """Candidates that are ranked together; the states of more would fall out of the processor's caches."""
+
+CHUNKS_AT_ONCE = 2
+"""Chunks that are ranked side by side, each by one thread, so that how many there are changes no prediction."""
 
 P = TypeVar("P")
 
@@ -113,16 +117,18 @@ class FittedEnsemble(Generic[P]):
     def __init__(self, model: Model[P], weights: Sequence[Tensor], bias: Tensor, stretch: _Stretch) -> None:
         self.model, self.weights, self.bias, self.stretch = model, weights, bias, stretch
 
-    @torch.no_grad()
     def predict(self, candidates: Sequence[Tokens]) -> Scores:
         # Neighbours in sorted order begin alike, which models can make use of within a chunk.
         order = sorted(range(len(candidates)), key=candidates.__getitem__)
+        chunks = [order[start : start + CANDIDATES_AT_ONCE] for start in range(0, len(order), CANDIDATES_AT_ONCE)]
         scores = np.empty(len(candidates))
-        for start in range(0, len(order), CANDIDATES_AT_ONCE):
-            chunk = order[start : start + CANDIDATES_AT_ONCE]
-            scores[chunk] = self._predict_chunk([candidates[index] for index in chunk])
+        with ThreadPoolExecutor(CHUNKS_AT_ONCE) as threads:
+            predicted = threads.map(self._predict_chunk, ([candidates[index] for index in chunk] for chunk in chunks))
+            for chunk, values in zip(chunks, predicted, strict=True):
+                scores[chunk] = values
         return scores
 
+    @torch.no_grad()
     def _predict_chunk(self, candidates: Sequence[Tokens]) -> Scores:
         stretched = torch.sigmoid(self.model.logits(self.weights, self.model.prepare(candidates)) + self.bias)
         return self.stretch.undo(stretched.double().mean(0)).numpy()
