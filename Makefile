@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUTPUT ?= runs/omniglot-quick
 PYTEST_ARGS ?=
+CLUSTER ?=
 
 .PHONY: help
 help: ## List the targets
@@ -32,9 +33,19 @@ run: setup ## Search on real Omniglot, in some minutes, to runs/omniglot-quick/r
 	$(BIN)/metasearch run examples/omniglot-quick.yaml --output $(OUTPUT) --resume
 
 .PHONY: test
-test: setup ## Run every test
+test: setup ## Run every test; CLUSTER=<kubeconfig> uses that cluster instead of one of its own
 	@scripts/setup.sh browser
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(if $(CLUSTER),,scripts/setup.sh cluster)
+	$(BIN)/python -m pytest $(if $(CLUSTER),--cluster "$(CLUSTER)") $(PYTEST_ARGS)
+
+.PHONY: cluster
+cluster: setup ## Start a Kubernetes cluster on this machine (Debian, as root), and say how to use it
+	@scripts/setup.sh cluster
+	@PYTHONPATH=tests/support $(BIN)/python -m cluster up
+
+.PHONY: cluster-down
+cluster-down: setup ## End it
+	@PYTHONPATH=tests/support $(BIN)/python -m cluster down
 
 .PHONY: check
 check: setup ## Format, lint, types, import contracts, and whether generated files are up to date

@@ -1,6 +1,6 @@
 """
-Writes the files that are made from the models: the spec and result references. With --check it only says which of them
-are out of date, and fails.
+Writes the files that are made from the models: the references and the custom resource definitions. With --check it
+only says which of them are out of date, and fails.
 """
 
 from __future__ import annotations
@@ -13,29 +13,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import yaml
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from metasearch.quantities import Duration, Memory
+from metasearch.kubernetes import crds
+from metasearch.kubernetes.search_status import SearchStatus
+from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.results import SearchResult
-from metasearch.spec import MetaSearchSpec
+from metasearch.spec import CHANGEABLE, MetaSearchSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 
-SPEC_HEAD = """\
+SPEC_HEAD = f"""\
 # The MetaSearch resource
 
 Every field of `spec`, made from the models by `make generate`. Only `dataset` must be given.
 
     apiVersion: metasearch.dev/v1alpha1
     kind: MetaSearch
-    metadata: {name: omniglot}
+    metadata: {{name: omniglot}}
     spec:
-      dataset: {name: omniglot}
+      dataset: {{name: omniglot}}
 
 Decimals are text in quotes, durations are such as `1h30m`, amounts of memory such as `4Gi`. `metasearch run --set
-search.beamWidth=8` overrides a field. Of a search that was begun, only `budget` and `parallelism` may be changed.
+search.beamWidth=8` overrides a field. Of a search that was begun, only these may be changed: {", ".join(CHANGEABLE)}.
+On a cluster, `kubectl explain metasearch.spec` tells the same.
 """
 
 RESULT_HEAD = """\
@@ -43,6 +47,17 @@ RESULT_HEAD = """\
 
 What `metasearch run` leaves in its folder, made from the models by `make generate`. Scores and accuracies are shares in
 [0, 1]; intervals are half-widths of 95% intervals; times are in seconds. Fields that were not measured are null.
+"""
+
+KUBERNETES_HEAD = """\
+# What a cluster says of a search
+
+The status of a MetaSearch, and the MetaTrials that it is computed from; made from the models by `make generate`.
+Numbers that may have a fraction are text, so that no digit is lost; times are in UTC. What was not measured is missing.
+"""
+
+DEFINITION_HEAD = """\
+# Made from the models by `make generate`.
 """
 
 
@@ -64,6 +79,12 @@ def _files() -> Iterator[tuple[Path, str]]:
     reference = ROOT / "docs" / "reference"
     yield reference / "spec.md", SPEC_HEAD + "".join(_sections(MetaSearchSpec, "spec", with_bounds=True))
     yield reference / "result.md", RESULT_HEAD + "".join(_sections(SearchResult, "result", with_bounds=False))
+    kept = {"MetaSearch.status": SearchStatus, "MetaTrial.spec": MetaTrialSpec, "MetaTrial.status": MetaTrialStatus}
+    sections = (section for path, model in kept.items() for section in _sections(model, path, with_bounds=False))
+    yield reference / "kubernetes.md", KUBERNETES_HEAD + "".join(sections)
+    for resource, definition in crds.definitions().items():
+        text = yaml.safe_dump(definition, sort_keys=False, width=120)
+        yield ROOT / "crds" / f"{resource.plural}.yaml", DEFINITION_HEAD + text
 
 
 def _sections(model: type[BaseModel], path: str, with_bounds: bool) -> Iterator[str]:
@@ -117,7 +138,7 @@ def _plain_type(annotation: Any) -> str:
         return " or ".join(f"`{each}`" for each in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "object"
-    names = {int: "integer", float: "number", str: "text", Duration: "duration", Memory: "memory"}
+    names = {int: "integer", float: "number", str: "text", bool: "true or false"}
     return names.get(annotation, annotation.__name__.lower())
 
 
@@ -142,8 +163,10 @@ def _default_text(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
-    if value is None or isinstance(value, BaseModel):
+    if value in (None, (), {}) or isinstance(value, BaseModel):
         return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         return ", ".join(f"`{each}`" for each in value)
     return f"`{value}`"

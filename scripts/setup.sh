@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up a bare machine: uv (into .cache where there is none), then the locked Python packages into .venv.
 # With the argument `browser`: Chromium for the test that opens a report, on Debian as root; elsewhere it says how.
+# With `cluster`: what the tests' own Kubernetes cluster is made of, etcd from Debian and the rest built with Go, into .cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -51,8 +52,76 @@ setup_browser() {
   apt_install chromium || echo "setup: no Chromium, so the test that opens a report is skipped; apt-get install chromium" >&2
 }
 
+KUBERNETES_BUILD=tests/cluster/build
+KUBERNETES=.cache/kubernetes
+CONTROL_PLANE="kube-apiserver kube-controller-manager kube-scheduler kubectl"
+
+# Whether KUBEBUILDER_ASSETS names a folder that holds all of these programs.
+in_assets() {
+  local program
+  for program; do
+    [ -x "${KUBEBUILDER_ASSETS:-}/$program" ] || return 1
+  done
+}
+
+# Builds the programs of tests/cluster/build/go.mod, unless those that are there were built from the same files.
+build_kubernetes() {
+  local source version
+  source=$(cat "$KUBERNETES_BUILD/go.mod" "$KUBERNETES_BUILD/go.sum" | sha256sum)
+  [ "$(cat "$KUBERNETES/bin/.source" 2>/dev/null)" != "$source" ] || return 0
+  if ! command -v go >/dev/null; then
+    echo "setup: no Go, so tests with a cluster are skipped; install Go 1.24 or later as https://go.dev/doc/install says" >&2
+    return
+  fi
+  version=$(GOWORK=off go -C "$KUBERNETES_BUILD" list -m -f '{{.Version}}' k8s.io/kubernetes)
+  echo "setup: building Kubernetes $version into $KUBERNETES (some minutes and GB of memory, once)" >&2
+  rm -rf "$KUBERNETES/new" && mkdir -p "$KUBERNETES/new"
+  local package=k8s.io/component-base/version number=${version#v}
+  # Kubernetes asks itself for its release, which its own build also sets in this way.
+  GOWORK=off CGO_ENABLED=0 go -C "$KUBERNETES_BUILD" build -trimpath -o "$PWD/$KUBERNETES/new/" -ldflags "-s -w \
+    -X $package.gitVersion=$version -X $package.gitMajor=${number%%.*} -X $package.gitMinor=$(cut -d. -f2 <<<"$number")" tool ||
+    die "cannot build Kubernetes; the reason is above, and a machine with less than 4 GB of memory is too small"
+  echo "$source" >"$KUBERNETES/new/.source"
+  rm -rf "$KUBERNETES/bin" && mv "$KUBERNETES/new" "$KUBERNETES/bin"
+}
+
+# Installs packages; where we may not, says what is skipped for want of them, and is false.
+install_or_skip() {
+  local skipped=$1
+  shift
+  apt_install "$@" && return
+  [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || die "apt-get cannot install $*; the reason is above"
+  echo "setup: no $*, so $skipped are skipped; install the package, or make test CLUSTER=<kubeconfig>" >&2
+  return 1
+}
+
+setup_cluster() {
+  local all="tests with a cluster" nodes="tests with nodes"
+  if [ "$(uname)" != Linux ]; then
+    echo "setup: no Linux, so $all are skipped; make test CLUSTER=<kubeconfig> uses one you have" >&2
+    return
+  fi
+  in_assets etcd || command -v etcd >/dev/null || install_or_skip "$all" etcd-server || return 0
+  command -v openssl >/dev/null || install_or_skip "$all" openssl || return 0
+  # shellcheck disable=SC2086 # several words on purpose
+  in_assets $CONTROL_PLANE || build_kubernetes
+  if [ "$(id -u)" != 0 ]; then
+    echo "setup: not root, so $nodes are skipped; make test CLUSTER=<kubeconfig> uses a cluster you have" >&2
+    return
+  fi
+  local missing=()
+  [ -e /usr/lib/cni/bridge ] || [ -e /opt/cni/bin/bridge ] || missing+=(containernetworking-plugins)
+  command -v containerd >/dev/null || missing+=(containerd)
+  command -v runc >/dev/null || missing+=(runc)
+  command -v iptables >/dev/null || missing+=(iptables)
+  command -v ip >/dev/null || missing+=(iproute2)
+  command -v busybox >/dev/null || missing+=(busybox-static)
+  [ ${#missing[@]} = 0 ] || install_or_skip "$nodes" "${missing[@]}" || return 0
+}
+
 case "${1:-python}" in
   python) setup_python ;;
   browser) setup_browser ;;
-  *) die "knows python and browser, not $1" ;;
+  cluster) setup_cluster ;;
+  *) die "knows python, browser and cluster, not $1" ;;
 esac

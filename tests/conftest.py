@@ -4,4 +4,14 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cluster",
+        metavar="KUBECONFIG",
+        help="test against the cluster that this file leads to, as an administrator, and start none",
+    )

@@ -42,12 +42,27 @@ def parse_search(resource: Any, overrides: Sequence[str] = (), where: str = "the
             f"{where} holds {_kind_of(resource)}; it must be a MetaSearch resource (apiVersion, kind, metadata, spec)"
         )
     known = {key: value for key, value in resource.items() if key != "status"}  # as `kubectl get -o yaml` prints it
+    known = _given(known, MetaSearch)
     for override in overrides:
         known = _with_override(known, override)
     try:
         return MetaSearch.model_validate_json(json.dumps(known), strict=True)
     except ValidationError as error:
         raise InvalidSpec(f"{where}: {describe(error, MetaSearch)}") from error
+
+
+def _given(value: Any, model: type[BaseModel] | None) -> Any:
+    """Without known fields that are null: to Kubernetes they are left out. A map has no model; it knows all fields."""
+    if isinstance(value, list):
+        return [_given(each, model) for each in value]
+    if not isinstance(value, dict):
+        return value
+    known = {field.alias or name for name, field in model.model_fields.items()} if model else value.keys()
+    return {
+        key: _given(each, _model_at(model, (key,)))
+        for key, each in value.items()
+        if each is not None or key not in known
+    }
 
 
 def _read_yaml(path: Path) -> Any:
@@ -149,8 +164,8 @@ def _parsed(annotation: Any, text: str, override: str) -> Any:
 
 
 def _is_choice(annotation: Any) -> bool:
-    """Whether it is `Literal` or `Literal | None`, which takes numbers for numbers only."""
-    return any(get_origin(each) is Literal for each in (annotation, *get_args(annotation)))
+    """Whether it is `Literal` or `Literal | None`, annotated or not, which takes numbers for numbers only."""
+    return get_origin(annotation) is Literal or any(map(_is_choice, get_args(annotation)))
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------------

@@ -1,30 +1,34 @@
 """
-Text forms of durations, memory and decimals, as Kubernetes resources spell them.
+Text forms of durations, amounts, decimals and numbers, as Kubernetes resources spell them.
 
-They stay text (a resource is written back exactly as the user wrote it) and know their value in one unit.
+Durations and amounts stay text (a resource is written back exactly as the user wrote it) and know their value in one
+unit. Each form has a pattern and a greatest length, by which the API server checks it too.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, PlainSerializer
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, PlainSerializer, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-DURATION_PATTERN = r"^([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,10}s)?$"
-MEMORY_PATTERN = r"^[0-9]{1,15}(Ki|Mi|Gi|Ti)?$"
 DECIMAL_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,12})?$"
+DECIMAL_MAX_LENGTH = 25
+NUMBER_PATTERN = r"^-?[0-9]{1,20}(\.[0-9]{1,20})?(e[-+][0-9]{1,3})?$"
+NUMBER_MAX_LENGTH = 32
 
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _BYTES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
-class _PatternText(str):
+class PatternText(str):
     """A string that must match a pattern; subclasses say which, and how to name it to a user."""
 
     pattern: str
+    max_length: int
     expected: str
 
     @classmethod
@@ -32,27 +36,38 @@ class _PatternText(str):
         return core_schema.no_info_after_validator_function(cls._checked, core_schema.str_schema(pattern=None))
 
     @classmethod
-    def _checked(cls, text: str) -> _PatternText:
+    def _checked(cls, text: str) -> Self:
         if not text or not re.fullmatch(cls.pattern, text):
-            raise PydanticCustomError("quantity", "must be {expected}", {"expected": cls.expected})
+            raise cls._refusal()
         return cls(text)
 
+    @classmethod
+    def _refusal(cls) -> PydanticCustomError:
+        return PydanticCustomError("quantity", "must be {expected}", {"expected": cls.expected})
 
-class Duration(_PatternText):
+
+class Duration(PatternText):
     """A length of time such as `24h`, `1h30m` or `90s`."""
 
-    pattern = DURATION_PATTERN
+    pattern = r"^([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,10}s)?$"
+    max_length = 27
     expected = "a duration such as 24h, 1h30m or 90s"
+
+    @classmethod
+    def of(cls, seconds: float) -> Self:
+        """In whole seconds, rounded down."""
+        return cls(f"{int(seconds)}s")
 
     @property
     def seconds(self) -> int:
         return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", self))
 
 
-class Memory(_PatternText):
+class Memory(PatternText):
     """An amount of memory such as `512Mi` or `4Gi`; without a suffix, bytes."""
 
-    pattern = MEMORY_PATTERN
+    pattern = r"^[0-9]{1,15}(Ki|Mi|Gi|Ti)?$"
+    max_length = 17
     expected = "an amount of memory such as 512Mi or 4Gi"
 
     @property
@@ -61,7 +76,22 @@ class Memory(_PatternText):
         return int(number) * _BYTES[unit]
 
 
-def _from_text(value: Any) -> Decimal:
+class Quantity(PatternText):
+    """An amount of a node's resource such as `500m`, `4` or `16Gi`, as in a pod. Whole numbers need no quotes."""
+
+    pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+    max_length = 27
+    expected = "an amount such as 500m, 4 or 16Gi"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: str(value) if type(value) is int else value,
+            super().__get_pydantic_core_schema__(source, handler),
+        )
+
+
+def _decimal_from_text(value: Any) -> Decimal:
     # Floats lose digits between YAML, JSON and Go, so Kubernetes' conventions keep them out of a spec.
     if isinstance(value, Decimal):
         return value
@@ -72,7 +102,19 @@ def _from_text(value: Any) -> Decimal:
 
 DecimalText = Annotated[
     Decimal,
-    BeforeValidator(_from_text, json_schema_input_type=Annotated[str, Field(pattern=DECIMAL_PATTERN)]),
+    BeforeValidator(_decimal_from_text, json_schema_input_type=Annotated[str, Field(pattern=DECIMAL_PATTERN)]),
     PlainSerializer(str, return_type=str),
 ]
 """A decimal written as text, such as `"0.001"`: no sign, no exponent, at most 12 digits either side of the point."""
+
+
+def _number_from_text(value: Any, info: ValidationInfo) -> float:
+    is_ours = isinstance(value, float) and info.mode == "python"
+    is_number = is_ours or (isinstance(value, str) and re.fullmatch(NUMBER_PATTERN, value))
+    if not is_number or not math.isfinite(float(value)):
+        raise PydanticCustomError("quantity", "must be {expected}", {"expected": 'a number in quotes, such as "0.5"'})
+    return float(value)
+
+
+NumberText = Annotated[float, BeforeValidator(_number_from_text), PlainSerializer(repr, return_type=str)]
+"""A finite float written as text, such as `"0.9375"` or `"1e-05"`, so that not a bit of it is lost on the way."""

@@ -57,6 +57,20 @@ def test_a_resource_is_read_back_as_it_is_written() -> None:
     assert '"reserve":"0.50"' in resource.model_dump_json(by_alias=True)
 
 
+def test_a_field_that_is_null_is_one_that_is_left_out() -> None:
+    """As to the API server, which has no nulls in these resources."""
+    assert load(HEAD + "spec: {dataset: {name: omniglot, folder: }, search: , seed: null}") == load(with_spec())
+    assert told(HEAD + "spec: {dataset: }").endswith("spec.dataset is missing; it must be given")
+    assert told(with_spec(task={"shot": None})).endswith("spec.task has no field 'shot'; did you mean shots?")
+
+
+def test_a_resource_for_a_cluster_is_one_for_a_single_machine_too() -> None:
+    worker = {"slots": 4, "template": {"resources": {"limits": {"nvidia.com/gpu": 1, "memory": "16Gi"}}}}
+    spec = load(with_spec(worker=worker, suspend=True)).spec
+    assert (spec.suspend, spec.worker.slots) == (True, 4)
+    assert spec.worker.template.resources.limits == {"nvidia.com/gpu": "1", "memory": "16Gi"}
+
+
 def test_anchors_may_be_used() -> None:
     text = HEAD + "spec: {dataset: {name: omniglot}, task: &few {ways: 3, shots: 2}}"
     assert load(text + "\n---\n").spec.task.ways == 3
@@ -286,8 +300,8 @@ def test_a_wrong_setting_is_told_with_what_was_given(setting: str, sentence: str
     [
         ("spec: 5", "--set search.beamWidth: spec is 5 in the file; it must be an object with fields"),
         (
-            "spec: {dataset: {name: omniglot}, search: }",
-            "--set search.beamWidth: spec.search is null in the file; it must be an object with fields",
+            "spec: {dataset: {name: omniglot}, search: []}",
+            "--set search.beamWidth: spec.search is [] in the file; it must be an object with fields",
         ),
     ],
 )

@@ -160,7 +160,9 @@ def test_one_kind_of_cell_is_enough() -> None:
 # --- frozen -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", ["dataset", "task", "space", "search", "training", "evaluation", "budget", "final"])
+@pytest.mark.parametrize(
+    "part", ["dataset", "task", "space", "search", "training", "evaluation", "budget", "final", "worker"]
+)
 def test_a_spec_is_frozen(part: str) -> None:
     spec = make_spec()
     with pytest.raises(ValidationError, match="frozen"):

@@ -19,11 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metasearch.errors import FolderConflict, MetaSearchError, StoreUnavailable
-from metasearch.spec import MetaSearch, MetaSearchSpec
+from metasearch.spec import CHANGEABLE, MetaSearch, MetaSearchSpec
 from metasearch.stores.sqlite import SearchRow, SqliteStore
-
-CHANGEABLE = ("budget", "parallelism")
-"""Parts of a spec that may differ when a search is resumed: they change when it ends, not what it finds on the way."""
 
 
 class RunFolder:
@@ -109,7 +106,8 @@ def _require_same(path: Path, row: SearchRow, name: str, spec: MetaSearchSpec, r
         field, was, is_now = difference
         raise FolderConflict(
             f"{path} holds this search with spec.{field} {was} and now it is {is_now}; "
-            f"only {' and '.join(CHANGEABLE)} may change, so set it back or choose another --output"
+            f"only {', '.join(CHANGEABLE[:-1])} and {CHANGEABLE[-1]} may change, "
+            "so set it back or choose another --output"
         )
     if not resume:
         raise FolderConflict(

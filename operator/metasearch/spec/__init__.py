@@ -8,15 +8,26 @@ the environment; `loading` turns a YAML file into them and their errors into sen
 
 from __future__ import annotations
 
-from metasearch.spec.base import SpecModel
+from metasearch.spec.base import Rule, SpecModel
 from metasearch.spec.budget import Baseline, Budget, Final
 from metasearch.spec.data import Dataset, DatasetName, Folder, Task
-from metasearch.spec.resource import Metadata, MetaSearch, MetaSearchSpec
+from metasearch.spec.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
 from metasearch.spec.search import EarlyStopping, EarlyStoppingRule, Search, Strategy, Surrogate, SurrogateType
 from metasearch.spec.space import Concat, Operation, Space
-from metasearch.spec.training import Evaluation, MetaLearner, OptimizerState, Score, Split, Training
+from metasearch.spec.training import (
+    MAX_CURVE_POINTS,
+    Evaluation,
+    MetaLearner,
+    OptimizerState,
+    Score,
+    Split,
+    Training,
+)
+from metasearch.spec.worker import PodTemplate, Resources, Toleration, Volume, Worker
 
 __all__ = [
+    "CHANGEABLE",
+    "MAX_CURVE_POINTS",
     "Baseline",
     "Budget",
     "Concat",
@@ -33,6 +44,9 @@ __all__ = [
     "Metadata",
     "Operation",
     "OptimizerState",
+    "PodTemplate",
+    "Resources",
+    "Rule",
     "Score",
     "Search",
     "Space",
@@ -42,5 +56,8 @@ __all__ = [
     "Surrogate",
     "SurrogateType",
     "Task",
+    "Toleration",
     "Training",
+    "Volume",
+    "Worker",
 ]

@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """
+    What must hold between the fields of a model: once for the API server, once for Python.
+
+    The API server tries rules on defaults before it has filled in what lies below them, so `cel` asks for a field with
+    `has()` first, unless the field is required.
+    """
+
+    cel: str
+    """Where the model is `self`, with fields by their names in YAML."""
+    message: str
+    """Begins with "must"."""
+    holds: Callable[[Any], bool] | None = None
+    """The same of an instance; None where `cel` compares with `oldSelf`, which only the API server has."""
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("rule", "must be a whole number")
+    return value
+
+
+WHOLE_NUMBER = BeforeValidator(_no_truth_value)
+"""Beside `Literal[1, …]`, which would take true for 1, as Python does and the API server does not."""
 
 
 class SpecModel(BaseModel):
     """Frozen, camelCase outside, and strict about names: an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="after")
+    def _hold_rules(self) -> Self:
+        for rule in self.rules:
+            if rule.holds is not None and not rule.holds(self):
+                raise PydanticCustomError("rule", "{message}", {"message": rule.message})
+        return self

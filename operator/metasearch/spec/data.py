@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from metasearch.spec.base import SpecModel
+from metasearch.spec.base import WHOLE_NUMBER, Rule, SpecModel
+from metasearch.spec.names import SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
 
 
 class DatasetName(StrEnum):
@@ -24,7 +24,8 @@ class Folder(SpecModel):
         min_length=1,
         max_length=1024,
         description="path is a folder with one sub-folder of images per class, or an .npz file with images (N,H,W) or "
-        "(N,H,W,3) uint8, labels (N,) and classes. A relative path counts from the working directory.",
+        "(N,H,W,3) uint8, labels (N,) and classes. A relative path counts from the working directory; on a cluster, "
+        "from the root of claim's volume.",
     )
     split: str = Field(
         default="split.json",
@@ -34,9 +35,24 @@ class Folder(SpecModel):
         "val.csv and test.csv (filename,label, as Mini-ImageNet's). A relative path counts from the images' folder. "
         "Default: split.json.",
     )
-    channels: Literal[1, 3] | None = Field(
+    channels: Annotated[Literal[1, 3] | None, WHOLE_NUMBER] = Field(
         default=None,
         description="channels is 1 to read the images as greyscale or 3 as colour. Default: as the first image is.",
+    )
+    claim: str | None = Field(
+        default=None,
+        max_length=SUBDOMAIN_MAX_LENGTH,
+        pattern=SUBDOMAIN_PATTERN,
+        description="claim is the PersistentVolumeClaim, in the search's namespace, whose volume holds the images; "
+        "workers only read it. A run on one machine takes no notice of it. Default: none, path is in the image.",
+    )
+
+    rules = (
+        Rule(
+            cel="!has(self.claim) || !self.path.startsWith('/')",
+            message="must have a relative path where claim is given",
+            holds=lambda folder: folder.claim is None or not folder.path.startswith("/"),
+        ),
     )
 
 
@@ -56,17 +72,19 @@ class Dataset(SpecModel):
         description="imageSize is the side in pixels that images are resized to. Default: as they are (Omniglot: 28); "
         "84 where the images of a folder differ in size.",
     )
-    rotations: Literal[1, 2, 4] | None = Field(
+    rotations: Annotated[Literal[1, 2, 4] | None, WHOLE_NUMBER] = Field(
         default=None,
         description="rotations makes each training class into that many classes, turned by multiples of 90 degrees "
         "(2: by 180). Validation and test classes are never turned. Default: 4 for Omniglot, as in Reptile, else 1.",
     )
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Dataset:
-        if (self.name is None) == (self.folder is None):
-            raise PydanticCustomError("rule", "must have exactly one of name and folder")
-        return self
+    rules = (
+        Rule(
+            cel="has(self.name) != has(self.folder)",
+            message="must have exactly one of name and folder",
+            holds=lambda dataset: (dataset.name is None) != (dataset.folder is None),
+        ),
+    )
 
     @property
     def training_rotations(self) -> int:

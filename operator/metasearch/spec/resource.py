@@ -9,11 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from metasearch.spec.base import SpecModel
 from metasearch.spec.budget import Budget, Final
 from metasearch.spec.data import Dataset, Task
+from metasearch.spec.names import LABEL_PATTERN
 from metasearch.spec.search import Search
 from metasearch.spec.space import Space
 from metasearch.spec.training import Evaluation, Training
+from metasearch.spec.worker import Worker
 
 NAME_MAX_LENGTH = 40  # leaves room for "-<level>-<hash>" within the 63 characters of a label value
+
+CHANGEABLE = ("budget", "parallelism", "suspend", "worker")
+"""Parts of a spec that may change once the search has begun: they decide when it ends and where, not what it finds."""
 
 
 class MetaSearchSpec(SpecModel):
@@ -37,6 +42,12 @@ class MetaSearchSpec(SpecModel):
         description="seed decides every random choice: the same spec and seed on one kind of machine gives the same "
         "candidates and scores. Default: 0.",
     )
+    suspend: bool = Field(
+        default=False,
+        description="suspend is true to take the workers away and keep everything until it is false again; the time "
+        "between does not count against wallTime. A run on one machine takes no notice of it. Default: false.",
+    )
+    worker: Worker = Field(default=Worker(), description="worker says what pods run the trials on a cluster.")
 
 
 class Metadata(BaseModel):
@@ -44,7 +55,14 @@ class Metadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=NAME_MAX_LENGTH)]
+    name: Annotated[
+        str,
+        Field(
+            pattern=LABEL_PATTERN,
+            max_length=NAME_MAX_LENGTH,
+            description="name is the search's, at most 40 characters, for it begins the names of its trials.",
+        ),
+    ]
 
 
 class MetaSearch(SpecModel):

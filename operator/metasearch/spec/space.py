@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from metasearch.spec.base import SpecModel
+from metasearch.spec.base import WHOLE_NUMBER, Rule, SpecModel
 
 
 class Operation(StrEnum):
@@ -58,7 +57,7 @@ class Space(SpecModel):
         description="filters is the number of channels of the first convolution and of the cells before any reduction. "
         "Default: 10, Auto-Meta's small setting.",
     )
-    filter_scale: Literal[1, 2, 3, 4] = Field(
+    filter_scale: Annotated[Literal[1, 2, 3, 4], WHOLE_NUMBER] = Field(
         default=2, description="filterScale multiplies the channels at each reduction. Default: 2."
     )
     repeats: int = Field(
@@ -79,10 +78,15 @@ class Space(SpecModel):
         "those that no other block reads). Default: All.",
     )
 
-    @model_validator(mode="after")
-    def _sound(self) -> Space:
-        if len(set(self.operations)) != len(self.operations):
-            raise PydanticCustomError("rule", "must not name an operation twice in operations")
-        if self.repeats + self.reductions == 0:
-            raise PydanticCustomError("rule", "must have at least one cell: repeats or reductions must be 1 or more")
-        return self
+    rules = (
+        Rule(
+            cel="!has(self.operations) || self.operations.all(x, self.operations.exists_one(y, y == x))",
+            message="must not name an operation twice in operations",
+            holds=lambda space: len(set(space.operations)) == len(space.operations),
+        ),
+        Rule(
+            cel="!has(self.repeats) || !has(self.reductions) || self.repeats + self.reductions > 0",
+            message="must have at least one cell: repeats or reductions must be 1 or more",
+            holds=lambda space: space.repeats + space.reductions > 0,
+        ),
+    )

@@ -10,6 +10,8 @@ from pydantic import Field
 from metasearch.quantities import DecimalText
 from metasearch.spec.base import SpecModel
 
+MAX_CURVE_POINTS = 50  # each is kept in a trial's record
+
 
 class MetaLearner(StrEnum):
     """What trains a candidate."""
@@ -118,7 +120,7 @@ class Evaluation(SpecModel):
     curve_points: int = Field(
         default=5,
         ge=1,
-        le=50,
+        le=MAX_CURVE_POINTS,
         description="curvePoints is the number of points of the learning curve, evenly spaced; the last is the score. "
         "Default: 5.",
     )

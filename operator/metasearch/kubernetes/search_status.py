@@ -1,0 +1,168 @@
+"""
+The status of a MetaSearch: what `kubectl get`, dashboards and people want to know of a search, and no more.
+
+It is computed from the trials and never read back to decide anything. Its size does not grow with the trials: every
+text has a greatest length and every list a greatest number of entries, 64 KiB in all.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from metasearch.kubernetes.models import TRIAL_NAME_MAX_LENGTH, Candidate, ClusterModel, Count, Share
+from metasearch.kubernetes.times import Time
+from metasearch.quantities import DecimalText, Duration, NumberText
+
+MAX_BYTES = 64 * 1024
+MAX_LEVELS = 8  # as spec.space.maxBlocks
+MAX_BEST = 10
+MAX_FRONT = 20
+
+_Correlation = Annotated[NumberText, Field(ge=-1, le=1)]
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(ClusterModel):
+    """One thing that is so, or is not, as in any Kubernetes resource."""
+
+    type: str = Field(
+        min_length=1, max_length=64, pattern=r"^[A-Za-z]+$", description="type names the condition, such as Ready."
+    )
+    status: ConditionStatus = Field(description="status is True, False or Unknown.")
+    reason: str = Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z]+$",
+        description="reason says why in one word for programs, such as Searching or InvalidSpec.",
+    )
+    message: str = Field(max_length=400, description="message says why in a sentence for people; it may be empty.")
+    last_transition_time: Time = Field(
+        description="lastTransitionTime is when status last changed, in UTC, such as 2026-01-31T12:00:00Z."
+    )
+    observed_generation: Count | None = Field(
+        default=None, description="observedGeneration is the metadata.generation that this was said of."
+    )
+
+
+class TrialCounts(ClusterModel):
+    """Trials of every stage, by state."""
+
+    total: Count = Field(description="total is the number of trials, whatever their state.")
+    pending: Count = Field(description="pending is the number of trials that wait for a worker.")
+    running: Count = Field(description="running is the number of trials that a worker has claimed.")
+    succeeded: Count = Field(description="succeeded is the number of trials that ran to their end.")
+    stopped: Count = Field(description="stopped is the number of trials given up, for doing badly or for the budget.")
+    failed: Count = Field(description="failed is the number of trials that failed for good.")
+
+
+class LevelStatus(ClusterModel):
+    """One level of the search, and how well the surrogate had ranked it before it was measured."""
+
+    level: int = Field(ge=1, le=MAX_LEVELS, description="level is the number of blocks of its cells.")
+    proposed: Count = Field(description="proposed is the number of its trials.")
+    trained: Count = Field(description="trained is the number of its trials that ran to their end.")
+    stopped: Count = Field(description="stopped is the number of its trials that were given up.")
+    failed: Count = Field(description="failed is the number of its trials that failed for good.")
+    best: Share | None = Field(default=None, description="best is its best score, in [0, 1].")
+    spearman: _Correlation | None = Field(
+        default=None, description="spearman is the rank correlation of predictions and scores, in [-1, 1]."
+    )
+    kendall: _Correlation | None = Field(default=None, description="kendall is tau-b of the same, in [-1, 1].")
+    top_recall: Share | None = Field(
+        default=None,
+        description="topRecall is the share of the measured best quarter that was predicted to be in it, in [0, 1].",
+    )
+
+
+class Spent(ClusterModel):
+    """What the search has used."""
+
+    share: str = Field(
+        pattern=r"^[0-9]{1,3}%$",
+        max_length=4,
+        description="share is how much of spec.budget is used, of the limit that is nearest, such as 37%.",
+    )
+    trials: Count = Field(description="trials is the number of search trials proposed.")
+    failed_trials: Count = Field(description="failedTrials is the number of search trials that failed for good.")
+    wall_time: Duration = Field(description="wallTime is the time since the start, suspension left out, such as 5400s.")
+    worker_time: Duration = Field(
+        description="workerTime is the sum over all attempts, failed and lost ones too, such as 86400s."
+    )
+    gpu_hours: DecimalText = Field(
+        description='gpuHours is GPU share x hours, summed over all attempts, failed and lost ones too, such as "12.5".'
+    )
+
+
+class Left(ClusterModel):
+    """What the search may still use; of limits that spec.budget does not set, nothing."""
+
+    trials: Count = Field(description="trials is the number of search trials that may still be proposed.")
+    failed_trials: Count = Field(description="failedTrials is the number of failures that are still borne.")
+    wall_time: Duration | None = Field(default=None, description="wallTime is what is left of it, such as 5400s.")
+    gpu_hours: DecimalText | None = Field(default=None, description='gpuHours is what is left of them, such as "12.5".')
+
+
+class FoundCell(ClusterModel):
+    """A cell and what was measured of it in a search trial."""
+
+    trial: str = Field(
+        min_length=1,
+        max_length=TRIAL_NAME_MAX_LENGTH,
+        description="trial is the name of the MetaTrial it was measured in.",
+    )
+    cell: Candidate = Field(description="cell is its text form, canonical.")
+    level: int = Field(ge=1, le=MAX_LEVELS, description="level is its number of blocks.")
+    parameters: Count = Field(description="parameters is the number of weights, normalisation and classifier included.")
+    multiply_adds: Count = Field(description="multiplyAdds is the number of them per image.")
+    score: Share = Field(description="score is the accuracy on the classes of evaluation.split, in [0, 1].")
+    interval: NumberText = Field(ge=0, description="interval is the half-width of the score's 95% interval.")
+
+
+class SearchStatus(ClusterModel):
+    """How far the search is and what it has found so far."""
+
+    observed_generation: Count | None = Field(
+        default=None, description="observedGeneration is the metadata.generation that this status is of."
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=8,
+        description="conditions are what is so now; Ready's reason says where the search is.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    start_time: Time | None = Field(
+        default=None, description="startTime is when the first trials were made, in UTC, such as 2026-01-31T12:00:00Z."
+    )
+    completion_time: Time | None = Field(
+        default=None, description="completionTime is when the search ended, in UTC, such as 2026-01-31T12:00:00Z."
+    )
+    level: int | None = Field(
+        default=None, ge=0, le=MAX_LEVELS, description="level is the one that is being searched, in blocks per cell."
+    )
+    trials: TrialCounts | None = Field(default=None, description="trials counts the search's trials by state.")
+    levels: tuple[LevelStatus, ...] = Field(
+        default=(),
+        max_length=MAX_LEVELS,
+        description="levels are those that were begun, from the first.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["level"]},
+    )
+    spent: Spent | None = Field(default=None, description="spent is what the search has used.")
+    left: Left | None = Field(default=None, description="left is what the search may still use.")
+    best: tuple[FoundCell, ...] = Field(
+        default=(), max_length=MAX_BEST, description="best are the cells with the best scores, best first; at most 10."
+    )
+    front: tuple[FoundCell, ...] = Field(
+        default=(),
+        max_length=MAX_FRONT,
+        description="front are the cells that no other beats in score and parameters, best score first; at most 20.",
+    )

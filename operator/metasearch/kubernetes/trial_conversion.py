@@ -1,0 +1,153 @@
+"""
+From trials as `search.trials` has them to trials as Kubernetes keeps them, and back.
+
+Nothing is lost on the way; times are kept to the microsecond, far finer than anything that depends on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from metasearch.kubernetes import names
+from metasearch.kubernetes.models import ClusterModel
+from metasearch.kubernetes.times import Time
+from metasearch.kubernetes.trial_resource import (
+    MESSAGE_MAX_LENGTH,
+    AttemptResource,
+    Claim,
+    MetaTrialSpec,
+    MetaTrialStatus,
+    ProgressResource,
+    ResultResource,
+)
+from metasearch.search.trials import Attempt, Progress, Trial, TrialResult, TrialSpec
+
+_spec: TypeAdapter[TrialSpec] = TypeAdapter(TrialSpec)
+_progress: TypeAdapter[Progress] = TypeAdapter(Progress)
+_result: TypeAdapter[TrialResult] = TypeAdapter(TrialResult)
+
+Json = dict[str, Any]
+"""What JSON or YAML holds of a resource, or of a part of one."""
+
+
+def new_trial(spec: TrialSpec, search: Mapping[str, Any]) -> Json:
+    """
+    The resource to create for a trial.
+
+    Args:
+        search: the MetaSearch that it belongs to, as read from the cluster.
+    """
+    owner = search["metadata"]
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.TRIAL.kind,
+        "metadata": {
+            "name": spec.name,
+            "namespace": owner["namespace"],
+            "labels": {
+                names.LABEL_SEARCH: owner["name"],
+                names.LABEL_STAGE: str(spec.stage),
+                names.LABEL_LEVEL: str(spec.level),
+            },
+            "ownerReferences": [
+                {
+                    "apiVersion": names.API_VERSION,
+                    "kind": names.SEARCH.kind,
+                    "name": owner["name"],
+                    "uid": owner["uid"],
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": spec_of(spec),
+    }
+
+
+def spec_of(spec: TrialSpec) -> Json:
+    """The resource's spec; the trial's name is in its metadata."""
+    return _written(MetaTrialSpec.model_validate(_spec.dump_python(spec)))
+
+
+def status_of(trial: Trial, pod_uid: str | None) -> Json:
+    """
+    The resource's status.
+
+    Args:
+        pod_uid: of the pod that made the last claim; None where nobody has claimed the trial yet.
+    """
+    last = trial.attempts[-1] if trial.attempts else None
+    status = MetaTrialStatus(
+        state=trial.state,
+        claim=Claim(worker=last.worker, pod_uid=pod_uid or "", epoch=trial.epoch) if last else None,
+        attempts=tuple(map(_attempt_resource, trial.attempts)),
+        stop_requested=trial.stop_requested,
+        progress=_progress_resource(trial.progress),
+        result=_result_resource(trial.result, trial.epoch) if trial.result else None,
+    )
+    return _written(status)
+
+
+def trial_of(resource: Mapping[str, Any]) -> Trial:
+    """The trial that a resource holds."""
+    spec = MetaTrialSpec.model_validate(resource["spec"])
+    status = MetaTrialStatus.model_validate(resource.get("status", {}))
+    return Trial(
+        spec=_spec.validate_python({"name": resource["metadata"]["name"], **spec.model_dump()}),
+        state=status.state,
+        epoch=status.claim.epoch if status.claim else 0,
+        attempts=tuple(map(_attempt, status.attempts)),
+        stop_requested=status.stop_requested,
+        progress=_progress.validate_python(status.progress.model_dump()) if status.progress else Progress(),
+        result=_result_of(status),
+    )
+
+
+# --- parts --------------------------------------------------------------------------------------------------------
+
+
+def _written(model: ClusterModel) -> Json:
+    """What is not there is left out, for a null is none to Kubernetes."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _attempt_resource(attempt: Attempt) -> AttemptResource:
+    return AttemptResource(
+        epoch=attempt.epoch,
+        worker=attempt.worker,
+        started_at=Time.at(attempt.started_at),
+        gpus=attempt.gpus,
+        ended_at=None if attempt.ended_at is None else Time.at(attempt.ended_at),
+        outcome=attempt.outcome,
+    )
+
+
+def _attempt(resource: AttemptResource) -> Attempt:
+    return Attempt(
+        epoch=resource.epoch,
+        worker=resource.worker,
+        started_at=resource.started_at.unix_seconds,
+        gpus=resource.gpus,
+        ended_at=None if resource.ended_at is None else resource.ended_at.unix_seconds,
+        outcome=resource.outcome,
+    )
+
+
+def _progress_resource(progress: Progress) -> ProgressResource | None:
+    return None if progress == Progress() else ProgressResource.model_validate(_progress.dump_python(progress))
+
+
+def _result_resource(result: TrialResult, epoch: int) -> ResultResource:
+    fields = _result.dump_python(result)
+    if result.message and len(result.message) > MESSAGE_MAX_LENGTH:
+        fields["message"] = result.message[: MESSAGE_MAX_LENGTH - 1] + "…"
+    return ResultResource.model_validate({"epoch": epoch, **fields})
+
+
+def _result_of(status: MetaTrialStatus) -> TrialResult | None:
+    if status.result is None:
+        return None
+    return _result.validate_python({"state": status.state, **status.result.model_dump(exclude={"epoch"})})

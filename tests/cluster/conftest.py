@@ -1,0 +1,74 @@
+"""Real clusters for the tests of this folder, one of each kind for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from cluster import images
+from cluster.access import Access
+from cluster.binaries import Binaries, Missing, NodeBinaries, find_all, find_node
+from cluster.control_plane import open_control_plane
+from cluster.existing import open_existing
+from cluster.whole import open_cluster
+
+T = TypeVar("T")
+
+
+def found(find: Callable[[], T]) -> T:
+    """What is there; skips the tests that need it, with a sentence, where it is not."""
+    try:
+        return find()
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Binaries:
+    """What a control plane of our own is made of."""
+    return found(find_all)
+
+
+@pytest.fixture(scope="session")
+def node_binaries() -> NodeBinaries:
+    """What nodes of our own are made of."""
+    return found(find_node)
+
+
+@pytest.fixture(scope="session")
+def existing(request: pytest.FixtureRequest) -> Iterator[Access | None]:
+    """The cluster of --cluster, in a namespace of this session's own."""
+    kubeconfig = request.config.getoption("--cluster")
+    if kubeconfig is None:
+        yield None
+        return
+    with open_existing(Path(kubeconfig)) as access:
+        yield access
+
+
+@pytest.fixture(scope="session")
+def control_plane(existing: Access | None, request: pytest.FixtureRequest) -> Iterator[Access]:
+    """A cluster where pods can be made; whether they also run is left open. Seconds to start."""
+    if existing is not None:
+        yield existing
+        return
+    with open_control_plane(request.getfixturevalue("binaries")) as ours:
+        yield ours.access
+
+
+@pytest.fixture(scope="session")
+def cluster(existing: Access | None, request: pytest.FixtureRequest) -> Iterator[Access]:
+    """A cluster with two nodes or more, where pods run."""
+    if existing is not None:
+        yield existing
+        return
+    with open_cluster(request.getfixturevalue("binaries"), request.getfixturevalue("node_binaries")) as ours:
+        yield ours.access
+
+
+@pytest.fixture(scope="session")
+def image(existing: Access | None) -> str:
+    """One with a shell; a cluster that is there already has to fetch it."""
+    return images.BUSYBOX if existing is None else "busybox:1.36"

@@ -1,0 +1,438 @@
+"""
+The definitions, as a real API server takes them.
+
+Every bound and rule of the models is tried on both sides of it; the cases are derived from the models, so a new field
+is covered by itself. A run on one machine must take and refuse the very same resources.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from api_client import WRITE, Answer, Api, Json, open_api
+from builders import make_result, make_spec, make_trial, make_trial_spec
+from cluster.access import Access
+from local_search import wait_until
+from model_cases import Case, cases_of
+from rule_cases import CLAIM, RULE_CASES
+
+from metasearch.errors import InvalidSpec
+from metasearch.kubernetes import names
+from metasearch.kubernetes.crds import definitions
+from metasearch.kubernetes.names import SEARCH, TRIAL
+from metasearch.kubernetes.search_status import SearchStatus
+from metasearch.kubernetes.trial_conversion import new_trial, status_of, trial_of
+from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
+from metasearch.loading import load_search, parse_search
+from metasearch.search import trials
+from metasearch.search.trials import LOST, CurvePoint, Progress, Trial
+from metasearch.spec import CHANGEABLE, Dataset, Folder, MetaSearchSpec, PodTemplate, Space, SpecModel, Toleration
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+OMNIGLOT = {"name": "omniglot"}
+
+
+# --- a cluster with our resources ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def defined(control_plane: Access) -> Iterator[Access]:
+    """A cluster that knows both resources. What was there before stays."""
+    files = [f"--filename={ROOT / 'crds' / f'{resource.plural}.yaml'}" for resource in (SEARCH, TRIAL)]
+    ours = [
+        resource.definition
+        for resource in (SEARCH, TRIAL)
+        if control_plane.kubectl("get", "crd", resource.definition).returncode != 0
+    ]
+    control_plane.run("apply", "--server-side", *files)
+    control_plane.run("wait", "--for=condition=Established", "--timeout=60s", *files)
+    yield control_plane
+    if ours:
+        control_plane.run("delete", "crd", *ours)
+
+
+@pytest.fixture(scope="module")
+def namespace(defined: Access) -> Iterator[str]:
+    name = f"test-{os.urandom(4).hex()}"
+    defined.run("create", "namespace", name)
+    yield name
+    defined.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def api(defined: Access, namespace: str) -> Iterator[Api]:
+    with open_api(defined, namespace) as api:
+        yield api
+
+
+def search(spec: Any, name: str = "test") -> Json:
+    return {"apiVersion": names.API_VERSION, "kind": SEARCH.kind, "metadata": {"name": name}, "spec": spec}
+
+
+def trial_resource(spec: Any, name: str = "test") -> Json:
+    return {"apiVersion": names.API_VERSION, "kind": TRIAL.kind, "metadata": {"name": name}, "spec": spec}
+
+
+def created(api: Api, resource: names.Resource, body: Json) -> Json:
+    answer = api.create(resource, body, WRITE)
+    assert answer.is_accepted, answer.message
+    return answer.body
+
+
+@pytest.fixture
+def name() -> str:
+    """One that nothing has yet."""
+    return f"t-{os.urandom(4).hex()}"
+
+
+# --- the definitions ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resource", [SEARCH, TRIAL], ids=lambda resource: resource.kind)
+def test_the_api_server_finds_nothing_wrong_with_a_definition(defined: Access, resource: names.Resource) -> None:
+    definition = defined.get("crd", resource.definition)
+    conditions = {each["type"]: each["status"] for each in definition["status"]["conditions"]}
+    assert (conditions["Established"], conditions["NamesAccepted"]) == ("True", "True")
+    assert conditions.get("NonStructuralSchema", "False") == "False"
+
+
+@pytest.mark.parametrize("resource", [SEARCH, TRIAL], ids=lambda resource: resource.kind)
+def test_a_definition_is_kept_as_it_was_given(defined: Access, resource: names.Resource) -> None:
+    """So nothing in it was unknown, and passed over."""
+    given = definitions()[resource]["spec"]["versions"][0]
+    kept = defined.get("crd", resource.definition)["spec"]["versions"][0]
+    assert kept["schema"] == given["schema"]
+
+
+@pytest.mark.parametrize("word", [SEARCH.short, SEARCH.singular, SEARCH.plural, TRIAL.short, names.CATEGORY])
+def test_kubectl_knows_the_short_names(defined: Access, namespace: str, word: str) -> None:
+    defined.run("get", word, f"--namespace={namespace}")
+
+
+# --- defaults -----------------------------------------------------------------------------------------------------
+
+
+def without_nothing(value: Any) -> Any:
+    """Without what is null or empty, which resources leave out."""
+    if not isinstance(value, dict):
+        return value
+    inner = {name: without_nothing(each) for name, each in value.items()}
+    return {name: each for name, each in inner.items() if each not in (None, {}, [])}
+
+
+def test_a_data_set_is_all_it_takes(api: Api) -> None:
+    answer = api.create(SEARCH, search({"dataset": OMNIGLOT}))
+    assert answer.is_accepted, answer.message
+    assert without_nothing(answer.body["spec"]) == without_nothing(make_spec().model_dump(mode="json", by_alias=True))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_to_the_api_server_what_it_is_here(api: Api, path: Path) -> None:
+    answer = api.create(SEARCH, yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert answer.is_accepted, answer.message
+    here = load_search(path).spec.model_dump(mode="json", by_alias=True)
+    assert without_nothing(answer.body["spec"]) == without_nothing(here)
+
+
+def test_a_new_trial_is_pending(api: Api, name: str) -> None:
+    created(api, TRIAL, trial_resource(trial_spec(), name))
+    (kept,) = api.list(TRIAL, f"fieldSelector=metadata.name={name}")
+    assert kept["status"] == {"state": "Pending", "stopRequested": False}
+    assert trial_of(kept).state is trials.State.PENDING
+
+
+# --- bounds -------------------------------------------------------------------------------------------------------
+
+
+def refusal(resource: Json) -> str | None:
+    """What a run on one machine says to a resource, if it refuses it."""
+    try:
+        parse_search(resource)
+    except InvalidSpec as error:
+        return str(error)
+    return None
+
+
+def disagreements(cases: Sequence[Case], attempt: Callable[[Any], Answer], root: str) -> Iterator[str]:
+    """Cases that the API server judges otherwise than the models do, or refuses without naming the field."""
+    for case in cases:
+        answer = attempt(case.value)
+        if case.is_valid is not None and answer.is_accepted != case.is_valid:
+            yield f"{case.field} {case.what}: {answer.status} {answer.message}"
+        if case.is_valid is False and f"{root}{case.field}" not in answer.message:
+            yield f"{case.field} {case.what} is refused without a word of it: {answer.message}"
+
+
+@pytest.mark.parametrize("part", sorted(field.alias or "" for field in MetaSearchSpec.model_fields.values()))
+def test_a_spec_is_bounded_as_its_models_are(api: Api, part: str) -> None:
+    cases = [case for case in cases_of(MetaSearchSpec) if case.path[:1] == (part,) and case.is_valid is not None]
+    assert cases
+    assert not list(disagreements(cases, lambda spec: api.create(SEARCH, search(spec)), "spec"))
+
+
+@pytest.mark.parametrize("part", sorted(field.alias or "" for field in MetaSearchSpec.model_fields.values()))
+def test_a_run_on_one_machine_takes_what_the_api_server_takes(api: Api, part: str) -> None:
+    resources = [search(case.value) for case in cases_of(MetaSearchSpec) if case.path[:1] == (part,)]
+    told = [(resource, api.create(SEARCH, resource), refusal(resource)) for resource in resources]
+    assert not [
+        (resource["spec"], answer.message, here)
+        for resource, answer, here in told
+        if answer.is_accepted != (here is None)
+    ]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        *(search({"dataset": OMNIGLOT}, name) for name in ("a", "a" * 40, "a" * 41, "A", "-a", "a.b", "a_b")),
+        search(None),
+        search("text"),
+        search({}),
+        search({"unknown": 1, "dataset": OMNIGLOT}),
+        {key: value for key, value in search({}).items() if key != "spec"},
+        {**search({"dataset": OMNIGLOT}), "unknown": 1},
+    ],
+)
+def test_both_take_or_refuse_a_whole_resource(api: Api, resource: Json) -> None:
+    answer = api.create(SEARCH, resource)
+    assert answer.is_accepted == (refusal(resource) is None), answer.message
+
+
+def trial_spec() -> Json:
+    spec: Json = new_trial(make_trial_spec(), {"metadata": {"name": "a", "namespace": "b", "uid": "c"}})["spec"]
+    return spec
+
+
+def test_a_trial_is_bounded_as_its_models_are(api: Api) -> None:
+    cases = list(cases_of(MetaTrialSpec))
+    assert not list(disagreements(cases, lambda spec: api.create(TRIAL, trial_resource(spec)), "spec"))
+
+
+@pytest.mark.parametrize(
+    ("resource", "model", "spec"),
+    [(SEARCH, SearchStatus, {"dataset": OMNIGLOT}), (TRIAL, MetaTrialStatus, trial_spec())],
+    ids=["MetaSearch", "MetaTrial"],
+)
+def test_a_status_is_bounded_as_its_models_are(
+    api: Api, name: str, resource: names.Resource, model: type[SpecModel], spec: Json
+) -> None:
+    kept = created(api, resource, {**search(spec, name), "kind": resource.kind})
+    cases = list(cases_of(model))
+    assert not list(
+        disagreements(cases, lambda status: api.replace_status(resource, {**kept, "status": status}), "status")
+    )
+
+
+# --- rules --------------------------------------------------------------------------------------------------------
+
+WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
+    Dataset: lambda dataset: {"dataset": dataset},
+    Folder: lambda folder: {"dataset": {"folder": folder}},
+    Space: lambda space: {"dataset": OMNIGLOT, "space": space},
+    Toleration: lambda one: {"dataset": OMNIGLOT, "worker": {"template": {"tolerations": [one]}}},
+    PodTemplate: lambda template: {"dataset": OMNIGLOT, "worker": {"template": template}},
+}
+"""A spec around a part of it."""
+
+SPEC_RULES = [rule for rule in RULE_CASES if rule[0] is not MetaTrialStatus]
+STATUS_RULES = [rule for rule in RULE_CASES if rule[0] is MetaTrialStatus]
+
+
+@pytest.mark.parametrize(("model", "message"), SPEC_RULES)
+def test_a_rule_of_a_spec(api: Api, model: type[SpecModel], message: str) -> None:
+    broken, kept = RULE_CASES[model, message]
+    for value in broken:
+        resource = search(WITHIN[model](value))
+        assert message in api.create(SEARCH, resource).message
+        assert message in (refusal(resource) or "")
+    for value in kept:
+        answer = api.create(SEARCH, search(WITHIN[model](value)))
+        assert answer.is_accepted, answer.message
+
+
+@pytest.mark.parametrize(("model", "message"), STATUS_RULES)
+def test_a_rule_of_a_status(api: Api, name: str, model: type[SpecModel], message: str) -> None:
+    resource = created(api, TRIAL, trial_resource(trial_spec(), name))
+    broken, kept = RULE_CASES[model, message]
+    for value in broken:
+        assert message in api.replace_status(TRIAL, {**resource, "status": value}).message
+    for value in kept:
+        answer = api.replace_status(TRIAL, {**resource, "status": value})
+        assert answer.is_accepted, answer.message
+
+
+# --- what may change ----------------------------------------------------------------------------------------------
+
+
+def test_of_a_search_only_some_parts_may_change(api: Api, name: str) -> None:
+    kept = created(api, SEARCH, search({"dataset": OMNIGLOT}, name))
+    tried = set()
+    for case in cases_of(MetaSearchSpec):
+        if case.is_valid and make_spec(**case.value) != make_spec():
+            part = str(case.path[0])
+            answer = api.replace(SEARCH, {**kept, "spec": case.value})
+            expected = "" if part in CHANGEABLE else f"{part} must not change once the search is there"
+            assert answer.is_accepted == (part in CHANGEABLE), (case.field, case.what, answer.message)
+            assert expected in answer.message
+            tried.add(part)
+    assert tried == {field.alias for field in MetaSearchSpec.model_fields.values()}
+
+
+def test_of_a_trial_the_spec_never_changes(api: Api, name: str) -> None:
+    kept = created(api, TRIAL, trial_resource(trial_spec(), name))
+    changed = [case.value for case in cases_of(MetaTrialSpec) if case.is_valid]
+    different = [spec for spec in changed if MetaTrialSpec(**spec) != MetaTrialSpec(**trial_spec())]
+    assert different
+    for spec in different:
+        assert re.search("spec: Invalid value.*must not change", api.replace(TRIAL, {**kept, "spec": spec}).message)
+
+
+ATTEMPT: Json = {"epoch": 2, "worker": "w-0", "startedAt": "2026-01-31T12:00:00.000000Z", "gpus": "0.0"}
+CLAIMED: Json = {"state": "Running", "claim": CLAIM, "attempts": [ATTEMPT]}
+DONE: Json = {**CLAIMED, "state": "Succeeded", "result": {"epoch": 2, "score": "0.5"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        pytest.param(
+            CLAIMED, {**CLAIMED, "claim": {**CLAIM, "epoch": 1}}, "must not have a lower epoch than before", id="epoch"
+        ),
+        pytest.param(CLAIMED, {"state": "Pending", "attempts": [ATTEMPT]}, "must keep its claim", id="claim"),
+        pytest.param(CLAIMED, {**CLAIMED, "attempts": []}, "must keep its attempts", id="attempts"),
+        pytest.param(CLAIMED, {"state": "Running", "claim": CLAIM}, "must keep its attempts", id="all attempts"),
+        pytest.param(
+            {**CLAIMED, "stopRequested": True}, CLAIMED, "must not take back stopRequested", id="a request to stop"
+        ),
+        pytest.param(
+            DONE, {**DONE, "result": {"epoch": 2, "score": "0.9"}}, "must not change: the first result", id="score"
+        ),
+        pytest.param(DONE, {**DONE, "result": {"epoch": 2}}, "must not change: the first result", id="no score"),
+        pytest.param(DONE, {**DONE, "state": "Failed"}, "must keep its result and state", id="state"),
+        pytest.param(DONE, CLAIMED, "must keep its result and state", id="no result"),
+        pytest.param(DONE, {}, "must keep its result and state", id="nothing"),
+        pytest.param(DONE, None, "must keep its result and state", id="no status"),
+        pytest.param(
+            DONE,
+            {**DONE, "claim": {**CLAIM, "epoch": 3}},
+            "must have a result with the epoch of the claim",
+            id="another claim",
+        ),
+    ],
+)
+def test_what_is_recorded_of_a_trial_stays(api: Api, name: str, before: Json, after: Json | None, told: str) -> None:
+    kept = created(api, TRIAL, trial_resource(trial_spec(), name))
+    written = api.replace_status(TRIAL, {**kept, "status": before}, WRITE)
+    assert written.is_accepted, written.message
+    again = {key: value for key, value in written.body.items() if key != "status"}
+    answer = api.replace_status(TRIAL, again if after is None else {**again, "status": after}, WRITE)
+    assert answer.status == 422
+    assert told in answer.message
+
+
+def test_a_whole_life_is_kept_step_by_step(api: Api, namespace: str, name: str) -> None:
+    """A lost worker, another claim, progress, a request to stop, and the result."""
+    spec = make_trial_spec(name, predicted=0.1 + 0.2)
+    owner = {"metadata": {"name": "a", "namespace": namespace, "uid": "c"}}
+    resource = created(api, TRIAL, new_trial(spec, owner))
+    lost = trials.release(trials.claim(make_trial(name, predicted=0.1 + 0.2), "w-0", 1.5, 0.25), 2.5, LOST)
+    running = trials.request_stop(trials.claim(lost, "w-1", 3.5, 0.25))
+    further = trials.report(running, 2, Progress(5, (CurvePoint(5, 1 / 3),)))
+    done = trials.complete(further, 2, make_result(1 / 3), 4.5, max_attempts=1)
+    for step in (lost, running, further, done):
+        answer = api.replace_status(TRIAL, {**resource, "status": status_of(step, "pod")}, WRITE)
+        assert answer.is_accepted, answer.message
+        resource = answer.body
+        assert trial_of(resource) == step
+
+
+def test_workers_can_ask_for_what_is_pending(api: Api, name: str) -> None:
+    kept = created(api, TRIAL, trial_resource(trial_spec(), name))
+    assert name in names_in(api, "Pending")
+    assert api.replace_status(TRIAL, {**kept, "status": CLAIMED}, WRITE).is_accepted
+    assert name not in names_in(api, "Pending")
+    assert name in names_in(api, "Running")
+
+
+def names_in(api: Api, state: str) -> set[str]:
+    return {trial["metadata"]["name"] for trial in api.list(TRIAL, f"fieldSelector=status.state={state}")}
+
+
+# --- what people see ----------------------------------------------------------------------------------------------
+
+
+def objects(schema: Json, path: str) -> Iterator[tuple[str, Json]]:
+    """Every schema with fields, with the path that `kubectl explain` takes."""
+    inner = schema.get("items", schema)
+    if "properties" in inner:
+        yield path, inner["properties"]
+        for name, each in inner["properties"].items():
+            yield from objects(each, f"{path}.{name}")
+
+
+OBJECTS = [
+    (resource.singular, path, fields)
+    for resource, definition in definitions().items()
+    for part in ("spec", "status")
+    for path, fields in objects(
+        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][part],
+        f"{resource.singular}.{part}",
+    )
+]
+
+
+@pytest.mark.parametrize(("resource", "path", "fields"), OBJECTS, ids=[path for _, path, _ in OBJECTS])
+def test_kubectl_explains_every_field(defined: Access, resource: str, path: str, fields: Json) -> None:
+    # A definition is established a moment before it can be explained.
+    wait_until(lambda: defined.kubectl("explain", resource).returncode == 0)
+    told = " ".join(defined.run("explain", path).split())
+    for name, field in fields.items():
+        assert name in told
+        assert " ".join(field["description"].split()) in told
+
+
+@pytest.mark.parametrize("resource", [SEARCH, TRIAL], ids=lambda resource: resource.kind)
+def test_kubectl_lists_every_field(defined: Access, resource: names.Resource) -> None:
+    wait_until(lambda: defined.kubectl("explain", resource.singular).returncode == 0)
+    listed = set(re.findall(r"^\s+(\S+)\t", defined.run("explain", resource.singular, "--recursive"), re.MULTILINE))
+    known = {name for singular, _, fields in OBJECTS if singular == resource.singular for name in fields}
+    assert known <= listed
+
+
+def test_kubectl_get_shows_how_far_a_search_is(defined: Access, api: Api, namespace: str, name: str) -> None:
+    kept = created(api, SEARCH, search({"dataset": OMNIGLOT}, name))
+    cell: Json = {"trial": "a-1-b", "cell": "conv3x3(-1)+identity(-2)", "level": 1, "parameters": 9, "multiplyAdds": 9}
+    counts = {"total": 12, "pending": 1, "running": 2, "succeeded": 9, "stopped": 0, "failed": 0}
+    spent = {"share": "37%", "trials": 12, "failedTrials": 0, "wallTime": "90s", "workerTime": "99s", "gpuHours": "0"}
+    ready = {"type": "Ready", "status": "True", "reason": "Searching", "message": "", "lastTransitionTime": NOON}
+    status = {
+        "level": 2,
+        "trials": counts,
+        "best": [{**cell, "score": "0.91", "interval": "0.01"}],
+        "spent": spent,
+        "conditions": [ready],
+    }
+    answer = api.replace_status(SEARCH, {**kept, "status": status}, WRITE)
+    assert answer.is_accepted, answer.message
+    header, row = defined.run("get", "msearch", name, f"--namespace={namespace}").splitlines()
+    assert header.split() == ["NAME", "LEVEL", "TRIALS", "BEST", "SPENT", "STATE", "AGE"]
+    assert row.split()[:-1] == [name, "2", "12", "0.91", "37%", "Searching"]
+
+
+NOON = "2026-01-31T12:00:00Z"
+
+
+def test_kubectl_get_shows_what_became_of_a_trial(defined: Access, api: Api, namespace: str, name: str) -> None:
+    kept = created(api, TRIAL, trial_resource(trial_spec(), name))
+    failed: Trial = make_trial(name, result=make_result(0.25, state=trials.State.FAILED, reason=trials.Reason.DIVERGED))
+    assert api.replace_status(TRIAL, {**kept, "status": status_of(failed, "pod")}, WRITE).is_accepted
+    header, row = defined.run("get", "mtrial", name, f"--namespace={namespace}").splitlines()
+    assert header.split() == ["NAME", "STAGE", "LEVEL", "STATE", "SCORE", "REASON", "AGE"]
+    assert row.split()[:-1] == [name, "Search", "1", "Failed", "0.25", "Diverged"]

@@ -1,0 +1,215 @@
+"""Nothing of a cluster stays, however its owner ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from cluster.binaries import Binaries
+from cluster.control_plane import open_control_plane
+from cluster.household import StartFailed, open_household
+from cluster.janitor import MARK
+from local_search import is_alive, wait_until
+
+
+def carriers(folder: Path) -> list[psutil.Process]:
+    """The processes that say they belong to the cluster of a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(folder):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def is_refused(url: str) -> bool:
+    where = urlsplit(url)
+    with socket.socket() as client:
+        return client.connect_ex((where.hostname, where.port)) != 0
+
+
+def folders_in(parent: Path) -> list[Path]:
+    return list(parent.glob("metasearch-cluster-*"))
+
+
+def test_it_is_gone_after_its_end(binaries: Binaries) -> None:
+    with open_control_plane(binaries) as own:
+        folder = own.access.kubeconfig.parent
+        names = {process.name() for process in carriers(folder)}
+        assert names == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+        assert not is_refused(own.access.url)
+    assert carriers(folder) == []
+    assert is_refused(own.access.url)
+    assert not folder.exists()
+
+
+HOLD = """
+import signal
+from cluster.binaries import find_all
+from cluster.control_plane import open_control_plane
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has begun us in the background
+with open_control_plane(find_all()) as own:
+    print(own.access.url, flush=True)
+    signal.pause()
+"""
+
+HOLD_NODES = """
+import signal
+from cluster.binaries import find_all, find_node
+from cluster.images import BUSYBOX
+from cluster.whole import open_cluster
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with open_cluster(find_all(), find_node()) as own:
+    own.access.run("create", "deployment", "pods", f"--image={BUSYBOX}", "--replicas=4", "--", "sleep", "1000")
+    own.access.run("rollout", "status", "deployment/pods", "--timeout=240s")
+    print(own.access.url, flush=True)
+    signal.pause()
+"""
+
+
+@contextmanager
+def run(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that owns a cluster whose folder is in this one."""
+    with (folder / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+            process_group=0,
+        )
+    with process:
+        yield process
+        process.kill()
+
+
+def url_from(owner: subprocess.Popen[str], folder: Path) -> str:
+    """Said once the cluster is ready."""
+    assert owner.stdout is not None
+    url = owner.stdout.readline().strip()
+    assert url, (folder / "errors").read_text()
+    return url
+
+
+DEATHS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+
+
+@pytest.mark.usefixtures("binaries")
+@pytest.mark.parametrize("death", DEATHS)
+def test_it_is_gone_when_its_owner_dies(death: signal.Signals, tmp_path: Path) -> None:
+    with run(HOLD, tmp_path) as owner:
+        url = url_from(owner, tmp_path)
+        (folder,) = folders_in(tmp_path)
+        assert len(carriers(folder)) == 4
+        assert not is_refused(url)
+        os.killpg(owner.pid, death)
+        wait_until(lambda: not folder.exists())
+        assert carriers(folder) == []
+        assert is_refused(url)
+
+
+@pytest.mark.usefixtures("binaries")
+@pytest.mark.parametrize("death", DEATHS)
+def test_it_is_gone_when_its_owner_dies_while_it_starts(death: signal.Signals, tmp_path: Path) -> None:
+    with run(HOLD, tmp_path) as owner:
+        (folder,) = wait_until(lambda: folders_in(tmp_path))
+        wait_until(lambda: carriers(folder))
+        os.killpg(owner.pid, death)
+        wait_until(lambda: not folder.exists())
+        assert carriers(folder) == []
+        assert owner.stdout is not None
+        assert owner.stdout.read() == ""
+
+
+@pytest.mark.usefixtures("binaries", "node_binaries")
+@pytest.mark.parametrize("death", [signal.SIGINT, signal.SIGKILL])
+def test_its_nodes_are_gone_when_its_owner_dies(death: signal.Signals, tmp_path: Path) -> None:
+    before, links_before = system(), links()
+    with run(HOLD_NODES, tmp_path) as owner:
+        url = url_from(owner, tmp_path)
+        (folder,) = folders_in(tmp_path)
+        cgroups = cgroups_of(folder)
+        pods = [process for cgroup in cgroups for process in processes_in(cgroup)]
+        assert len({process.pid for process in pods}) >= 8, "four pods, each with what holds its namespaces"
+        assert len(links() - links_before) == 3, "a bridge, and a cable to each node"
+        os.killpg(owner.pid, death)
+        wait_until(lambda: not folder.exists())
+        assert carriers(folder) == []
+        assert not any(is_alive(process) for process in pods)
+        assert cgroups_of(folder) == []
+        assert is_refused(url)
+        assert str(folder) not in Path("/proc/mounts").read_text()
+        assert system() == before
+
+
+def cgroups_of(folder: Path) -> list[Path]:
+    top = Path("/sys/fs/cgroup")
+    return [*top.glob(f"{folder.name}-*"), *top.glob(f"*/{folder.name}-*")]
+
+
+def processes_in(cgroup: Path) -> list[psutil.Process]:
+    listed = [number for path in cgroup.rglob("cgroup.procs") for number in path.read_text().split()]
+    return [psutil.Process(int(number)) for number in listed]
+
+
+def links() -> set[str]:
+    """The network's devices that belong to clusters."""
+    return {link.name for link in Path("/sys/class/net").iterdir() if link.name.startswith("metasearch")}
+
+
+PLACES = (
+    "/etc/cni",
+    "/etc/kubernetes",
+    "/run/containerd",
+    "/run/netns",
+    "/run/xtables.lock",
+    "/usr/libexec/kubernetes",
+    "/var/lib/cni",
+    "/var/lib/containerd",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/log/pods",
+)
+SETTINGS = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
+
+
+def system() -> dict[str, object]:
+    """What a node leaves on the machine under it, unless it is kept from that."""
+    return {
+        "links": links(),
+        "places": [place for place in PLACES if Path(place).exists()],
+        "settings": [Path("/proc/sys", name).read_text() for name in SETTINGS],
+        "routes": subprocess.run(["ip", "route"], capture_output=True, check=True).stdout,  # noqa: S607
+    }
+
+
+def test_children_of_its_processes_are_gone_too() -> None:
+    with open_household() as household:
+        household.start("shell", "sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & wait", ready=lambda: True)
+        wait_until(lambda: len(carriers(household.folder)) == 3)
+    assert carriers(household.folder) == []
+
+
+def test_a_process_that_ends_before_it_is_ready_is_told_with_the_end_of_its_log() -> None:
+    with open_household() as household:
+        process = household.start("odd", "sh", "-c", "echo this is why; exit 3", ready=lambda: False)
+        with pytest.raises(StartFailed, match=r"odd ended with 3: \nthis is why"):
+            process.wait_until_ready()
+
+
+def test_what_could_not_be_taken_down_is_told() -> None:
+    with pytest.raises(AssertionError, match="could not take everything down"), open_household() as household:
+        household.undo_at_the_end("false")
+    assert not household.folder.exists()

@@ -1,0 +1,43 @@
+"""A status is small, whatever the search."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from metasearch.kubernetes.schemas import schema_of
+from metasearch.kubernetes.search_status import MAX_BEST, MAX_BYTES, MAX_FRONT, MAX_LEVELS, SearchStatus
+from metasearch.results import FRONT_LENGTH
+from metasearch.spec import Space
+
+Schema = dict[str, Any]
+
+INT64_MAX = 2**63 - 1
+
+
+def largest(schema: Schema) -> Any:
+    """Nothing that fits the schema takes more bytes."""
+    match schema["type"]:
+        case "object":
+            return {name: largest(inner) for name, inner in schema["properties"].items()}
+        case "array":
+            return [largest(schema["items"])] * schema["maxItems"]
+        case "integer":
+            return schema.get("maximum", INT64_MAX)
+    if "enum" in schema:
+        return max(schema["enum"], key=len)
+    # A control character takes six bytes; no pattern of ours lets one in, nor anything else of more than one.
+    return ("x" if "pattern" in schema else "\0") * schema["maxLength"]
+
+
+def test_the_largest_status_there_can_be_fits() -> None:
+    """With 2,000 trials or any other number: nothing in it grows with them."""
+    status = largest(schema_of(SearchStatus))
+    assert (len(status["best"]), len(status["front"]), len(status["levels"])) == (MAX_BEST, MAX_FRONT, MAX_LEVELS)
+    assert len(json.dumps(status)) < MAX_BYTES
+
+
+def test_it_has_room_for_what_a_search_says() -> None:
+    largest_cells = next(rule.le for rule in Space.model_fields["max_blocks"].metadata if hasattr(rule, "le"))
+    assert largest_cells <= MAX_LEVELS
+    assert FRONT_LENGTH <= MAX_FRONT

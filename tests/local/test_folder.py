@@ -1,0 +1,43 @@
+"""Which changes of a spec a search that was begun can bear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import make_resource
+
+from metasearch.errors import FolderConflict
+from metasearch.local.folder import RunFolder, open_search
+from metasearch.spec import CHANGEABLE
+
+CHANGES: dict[str, Any] = {
+    "budget": {"maxTrials": 7},
+    "parallelism": 7,
+    "suspend": True,
+    "worker": {"slots": 7},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """With a search that was begun."""
+    folder = RunFolder(tmp_path)
+    open_search(folder, make_resource(), resume=False, now=0.0)[0].close()
+    return folder
+
+
+@pytest.mark.parametrize("part", CHANGEABLE)
+def test_what_decides_only_where_a_search_runs_and_ends_may_change(folder: RunFolder, part: str) -> None:
+    changed = make_resource(**{part: CHANGES[part]})
+    store, row = open_search(folder, changed, resume=True, now=1.0)
+    store.close()
+    assert row.spec == changed.spec.model_dump_json(by_alias=True)
+
+
+def test_what_decides_what_it_finds_may_not(folder: RunFolder) -> None:
+    with pytest.raises(
+        FolderConflict, match=r"spec\.seed 0 and now it is 1; only budget, parallelism, suspend and worker"
+    ):
+        open_search(folder, make_resource(seed=1), resume=True, now=1.0)

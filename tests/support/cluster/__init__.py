@@ -1,0 +1,10 @@
+"""A real Kubernetes cluster on this machine, of plain processes, that vanishes with the process that started it.
+
+binaries        where the programs are, and what to do where they are not
+certificates    an authority of the cluster's own
+household       the processes and the folder of a cluster, and how it is made sure that nothing of them stays
+janitor         the program that takes everything down
+access          what a test has in hand: an address, a kubeconfig, kubectl
+control_plane   etcd, API server, controller manager and scheduler
+existing        a cluster that is there already, used instead
+"""

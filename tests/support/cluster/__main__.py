@@ -1,0 +1,95 @@
+"""A cluster for a person to use: `make cluster` and `make cluster-down`."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import NoReturn
+
+import psutil
+
+from cluster.binaries import ROOT, Missing, find_all, find_node
+from cluster.household import StartFailed
+from cluster.whole import open_cluster
+
+FOLDER = ROOT / ".cache/cluster"
+KUBECONFIG = FOLDER / "kubeconfig"
+"""There while the cluster is ready."""
+
+HOLDER = FOLDER / "pid"
+LOG = FOLDER / "log"
+HOLD = ["-m", "cluster", "hold"]
+
+
+def holder() -> psutil.Process | None:
+    """The process that holds the cluster; None if there is none."""
+    try:
+        process = psutil.Process(int(HOLDER.read_text()))
+        return process if process.cmdline()[1:] == HOLD else None
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+
+
+def up() -> None:
+    """Start one in the background, unless there is one, and say how to use it."""
+    if holder() is None:
+        say("starting a control plane and two nodes")
+        start()
+    say(f"it runs until `make cluster-down`; to use it:\n\n  export KUBECONFIG={KUBECONFIG}\n")
+
+
+def start() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    KUBECONFIG.unlink(missing_ok=True)
+    with LOG.open("wb") as log:
+        process = subprocess.Popen([sys.executable, *HOLD], stdout=log, stderr=log, start_new_session=True)
+    HOLDER.write_text(str(process.pid))
+    try:
+        while not KUBECONFIG.exists():
+            if process.poll() is not None:
+                sys.exit(LOG.read_text(errors="replace").strip())
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        down()
+        raise
+
+
+def hold() -> None:
+    """Be the owner of a cluster until told to end."""
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        with open_cluster(find_all(), find_node()) as cluster:
+            copy = FOLDER / "kubeconfig.new"
+            copy.touch(mode=0o600)
+            shutil.copyfile(cluster.access.kubeconfig, copy)
+            copy.rename(KUBECONFIG)
+            try:
+                signal.pause()
+            finally:
+                KUBECONFIG.unlink()
+    except (Missing, StartFailed) as error:
+        sys.exit(f"cluster: {error}")
+
+
+def leave(number: int, frame: object) -> NoReturn:  # noqa: ARG001
+    sys.exit(0)
+
+
+def down() -> None:
+    """End it, and wait until nothing of it is left."""
+    if process := holder():
+        process.terminate()
+        process.wait()
+    HOLDER.unlink(missing_ok=True)
+
+
+def say(message: str) -> None:
+    sys.stdout.write(f"cluster: {message}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    {"up": up, "hold": hold, "down": down}[sys.argv[1]]()

@@ -1,0 +1,69 @@
+"""For every rule between fields of the resources: what breaks it, and what nearly does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from metasearch.kubernetes.trial_resource import MetaTrialStatus
+from metasearch.spec import Dataset, Folder, PodTemplate, Space, SpecModel, Toleration
+
+Json = dict[str, Any]
+
+CLAIM = {"worker": "w-0", "podUID": "1-2", "epoch": 2}
+HERE, THERE = {"claim": "a", "mountPath": "/here"}, {"claim": "a", "mountPath": "/there"}
+
+RULE_CASES: Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] = {
+    (Dataset, "must have exactly one of name and folder"): (
+        [{}, {"name": "omniglot", "folder": {"path": "images"}}, {"name": None, "folder": None}],
+        [{"name": "omniglot"}, {"folder": {"path": "images"}}, {"name": None, "folder": {"path": "images"}}],
+    ),
+    (Folder, "must have a relative path where claim is given"): (
+        [{"path": "/images", "claim": "a"}],
+        [{"path": "images", "claim": "a"}, {"path": "/images"}],
+    ),
+    (Space, "must not name an operation twice in operations"): (
+        [{"operations": ["identity", "identity"]}, {"operations": ["identity", "conv3x3", "identity"]}],
+        [{"operations": ["identity", "conv3x3"]}],
+    ),
+    (Space, "must have at least one cell: repeats or reductions must be 1 or more"): (
+        [{"reductions": 0}, {"repeats": 0, "reductions": 0}],
+        [{"repeats": 1, "reductions": 0}, {"repeats": 0, "reductions": 1}],
+    ),
+    (Toleration, "must have operator Exists where key is left out"): (
+        [{}, {"operator": "Equal"}, {"key": None}],
+        [{"operator": "Exists"}, {"key": "a"}],
+    ),
+    (Toleration, "must have no value where operator is Exists"): (
+        [{"key": "a", "operator": "Exists", "value": "b"}],
+        [{"key": "a", "operator": "Equal", "value": "b"}, {"key": "a", "value": "b"}],
+    ),
+    (Toleration, "must have effect NoExecute where tolerationSeconds is given"): (
+        [{"key": "a", "tolerationSeconds": 1}, {"key": "a", "effect": "NoSchedule", "tolerationSeconds": 1}],
+        [{"key": "a", "effect": "NoExecute", "tolerationSeconds": 1}, {"key": "a", "effect": "NoExecute"}],
+    ),
+    (PodTemplate, "must not name a mountPath twice in volumes"): (
+        [{"volumes": [HERE, HERE]}, {"volumes": [HERE, THERE, {**HERE, "claim": "b"}]}],
+        [{"volumes": [HERE, THERE]}],
+    ),
+    (MetaTrialStatus, "must have a result exactly where state is Succeeded, Stopped or Failed"): (
+        [{"state": "Succeeded"}, {"state": "Pending", "result": {"epoch": 0}}],
+        [{"state": "Succeeded", "result": {"epoch": 0}}, {"state": "Pending"}],
+    ),
+    (MetaTrialStatus, "must have a claim where state is Running"): (
+        [{"state": "Running"}],
+        [{"state": "Running", "claim": CLAIM}],
+    ),
+    (
+        MetaTrialStatus,
+        "must have a result with the epoch of the claim, for later claims make earlier ones void",
+    ): (
+        [
+            {"state": "Failed", "claim": CLAIM, "result": {"epoch": 1}},
+            {"state": "Failed", "claim": CLAIM, "result": {"epoch": 3}},
+            {"state": "Failed", "result": {"epoch": 1}},
+        ],
+        [{"state": "Failed", "claim": CLAIM, "result": {"epoch": 2}}, {"state": "Failed", "result": {"epoch": 0}}],
+    ),
+}
+"""Per model and message: (what breaks it, what does not)."""
