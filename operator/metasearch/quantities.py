@@ -53,11 +53,6 @@ class Duration(PatternText):
     max_length = 27
     expected = "a duration such as 24h, 1h30m or 90s"
 
-    @classmethod
-    def of(cls, seconds: float) -> Self:
-        """In whole seconds, rounded down."""
-        return cls(f"{int(seconds)}s")
-
     @property
     def seconds(self) -> int:
         return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", self))

@@ -31,9 +31,7 @@ SEARCH = Resource(kind="MetaSearch", plural="metasearches", singular="metasearch
 TRIAL = Resource(kind="MetaTrial", plural="metatrials", singular="metatrial", short="mtrial")
 
 PREFIX = GROUP
-"""Of labels, annotations and finalizers that are ours."""
-
-FINALIZER = f"{PREFIX}/finalizer"
+"""Of labels and annotations that are ours."""
 
 LABEL_SEARCH = f"{PREFIX}/search"
 """The search that an object belongs to."""
