@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,10 @@ from cluster.access import Access
 from cluster.binaries import Binaries, Missing, NodeBinaries, find_all, find_node
 from cluster.control_plane import open_control_plane
 from cluster.existing import open_existing
+from cluster.resources import definitions_on
 from cluster.whole import open_cluster
+
+from metasearch.cluster.api import Api
 
 T = TypeVar("T")
 
@@ -66,6 +70,28 @@ def cluster(existing: Access | None, request: pytest.FixtureRequest) -> Iterator
         return
     with open_cluster(request.getfixturevalue("binaries"), request.getfixturevalue("node_binaries")) as ours:
         yield ours.access
+
+
+@pytest.fixture(scope="session")
+def defined(control_plane: Access) -> Iterator[Access]:
+    """A cluster that knows our resources. What was there before stays."""
+    with definitions_on(control_plane):
+        yield control_plane
+
+
+@pytest.fixture(scope="session")
+def client(defined: Access) -> Api:
+    """An administrator's way in, as our own code has it."""
+    return Api.of_kubeconfig(str(defined.kubeconfig))
+
+
+@pytest.fixture
+def room(client: Api) -> Iterator[str]:
+    """A namespace of a test's own, for names that another test has too."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    client.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,17 @@ from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.loading import load_search, parse_search
 from metasearch.search import trials
 from metasearch.search.trials import LOST, CurvePoint, Progress, Trial
-from metasearch.spec import CHANGEABLE, Dataset, Folder, MetaSearchSpec, PodTemplate, Space, SpecModel, Toleration
+from metasearch.spec import (
+    CHANGEABLE,
+    Dataset,
+    Folder,
+    MetaSearchSpec,
+    PodTemplate,
+    Space,
+    SpecModel,
+    Storage,
+    Toleration,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -40,22 +50,6 @@ OMNIGLOT = {"name": "omniglot"}
 
 
 # --- a cluster with our resources ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def defined(control_plane: Access) -> Iterator[Access]:
-    """A cluster that knows both resources. What was there before stays."""
-    files = [f"--filename={ROOT / 'crds' / f'{resource.plural}.yaml'}" for resource in (SEARCH, TRIAL)]
-    ours = [
-        resource.definition
-        for resource in (SEARCH, TRIAL)
-        if control_plane.kubectl("get", "crd", resource.definition).returncode != 0
-    ]
-    control_plane.run("apply", "--server-side", *files)
-    control_plane.run("wait", "--for=condition=Established", "--timeout=60s", *files)
-    yield control_plane
-    if ours:
-        control_plane.run("delete", "crd", *ours)
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +232,7 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     Space: lambda space: {"dataset": OMNIGLOT, "space": space},
     Toleration: lambda one: {"dataset": OMNIGLOT, "worker": {"template": {"tolerations": [one]}}},
     PodTemplate: lambda template: {"dataset": OMNIGLOT, "worker": {"template": template}},
+    Storage: lambda storage: {"dataset": OMNIGLOT, "storage": storage},
 }
 """A spec around a part of it."""
 
@@ -296,7 +291,7 @@ def test_of_a_trial_the_spec_never_changes(api: Api, name: str) -> None:
 
 ATTEMPT: Json = {"epoch": 2, "worker": "w-0", "startedAt": "2026-01-31T12:00:00.000000Z", "gpus": "0.0"}
 CLAIMED: Json = {"state": "Running", "claim": CLAIM, "attempts": [ATTEMPT]}
-DONE: Json = {**CLAIMED, "state": "Succeeded", "result": {"epoch": 2, "score": "0.5"}}
+DONE: Json = {**CLAIMED, "state": "Stopped", "result": {"epoch": 2, "score": "0.5"}}
 
 
 @pytest.mark.parametrize(

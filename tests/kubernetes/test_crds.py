@@ -111,7 +111,10 @@ def test_fields_are_explained_beginning_with_their_names() -> None:
 
 def test_fields_of_a_spec_say_what_they_are_by_default() -> None:
     """Where they may be left out and have no fields of their own."""
-    either = {"MetaSearch.spec.dataset.name", "MetaSearch.spec.dataset.folder"}  # of which one must be given
+    either = {  # of which one must be given
+        *("MetaSearch.spec.dataset.name", "MetaSearch.spec.dataset.folder"),
+        *("MetaSearch.spec.storage.claim", "MetaSearch.spec.storage.url"),
+    }
     for path, node in NODES.items():
         parent, _, name = path.rpartition(".")
         is_leaf = name[-1] not in "]}" and "properties" not in node

@@ -92,7 +92,13 @@ RESULTS = st.builds(
     latency_ms=st.none() | AMOUNTS,
     device=st.none() | TEXTS,
     weights=st.none() | TEXTS,
-)
+).map(lambda result: replace(result, state=State.STOPPED) if is_incomplete(result) else result)
+
+
+def is_incomplete(result: TrialResult) -> bool:
+    """Whether it says too little for one of a trial that ran to its end."""
+    measured = (result.score, result.validation, result.parameter_count, result.multiply_adds)
+    return result.state is State.SUCCEEDED and None in measured
 
 
 @st.composite

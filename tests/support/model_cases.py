@@ -31,7 +31,7 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
         "key": {"operator": "Exists"},
         "tolerationSeconds": {"key": "a", "effect": "NoExecute"},
     },
-    MetaTrialStatus: {"result": {"state": "Succeeded"}},
+    MetaTrialStatus: {"result": {"state": "Failed"}},
 }
 """Per model and field, what stands beside the field and the required ones; "" is for all other fields."""
 

@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from metasearch.kubernetes.trial_resource import MetaTrialStatus
-from metasearch.spec import Dataset, Folder, PodTemplate, Space, SpecModel, Toleration
+from metasearch.spec import Dataset, Folder, PodTemplate, Space, SpecModel, Storage, Toleration
 
 Json = dict[str, Any]
 
 CLAIM = {"worker": "w-0", "podUID": "1-2", "epoch": 2}
+ACCURACY = {"mean": "0.5", "interval": "0.1", "tasks": 10}
+MEASURED = {
+    "epoch": 0,
+    "score": "0.5",
+    "validation": {"transductive": ACCURACY, "nonTransductive": ACCURACY},
+    "parameterCount": 10,
+    "multiplyAdds": 100,
+}
 HERE, THERE = {"claim": "a", "mountPath": "/here"}, {"claim": "a", "mountPath": "/there"}
 
 RULE_CASES: Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] = {
@@ -48,7 +56,18 @@ RULE_CASES: Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] 
     ),
     (MetaTrialStatus, "must have a result exactly where state is Succeeded, Stopped or Failed"): (
         [{"state": "Succeeded"}, {"state": "Pending", "result": {"epoch": 0}}],
-        [{"state": "Succeeded", "result": {"epoch": 0}}, {"state": "Pending"}],
+        [{"state": "Failed", "result": {"epoch": 0}}, {"state": "Pending"}],
+    ),
+    (
+        MetaTrialStatus,
+        "must have a result with score, validation, parameterCount and multiplyAdds where Succeeded",
+    ): (
+        [{"state": "Succeeded", "result": MEASURED | {field: None}} for field in list(MEASURED)[1:]],
+        [{"state": "Succeeded", "result": MEASURED}, {"state": "Stopped", "result": {"epoch": 0}}],
+    ),
+    (Storage, "must have exactly one of claim and url"): (
+        [{}, {"claim": "a", "url": "s3://bucket"}],
+        [{"claim": "a"}, {"url": "s3://bucket"}],
     ),
     (MetaTrialStatus, "must have a claim where state is Running"): (
         [{"state": "Running"}],

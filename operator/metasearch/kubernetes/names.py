@@ -13,6 +13,20 @@ CATEGORY = "nas"
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A kind of object, by where the API server has it."""
+
+    api: str
+    """Such as /apis/batch/v1."""
+    plural: str
+
+    def path(self, namespace: str | None, name: str | None = None) -> str:
+        """Of one object, or of all in a namespace; without a namespace, of the whole cluster."""
+        place = f"namespaces/{namespace}/" if namespace else ""
+        return f"{self.api}/{place}{self.plural}" + (f"/{name}" if name else "")
+
+
+@dataclass(frozen=True)
 class Resource:
     """A custom resource's names."""
 
@@ -26,9 +40,19 @@ class Resource:
         """The name of its CustomResourceDefinition."""
         return f"{self.plural}.{GROUP}"
 
+    def path(self, namespace: str | None, name: str | None = None) -> str:
+        """As `Kind.path`."""
+        return Kind(f"/apis/{API_VERSION}", self.plural).path(namespace, name)
+
 
 SEARCH = Resource(kind="MetaSearch", plural="metasearches", singular="metasearch", short="msearch")
 TRIAL = Resource(kind="MetaTrial", plural="metatrials", singular="metatrial", short="mtrial")
+
+JOB = Kind("/apis/batch/v1", "jobs")
+POD = Kind("/api/v1", "pods")
+EVENT = Kind("/api/v1", "events")
+LEASE = Kind("/apis/coordination.k8s.io/v1", "leases")
+DEFINITION = Kind("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions")
 
 PREFIX = GROUP
 """Of labels and annotations that are ours."""

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from metasearch.kubernetes import names
 from metasearch.kubernetes.models import ClusterModel
+from metasearch.kubernetes.ownership import owner_reference
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_resource import (
     MESSAGE_MAX_LENGTH,
@@ -52,16 +53,7 @@ def new_trial(spec: TrialSpec, search: Mapping[str, Any]) -> Json:
                 names.LABEL_STAGE: str(spec.stage),
                 names.LABEL_LEVEL: str(spec.level),
             },
-            "ownerReferences": [
-                {
-                    "apiVersion": names.API_VERSION,
-                    "kind": names.SEARCH.kind,
-                    "name": owner["name"],
-                    "uid": owner["uid"],
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "ownerReferences": [owner_reference(search)],
         },
         "spec": spec_of(spec),
     }

@@ -200,6 +200,23 @@ class MetaTrialStatus(ClusterModel):
             ),
         ),
         Rule(
+            cel="!has(self.state) || self.state != 'Succeeded' || !has(self.result) || "
+            "(has(self.result.score) && has(self.result.validation) && has(self.result.parameterCount) && "
+            "has(self.result.multiplyAdds))",
+            message="must have a result with score, validation, parameterCount and multiplyAdds where Succeeded",
+            holds=lambda status: (
+                status.state is not State.SUCCEEDED
+                or status.result is None
+                or None
+                not in (
+                    status.result.score,
+                    status.result.validation,
+                    status.result.parameter_count,
+                    status.result.multiply_adds,
+                )
+            ),
+        ),
+        Rule(
             cel="!has(oldSelf.result) || (has(self.result) && self.state == oldSelf.state)",
             message="must keep its result and state: the first result stays",
         ),

@@ -22,7 +22,7 @@ from metasearch.results import SearchResult, summarize
 from metasearch.search.cells import Cell
 from metasearch.search.definition import define
 from metasearch.search.planner import Search
-from metasearch.search.trials import INTERRUPTED, LOST, State, Trial
+from metasearch.search.trials import INTERRUPTED, LOST, Trial
 from metasearch.spec import MetaSearch
 from metasearch.stores.sqlite import SqliteStore
 
@@ -135,4 +135,4 @@ def _free_claims_of_the_dead(store: SqliteStore, ended_at: float) -> None:
 
 
 def _claimants(trials: Sequence[Trial]) -> set[str]:
-    return {trial.attempts[-1].worker for trial in trials if trial.state is State.RUNNING}
+    return {trial.holder for trial in trials if trial.holder is not None}

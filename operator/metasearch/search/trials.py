@@ -206,6 +206,11 @@ class Trial:
     def score(self) -> float | None:
         return None if self.result is None else self.result.score
 
+    @property
+    def holder(self) -> str | None:
+        """The worker that has claimed it now."""
+        return self.attempts[-1].worker if self.state is State.RUNNING else None
+
 
 trial_json: TypeAdapter[Trial] = TypeAdapter(Trial)
 """Reads and writes a trial as JSON."""
@@ -234,8 +239,7 @@ def claim(trial: Trial, worker: str, now: float, gpus: float) -> Trial:
 
 def report(trial: Trial, epoch: int, progress: Progress) -> Trial:
     """A running trial, further on."""
-    _require_current(trial, epoch)
-    return replace(trial, progress=progress)
+    return replace(require_current(trial, epoch), progress=progress)
 
 
 def complete(trial: Trial, epoch: int, result: TrialResult, now: float, max_attempts: int) -> Trial:
@@ -245,7 +249,7 @@ def complete(trial: Trial, epoch: int, result: TrialResult, now: float, max_atte
     Raises:
         StaleClaim: it has a result already, or was claimed anew since.
     """
-    _require_current(trial, epoch)
+    require_current(trial, epoch)
     ended = _end_attempt(trial, now, str(result.reason or result.state))
     if result.state is State.FAILED and result.reason not in FINAL_REASONS:
         failures = sum(attempt.outcome not in (LOST, INTERRUPTED) for attempt in ended.attempts)
@@ -268,6 +272,13 @@ def release(trial: Trial, now: float, outcome: str) -> Trial:
     return replace(ended, state=State.PENDING)
 
 
+def require_current(trial: Trial, epoch: int) -> Trial:
+    """The trial, if that claim of it still holds; raises StaleClaim if not."""
+    if trial.state is not State.RUNNING or trial.epoch != epoch:
+        raise StaleClaim(trial.name)
+    return trial
+
+
 def request_stop(trial: Trial) -> Trial:
     """A trial that a limit has ended: at once where nobody runs it, at its worker's next report otherwise."""
     if trial.state is State.PENDING:
@@ -286,11 +297,6 @@ def _stopped(trial: Trial) -> Trial:
         score=trial.progress.curve[-1].score if trial.progress.curve else None,
     )
     return replace(trial, state=State.STOPPED, result=result)
-
-
-def _require_current(trial: Trial, epoch: int) -> None:
-    if trial.state is not State.RUNNING or trial.epoch != epoch:
-        raise StaleClaim(trial.name)
 
 
 def _end_attempt(trial: Trial, now: float, outcome: str) -> Trial:

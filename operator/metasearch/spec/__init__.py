@@ -14,6 +14,7 @@ from metasearch.spec.data import Dataset, DatasetName, Folder, Task
 from metasearch.spec.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
 from metasearch.spec.search import EarlyStopping, EarlyStoppingRule, Search, Strategy, Surrogate, SurrogateType
 from metasearch.spec.space import Concat, Operation, Space
+from metasearch.spec.storage import Storage
 from metasearch.spec.training import (
     MAX_CURVE_POINTS,
     Evaluation,
@@ -52,6 +53,7 @@ __all__ = [
     "Space",
     "SpecModel",
     "Split",
+    "Storage",
     "Strategy",
     "Surrogate",
     "SurrogateType",

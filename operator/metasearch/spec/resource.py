@@ -12,12 +12,13 @@ from metasearch.spec.data import Dataset, Task
 from metasearch.spec.names import LABEL_PATTERN
 from metasearch.spec.search import Search
 from metasearch.spec.space import Space
+from metasearch.spec.storage import Storage
 from metasearch.spec.training import Evaluation, Training
 from metasearch.spec.worker import Worker
 
 NAME_MAX_LENGTH = 40  # leaves room for "-<level>-<hash>" within the 63 characters of a label value
 
-CHANGEABLE = ("budget", "parallelism", "suspend", "worker")
+CHANGEABLE = ("budget", "parallelism", "storage", "suspend", "worker")
 """Parts of a spec that may change once the search has begun: they decide when it ends and where, not what it finds."""
 
 
@@ -48,6 +49,11 @@ class MetaSearchSpec(SpecModel):
         "between does not count against wallTime. A run on one machine takes no notice of it. Default: false.",
     )
     worker: Worker = Field(default=Worker(), description="worker says what pods run the trials on a cluster.")
+    storage: Storage | None = Field(
+        default=None,
+        description="storage is where a search on a cluster keeps its weights. A run on one machine takes no notice of "
+        "it; what is written already is not moved. Default: none, and the weights go with their pods.",
+    )
 
 
 class Metadata(BaseModel):

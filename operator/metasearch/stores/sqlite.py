@@ -202,8 +202,7 @@ class SqliteStore:
 def _row(trial: Trial) -> tuple[str, str, str, str | None, str]:
     spec = trial.spec
     place = f"{_STAGE_ORDER[spec.stage]}/{spec.level:04}/{spec.priority:06}"
-    worker = trial.attempts[-1].worker if trial.state is State.RUNNING else None
-    return trial.name, trial.state, place, worker, trial_json.dump_json(trial).decode()
+    return trial.name, trial.state, place, trial.holder, trial_json.dump_json(trial).decode()
 
 
 def _write(connection: sqlite3.Connection, trial: Trial) -> None:

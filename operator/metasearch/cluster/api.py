@@ -1,0 +1,210 @@
+"""
+Requests to an API server, in plain JSON.
+
+The official client gives the connection: kubeconfig, service account, certificates, proxies. Its generated models are
+left aside, for custom resources have none, and one way to speak of Jobs, Leases and MetaTrials is enough.
+
+Errors are translated here and nowhere else. The type says what to do next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import urllib3
+from kubernetes import client, config
+
+from metasearch.errors import MetaSearchError, StoreUnavailable
+
+Json = dict[str, Any]
+
+PAGE = 500
+"""Objects per answer of a list; a thousand MetaTrials are a few megabytes."""
+
+REQUEST_SECONDS = (5.0, 20.0)
+"""To connect, and to wait for an answer."""
+
+JSON_PATCH = "application/json-patch+json"
+
+
+class NotFound(MetaSearchError):
+    """There is no such object, or no such kind of object."""
+
+
+class Conflict(MetaSearchError):
+    """The object is there already, or is not what it was when it was read: read again."""
+
+
+class Expired(MetaSearchError):
+    """The version to watch from is forgotten: list again."""
+
+
+class Refused(MetaSearchError):
+    """The API server will not have it, now or later: not allowed, or not valid."""
+
+
+class Api:
+    """One API server, as one user. Safe to use from several threads."""
+
+    def __init__(self, connection: client.ApiClient) -> None:
+        self._connection = connection
+
+    @classmethod
+    def of_this_pod(cls) -> Api:
+        """As the service account of the pod that this runs in; its token is read anew as it is rotated."""
+        configuration = client.Configuration()
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        return cls(client.ApiClient(configuration))
+
+    @classmethod
+    def of_kubeconfig(cls, path: str | None = None, context: str | None = None) -> Api:
+        """As the user of a kubeconfig: KUBECONFIG or ~/.kube/config, and its current context, unless told otherwise."""
+        try:
+            return cls(
+                config.new_client_from_config(  # type: ignore[no-untyped-call]
+                    config_file=path, context=context, persist_config=False
+                )
+            )
+        except config.ConfigException as error:
+            raise StoreUnavailable(
+                f"no cluster to talk to ({str(error).rstrip('.')}); set KUBECONFIG, or give --context"
+            ) from error
+
+    # --- requests ---
+
+    def get(self, path: str, **query: str) -> Json:
+        """One object, or one page of a list."""
+        return self._request("GET", path, query)
+
+    def list_all(self, path: str, **query: str) -> tuple[list[Json], str]:
+        """All objects of a kind, page by page, and the version of the whole; `query` has labelSelector and the like."""
+        items: list[Json] = []
+        following: Mapping[str, str] = {"limit": str(PAGE)}
+        while True:
+            page = self._request("GET", path, {**query, **following})
+            items += page["items"]
+            if not (token := page["metadata"].get("continue")):
+                return items, page["metadata"]["resourceVersion"]
+            following = {"limit": str(PAGE), "continue": token}
+
+    def create(self, path: str, body: Json, **query: str) -> Json:
+        """Make an object; Conflict where there is one of that name."""
+        return self._request("POST", path, query, body)
+
+    def patch(self, path: str, operations: list[Json]) -> Json:
+        """
+        Change an object by a JSON patch.
+
+        Conflict where a `test` among the operations fails.
+        """
+        return self._request("PATCH", path, {}, operations, JSON_PATCH)
+
+    def delete(self, path: str, **options: Any) -> None:
+        """Have an object removed, and its dependents after it; no matter if it is gone already."""
+        try:
+            self._request("DELETE", path, {}, {"propagationPolicy": "Background", **options})
+        except NotFound:
+            return
+
+    def watch(self, path: str, version: str, seconds: int, **query: str) -> Iterator[tuple[str, Json]]:
+        """
+        What happens from a version on: (ADDED, MODIFIED, DELETED or BOOKMARK, object), for so many seconds at most.
+
+        Raises:
+            Expired: the version is too old, so list again.
+            StoreUnavailable: the connection broke, or nothing came for longer than it should.
+        """
+        asked = {**query, "watch": "true", "allowWatchBookmarks": "true"}
+        asked |= {"resourceVersion": version, "timeoutSeconds": str(seconds)}
+        # Bookmarks come once a minute, so that a stream which is silent for longer is dead.
+        response = self._send("GET", path, asked, None, None, timeout=(REQUEST_SECONDS[0], seconds + 30.0))
+        try:
+            for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _error(event["object"].get("code", 500), event["object"], path)
+                yield event["type"], event["object"]
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise StoreUnavailable(f"the watch of {path} broke ({error})") from error
+        finally:
+            response.close()
+
+    def _request(
+        self, method: str, path: str, query: Mapping[str, str], body: object = None, kind: str | None = None
+    ) -> Json:
+        response = self._send(method, path, query, body, kind, REQUEST_SECONDS)
+        try:
+            answer: Json = json.loads(response.data)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise StoreUnavailable(f"{method} {path} got no whole answer ({error})") from error
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: object,
+        kind: str | None,
+        timeout: tuple[float, float],
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer to a request, its body not yet read."""
+        request = self._connection.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": kind or "application/json"},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._connection.call_api(*request, _request_timeout=timeout)
+            response: urllib3.BaseHTTPResponse = answer.response
+            if response.status >= 400:
+                raise _error(response.status, _status_of(response), f"{method} {path}")
+        except client.ApiException as error:  # such as TLS trouble, with status 0
+            raise StoreUnavailable(f"{method} {path} failed ({error.reason})") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise StoreUnavailable(f"the API server cannot be reached ({_cause(error)})") from error
+        return response
+
+
+def _status_of(response: urllib3.BaseHTTPResponse) -> Json:
+    """The API server's Status; what a proxy says instead, as one."""
+    try:
+        status: Json = json.loads(response.data)
+    except ValueError:
+        return {"message": response.data.decode(errors="replace")[:200]}
+    return status
+
+
+def _error(code: int, status: Json, request: str) -> MetaSearchError:
+    message = status.get("message") or f"{request} was answered with {code}"
+    reason = status.get("reason")
+    if code == 404:
+        return NotFound(message)
+    if code == 409:
+        return Conflict(message)
+    if code == 410 or reason == "Expired":
+        return Expired(message)
+    if code == 422 and not status.get("details", {}).get("causes"):
+        return Conflict(message)  # a test in a JSON patch failed; what is not valid comes with causes
+    if code in (400, 401, 403, 405, 413, 415, 422):
+        return Refused(message)
+    return StoreUnavailable(f"the API server answered {request} with {code}: {message}")
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong at the bottom, without the client's wrapping."""
+    reason = getattr(error, "reason", None)
+    return str(reason if reason is not None else error).rpartition("object at ")[2].rpartition(": ")[2]
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """The lines of a stream as they come."""
+    rest = b""
+    for chunk in response.stream(2**16):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, whole)

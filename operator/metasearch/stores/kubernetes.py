@@ -1,0 +1,150 @@
+"""
+The store of a search on a cluster: its MetaTrials.
+
+Every change is read, made by the rules of `search.trials`, and written with a test that nobody has written in between.
+So it is safe that two operators run at once, that a copy is behind, and that a request is sent twice. The API server
+holds worker pods to the same rules once more: see `kubernetes.trial_resource` and the chart's admission policy.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from metasearch.cluster.api import Api, Conflict, NotFound
+from metasearch.kubernetes import names
+from metasearch.kubernetes.ownership import is_owned_by
+from metasearch.kubernetes.trial_conversion import Json, new_trial, status_of, trial_of
+from metasearch.search import trials
+from metasearch.search.trials import Progress, Stage, StaleClaim, State, Trial, TrialResult, TrialSpec
+
+_STAGE_ORDER = {stage: index for index, stage in enumerate(Stage)}
+
+
+class KubernetesStore:
+    """A `TrialStore` in MetaTrial resources. Safe to use from several threads and processes."""
+
+    def __init__(
+        self,
+        api: Api,
+        search: Json,
+        max_attempts: int = 1,
+        pod_uid: str = "",
+        recorded: Callable[[], Sequence[Json]] | None = None,
+    ) -> None:
+        """
+        Args:
+            search: the MetaSearch, as read from the cluster.
+            max_attempts: `spec.budget.maxAttempts`.
+            pod_uid: of the pod that claims are made for.
+            recorded: where to read the search's MetaTrials; None to ask the API server each time. A copy may be behind.
+        """
+        self.api, self.search, self.max_attempts, self.pod_uid = api, search, max_attempts, pod_uid
+        self._recorded = recorded or self._listed
+        metadata = search["metadata"]
+        self._folder = names.TRIAL.path(metadata["namespace"])
+        self._selector = f"{names.LABEL_SEARCH}={metadata['name']}"
+
+    # --- TrialBook ---
+
+    def trials(self) -> Sequence[Trial]:
+        return sorted((trial_of(resource) for resource in self._recorded()), key=_place)
+
+    def propose(self, specs: Iterable[TrialSpec]) -> None:
+        for spec in specs:
+            try:
+                self.api.create(self._folder, new_trial(spec, self.search))
+            except Conflict:  # it is there: proposed before, or by another operator
+                continue
+
+    def request_stop(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._change(name, trials.request_stop)
+
+    def release(self, worker: str, now: float, outcome: str) -> None:
+        for resource in self._recorded():
+            if trial_of(resource).holder == worker:
+                self.release_trial(resource["metadata"]["name"], worker, now, outcome)
+
+    def release_trial(self, name: str, worker: str, now: float, outcome: str) -> None:
+        """Free one trial, if the worker still has it."""
+        self._change(name, lambda trial: trials.release(trial, now, outcome) if trial.holder == worker else trial)
+
+    # --- TrialQueue ---
+
+    def claim(self, worker: str, now: float, gpus: float) -> Trial | None:
+        while pending := self._listed(state=State.PENDING):
+            for resource in _in_order(pending):
+                claimed = trials.claim(trial_of(resource), worker, now, gpus)
+                try:
+                    self._write(resource, claimed, self.pod_uid)
+                except (Conflict, NotFound):  # somebody was faster
+                    continue
+                return claimed
+        return None
+
+    def report(self, claimed: Trial, progress: Progress) -> Trial:
+        return self._change(claimed.name, lambda trial: trials.report(trial, claimed.epoch, progress))
+
+    def look(self, claimed: Trial) -> Trial:
+        """What has become of a claimed trial: whether it is to stop; StaleClaim where the claim is void."""
+        return trials.require_current(trial_of(self._read(claimed.name)), claimed.epoch)
+
+    def complete(self, claimed: Trial, result: TrialResult, now: float) -> Trial:
+        return self._change(
+            claimed.name, lambda trial: trials.complete(trial, claimed.epoch, result, now, self.max_attempts)
+        )
+
+    # --- resources ---
+
+    def _listed(self, state: State | None = None) -> list[Json]:
+        """The search's trials, and no others that only carry its name."""
+        query = {"labelSelector": self._selector}
+        if state is not None:
+            query["fieldSelector"] = f"status.state={state}"
+        found, _ = self.api.list_all(self._folder, **query)
+        return [resource for resource in found if is_owned_by(resource, self.search)]
+
+    def _read(self, name: str) -> Json:
+        try:
+            return self.api.get(f"{self._folder}/{name}")
+        except NotFound as error:  # deleted by hand; it will be proposed again
+            raise StaleClaim(name) from error
+
+    def _change(self, name: str, change: Callable[[Trial], Trial]) -> Trial:
+        while True:
+            resource = self._read(name)
+            trial = trial_of(resource)
+            changed = change(trial)
+            if changed == trial:
+                return changed
+            claim = resource["status"].get("claim", {})
+            try:
+                self._write(resource, changed, claim.get("podUID"))
+            except Conflict:
+                continue
+            return changed
+
+    def _write(self, resource: Json, trial: Trial, pod_uid: str | None) -> None:
+        metadata: dict[str, Any] = resource["metadata"]
+        self.api.patch(
+            f"{self._folder}/{metadata['name']}/status",
+            [
+                {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+                {"op": "replace", "path": "/status", "value": status_of(trial, pod_uid)},
+            ],
+        )
+
+
+def _place(trial: Trial) -> tuple[int, int, int, str]:
+    """The order in which trials are taken."""
+    spec = trial.spec
+    return _STAGE_ORDER[spec.stage], spec.level, spec.priority, spec.name
+
+
+def _in_order(pending: Sequence[Json]) -> Iterable[Json]:
+    """The first in turn; after that any, for others who want it are on the same list."""
+    first, *others = sorted(pending, key=lambda resource: _place(trial_of(resource)))
+    yield first
+    yield from random.sample(others, len(others))

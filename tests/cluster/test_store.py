@@ -1,0 +1,17 @@
+"""The store on a cluster keeps the contract of all stores, against a real API server."""
+
+from __future__ import annotations
+
+import pytest
+from cluster.resources import make_search
+from store_contract import OpenStore, TrialStoreContract
+
+from metasearch.cluster.api import Api
+from metasearch.stores.kubernetes import KubernetesStore
+
+
+class TestKubernetesStore(TrialStoreContract):
+    @pytest.fixture
+    def open_store(self, client: Api, room: str) -> OpenStore:
+        search = make_search(client, room, "test")
+        return lambda: KubernetesStore(client, search, max_attempts=2, pod_uid="a-pod")
