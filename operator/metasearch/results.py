@@ -26,6 +26,7 @@ from metasearch.spec import MetaSearchSpec, Score
 SCHEMA_VERSION = 1
 T = TypeVar("T")
 FRONT_LENGTH = 20
+RANKED_LENGTH = 10
 
 
 class _Model(BaseModel):
@@ -74,6 +75,9 @@ class FinalNetwork(_Model):
     transductive: Measured = Field(description="on the test classes, the queries of a task classified together")
     non_transductive: Measured = Field(description="on the test classes, each query classified alone")
     tasks: int = Field(description="test tasks per seed")
+    weights: str | None = Field(
+        default=None, description="name of the file with the first trial's weights; null where they were not kept"
+    )
 
 
 class Level(_Model):
@@ -164,6 +168,7 @@ class SearchResult(_Model):
     front: tuple[Found, ...] = Field(
         description="search trials that no other beats in both score and parameters, at most 20"
     )
+    ranked: tuple[Found, ...] = Field(description="the best search trials, best score first, at most 10")
     final: tuple[FinalNetwork, ...] = Field(description="best score first")
     baseline: FinalNetwork | None
     comparison: Comparison | None
@@ -188,6 +193,7 @@ def summarize(search: Search[Cell], trials: Sequence[Trial], decided: Plan, now:
         levels=tuple(_level(level) for level in by_level(searching)),
         best=_best(ranked, final, search.spec),
         front=tuple(_found(trial, search.spec) for trial in board.front(searching)[:FRONT_LENGTH]),
+        ranked=tuple(_found(trial, search.spec) for trial in ranked[:RANKED_LENGTH]),
         final=tuple(final),
         baseline=baseline,
         comparison=_compare(final[0], baseline) if final and baseline else None,
@@ -322,6 +328,7 @@ def _final_network(seeds: Sequence[Trial]) -> FinalNetwork:
         transductive=over_seeds([test.transductive for test in tests]),
         non_transductive=over_seeds([test.non_transductive for test in tests]),
         tasks=tests[0].transductive.tasks,
+        weights=results[0].weights,
     )
 
 

@@ -1,8 +1,9 @@
 """
 The status of a MetaSearch: what `kubectl get`, dashboards and people want to know of a search, and no more.
 
-It is computed from the trials and never read back to decide anything. Its size does not grow with the trials: every
-text has a greatest length and every list a greatest number of entries, 64 KiB in all.
+It is computed from the trials and never read back to decide anything, but for startTime and suspendedTime: they say
+how much of spec.budget.wallTime is spent, and no trial records them. Its size does not grow with the trials: every text
+has a greatest length and every list a greatest number of entries, 64 KiB in all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ MAX_BYTES = 64 * 1024
 MAX_LEVELS = 8  # as spec.space.maxBlocks
 MAX_BEST = 10
 MAX_FRONT = 20
+
+WEIGHTS_MAX_LENGTH = 1280
+"""The longest spec.storage.url, and below it namespace, search and trial."""
 
 _Correlation = Annotated[NumberText, Field(ge=-1, le=1)]
 
@@ -128,6 +132,53 @@ class FoundCell(ClusterModel):
     interval: NumberText = Field(ge=0, description="interval is the half-width of the score's 95% interval.")
 
 
+class AccuracyStatus(ClusterModel):
+    """A share of correct answers on the test classes."""
+
+    accuracy: Share = Field(description="accuracy is the mean over tasks and seeds, in [0, 1].")
+    interval: NumberText = Field(
+        ge=0,
+        description="interval is the half-width of its 95% interval: over seeds where there are several, at least that "
+        "over tasks.",
+    )
+
+
+class DeliveredNetwork(ClusterModel):
+    """The network that the search hands over: of those trained in full, the one with the best score."""
+
+    cell: Candidate = Field(description="cell is its text form, canonical.")
+    trial: str = Field(
+        min_length=1,
+        max_length=TRIAL_NAME_MAX_LENGTH,
+        description="trial is the name of the MetaTrial whose weights are handed over; other seeds have others.",
+    )
+    parameters: Count = Field(description="parameters is the number of weights, normalisation and classifier included.")
+    meta_iterations: Count = Field(description="metaIterations is the number of outer steps it was trained for.")
+    seeds: Count = Field(description="seeds is the number of trainings that ran to their end.")
+    transductive: AccuracyStatus = Field(description="transductive: the queries of a task are classified together.")
+    non_transductive: AccuracyStatus = Field(description="nonTransductive: each query is classified alone.")
+    weights: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=WEIGHTS_MAX_LENGTH,
+        pattern=r"^[!-~]+$",
+        description="weights is where they are: an address below spec.storage.url, or the claim and the path on its "
+        "volume, such as models/team-a/omniglot-1b9d6bcd/weights/omniglot-5-0a1b2c3d4e.safetensors. Default: none, "
+        "for they were trained without spec.storage, and not kept.",
+    )
+
+
+class BaselineStatus(ClusterModel):
+    """The hand-made network that was trained beside it."""
+
+    name: str = Field(
+        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]+$", description="name is the network's, such as Conv4."
+    )
+    parameters: Count = Field(description="parameters is the number of weights, normalisation and classifier included.")
+    transductive: AccuracyStatus = Field(description="transductive: the queries of a task are classified together.")
+    non_transductive: AccuracyStatus = Field(description="nonTransductive: each query is classified alone.")
+
+
 class SearchStatus(ClusterModel):
     """How far the search is and what it has found so far."""
 
@@ -142,6 +193,11 @@ class SearchStatus(ClusterModel):
     )
     start_time: Time | None = Field(
         default=None, description="startTime is when the first trials were made, in UTC, such as 2026-01-31T12:00:00Z."
+    )
+    suspended_time: Duration | None = Field(
+        default=None,
+        description="suspendedTime is the time since the start in which the search was suspended, such as 5400s; a "
+        "suspension under way, since the condition Suspended became True, comes on top of it.",
     )
     completion_time: Time | None = Field(
         default=None, description="completionTime is when the search ended, in UTC, such as 2026-01-31T12:00:00Z."
@@ -165,4 +221,10 @@ class SearchStatus(ClusterModel):
         default=(),
         max_length=MAX_FRONT,
         description="front are the cells that no other beats in score and parameters, best score first; at most 20.",
+    )
+    delivered: DeliveredNetwork | None = Field(
+        default=None, description="delivered is the network that the search hands over, once one is trained in full."
+    )
+    baseline: BaselineStatus | None = Field(
+        default=None, description="baseline is the hand-made network of spec.final.baseline, once it is trained."
     )

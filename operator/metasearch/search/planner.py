@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic
 
+from metasearch.errors import InvalidSpec
 from metasearch.search import board, budget
 from metasearch.search.early_stopping import thresholds
 from metasearch.search.space import C, Space
@@ -112,14 +113,27 @@ def standing(search: Search[C], trials: Sequence[Trial], now: float) -> Plan:
     return Plan(Phase.SEARCHING)
 
 
+def is_of(search: Search[C], trial: Trial) -> bool:
+    """Whether a trial is one that the search could have proposed: its name says what it is, and of what search."""
+    spec = trial.spec
+    try:
+        key = spec.candidate if spec.stage is Stage.BASELINE else search.space.key(search.space.parse(spec.candidate))
+    except InvalidSpec:
+        return False
+    return spec.name == _trial_name(search, spec.stage, spec.level, key, spec.meta_iterations, spec.seed)
+
+
 # --- the search stage ---------------------------------------------------------------------------------------------
 
 
 def _next_trials(search: Search[C], trials: Sequence[Trial]) -> tuple[TrialSpec, ...]:
-    """What the level under way still lacks, or the next level; nothing while there are trials to wait for."""
+    """What a level still lacks, or the next level; nothing while there are trials to wait for."""
     levels = by_level(trials)
-    if levels and len(levels[-1]) < levels[-1][0].spec.level_size:
-        return _missing_trials(search, levels[:-1], levels[-1])
+    for index, level in enumerate(levels):
+        if level[0].spec.level > index + 1:  # a whole level is gone
+            return _propose_level(search, levels[:index])
+        if len(level) < level[0].spec.level_size:
+            return _missing_trials(search, levels[:index], level)
     return _propose_level(search, levels) if _are_over(trials) else ()
 
 
@@ -127,7 +141,7 @@ def _missing_trials(
     search: Search[C], finished: Sequence[Sequence[Trial]], begun: Sequence[Trial]
 ) -> tuple[TrialSpec, ...]:
     """
-    The rest of a level that was being created when its driver died.
+    The rest of a level that was being created when its driver died, or of which trials were deleted by hand.
 
     Planned anew it is the same level. Should another kind of machine rank it otherwise, what is there already stays.
     """

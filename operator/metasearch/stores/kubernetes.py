@@ -31,17 +31,17 @@ class KubernetesStore:
         search: Json,
         max_attempts: int = 1,
         pod_uid: str = "",
-        recorded: Callable[[], Sequence[Json]] | None = None,
+        recorded: Callable[[], Sequence[Trial]] | None = None,
     ) -> None:
         """
         Args:
             search: the MetaSearch, as read from the cluster.
             max_attempts: `spec.budget.maxAttempts`.
             pod_uid: of the pod that claims are made for.
-            recorded: where to read the search's MetaTrials; None to ask the API server each time. A copy may be behind.
+            recorded: where to read the search's trials; None to ask the API server each time. A copy may be behind.
         """
         self.api, self.search, self.max_attempts, self.pod_uid = api, search, max_attempts, pod_uid
-        self._recorded = recorded or self._listed
+        self._recorded = recorded or (lambda: list(map(trial_of, self._listed())))
         metadata = search["metadata"]
         self._folder = names.TRIAL.path(metadata["namespace"])
         self._selector = f"{names.LABEL_SEARCH}={metadata['name']}"
@@ -49,7 +49,7 @@ class KubernetesStore:
     # --- TrialBook ---
 
     def trials(self) -> Sequence[Trial]:
-        return sorted((trial_of(resource) for resource in self._recorded()), key=_place)
+        return sorted(self._recorded(), key=_place)
 
     def propose(self, specs: Iterable[TrialSpec]) -> None:
         for spec in specs:
@@ -63,9 +63,9 @@ class KubernetesStore:
             self._change(name, trials.request_stop)
 
     def release(self, worker: str, now: float, outcome: str) -> None:
-        for resource in self._recorded():
-            if trial_of(resource).holder == worker:
-                self.release_trial(resource["metadata"]["name"], worker, now, outcome)
+        for trial in self._recorded():
+            if trial.holder == worker:
+                self.release_trial(trial.name, worker, now, outcome)
 
     def release_trial(self, name: str, worker: str, now: float, outcome: str) -> None:
         """Free one trial, if the worker still has it."""

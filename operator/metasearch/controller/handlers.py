@@ -1,0 +1,131 @@
+"""
+What kopf is told: one daemon per search, and that something has changed.
+
+kopf finds the searches, starts and ends their daemons, and keeps the finalizer. Its diffs, indexes, progress and status
+patches are not used: they belong to handlers of single events, and here every pass looks at all there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import kopf
+
+from metasearch.cluster.api import Api
+from metasearch.controller import probes
+from metasearch.controller.config import OperatorConfig
+from metasearch.controller.copies import Copies
+from metasearch.controller.definitions import require_definitions
+from metasearch.controller.driver import Driver
+from metasearch.controller.notes import Note
+from metasearch.controller.offloading import Ranking
+from metasearch.controller.passes import Office
+from metasearch.errors import MetaSearchError
+from metasearch.kubernetes import names
+
+FINALIZER = f"{names.PREFIX}/operator"
+
+PASSES_AT_ONCE = 16
+"""They wait for the API server most of the time."""
+
+SYNC_SECONDS = 0.1
+
+Key = tuple[str, str]
+
+
+class Operator:
+    """All that lives as long as the process. Nothing of a search's state is in here."""
+
+    def __init__(self, config: OperatorConfig, api: Api) -> None:
+        self._api = api
+        self._news: dict[Key, asyncio.Event] = {}
+        self._threads = ThreadPoolExecutor(PASSES_AT_ONCE, thread_name_prefix="pass")
+        self._copies = Copies(api, config.namespaces, self._note_news)
+        self._office = Office(api, self._copies, config.worker, Ranking(), time.time)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: Any = None
+
+    def registry(self) -> kopf.OperatorRegistry:
+        """The handlers, for kopf to call."""
+        registry = kopf.OperatorRegistry()
+        kind: tuple[str, str, str] = (names.GROUP, names.VERSION, names.SEARCH.plural)
+        kopf.on.login(registry=registry)(kopf.login_via_client)  # as the official client, which `Api` uses
+        kopf.on.startup(registry=registry)(self.start)
+        kopf.on.cleanup(registry=registry)(self.stop)
+        kopf.on.event(*kind, registry=registry)(cast("Any", self.notice))
+        kopf.daemon(*kind, registry=registry, id="drive", cancellation_timeout=10)(cast("Any", self.drive))
+        return registry
+
+    async def start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
+        """Before any search is seen: what this operator needs of the cluster, and a copy of what is there."""
+        configure(settings)
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._in_thread(require_definitions, self._api)
+        except MetaSearchError as error:
+            raise kopf.PermanentError(str(error)) from error
+        self._server = await probes.serve(lambda: self._copies.are_alive, lambda: self._copies.are_synced)
+        self._copies.start()
+        while not self._copies.are_synced:
+            await asyncio.sleep(SYNC_SECONDS)
+
+    async def stop(self, **_: Any) -> None:
+        """The daemons have ended by now. Passes under way end by themselves; a pass may be cut anywhere."""
+        self._copies.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._server is not None:
+            await self._server.cleanup()
+
+    async def notice(self, namespace: str, name: str, **_: Any) -> None:
+        """A search was made, edited or written to."""
+        self._event_of((namespace, name)).set()
+
+    async def drive(self, body: kopf.Body, namespace: str, name: str, **_: Any) -> None:
+        """A search's own daemon. It never returns, for kopf would not start it again."""
+        key = (namespace, name)
+        driver = Driver(
+            office=self._office,
+            news=self._event_of(key),
+            run_in_thread=self._in_thread,
+            tell=functools.partial(_tell, body),
+            clock=time.monotonic,
+        )
+        try:
+            await driver.drive(lambda: dict(body))
+        finally:
+            self._news.pop(key, None)
+
+    def _event_of(self, key: Key) -> asyncio.Event:
+        return self._news.setdefault(key, asyncio.Event())
+
+    def _note_news(self, key: Key) -> None:
+        """From a reflector's thread."""
+        event = self._news.get(key)
+        if event is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(event.set)
+
+    async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """How kopf behaves; the reasons are in docs/operator.md."""
+    settings.persistence.finalizer = FINALIZER
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.PREFIX)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.PREFIX)
+    settings.scanning.disabled = True  # it would list CustomResourceDefinitions and namespaces
+    settings.posting.loggers = False  # events are for people; what is logged is for operators
+    settings.networking.request_timeout = 20
+    settings.networking.connect_timeout = 5
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.inactivity_timeout = 90
+
+
+def _tell(body: kopf.Body, note: Note) -> None:
+    kopf.event(body, type=note.type, reason=note.reason, message=note.message)

@@ -1,0 +1,40 @@
+"""
+How many workers a search needs now, told from its trials alone.
+
+Workers are not let go at once where trials run out, for a level's end is followed by the next level's beginning, and a
+pod takes seconds to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metasearch.kubernetes.worker_job import pods_wanted
+from metasearch.search.trials import Trial
+from metasearch.spec import MetaSearchSpec
+
+IDLE_SECONDS = 60.0
+"""How long a slot that has nothing to do is kept."""
+
+
+def pods_needed(spec: MetaSearchSpec, trials: Sequence[Trial], now: float) -> int:
+    """Pods that should run; `now` is a Unix time in seconds."""
+    open_trials = sum(not trial.state.is_over for trial in trials)
+    return pods_wanted(spec, max(open_trials, _recently_busy(trials, now)))
+
+
+def _recently_busy(trials: Sequence[Trial], now: float) -> int:
+    """Slots that are at work, or were a moment ago."""
+    return len(
+        {
+            _slot(attempt.worker)
+            for trial in trials
+            for attempt in trial.attempts
+            if attempt.ended_at is None or now - attempt.ended_at < IDLE_SECONDS
+        }
+    )
+
+
+def _slot(worker: str) -> str:
+    """A slot, whichever of its processes it was: `<pod>.<slot>-<start>` without the last."""
+    return worker.rpartition("-")[0]

@@ -1,0 +1,227 @@
+"""The status of a MetaSearch, computed from what is said of its search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from builders import STARTED, completed, make_accuracies, make_result, make_search, make_trial, pretend_result
+
+from metasearch.kubernetes.search_status import MAX_BYTES, Condition, ConditionStatus, SearchStatus
+from metasearch.kubernetes.times import Time
+from metasearch.results import SearchResult, summarize
+from metasearch.search.planner import plan, standing
+from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
+from metasearch.spec import Storage
+from metasearch.summary import search_status, storage_folder, weights_path
+
+INT64_MAX = 2**63 - 1
+FOLDER = "team-a/test-1b9d6bcd"
+DIVERGED = TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="NaN")
+BUCKET, CLAIM = Storage(url="s3://bucket/nets/"), Storage(claim="models")
+
+
+def summarized(trials: Sequence[Trial], seconds: float = 60, **spec: Any) -> SearchResult:
+    search = make_search(**spec)
+    return summarize(search, trials, standing(search, trials, STARTED + seconds), STARTED + seconds)
+
+
+def status_of(result: SearchResult, **changes: Any) -> SearchStatus:
+    asked: dict[str, Any] = {
+        "generation": 3,
+        "conditions": (),
+        "suspended_seconds": 0.0,
+        "completed_at": None,
+        "storage": None,
+        "folder": FOLDER,
+    }
+    return search_status(result, **{**asked, **changes})
+
+
+def played(**spec: Any) -> SearchResult:
+    """A whole search, with scores made up."""
+    search, trials = make_search(**spec), []
+    while not (decided := plan(search, trials, STARTED)).phase.is_over:
+        trials += [completed(Trial(spec=each), pretend_result(each)) for each in decided.propose]
+    return summarize(search, trials, decided, STARTED + 60)
+
+
+def trained(name: str, **spec: Any) -> Trial:
+    """A final trial, or with its stage given, one of the baseline."""
+    result = make_result(0.6, 1_234, test=make_accuracies(0.625), weights=f"{name}.safetensors")
+    return make_trial(name, result, **{"stage": Stage.FINAL, "meta_iterations": 10, **spec})
+
+
+# --- how far it is ------------------------------------------------------------------------------------------------
+
+
+def test_a_search_that_has_not_begun() -> None:
+    status = status_of(summarized([]))
+    assert status.trials is not None
+    assert (status.level, status.trials.total, status.levels) == (0, 0, ())
+    assert (status.best, status.front, status.delivered, status.baseline) == ((), (), None, None)
+    assert (status.observed_generation, status.completion_time) == (3, None)
+
+
+def test_the_level_is_the_last_one_that_was_begun() -> None:
+    trials = [make_trial("a", make_result()), make_trial("b", level=2)]
+    assert status_of(summarized(trials)).level == 2
+
+
+def test_times_are_those_that_the_next_operator_goes_on_from() -> None:
+    status = status_of(summarized([]), suspended_seconds=90.4, completed_at=STARTED + 60)
+    assert (status.start_time, status.completion_time) == (Time.at(STARTED), Time.at(STARTED + 60))
+    assert status.suspended_time == "90s"
+
+
+def test_conditions_are_handed_on() -> None:
+    ready = Condition(
+        type="Ready",
+        status=ConditionStatus.TRUE,
+        reason="Searching",
+        message="",
+        last_transition_time=Time.at(STARTED),
+    )
+    assert status_of(summarized([]), conditions=[ready]).conditions == (ready,)
+
+
+def test_it_can_be_written_and_read_back() -> None:
+    status = status_of(played(), storage=BUCKET)
+    written = status.model_dump_json(by_alias=True, exclude_none=True)
+    assert SearchStatus.model_validate_json(written) == status
+
+
+# --- what it costs ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("budget", "share"),
+    [
+        pytest.param({"maxTrials": 8}, "25%", id="trials"),
+        pytest.param({"maxFailedTrials": 1}, "50%", id="failed trials"),
+        pytest.param({"wallTime": "2m"}, "50%", id="wall time"),
+        pytest.param({"wallTime": "1m"}, "100%", id="all of it"),
+        pytest.param({"wallTime": "61s"}, "98%", id="nearly all of it"),
+        pytest.param({"gpuHours": "0.01"}, "9%", id="GPU-hours, of which nothing is spent"),
+        pytest.param({"gpuHours": "0"}, "9%", id="no GPU-hours"),
+        pytest.param({"wallTime": "4m", "maxTrials": 10}, "25%", id="the nearest of several"),
+    ],
+)
+def test_the_share_is_that_of_the_nearest_limit(budget: dict[str, Any], share: str) -> None:
+    trials = [make_trial("a", make_result()), make_trial("b", DIVERGED)]
+    limits = {"maxTrials": 1_000, "maxFailedTrials": 10, **budget}
+    status = status_of(summarized(trials, budget=limits))
+    assert status.spent is not None
+    assert status.spent.share == share
+
+
+def test_what_is_over_the_limit_leaves_nothing_and_still_fits() -> None:
+    limits = {"wallTime": "1s", "gpuHours": "1", "maxTrials": 1, "maxFailedTrials": 0}
+    status = status_of(summarized([make_trial("a", DIVERGED)], seconds=10**8, budget=limits))
+    assert (status.spent, status.left) != (None, None)
+    assert status.model_dump(mode="json", by_alias=True)["left"] == {
+        "trials": 0,
+        "failedTrials": 0,
+        "wallTime": "0s",
+        "gpuHours": "1",
+    }
+    assert status.spent is not None
+    assert status.spent.share == "999%"
+
+
+def test_of_limits_that_are_not_set_nothing_is_left() -> None:
+    left = status_of(summarized([])).left
+    assert left is not None
+    assert (left.trials, left.failed_trials, left.wall_time, left.gpu_hours) == (455, 20, None, None)
+
+
+# --- what was found -----------------------------------------------------------------------------------------------
+
+
+def test_the_best_are_the_ten_best_search_trials() -> None:
+    trials = [make_trial(f"t{number:02}", make_result(number / 100)) for number in range(12)]
+    best = status_of(summarized(trials)).best
+    assert [found.trial for found in best] == [f"t{number:02}" for number in reversed(range(2, 12))]
+
+
+def test_correlations_stay_within_their_bounds() -> None:
+    result = summarized([make_trial("a", make_result())])
+    (level,) = result.levels
+    beyond = level.model_copy(update={"spearman": 1 + 2e-16, "kendall": -1 - 2e-16})
+    (told,) = status_of(result.model_copy(update={"levels": (beyond,)})).levels
+    assert (told.spearman, told.kendall) == (1.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("storage", "place"),
+    [
+        (BUCKET, "s3://bucket/nets/team-a/test-1b9d6bcd/weights/f.safetensors"),
+        (CLAIM, "models/team-a/test-1b9d6bcd/weights/f.safetensors"),
+        (None, None),
+    ],
+)
+def test_it_says_where_the_weights_are(storage: Storage | None, place: str | None) -> None:
+    delivered = status_of(summarized([make_trial("a", make_result()), trained("f")]), storage=storage).delivered
+    assert delivered is not None
+    assert (delivered.trial, delivered.seeds, delivered.meta_iterations, delivered.parameters) == ("f", 1, 10, 1_234)
+    assert (delivered.transductive.accuracy, delivered.transductive.interval) == (0.625, 0.01)
+    assert delivered.weights == place
+
+
+def test_weights_that_no_worker_kept_are_nowhere() -> None:
+    result = make_result(0.6, test=make_accuracies(0.6))
+    lost = make_trial("f", result, stage=Stage.FINAL)
+    delivered = status_of(summarized([make_trial("a", make_result()), lost]), storage=BUCKET).delivered
+    assert delivered is not None
+    assert delivered.weights is None
+
+
+def test_it_has_the_baseline_beside_it() -> None:
+    conv4 = trained("c", stage=Stage.BASELINE, candidate="Conv4", level=0)
+    baseline = status_of(summarized([make_trial("a", make_result()), conv4], final={"baseline": "Conv4"})).baseline
+    assert baseline is not None
+    assert (baseline.name, baseline.parameters, baseline.non_transductive.accuracy) == ("Conv4", 1_234, 0.625)
+
+
+def test_a_search_has_a_folder_of_its_own() -> None:
+    search = {"metadata": {"namespace": "team-a", "name": "test", "uid": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"}}
+    assert storage_folder(search) == FOLDER
+    assert weights_path(FOLDER, "x") == "team-a/test-1b9d6bcd/weights/x.safetensors"
+
+
+# --- how large it is ----------------------------------------------------------------------------------------------
+
+
+def test_two_thousand_trials_make_a_small_status() -> None:
+    blocks = " | ".join(["factorized_conv7x7(-2)+factorized_conv7x7(-1)"] * 8)
+    large = make_result(0.123456789012345, INT64_MAX)
+    trials = [
+        make_trial(
+            f"{'n' * 52}-{number:08}",
+            make_result(number / 2_001 + 1e-9, 10**9 + number, multiply_adds=large.multiply_adds),
+            level=1 + number % 8,
+            candidate=blocks,
+            predicted=0.123456789012345 * (number % 7),
+        )
+        for number in range(2_000)
+    ]
+    finals = [trained(f"{'f' * 60}{seed}", candidate=blocks, level=8, seed=seed) for seed in range(3)]
+    conditions = [
+        Condition(
+            type=f"{'T' * 20}{letter}",
+            status=ConditionStatus.FALSE,
+            reason="R" * 64,
+            message="ü" * 400,
+            last_transition_time=Time.at(STARTED),
+        )
+        for letter in "abcdefgh"
+    ]
+    storage = Storage(url=f"s3://{'b' * 1_019}")
+    folder = f"{'n' * 63}/{'s' * 40}-12345678"
+    space = {"operations": ["factorized_conv7x7"], "maxBlocks": 8}
+    result = summarized([*trials, *finals], space=space)
+    status = status_of(result, conditions=conditions, storage=storage, folder=folder)
+    assert (len(status.best), len(status.front), len(status.levels)) == (10, 20, 8)
+    assert len(json.dumps(status.model_dump(mode="json", by_alias=True)).encode()) < MAX_BYTES
