@@ -195,7 +195,7 @@ def test_a_search_has_a_folder_of_its_own() -> None:
 
 
 def test_two_thousand_trials_make_a_small_status() -> None:
-    blocks = " | ".join(["factorized_conv7x7(-2)+factorized_conv7x7(-1)"] * 8)
+    blocks = " | ".join(["conv1x7_7x1(-2)+conv1x7_7x1(-1)"] * 8)
     large = make_result(0.123456789012345, INT64_MAX)
     trials = [
         make_trial(
@@ -220,7 +220,7 @@ def test_two_thousand_trials_make_a_small_status() -> None:
     ]
     storage = Storage(url=f"s3://{'b' * 1_019}")
     folder = f"{'n' * 63}/{'s' * 40}-12345678"
-    space = {"operations": ["factorized_conv7x7"], "maxBlocks": 8}
+    space = {"operations": ["conv1x7_7x1", "conv3x3"], "maxBlocks": 8}
     result = summarized([*trials, *finals], space=space)
     status = status_of(result, conditions=conditions, storage=storage, folder=folder)
     assert (len(status.best), len(status.front), len(status.levels)) == (10, 20, 8)

@@ -11,6 +11,7 @@ from pathlib import Path
 import kopf
 
 from metasearch.cluster.api import Api
+from metasearch.controller import probes
 from metasearch.controller.config import load_config
 from metasearch.controller.handlers import Operator
 from metasearch.errors import MetaSearchError
@@ -20,6 +21,7 @@ def main() -> int:
     """Run until told to end."""
     parser = argparse.ArgumentParser(description="Drive the MetaSearch resources of a cluster.")
     parser.add_argument("--config", type=Path, required=True, help="YAML file; the Helm chart writes it")
+    parser.add_argument("--probes-port", type=int, default=probes.PORT, help="where /healthz and /readyz answer")
     parser.add_argument("--verbose", action="store_true", help="log every pass")
     arguments = parser.parse_args()
     kopf.configure(verbose=arguments.verbose, log_format=kopf.LogFormat.FULL)
@@ -32,7 +34,7 @@ def main() -> int:
     except MetaSearchError as error:
         sys.stderr.write(f"metasearch operator: {error}\n")
         return error.exit_code
-    operator = Operator(config, api)
+    operator = Operator(config, api, arguments.probes_port)
     kopf.run(
         registry=operator.registry(),
         standalone=True,  # another kopf operator's peering must not pause this one

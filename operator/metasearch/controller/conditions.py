@@ -14,7 +14,7 @@ All six are always there. `lastTransitionTime` changes with `status` alone, as e
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metasearch.controller.troubles import Trouble
 from metasearch.kubernetes.search_status import Condition, ConditionStatus
@@ -88,16 +88,17 @@ class _Said:
 
 def _ready(situation: Situation) -> _Said:
     phase, trouble = situation.plan.phase, situation.trouble
-    remarks = "; ".join(situation.remarks)
     if phase.is_over:
-        return _Said(READY, phase is Phase.SUCCEEDED, phase, "; ".join(filter(None, [_ending(situation), remarks])))
-    if situation.spec.suspend:
-        return _Said(READY, False, "Suspended", "spec.suspend is true; nothing found is lost")
-    if trouble and not situation.trials_running:
-        return _Said(READY, False, trouble.reason, trouble.message)
-    if not situation.workers:
-        return _Said(READY, False, "WaitingForWorkers", remarks or "no worker pod runs yet")
-    return _Said(READY, True, phase, "; ".join(filter(None, [trouble.message if trouble else "", remarks])))
+        said = _Said(READY, phase is Phase.SUCCEEDED, phase, _ending(situation))
+    elif situation.spec.suspend:
+        said = _Said(READY, False, "Suspended", "spec.suspend is true; nothing found is lost")
+    elif trouble and not situation.trials_running:
+        said = _Said(READY, False, trouble.reason, trouble.message)
+    elif not situation.workers:
+        said = _Said(READY, False, "WaitingForWorkers", "no worker pod runs yet")
+    else:
+        said = _Said(READY, True, phase, trouble.message if trouble else "")
+    return replace(said, message="; ".join(filter(None, [said.message, *situation.remarks])))
 
 
 def _progressing(situation: Situation) -> _Said:

@@ -21,7 +21,7 @@ from metasearch.errors import MetaSearchError, StoreUnavailable
 Json = dict[str, Any]
 
 RESYNC_SECONDS = 15.0
-"""How long nothing may happen before a search is looked at all the same; limits on time are as exact as this."""
+"""How long nothing may happen before a search is looked at all the same, for what a copy may have missed."""
 
 FIGURES_SECONDS = 15.0
 """How often a status is written of which only figures have changed."""
@@ -73,7 +73,7 @@ class Driver:
             logger.exception("the pass over %s failed", _named(resource))
             return await self._admit(resource, error)
         self.failures = 0
-        return RESYNC_SECONDS if is_recorded else RETRY_SECONDS[0]
+        return min(RESYNC_SECONDS, outcome.look_again_seconds) if is_recorded else RETRY_SECONDS[0]
 
     async def _publish(self, resource: Json, outcome: Outcome) -> bool:
         """Write the status where that is due, and tell of it once it is written; False where the search has changed."""

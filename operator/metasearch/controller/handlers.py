@@ -35,14 +35,17 @@ PASSES_AT_ONCE = 16
 
 SYNC_SECONDS = 0.1
 
+STOP_SECONDS = 5.0
+"""How long a daemon may take to end, and then again once it is cancelled."""
+
 Key = tuple[str, str]
 
 
 class Operator:
     """All that lives as long as the process. Nothing of a search's state is in here."""
 
-    def __init__(self, config: OperatorConfig, api: Api) -> None:
-        self._api = api
+    def __init__(self, config: OperatorConfig, api: Api, probes_port: int) -> None:
+        self._api, self._port = api, probes_port
         self._news: dict[Key, asyncio.Event] = {}
         self._threads = ThreadPoolExecutor(PASSES_AT_ONCE, thread_name_prefix="pass")
         self._copies = Copies(api, config.namespaces, self._note_news)
@@ -58,7 +61,9 @@ class Operator:
         kopf.on.startup(registry=registry)(self.start)
         kopf.on.cleanup(registry=registry)(self.stop)
         kopf.on.event(*kind, registry=registry)(cast("Any", self.notice))
-        kopf.daemon(*kind, registry=registry, id="drive", cancellation_timeout=10)(cast("Any", self.drive))
+        kopf.daemon(
+            *kind, registry=registry, id="drive", cancellation_backoff=STOP_SECONDS, cancellation_timeout=STOP_SECONDS
+        )(cast("Any", self.drive))
         return registry
 
     async def start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -69,7 +74,7 @@ class Operator:
             await self._in_thread(require_definitions, self._api)
         except MetaSearchError as error:
             raise kopf.PermanentError(str(error)) from error
-        self._server = await probes.serve(lambda: self._copies.are_alive, lambda: self._copies.are_synced)
+        self._server = await probes.serve(lambda: self._copies.are_alive, lambda: self._copies.are_synced, self._port)
         self._copies.start()
         while not self._copies.are_synced:
             await asyncio.sleep(SYNC_SECONDS)
@@ -85,8 +90,8 @@ class Operator:
         """A search was made, edited or written to."""
         self._event_of((namespace, name)).set()
 
-    async def drive(self, body: kopf.Body, namespace: str, name: str, **_: Any) -> None:
-        """A search's own daemon. It never returns, for kopf would not start it again."""
+    async def drive(self, body: kopf.Body, namespace: str, name: str, stopped: kopf.DaemonStopped, **_: Any) -> None:
+        """A search's own daemon. It returns only when told to, for kopf would not start it again."""
         key = (namespace, name)
         driver = Driver(
             office=self._office,
@@ -95,9 +100,11 @@ class Operator:
             tell=functools.partial(_tell, body),
             clock=time.monotonic,
         )
+        driving = asyncio.ensure_future(driver.drive(lambda: dict(body)))
         try:
-            await driver.drive(lambda: dict(body))
+            await asyncio.wait([driving, asyncio.ensure_future(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            driving.cancel()
             self._news.pop(key, None)
 
     def _event_of(self, key: Key) -> asyncio.Event:

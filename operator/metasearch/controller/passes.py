@@ -6,6 +6,7 @@ Runs in a thread, for it waits for the API server. All it knows is what it is gi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,7 @@ from metasearch.kubernetes.worker_job import worker_job
 from metasearch.loading import describe
 from metasearch.reconcile import Turn, reconcile
 from metasearch.results import summarize
+from metasearch.search import budget
 from metasearch.search.cells import Cell
 from metasearch.search.definition import define
 from metasearch.search.planner import Search, is_of, standing
@@ -60,6 +62,8 @@ class Outcome:
     """As it should be on record."""
     is_news: bool
     """Whether more than figures has changed, so that it should not wait."""
+    look_again_seconds: float = math.inf
+    """When something is due that no news tells of."""
     notes: Sequence[Note] = ()
     """For people: the resource's events."""
 
@@ -180,7 +184,10 @@ class _Pass:
             storage=self.spec.storage,
             folder=storage_folder(self.resource),
         )
-        return Outcome(written(status), _is_news(self.before, status), notes(self.before, status))
+        due = (
+            math.inf if is_over or self.spec.suspend else budget.seconds_left(self.spec, search.wall_seconds(self.now))
+        )
+        return Outcome(written(status), _is_news(self.before, status), due, notes(self.before, status))
 
     def _trouble(self, trials: Sequence[Trial]) -> Trouble | None:
         last_claimed_at = max((attempt.started_at for trial in trials for attempt in trial.attempts), default=0.0)
@@ -205,7 +212,7 @@ def in_trouble(office: Office, resource: Json, trouble: Trouble) -> Outcome:
     generation, now = resource["metadata"]["generation"], office.now()
     said = conditions.invalid(trouble, before.conditions, generation, now)
     status = before.model_copy(update={"observed_generation": generation, "conditions": said})
-    return Outcome(written(status), _is_news(before, status), notes(before, status))
+    return Outcome(written(status), _is_news(before, status), notes=notes(before, status))
 
 
 def written(status: SearchStatus) -> Json:

@@ -9,7 +9,7 @@ from aiohttp import web
 PORT = 8080
 
 
-async def serve(is_healthy: Callable[[], bool], is_ready: Callable[[], bool], port: int = PORT) -> web.AppRunner:
+async def serve(is_healthy: Callable[[], bool], is_ready: Callable[[], bool], port: int) -> web.AppRunner:
     """Start to answer, from the running event loop: one that hangs does not answer, and that is meant."""
 
     def answer(holds: Callable[[], bool]) -> Callable[[web.Request], object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,6 +51,15 @@ def spent(trials: Iterable[Trial], wall_seconds: float, now: float) -> Spent:
             worker_seconds += seconds
             gpu_seconds += seconds * attempt.gpus
     return Spent(proposed, failed, wall_seconds, gpu_seconds / SECONDS_PER_HOUR, worker_seconds)
+
+
+def seconds_left(spec: MetaSearchSpec, wall_seconds: float) -> float:
+    """Time until `budget.wallTime` next ends a stage; infinite where it does not."""
+    if spec.budget.wall_time is None:
+        return math.inf
+    whole = spec.budget.wall_time.seconds
+    ends = ((1 - float(spec.final.reserve)) * whole, float(whole))
+    return min((end - wall_seconds for end in ends if end > wall_seconds), default=math.inf)
 
 
 def reached(spec: MetaSearchSpec, used: Spent, stage: Stage) -> Limit | None:

@@ -1,0 +1,294 @@
+"""
+The operator as a process, on a real API server.
+
+Workers make their results up, so that what is tried here takes seconds; `test_searches.py` has real pods.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import SMALL, make_resource, make_result, pretend_result
+from cluster.access import Access
+from cluster.operator import OperatorProcess, Searched, open_hand, open_operator
+from cluster.resources import make_search
+
+from metasearch.cluster.api import Api
+from metasearch.kubernetes import names
+from metasearch.kubernetes.trial_conversion import new_trial
+from metasearch.reconcile import reconcile
+from metasearch.search.definition import define
+from metasearch.search.trials import Reason, State, Trial, TrialResult
+from metasearch.stores.sqlite import SqliteStore
+
+PROGRESSIVE = {**SMALL, "search": {"beamWidth": 4, "surrogate": {"type": "MLP", "members": 1}}}
+"""A search of three levels, with the least of a surrogate."""
+
+RANDOM = {**SMALL, "search": {"strategy": "Random"}, "budget": {"maxTrials": 6}}
+"""A search that needs no surrogate, and is over in a second."""
+
+Begin = Callable[..., Searched]
+
+
+@pytest.fixture(scope="module")
+def operator(defined: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """One for all namespaces."""
+    with open_operator(defined, tmp_path_factory.mktemp("operator"), []) as operator:
+        yield operator
+
+
+@pytest.fixture
+def begin(operator: OperatorProcess, client: Api, room: str) -> Iterator[Begin]:  # noqa: ARG001
+    """Makes a search; whatever was made is gone again before the operator is."""
+    begun = []
+    client.create(f"/api/v1/namespaces/{room}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+
+    def begin(name: str = "test", **spec: Any) -> Searched:
+        search = Searched(client, make_search(client, room, name, **spec))
+        begun.append(search)
+        return search
+
+    yield begin
+    for search in begun:
+        search.delete()
+
+
+def alone(tmp_path: Path, spec: dict[str, Any]) -> dict[str, float | None]:
+    """Names and scores of the same search on one machine."""
+    search = define("test", make_resource(**spec).spec, started_at=0.0)
+    store = SqliteStore(tmp_path / "trials.db")
+    while not (turn := reconcile(search, store, 1.0)).plan.phase.is_over:
+        while claimed := store.claim("w", 1.0, 0.0):
+            store.complete(claimed, pretend_result(claimed.spec), 1.0)
+    return {trial.name: trial.score for trial in turn.trials}
+
+
+def scores(search: Searched) -> dict[str, float | None]:
+    return {trial.name: trial.score for trial in search.trials()}
+
+
+# --- to the end ---------------------------------------------------------------------------------------------------
+
+
+def test_a_search_comes_to_what_it_comes_to_on_one_machine(begin: Begin, tmp_path: Path) -> None:
+    search = begin(**PROGRESSIVE)
+    with open_hand(search):
+        assert search.wait_until_over() == "Succeeded"
+    assert scores(search) == alone(tmp_path, PROGRESSIVE)
+
+
+def test_a_finished_search_says_so_and_has_no_workers(begin: Begin) -> None:
+    search = begin(**RANDOM)
+    with open_hand(search):
+        search.wait_until_over()
+    status = search.status
+    assert search.condition("Ready")[:2] == ("True", "Succeeded")
+    assert search.condition("Progressing")[0] == "False"
+    assert status["observedGeneration"] == search.resource["metadata"]["generation"]
+    assert status["trials"]["succeeded"] == status["trials"]["total"]
+    assert status["delivered"]["cell"] == status["best"][0]["cell"]
+    assert "completionTime" in status
+    search.wait_for(lambda: not search.jobs())
+    search.wait_for(lambda: {"LevelStarted", "Succeeded"} <= set(search.events()))
+
+
+def test_trials_of_a_finished_search_may_be_deleted(begin: Begin, client: Api) -> None:
+    search = begin(**RANDOM)
+    with open_hand(search):
+        search.wait_until_over()
+    client.delete(names.TRIAL.path(search.namespace, search.trials()[0].name))
+    search.edit(parallelism=5)  # looked at again, and nothing begun anew
+    generation = search.resource["metadata"]["generation"]
+    search.wait_for(lambda: search.status["observedGeneration"] == generation or search.trials())
+    assert search.condition("Succeeded")[0] == "True"
+
+
+def test_a_search_survives_its_operator(begin: Begin, operator: OperatorProcess, tmp_path: Path) -> None:
+    """Killed at three moments, with whatever it was doing."""
+    search = begin(**PROGRESSIVE)
+    with open_hand(search):
+        for level in (1, 2, 3):
+            search.wait_for(lambda level=level: search.status.get("level", 0) >= level)
+            operator.kill()
+            operator.start()
+        assert search.wait_until_over() == "Succeeded"
+    assert scores(search) == alone(tmp_path, PROGRESSIVE)
+
+
+def test_two_operators_at_once_do_no_harm(begin: Begin, defined: Access, tmp_path: Path) -> None:
+    search = begin(**PROGRESSIVE)
+    with open_operator(defined, tmp_path, []), open_hand(search):
+        assert search.wait_until_over() == "Succeeded"
+    assert scores(search) == alone(tmp_path, PROGRESSIVE)
+
+
+# --- workers ------------------------------------------------------------------------------------------------------
+
+
+def test_pods_are_asked_for_as_trials_are_there(begin: Begin) -> None:
+    search = begin(**RANDOM, parallelism=4, worker={"slots": 2})
+    (job,) = search.wait_for(search.jobs)
+    assert job["spec"]["parallelism"] == 2
+    search.edit(parallelism=2)
+    search.wait_for(lambda: [job["spec"]["parallelism"] for job in search.jobs()] == [1])
+
+
+def test_another_template_is_another_job(begin: Begin) -> None:
+    search = begin(**RANDOM)
+    (before,) = search.wait_for(search.jobs)
+    search.edit(worker={"template": {"image": "another"}})
+    search.wait_for(
+        lambda: [job["spec"]["template"]["spec"]["containers"][0]["image"] for job in search.jobs()] == ["another"]
+    )
+    assert search.jobs()[0]["metadata"]["name"] != before["metadata"]["name"]
+
+
+def test_a_trial_whose_pod_is_gone_is_run_by_another(begin: Begin) -> None:
+    search = begin(**RANDOM)
+    search.wait_for(search.trials)
+    gone = search.wait_for(lambda: search.store("a-pod-that-never-was").claim("gone.0-1", time.time(), 0.0))
+    freed = search.wait_for(
+        lambda: next(
+            (trial for trial in search.trials() if trial.name == gone.name and trial.state is State.PENDING), None
+        )
+    )
+    assert [attempt.outcome for attempt in freed.attempts] == ["Lost"]
+
+
+def test_a_job_that_a_quota_leaves_without_pods_is_told_of(begin: Begin, client: Api, room: str) -> None:
+    quotas = f"/api/v1/namespaces/{room}/resourcequotas"
+    client.create(quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
+    search = begin(**RANDOM)
+    search.wait_for(lambda: search.condition("Ready")[1] == "PodsRefused")
+    assert "exceeded quota" in search.condition("Ready")[2]
+    search.wait_for(lambda: "PodsRefused" in search.events())
+    client.delete(f"{quotas}/none")
+    with open_hand(search):
+        assert search.wait_until_over() == "Succeeded"
+
+
+# --- what people do -----------------------------------------------------------------------------------------------
+
+
+def test_a_suspended_search_rests_and_goes_on(begin: Begin, tmp_path: Path) -> None:
+    search = begin(**PROGRESSIVE)
+    with open_hand(search):
+        search.wait_for(lambda: search.status.get("level", 0) >= 2)
+        search.edit(suspend=True)
+        search.wait_for(lambda: search.condition("Suspended")[0] == "True")
+        search.wait_for(lambda: not search.jobs())
+        assert search.condition("Ready")[:2] == ("False", "Suspended")
+        spent = search.status["spent"]["wallTime"]
+        time.sleep(2)  # the time that is not to count
+        search.edit(suspend=False)
+        search.wait_for(lambda: search.condition("Suspended")[0] == "False")
+        assert int(search.status["suspendedTime"].rstrip("s")) >= 2
+        assert int(search.status["spent"]["wallTime"].rstrip("s")) - int(spent.rstrip("s")) <= 1
+        assert search.wait_until_over() == "Succeeded"
+    assert scores(search) == alone(tmp_path, PROGRESSIVE)
+
+
+def test_nothing_of_a_deleted_search_stays(begin: Begin, client: Api) -> None:
+    search = begin(**RANDOM)
+    search.wait_for(search.jobs)
+    search.wait_for(search.trials)
+    search.delete()
+    search.wait_for(lambda: not (search.jobs() or search.trials()))
+    found, _ = client.list_all(names.SEARCH.path(search.namespace))
+    assert not found
+
+
+def test_a_trial_deleted_by_hand_is_run_again(begin: Begin, client: Api) -> None:
+    search = begin(**RANDOM)
+    before = search.wait_for(lambda: trials if len(trials := search.trials()) == 6 else None)
+    client.delete(names.TRIAL.path(search.namespace, before[2].name))
+    search.wait_for(lambda: {trial.name for trial in search.trials()} == {trial.name for trial in before})
+
+
+def test_a_trial_made_by_hand_is_passed_over(begin: Begin, client: Api) -> None:
+    search = begin(**RANDOM)
+    (first, *_) = search.wait_for(search.trials)
+    forged = replace(first.spec, name="test-1-forged", candidate="conv3x3(-1)+conv3x3(7)")
+    client.create(names.TRIAL.path(search.namespace), new_trial(forged, search.resource))
+    search.wait_for(lambda: "test-1-forged is none of the search's" in search.condition("Ready")[2])
+    client.delete(names.TRIAL.path(search.namespace, forged.name))
+    with open_hand(search):
+        assert search.wait_until_over() == "Succeeded"
+
+
+# --- budgets ------------------------------------------------------------------------------------------------------
+
+
+def failing(trial: Trial) -> TrialResult:
+    del trial
+    return TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="made up")
+
+
+def test_trials_that_fail_end_a_search(begin: Begin) -> None:
+    search = begin(**{**RANDOM, "budget": {"maxTrials": 6, "maxFailedTrials": 2}})
+    with open_hand(search, failing):
+        assert search.wait_until_over() == "Failed"
+    assert search.condition("BudgetExhausted")[:2] == ("True", "MaxFailedTrials")
+    assert "more than budget.maxFailedTrials bears (2)" in search.condition("Failed")[2]
+
+
+def test_the_number_of_trials_ends_a_search(begin: Begin) -> None:
+    search = begin(**{**PROGRESSIVE, "budget": {"maxTrials": 12}})
+    with open_hand(search):
+        assert search.wait_until_over() == "Succeeded"
+    assert search.status["spent"]["trials"] == 12
+    assert search.condition("BudgetExhausted")[:2] == ("True", "MaxTrials")
+
+
+def test_time_ends_a_search_and_what_was_found_is_kept(begin: Begin) -> None:
+    search = begin(**{**RANDOM, "budget": {"maxTrials": 6, "wallTime": "12s"}})
+    store = search.store()
+    claimed = search.wait_for(lambda: store.claim("hand.0-1", time.time(), 0.0))
+    store.complete(claimed, make_result(0.5), time.time())
+    search.wait_for(lambda: sum(trial.state is State.STOPPED for trial in search.trials()) == 5)
+    with open_hand(search):
+        assert search.wait_until_over() == "Succeeded"
+    assert search.condition("BudgetExhausted")[1] == "WallTime"
+    assert search.status["best"][0]["score"] == "0.5"
+
+
+def test_gpu_hours_of_lost_attempts_count(begin: Begin) -> None:
+    search = begin(**{**RANDOM, "budget": {"maxTrials": 6, "gpuHours": "1"}})
+    store = search.store()
+    claimed = search.wait_for(lambda: store.claim("hand.0-1", time.time() - 3600, 1.0))
+    store.release("hand.0-1", time.time(), "Lost")
+    del claimed
+    search.wait_for(lambda: search.status.get("trials", {}).get("stopped", 0) == 6)
+    assert search.wait_until_over() == "Failed"
+    assert search.condition("BudgetExhausted")[1] == "GpuHours"
+
+
+def test_a_search_that_was_cut_goes_on_with_a_larger_budget(begin: Begin) -> None:
+    search = begin(**{**PROGRESSIVE, "budget": {"maxFailedTrials": 0}})
+    with open_hand(search, lambda trial: failing(trial) if trial.spec.priority == 9 else pretend_result(trial.spec)):
+        assert search.wait_until_over() == "Failed"
+    search.edit(budget={"maxFailedTrials": 1})
+    with open_hand(search):
+        assert search.wait_for(lambda: search.condition("Succeeded")[0] == "True")
+    assert search.condition("Failed")[0] == "False"
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------------
+
+
+def test_an_older_definition_is_refused_with_a_sentence(defined: Access, client: Api, tmp_path: Path) -> None:
+    path = names.DEFINITION.path(None, names.TRIAL.definition)
+    place = f"/metadata/annotations/{names.ANNOTATION_CRD_VERSION.replace('/', '~1')}"
+    version = client.get(path)["metadata"]["annotations"][names.ANNOTATION_CRD_VERSION]
+    client.patch(path, [{"op": "replace", "path": place, "value": "1"}])
+    try:
+        operator = OperatorProcess(defined, tmp_path, ["default"], "none")
+        assert operator.wait() != 0
+        assert "has version 1 and this operator needs" in operator.log.read_text()
+    finally:
+        client.patch(path, [{"op": "replace", "path": place, "value": version}])
