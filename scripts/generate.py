@@ -1,11 +1,13 @@
 """
-Writes the files that are made from the models: the references and the custom resource definitions. With --check it
-only says which of them are out of date, and fails.
+Writes the files that are made from others: from the models, the references and the custom resource definitions, alone
+and as templates of the chart; from the chart's values, their table. With --check it only says which of them are out of
+date, and fails.
 """
 
 from __future__ import annotations
 
 import enum
+import json
 import sys
 import types
 import typing
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import values_table
 import yaml
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
@@ -25,6 +28,7 @@ from metasearch.results import SearchResult
 from metasearch.spec import CHANGEABLE, MetaSearchSpec
 
 ROOT = Path(__file__).resolve().parent.parent
+CHART = ROOT / "helm" / "metasearch"
 
 SPEC_HEAD = f"""\
 # The MetaSearch resource
@@ -60,6 +64,29 @@ DEFINITION_HEAD = """\
 # Made from the models by `make generate`.
 """
 
+DEFINITION_TEMPLATE = """\
+{{{{- /* Made from the models by `make generate`. */}}}}
+{{{{- if .Values.crds.enabled }}}}
+{head}
+  {{{{- $annotations := dict {annotations} }}}}
+  {{{{- if .Values.crds.keep }}}}
+  {{{{- $_ := set $annotations "helm.sh/resource-policy" "keep" }}}}
+  {{{{- end }}}}
+  {{{{- include "metasearch.metadata" (list . "definitions" $annotations) | nindent 2 }}}}
+{spec}
+{{{{- end }}}}
+"""
+
+VALUES_HEAD = """\
+# Values of the chart
+
+Made from `helm/metasearch/values.yaml` by `make generate`. A key that is not in here is refused, and so is a value of
+another kind; `helm install … --set image.registry=registry.example.com/team` or `--values FILE` sets them.
+
+| value | default | meaning |
+|---|---|---|
+"""
+
 
 def main() -> int:
     """Write, or check."""
@@ -85,6 +112,24 @@ def _files() -> Iterator[tuple[Path, str]]:
     for resource, definition in crds.definitions().items():
         text = yaml.safe_dump(definition, sort_keys=False, width=120)
         yield ROOT / "crds" / f"{resource.plural}.yaml", DEFINITION_HEAD + text
+        yield CHART / "templates" / "crds" / f"{resource.plural}.yaml", _definition_template(definition, text)
+    rows = values_table.rows((CHART / "values.yaml").read_text(encoding="utf-8"))
+    yield (
+        ROOT / "docs" / "values.md",
+        VALUES_HEAD + "".join(f"| `{path}` | {value} | {text} |\n" for path, value, text in rows),
+    )
+
+
+def _definition_template(definition: crds.Definition, text: str) -> str:
+    """A definition, given as text too, that the chart installs where its values say so, with the chart's labels."""
+    metadata = definition["metadata"]
+    head = {key: definition[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": metadata["name"]}}
+    spec = text[text.index("\nspec:\n") + 1 :]
+    assert "{{" not in spec, "Helm would take it for its own"
+    annotations = (json.dumps(text) for pair in metadata["annotations"].items() for text in pair)
+    return DEFINITION_TEMPLATE.format(
+        head=yaml.safe_dump(head, sort_keys=False).rstrip(), annotations=" ".join(annotations), spec=spec.rstrip()
+    )
 
 
 def _sections(model: type[BaseModel], path: str, with_bounds: bool) -> Iterator[str]:

@@ -14,11 +14,9 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The script and what it has written, in a place of their own."""
-    (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "generate.py", tmp_path / "scripts")
-    shutil.copytree(ROOT / "docs" / "reference", tmp_path / "docs" / "reference")
-    shutil.copytree(ROOT / "crds", tmp_path / "crds")
+    """The scripts, what they read and what they have written, in a place of their own."""
+    for folder in ("scripts", "docs", "crds", "helm"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
 
@@ -32,7 +30,9 @@ def test_everything_generated_is_up_to_date() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.parametrize("name", ["docs/reference/spec.md", "crds/metasearches.yaml"])
+@pytest.mark.parametrize(
+    "name", ["docs/reference/spec.md", "crds/metasearches.yaml", "helm/metasearch/templates/crds/metasearches.yaml"]
+)
 def test_a_file_that_was_changed_by_hand_is_found_and_mended(copy: Path, name: str) -> None:
     changed = copy / name
     before = changed.read_text(encoding="utf-8")
@@ -42,3 +42,11 @@ def test_a_file_that_was_changed_by_hand_is_found_and_mended(copy: Path, name: s
     assert "beamwidth" in changed.read_text(encoding="utf-8")  # a check changes nothing
     assert generate(copy).returncode == 0
     assert changed.read_text(encoding="utf-8") == before
+
+
+def test_a_value_of_the_chart_is_in_the_table(copy: Path) -> None:
+    values = copy / "helm" / "metasearch" / "values.yaml"
+    text = values.read_text(encoding="utf-8")
+    values.write_text(text.replace("# -- Tag of both images.", "# -- Tag of the images."), encoding="utf-8")
+    ended = generate(copy, "--check")
+    assert (ended.returncode, ended.stderr) == (1, "docs/values.md is out of date; run make generate\n")
