@@ -59,6 +59,14 @@ class Access:
     def apply(self, *objects: Mapping[str, Any]) -> None:
         self.run("apply", "--filename=-", stdin=yaml.safe_dump_all(map(dict, objects)))
 
+    def within(self, namespace: str) -> Access:
+        """To another namespace, for whoever takes the kubeconfig's."""
+        config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        for context in config["contexts"]:
+            context["context"]["namespace"] = namespace
+        path = write_kubeconfig(self.kubeconfig.with_name(f"{namespace}.kubeconfig"), config)
+        return replace(self, kubeconfig=path, namespace=namespace)
+
     def with_token(self, token: str) -> Access:
         """As the one whom a token names, and nobody else."""
         config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))

@@ -133,6 +133,10 @@ class Searched:
             time.sleep(0.1)
         return answer
 
+    @property
+    def is_over(self) -> bool:
+        return any(self.condition(kind)[0] == "True" for kind in ("Succeeded", "Failed"))
+
     def wait_until_over(self) -> str:
         """Returns Succeeded or Failed."""
         return str(
