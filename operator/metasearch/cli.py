@@ -1,8 +1,8 @@
 """
-The command line, `metasearch`.
+The command line: `metasearch`, and `kubectl metasearch`, which always means a search on a cluster.
 
 Exit codes: 0 done · 1 a fault of ours · 2 wrong command line or resource · 3 wrong data · 4 the folder is not ours to
-use · 5 the disk or store cannot be used · 6 the search ended without a network · 130 interrupted
+use · 5 the disk, store or cluster cannot be used · 6 the search ended without a network · 130 interrupted
 (Ctrl-C) · 143 terminated (SIGTERM)
 """
 
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,19 +23,53 @@ from rich.console import Console
 from metasearch import __version__
 from metasearch.errors import MetaSearchError, StoreUnavailable
 
+if TYPE_CHECKING:
+    from metasearch.snapshot import Snapshot
+    from metasearch.spec import MetaSearchSpec
+
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 2 wrong command line or resource, 3 wrong data, 4 folder in use or of another search, "
+    "5 disk, store or cluster unusable, 6 no network found, 130 interrupted, 143 terminated."
+)
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Find small neural networks that learn a new image class from one or a few examples.",
-    epilog="Exit codes: 0 done, 2 wrong command line or resource, 3 wrong data, 4 folder in use or of another search, "
-    "5 disk or store unusable, 6 no network found, 130 interrupted, 143 terminated.",
+    epilog=EXIT_CODES,
+)
+kubectl_app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Look at searches on the cluster of the current kube context, and get out what they found.",
+    epilog=EXIT_CODES,
 )
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The --output folder of a run.")]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR|NAME",
+        help="The --output folder of a run; with --namespace or --context, and always with kubectl, the name of a "
+        "search on the cluster.",
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAMESPACE",
+        help="Of the search on the cluster; default: that of the kube context.",
+    ),
+]
+Context = Annotated[
+    str | None, typer.Option("--context", metavar="CONTEXT", help="Of the kubeconfig; default: its current context.")
+]
 
 
 class Format(StrEnum):
@@ -45,10 +81,20 @@ class Format(StrEnum):
 
 
 def main() -> None:
+    """`metasearch`: runs on this machine, and searches on a cluster where one is named."""
+    _run(app, "metasearch", always_remote=False)
+
+
+def plugin() -> None:
+    """`kubectl metasearch`: searches on a cluster."""
+    _run(kubectl_app, "kubectl metasearch", always_remote=True)
+
+
+def _run(commands: typer.Typer, name: str, always_remote: bool) -> None:
     """Run a command; what the user can mend is told in one sentence."""
     signal.signal(signal.SIGTERM, _leave)
     try:
-        app()
+        commands(prog_name=name, obj=always_remote)
     except MetaSearchError as error:
         _end(str(error), error.exit_code)
     except OSError as error:
@@ -69,6 +115,7 @@ def _end(sentence: str, code: int) -> NoReturn:
 
 
 @app.callback(invoke_without_command=True)
+@kubectl_app.callback(invoke_without_command=True)
 def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
     if version:
         typer.echo(__version__)
@@ -103,24 +150,27 @@ def run(
 
 
 @app.command()
-def status(folder: Folder) -> None:
+@kubectl_app.command()
+def status(ctx: typer.Context, subject: Subject, namespace: Namespace = None, context: Context = None) -> None:
     """Say how far a search is."""
-    from metasearch.local import session
     from metasearch.tables import print_status
 
-    print_status(Console(), session.look(folder).result)
+    print_status(Console(), _look(ctx, subject, namespace, context).result)
 
 
 @app.command()
+@kubectl_app.command()
 def trials(
-    folder: Folder,
+    ctx: typer.Context,
+    subject: Subject,
     output: Annotated[Format, typer.Option("-o", "--output", help="How to list them.")] = Format.TABLE,
+    namespace: Namespace = None,
+    context: Context = None,
 ) -> None:
     """List every trial."""
-    from metasearch.local import session
     from metasearch.tables import print_trials, trials_as_csv, trials_as_json
 
-    recorded = session.look(folder).trials
+    recorded = _look(ctx, subject, namespace, context).trials
     match output:
         case Format.TABLE:
             print_trials(Console(), recorded)
@@ -131,41 +181,116 @@ def trials(
 
 
 @app.command()
-def report(folder: Folder) -> None:
-    """Write report.html anew, from what is recorded now."""
-    from metasearch.local import session
-
-    typer.echo(session.write_report(folder))
+@kubectl_app.command()
+def report(
+    ctx: typer.Context,
+    subject: Subject,
+    output: Annotated[
+        Path | None, typer.Option(help="The file; default: DIR/report.html, or NAME.html in the working directory.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Write the HTML report anew, from what is recorded now."""
+    typer.echo(_look(ctx, subject, namespace, context).write_report(output))
 
 
 @app.command()
+@kubectl_app.command()
 def export(
-    folder: Folder,
-    output: Annotated[Path | None, typer.Option(help="Where to; default: DIR/best.")] = None,
+    ctx: typer.Context,
+    subject: Subject,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to; default: DIR/best, or NAME-best in the working directory.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="For the pod that reads weights on a claim; any with a shell. Default: that of the search's workers.",
+        ),
+    ] = None,
 ) -> None:
     """Write the delivered network: cell, weights, model card and a snippet that uses it."""
-    from metasearch.local import session
-
-    typer.echo(session.export_best(folder, output))
+    snapshot = _look(ctx, subject, namespace, context, image)
+    with Console(stderr=True).status("fetching the weights"):
+        written = snapshot.export(output)
+    typer.echo(written)
 
 
 @app.command()
+@kubectl_app.command()
 def validate(
+    ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A MetaSearch resource in YAML.")],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a field of spec.")
     ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
 ) -> None:
-    """Check a resource, and that its data is there and enough for the task."""
+    """Check a resource, its data, and with --namespace or --context whether the cluster takes it (nothing is made)."""
     from metasearch.loading import load_search
-    from metasearch_trainer.data import load
 
     resource = load_search(file, overrides or [])
-    spec = resource.spec
+    told = [resource.metadata.name]
+    if is_remote := _is_remote(ctx, namespace, context):
+        with _cluster_packages():
+            from metasearch.remote import session
+            from metasearch.remote.place import Place
+
+        place = Place.of(namespace, context)
+        session.try_out(place, resource, file)
+        told.append(f"taken by the namespace {place.namespace}")
+    if is_remote and resource.spec.dataset.folder:
+        told.append("with data that is looked at there, before the first trial")
+    else:
+        told.append(_data_of(resource.spec))
+    typer.echo(f"{file} is a valid search: {', '.join(told)}")
+
+
+def _data_of(spec: MetaSearchSpec) -> str:
+    """What of the data is there; raises InvalidData where that is not enough."""
+    from metasearch_trainer.data import load
+
     splits = load(spec.dataset, spec.task, spec.training)
     parts = (("training", splits.train), ("validation", splits.validation), ("test", splits.test))
     classes = ", ".join(f"{len(images.counts)} {part} classes" for part, images in parts)
-    typer.echo(f"{file} is a valid search: {resource.metadata.name}, {classes} of {splits.train.side} pixels")
+    return f"{classes} of {splits.train.side} pixels"
+
+
+def _is_remote(ctx: typer.Context, namespace: str | None, context: str | None) -> bool:
+    return bool(ctx.obj) or namespace is not None or context is not None
+
+
+@contextmanager
+def _cluster_packages() -> Iterator[None]:
+    """What talks to a cluster is not installed on every machine."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("kubernetes", "websocket"):
+            raise
+        raise MetaSearchError(
+            f"a cluster needs {error.name}, which is not installed; pip install 'metasearch-operator[cluster]'"
+        ) from error
+
+
+def _look(
+    ctx: typer.Context, subject: str, namespace: str | None, context: str | None, image: str | None = None
+) -> Snapshot:
+    """What is on record of a run, or of a search on a cluster."""
+    if _is_remote(ctx, namespace, context):
+        with _cluster_packages():
+            from metasearch.remote import session as remote  # only now, for a second of import time
+            from metasearch.remote.place import Place
+
+        return remote.look(Place.of(namespace, context), subject, image)
+    from metasearch.local import session
+
+    return session.look(Path(subject))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,13 @@ print(classifier.classify(support))  # which class each image belongs to
 '''
 
 
+def require_delivered(result: SearchResult) -> FinalNetwork:
+    """The network to hand over; raises SearchFailed where there is none (yet)."""
+    if result.delivered is None:
+        raise SearchFailed(f"the search {result.search.name!r} has no final network yet ({result.search.phase})")
+    return result.delivered
+
+
 def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork:
     """
     Write the delivered network's folder.
@@ -46,12 +53,11 @@ def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork:
         SearchFailed: the search has delivered none (yet).
         FolderConflict: the weights are gone.
     """
-    network = result.delivered
-    if network is None or network.cell is None:
-        raise SearchFailed(f"the search {result.search.name!r} has no final network yet ({result.search.phase})")
+    network = require_delivered(result)
+    assert network.cell is not None  # hand-made networks are never delivered
     source = weights / f"{network.trials[0]}.safetensors"
     if not source.exists():
-        raise FolderConflict(f"{source} is missing; a final trial wrote it, so put it back or run the search again")
+        raise weights_are_gone(str(source))
     output.mkdir(parents=True, exist_ok=True)
     space = result.search.spec.space.model_dump(mode="json", by_alias=True)
     _write(output / "cell.json", {"text": network.cell, **cell_to_json(parse_cell(network.cell)), "space": space})
@@ -60,6 +66,11 @@ def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork:
     (output / "use.py").write_text(USE, encoding="utf-8")
     shutil.copyfile(source, output / "weights.safetensors")
     return network
+
+
+def weights_are_gone(where: str) -> FolderConflict:
+    """What is on record of the search says that they are there, and they are not."""
+    return FolderConflict(f"{where} is missing; a final trial wrote it, so put it back or run the search again")
 
 
 def _write(path: Path, value: object) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,13 @@ import typer
 from local_search import metasearch
 
 from metasearch import __version__, errors
-from metasearch.cli import INTERRUPTED, TERMINATED, app
+from metasearch.cli import INTERRUPTED, TERMINATED, app, kubectl_app
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
-SYNOPSES = re.findall(r"^    (metasearch .*)$", DOCS, flags=re.MULTILINE)
-OPTION = re.compile(r"^│ +(--\w+)(?: +(-\w)\b)?", flags=re.MULTILINE)
+SYNOPSES = re.findall(r"^    (metasearch .*)$", DOCS.partition("| exit code |")[0], flags=re.MULTILINE)
+OPTION = re.compile(r"^│ (--\w+)(?: +(-\w)\b)?", flags=re.MULTILINE)
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+KUBECTL_COMMANDS = typer.main.get_command(kubectl_app).commands  # type: ignore[attr-defined]
 
 
 def test_the_version_is_printed() -> None:
@@ -44,6 +47,20 @@ def test_a_command_takes_what_the_docs_say(line: str) -> None:
 
 def test_the_docs_list_every_command() -> None:
     assert [line.split()[1] for line in SYNOPSES] == list(COMMANDS)
+
+
+def test_kubectl_has_every_command_but_run() -> None:
+    assert list(KUBECTL_COMMANDS) == [name for name in COMMANDS if name != "run"]
+
+
+def test_a_folder_is_looked_at_without_the_kubernetes_client(tmp_path: Path) -> None:
+    """It takes most of a second to import, and not every machine has it."""
+    blocked = tmp_path / "kubernetes.py"
+    blocked.write_text("raise SystemExit('imported')", encoding="utf-8")
+    ended = metasearch("status", tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
+    assert ended.returncode == 4
+    ended = metasearch("status", "mine", "-n", "team-a", PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
+    assert "imported" in ended.stderr
 
 
 def test_the_docs_list_every_exit_code() -> None:

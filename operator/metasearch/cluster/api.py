@@ -10,10 +10,12 @@ Errors are translated here and nowhere else. The type says what to do next.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import client, config
 
 from metasearch.errors import MetaSearchError, StoreUnavailable
@@ -27,6 +29,7 @@ REQUEST_SECONDS = (5.0, 20.0)
 """To connect, and to wait for an answer."""
 
 JSON_PATCH = "application/json-patch+json"
+APPLY = "application/apply-patch+yaml"
 
 
 class NotFound(MetaSearchError):
@@ -45,6 +48,34 @@ class Refused(MetaSearchError):
     """The API server will not have it, now or later: not allowed, or not valid."""
 
 
+class Forbidden(Refused):
+    """Not allowed, to whoever asks."""
+
+
+def namespace_of(context: str | None = None) -> str:
+    """The namespace of a kubeconfig's context, the current one unless told otherwise."""
+    with _kubeconfig_errors():
+        contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+        known = {each["name"]: each for each in contexts}
+        chosen = known.get(context, {}) if context else current
+        return str(chosen.get("context", {}).get("namespace") or "default")
+
+
+@contextmanager
+def _kubeconfig_errors() -> Iterator[None]:
+    """What is wrong with a kubeconfig, as a sentence."""
+    try:
+        yield
+    except config.ConfigException as error:
+        reason = str(error).rstrip(".")
+        raise StoreUnavailable(f"no cluster to talk to ({reason}); set KUBECONFIG, or give --context") from error
+    except (OSError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise StoreUnavailable(f"the kubeconfig cannot be used ({reason}); set KUBECONFIG to one that can") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # the client does not look before it leaps
+        raise StoreUnavailable("the kubeconfig is none; set KUBECONFIG to one that can be used") from error
+
+
 class Api:
     """One API server, as one user. Safe to use from several threads."""
 
@@ -61,16 +92,18 @@ class Api:
     @classmethod
     def of_kubeconfig(cls, path: str | None = None, context: str | None = None) -> Api:
         """As the user of a kubeconfig: KUBECONFIG or ~/.kube/config, and its current context, unless told otherwise."""
-        try:
+        with _kubeconfig_errors():
             return cls(
                 config.new_client_from_config(  # type: ignore[no-untyped-call]
                     config_file=path, context=context, persist_config=False
                 )
             )
-        except config.ConfigException as error:
-            raise StoreUnavailable(
-                f"no cluster to talk to ({str(error).rstrip('.')}); set KUBECONFIG, or give --context"
-            ) from error
+
+    @property
+    def configuration(self) -> client.Configuration:
+        """Certificates, proxies and the like; for streams, which are no requests."""
+        configuration: client.Configuration = self._connection.configuration
+        return configuration
 
     # --- requests ---
 
@@ -101,6 +134,10 @@ class Api:
         """
         return self._request("PATCH", path, {}, operations, JSON_PATCH)
 
+    def apply(self, path: str, body: Json, **query: str) -> Json:
+        """Make an object or change the one there is, as `kubectl apply --server-side --force-conflicts`."""
+        return self._request("PATCH", path, {"force": "true", **query}, body, APPLY)
+
     def delete(self, path: str, **options: Any) -> None:
         """Have an object removed, and its dependents after it; no matter if it is gone already."""
         try:
@@ -124,12 +161,31 @@ class Api:
             for line in _lines(response):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    raise _error(event["object"].get("code", 500), event["object"], path)
+                    raise error_of(event["object"].get("code", 500), event["object"], path)
                 yield event["type"], event["object"]
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"the watch of {path} broke ({error})") from error
         finally:
             response.close()
+
+    def serialized(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        headers: Mapping[str, str],
+        body: object = None,
+    ) -> tuple[str, str, dict[str, str], Any, Any]:
+        """A request as the client sends it, with whatever says who asks: (method, address, headers, body, …)."""
+        serialized: tuple[str, str, dict[str, str], Any, Any] = self._connection.param_serialize(
+            method,
+            path,
+            query_params=query,
+            header_params=dict(headers),
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        return serialized
 
     def _request(
         self, method: str, path: str, query: Mapping[str, str], body: object = None, kind: str | None = None
@@ -151,19 +207,13 @@ class Api:
         timeout: tuple[float, float],
     ) -> urllib3.BaseHTTPResponse:
         """The answer to a request, its body not yet read."""
-        request = self._connection.param_serialize(
-            method,
-            path,
-            query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": kind or "application/json"},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+        headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
+        request = self.serialized(method, path, list(query.items()), headers, body)
         try:
             answer = self._connection.call_api(*request, _request_timeout=timeout)
             response: urllib3.BaseHTTPResponse = answer.response
             if response.status >= 400:
-                raise _error(response.status, _status_of(response), f"{method} {path}")
+                raise error_of(response.status, _status_of(response), f"{method} {path}")
         except client.ApiException as error:  # such as TLS trouble, with status 0
             raise StoreUnavailable(f"{method} {path} failed ({error.reason})") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -180,7 +230,8 @@ def _status_of(response: urllib3.BaseHTTPResponse) -> Json:
     return status
 
 
-def _error(code: int, status: Json, request: str) -> MetaSearchError:
+def error_of(code: int, status: Json, request: str) -> MetaSearchError:
+    """What an answer other than a good one means."""
     message = status.get("message") or f"{request} was answered with {code}"
     reason = status.get("reason")
     if code == 404:
@@ -191,7 +242,9 @@ def _error(code: int, status: Json, request: str) -> MetaSearchError:
         return Expired(message)
     if code == 422 and not status.get("details", {}).get("causes"):
         return Conflict(message)  # a test in a JSON patch failed; what is not valid comes with causes
-    if code in (400, 401, 403, 405, 413, 415, 422):
+    if code in (401, 403):
+        return Forbidden(message)
+    if code in (400, 405, 413, 415, 422):
         return Refused(message)
     return StoreUnavailable(f"the API server answered {request} with {code}: {message}")
 

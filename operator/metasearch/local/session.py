@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -19,20 +19,12 @@ from metasearch.results import SearchResult, summarize
 from metasearch.search.definition import define
 from metasearch.search.planner import Phase, standing
 from metasearch.search.trials import Trial
+from metasearch.snapshot import Snapshot
 from metasearch.spec import MetaSearch, MetaSearchSpec
 from metasearch.tables import print_status
 from metasearch_trainer.data import load
 
 DEFAULT_OUTPUT = Path("runs")
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A run's folder at one moment."""
-
-    folder: RunFolder
-    trials: Sequence[Trial]
-    result: SearchResult
 
 
 def run_and_report(
@@ -81,21 +73,5 @@ def look(path: Path) -> Snapshot:
         raise folder.holds_no_search()
     search = define(row.name, MetaSearchSpec.model_validate_json(row.spec), row.started_at, row.paused_seconds)
     now = min(time.time(), row.seen_at)
-    return Snapshot(folder, trials, summarize(search, trials, standing(search, trials, now), now))
-
-
-def write_report(path: Path) -> Path:
-    """Write the report anew; returns its path."""
-    snapshot = look(path)
-    with translated_disk_errors(path):
-        write_report_file(snapshot.folder.report, snapshot.result, snapshot.trials)
-    return snapshot.folder.report
-
-
-def export_best(path: Path, output: Path | None) -> Path:
-    """Write the delivered network's folder; returns its path."""
-    snapshot = look(path)
-    target = output or snapshot.folder.best
-    with translated_disk_errors(target):
-        export(snapshot.result, snapshot.folder.weights, target)
-    return target
+    result = summarize(search, trials, standing(search, trials, now), now)
+    return Snapshot(trials, result, lambda _: nullcontext(folder.weights), folder.report, folder.best)

@@ -16,7 +16,22 @@ PAUSE = "localhost/pause:dev"
 BUSYBOX = "localhost/busybox:dev"
 """A shell, wget and the like for pods of tests; runs as nobody unless told otherwise."""
 
-COMMANDS = ("cat", "dd", "false", "echo", "hostname", "id", "ls", "nc", "sh", "sleep", "tail", "true", "wget")
+COMMANDS = (
+    "cat",
+    "dd",
+    "false",
+    "echo",
+    "hostname",
+    "id",
+    "ls",
+    "nc",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "tail",
+    "true",
+    "wget",
+)
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
