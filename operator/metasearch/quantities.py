@@ -22,6 +22,7 @@ NUMBER_MAX_LENGTH = 32
 
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _BYTES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_AMOUNTS = {**_BYTES, "Pi": 2**50, "m": 1e-3, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 
 
 class PatternText(str):
@@ -77,6 +78,11 @@ class Quantity(PatternText):
     pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
     max_length = 27
     expected = "an amount such as 500m, 4 or 16Gi"
+
+    @property
+    def amount(self) -> float:
+        number, unit = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", self).groups()  # type: ignore[union-attr]
+        return float(number) * _AMOUNTS[unit]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

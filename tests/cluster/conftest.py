@@ -11,7 +11,7 @@ import pytest
 from cluster import images
 from cluster.access import Access
 from cluster.binaries import Binaries, Missing, NodeBinaries, find_all, find_node
-from cluster.control_plane import open_control_plane
+from cluster.control_plane import ControlPlane, open_control_plane
 from cluster.existing import open_existing
 from cluster.resources import definitions_on
 from cluster.whole import open_cluster
@@ -60,6 +60,13 @@ def control_plane(existing: Access | None, request: pytest.FixtureRequest) -> It
         return
     with open_control_plane(request.getfixturevalue("binaries")) as ours:
         yield ours.access
+
+
+@pytest.fixture(scope="session")
+def mortal(binaries: Binaries) -> Iterator[ControlPlane]:
+    """A control plane whose parts a test may kill, if it starts them again."""
+    with open_control_plane(binaries) as ours:
+        yield ours
 
 
 @pytest.fixture(scope="session")

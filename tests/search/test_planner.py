@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from builders import STARTED, completed, make_result, make_search, make_trial, pretend_result, spec_names
 
 from metasearch.search import trials as life
 from metasearch.search.budget import Limit
-from metasearch.search.planner import Phase, Plan, Search, by_level, plan
+from metasearch.search.planner import Phase, Plan, Search, by_level, is_of, plan
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult, TrialSpec
 
 Complete = Callable[[Trial], Trial]
@@ -169,6 +170,146 @@ def test_a_name_depends_on_what_is_evaluated_alone() -> None:
         life.trial_name("s", Stage.SEARCH, 2, "key", 10, 0, 1),
     }
     assert len(others | {name}) == 6
+
+
+# --- trials that are deleted by hand ---
+
+
+def searched(search: Search, levels: int) -> list[Trial]:
+    """So many levels, with every trial done."""
+    trials: list[Trial] = []
+    for _ in range(levels):
+        trials = [trial if trial.state.is_over else succeed(trial) for trial in turn(search, trials)[0]]
+    return trials
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("places", [[0], [1, 3], [0, 1, 2]])
+def test_trials_that_are_gone_are_proposed_again_and_nothing_else_is(level: int, places: list[int]) -> None:
+    search = make_search()
+    trials = searched(search, levels=3)
+    gone = [by_level(trials)[level - 1][place] for place in places]
+    decided = plan(search, [trial for trial in trials if trial not in gone], STARTED + 1)
+    assert decided.phase is Phase.SEARCHING
+    assert spec_names(decided.propose) == [trial.name for trial in gone]
+    assert [spec.candidate for spec in decided.propose] == [trial.spec.candidate for trial in gone]
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_level_that_is_gone_is_proposed_again_and_nothing_else_is(level: int) -> None:
+    search = make_search()
+    trials = searched(search, levels=3)
+    gone = by_level(trials)[level - 1]
+    decided = plan(search, [trial for trial in trials if trial not in gone], STARTED + 1)
+    assert decided.phase is Phase.SEARCHING
+    assert spec_names(decided.propose) == [trial.name for trial in gone]
+
+
+def test_gaps_are_filled_from_the_first_level_on() -> None:
+    """What a later level lacks depends on what an earlier one has."""
+    search = make_search()
+    first, second, third = by_level(searched(search, levels=3))
+    decided = plan(search, [*first[1:], *second[1:], *third], STARTED + 1)
+    assert spec_names(decided.propose) == [first[0].name]
+    decided = plan(search, [*first, *second[1:], *third[1:]], STARTED + 1)
+    assert spec_names(decided.propose) == [second[0].name]
+
+
+def test_a_gap_is_filled_while_others_run() -> None:
+    search = make_search()
+    trials, _ = turn(search, [])
+    running = [life.claim(trial, "w", STARTED, 0.0) for trial in trials[1:]]
+    assert spec_names(plan(search, running, STARTED + 1).propose) == [trials[0].name]
+
+
+def test_a_search_with_gaps_ends_as_it_would_have() -> None:
+    search = make_search()
+    reference, _ = run(search)
+    rest = [trial for index, trial in enumerate(searched(search, levels=3)) if index % 3]
+    trials, decided = run(search, trials=rest)
+    assert decided.phase is Phase.SUCCEEDED
+    assert {trial.name for trial in trials} == {trial.name for trial in reference}
+
+
+def test_a_final_trial_that_is_gone_is_proposed_again() -> None:
+    search = make_search()
+    trials, _ = run(search)
+    gone = next(trial for trial in trials if trial.spec.stage is Stage.FINAL)
+    decided = plan(search, [trial for trial in trials if trial is not gone], STARTED + 1)
+    assert (decided.phase, spec_names(decided.propose)) == (Phase.FINAL, [gone.name])
+
+
+# --- whose trials they are ---
+
+
+def test_every_trial_that_a_search_proposes_is_its_own() -> None:
+    search = make_search(final={"top": 2, "seeds": 2, "metaIterations": 7, "baseline": "Conv4"})
+    trials, _ = run(search)
+    assert {trial.spec.stage for trial in trials} == set(Stage)
+    assert all(is_of(search, trial) for trial in trials)
+
+
+def renamed(search: Search, trial: Trial, **changes: Any) -> Trial:
+    """Another trial, with the name that it would have."""
+    spec = dataclasses.replace(trial.spec, **changes)
+    name = life.trial_name(
+        search.name, spec.stage, spec.level, spec.candidate, spec.meta_iterations, spec.seed, search.spec.seed
+    )
+    return Trial(spec=dataclasses.replace(spec, name=name))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"name": "test-1-0123456789"}, id="another name"),
+        pytest.param({"name": "other-1-0123456789"}, id="another search's name"),
+        pytest.param({"candidate": "identity(-2)+identity(-2)"}, id="another candidate"),
+        pytest.param({"candidate": "conv5x5(-1)+identity(-2)"}, id="an operation that the space has not"),
+        pytest.param({"candidate": "rm -rf"}, id="no candidate at all"),
+        pytest.param({"level": 2}, id="another level"),
+        pytest.param({"stage": Stage.FINAL}, id="another stage"),
+        pytest.param({"stage": Stage.BASELINE}, id="a baseline"),
+        pytest.param({"seed": 1}, id="another seed"),
+        pytest.param({"meta_iterations": 1}, id="other iterations"),
+    ],
+)
+def test_a_trial_that_is_not_what_its_name_says_is_none_of_the_searchs(changes: dict[str, Any]) -> None:
+    search = make_search()
+    trial = next(trial for trial in turn(search, [])[0] if trial.spec.candidate != "identity(-2)+identity(-2)")
+    assert is_of(search, trial)
+    assert not is_of(search, Trial(spec=dataclasses.replace(trial.spec, **changes)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"meta_iterations": 1}, id="a search trial that is too short"),
+        pytest.param({"seed": 1}, id="a search trial with another seed"),
+        pytest.param({"stage": Stage.FINAL}, id="a final trial that is too short"),
+        pytest.param({"stage": Stage.FINAL, "meta_iterations": 10, "seed": 2}, id="a final trial too many"),
+        pytest.param(
+            {"stage": Stage.BASELINE, "meta_iterations": 10, "level": 0, "candidate": "Conv4"},
+            id="no baseline asked for",
+        ),
+    ],
+)
+def test_a_trial_that_the_search_never_asks_for_is_none_of_its_own(changes: dict[str, Any]) -> None:
+    search = make_search()
+    trial = turn(search, [])[0][0]
+    assert not is_of(search, renamed(search, trial, **changes))
+
+
+def test_a_baseline_that_was_not_asked_for_is_none_of_the_searchs() -> None:
+    search = make_search(final={"baseline": "Conv4"})
+    asked = {"stage": Stage.BASELINE, "level": 0, "meta_iterations": search.spec.final.meta_iterations}
+    trial = turn(search, [])[0][0]
+    assert is_of(search, renamed(search, trial, candidate="Conv4", **asked))
+    assert not is_of(search, renamed(search, trial, candidate="ResNet", **asked))
+
+
+def test_a_trial_of_another_seed_of_the_search_is_none_of_its_own() -> None:
+    trials, _ = turn(make_search(seed=1), [])
+    assert not any(is_of(make_search(), trial) for trial in trials)
 
 
 # --- failures ---

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from metasearch.quantities import DecimalText, Duration, Memory
+from metasearch.quantities import DecimalText, Duration, Memory, Quantity
 
 DURATION, MEMORY, DECIMAL = TypeAdapter(Duration), TypeAdapter(Memory), TypeAdapter(DecimalText)
 Adapter = TypeAdapter[Duration] | TypeAdapter[Memory] | TypeAdapter[Decimal]
@@ -61,3 +61,11 @@ def test_durations_as_people_write_them(text: str, seconds: int) -> None:
 def test_other_texts_are_refused(adapter: Adapter, text: object) -> None:
     with pytest.raises(ValidationError, match="must be a"):
         adapter.validate_python(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("4", 4.0), ("500m", 0.5), ("1.5", 1.5), ("2k", 2e3), ("1M", 1e6), ("16Gi", 2.0**34), ("1Pi", 2.0**50)],
+)
+def test_a_quantity_knows_its_amount(text: str, amount: float) -> None:
+    assert TypeAdapter(Quantity).validate_python(text).amount == amount

@@ -28,6 +28,9 @@ PAGE = 500
 REQUEST_SECONDS = (5.0, 20.0)
 """To connect, and to wait for an answer."""
 
+SILENCE_SECONDS = 90.0
+"""Bookmarks come about once a minute, so that a watch which is silent for longer is dead."""
+
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 
@@ -155,8 +158,7 @@ class Api:
         """
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true"}
         asked |= {"resourceVersion": version, "timeoutSeconds": str(seconds)}
-        # Bookmarks come once a minute, so that a stream which is silent for longer is dead.
-        response = self._send("GET", path, asked, None, None, timeout=(REQUEST_SECONDS[0], seconds + 30.0))
+        response = self._send("GET", path, asked, None, None, timeout=(REQUEST_SECONDS[0], SILENCE_SECONDS))
         try:
             for line in _lines(response):
                 event = json.loads(line)

@@ -8,6 +8,7 @@ watch is not trusted to tell everything. A copy may be behind; whoever acts on i
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Reflector(Generic[T]):
         self._on_change, self._clock = on_change, clock
         self._name = f"{kind.plural} in {namespace or 'all namespaces'}"
         self._entries: dict[Search, dict[str, Entry[T]]] = {}
+        self._unbroken_since = math.inf
         self._lock = threading.Lock()
         self._synced = threading.Event()
         self._stopped = threading.Event()
@@ -88,6 +90,11 @@ class Reflector(Generic[T]):
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def unbroken_since(self) -> float:
+        """On its clock: since when whatever happens is seen; infinite while nothing is."""
+        return self._unbroken_since
+
     def of(self, search: Search) -> Sequence[Entry[T]]:
         """What a search has, in no order."""
         with self._lock:
@@ -100,11 +107,14 @@ class Reflector(Generic[T]):
         while not self._stopped.is_set():
             try:
                 version = self._replace()
-                failures = 0
+                self._unbroken_since = min(self._unbroken_since, self._clock())
                 self._watch(version)
             except Expired:
-                continue
+                self._stopped.wait(RETRY_SECONDS[0])
             except MetaSearchError as error:
+                if self._clock() - self._unbroken_since > RETRY_SECONDS[-1]:  # it went well for a while
+                    failures = 0
+                self._unbroken_since = math.inf
                 pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
                 failures += 1
                 logger.warning("the copy of %s cannot be kept up (%s); trying again in %s s", self._name, error, pause)

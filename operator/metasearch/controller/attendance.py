@@ -1,20 +1,21 @@
 """
 Whose trials are to be freed: a worker that is gone does not give back what it had claimed.
 
-A copy of the pods may be behind, so a pod that is missing there is asked for before it is taken to be gone. A trial
-that is freed too early is run twice, which costs time; its record stays one, by its epoch.
+The copies may be behind, so a pod that is missing there is asked for before it is taken to be gone, and so is a lease
+that was not renewed. A trial that is freed too early is run twice, which costs time; its record stays one.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from metasearch.cluster.api import Api, NotFound
-from metasearch.controller.copies import RecordedTrial, WorkerPod
+from metasearch.controller.copies import RecordedTrial, WorkerLease, WorkerPod
 from metasearch.kubernetes import names
 from metasearch.kubernetes.worker_job import CONTAINER
-from metasearch.search.trials import LOST, Reason, State, Trial, TrialResult
+from metasearch.search.trials import LOST, Reason, StaleClaim, State, Trial, TrialResult
 from metasearch.stores.kubernetes import KubernetesStore
 
 LEASE_SECONDS = 60.0
@@ -33,14 +34,14 @@ class Absence:
 def absences(
     running: Sequence[RecordedTrial],
     pods: Iterable[WorkerPod],
-    lease_ages: Mapping[str, float],
+    leases: Mapping[str, WorkerLease],
     api: Api,
     namespace: str,
 ) -> Iterator[Absence]:
     """
     Args:
         running: trials that are claimed.
-        lease_ages: seconds since a renewal was seen, by the pod's name.
+        leases: by the pod's name.
     """
     by_uid = {pod.uid: pod for pod in pods}
     for recorded in running:
@@ -48,7 +49,7 @@ def absences(
             continue
         pod = by_uid.get(recorded.pod_uid or "")
         name = pod_of(recorded.trial.holder)
-        is_silent = lease_ages.get(name, 0.0) > LEASE_SECONDS
+        is_silent = _is_silent(api, namespace, name, leases.get(name))
         if pod is None and (is_silent or not _exists(api, namespace, name, recorded.pod_uid)):
             yield Absence(recorded.trial, was_out_of_memory=False)
         elif pod is not None and (pod.is_over or is_silent):
@@ -60,17 +61,29 @@ def absences(
 def free(absence: Absence, store: KubernetesStore, now: float) -> None:
     """Give the trial back to be run again; what killed its worker counts as an attempt."""
     trial = absence.trial
-    if absence.was_out_of_memory:
-        message = f"the container {CONTAINER} was killed for lack of memory"
-        result = TrialResult(state=State.FAILED, reason=Reason.OUT_OF_MEMORY, message=message)
-        store.complete(trial, result, now)
-    elif trial.holder is not None:
-        store.release_trial(trial.name, trial.holder, now, LOST)
+    with contextlib.suppress(StaleClaim):  # it was freed, or deleted, and the copy is behind
+        if absence.was_out_of_memory:
+            message = f"the container {CONTAINER} was killed for lack of memory"
+            result = TrialResult(state=State.FAILED, reason=Reason.OUT_OF_MEMORY, message=message)
+            store.complete(trial, result, now)
+        elif trial.holder is not None:
+            store.release_trial(trial.name, trial.holder, now, LOST)
 
 
 def pod_of(worker: str) -> str:
     """The name of a worker's pod: `<pod>.<slot>-<start>` without the last part."""
     return worker.rpartition(".")[0]
+
+
+def _is_silent(api: Api, namespace: str, name: str, lease: WorkerLease | None) -> bool:
+    """Whether the worker has not renewed its lease for too long, and it is not the copy that is behind."""
+    if lease is None or lease.age <= LEASE_SECONDS:
+        return False
+    try:
+        there = api.get(names.LEASE.path(namespace, name))
+    except NotFound:
+        return True
+    return bool(there["metadata"]["resourceVersion"] == lease.version)
 
 
 def _exists(api: Api, namespace: str, name: str, uid: str | None) -> bool:

@@ -8,7 +8,7 @@ What is so of a search: its conditions.
     Suspended        spec.suspend has taken the workers away
     BudgetExhausted  a limit of spec.budget has ended a stage of it
 
-All six are always there. `lastTransitionTime` changes with `status` alone, as everywhere in Kubernetes.
+All six are there once a pass was made. `lastTransitionTime` changes with `status` alone, as everywhere in Kubernetes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from metasearch.controller.reasons import EndReason, ExhaustedReason, ReadyReason, SuspendedReason
 from metasearch.controller.troubles import Trouble
 from metasearch.kubernetes.search_status import Condition, ConditionStatus
 from metasearch.kubernetes.times import Time
@@ -61,14 +62,19 @@ def conditions(situation: Situation, before: Sequence[Condition], generation: in
 
 
 def invalid(trouble: Trouble, before: Sequence[Condition], generation: int, now: float) -> tuple[Condition, ...]:
-    """Of a search that cannot be made sense of; what else was said of it stays."""
+    """Of a search that cannot be made sense of; what else was said of it stays, of the generation it was said of."""
     said = [_Said(READY, False, trouble.reason, trouble.message), _Said(PROGRESSING, False, trouble.reason, "")]
-    kept = [
-        condition.model_copy(update={"observed_generation": generation})
-        for condition in before
-        if condition.type not in (READY, PROGRESSING)
-    ]
+    kept = [condition for condition in before if condition.type not in (READY, PROGRESSING)]
     return (*dated(said, before, generation, now), *kept)
+
+
+def has_ended(conditions: Iterable[Condition], generation: int) -> bool:
+    """Whether a search has ended, and its spec is the one that it ended with."""
+    return any(
+        condition.status == "True" and condition.observed_generation == generation
+        for condition in conditions
+        if condition.type in (SUCCEEDED, FAILED)
+    )
 
 
 def find(conditions: Iterable[Condition], type: str) -> Condition | None:
@@ -89,52 +95,54 @@ class _Said:
 def _ready(situation: Situation) -> _Said:
     phase, trouble = situation.plan.phase, situation.trouble
     if phase.is_over:
-        said = _Said(READY, phase is Phase.SUCCEEDED, phase, _ending(situation))
+        said = _Said(READY, phase is Phase.SUCCEEDED, ReadyReason(phase), _ending(situation))
     elif situation.spec.suspend:
-        said = _Said(READY, False, "Suspended", "spec.suspend is true; nothing found is lost")
+        said = _Said(READY, False, ReadyReason.SUSPENDED, "spec.suspend is true; nothing found is lost")
     elif trouble and not situation.trials_running:
         said = _Said(READY, False, trouble.reason, trouble.message)
     elif not situation.workers:
-        said = _Said(READY, False, "WaitingForWorkers", "no worker pod runs yet")
+        said = _Said(READY, False, ReadyReason.WAITING_FOR_WORKERS, "no worker pod runs yet")
     else:
-        said = _Said(READY, True, phase, trouble.message if trouble else "")
+        said = _Said(READY, True, ReadyReason(phase), trouble.message if trouble else "")
     return replace(said, message="; ".join(filter(None, [said.message, *situation.remarks])))
 
 
 def _progressing(situation: Situation) -> _Said:
     ready = _ready(situation)
-    is_under_way = not situation.plan.phase.is_over and (ready.holds or ready.reason == "WaitingForWorkers")
+    is_under_way = not situation.plan.phase.is_over and (ready.holds or ready.reason == ReadyReason.WAITING_FOR_WORKERS)
     return _Said(PROGRESSING, is_under_way, ready.reason)
 
 
 def _succeeded(situation: Situation) -> _Said:
     if situation.plan.phase is Phase.SUCCEEDED:
-        return _Said(SUCCEEDED, True, "NetworkFound", _ending(situation))
-    return _Said(SUCCEEDED, False, "NoNetwork" if situation.plan.phase is Phase.FAILED else "UnderWay")
+        return _Said(SUCCEEDED, True, EndReason.NETWORK_FOUND, _ending(situation))
+    is_over = situation.plan.phase.is_over
+    return _Said(SUCCEEDED, False, EndReason.NO_NETWORK if is_over else EndReason.UNDER_WAY)
 
 
 def _failed(situation: Situation) -> _Said:
     if situation.plan.phase is Phase.FAILED:
-        return _Said(FAILED, True, "NoNetwork", _ending(situation))
-    return _Said(FAILED, False, "NetworkFound" if situation.plan.phase is Phase.SUCCEEDED else "UnderWay")
+        return _Said(FAILED, True, EndReason.NO_NETWORK, _ending(situation))
+    is_over = situation.plan.phase.is_over
+    return _Said(FAILED, False, EndReason.NETWORK_FOUND if is_over else EndReason.UNDER_WAY)
 
 
 def _suspended(situation: Situation) -> _Said:
     if situation.spec.suspend and not situation.plan.phase.is_over:
-        return _Said(SUSPENDED, True, "AskedFor", "spec.suspend is true")
-    return _Said(SUSPENDED, False, "NotAskedFor")
+        return _Said(SUSPENDED, True, SuspendedReason.ASKED_FOR, "spec.suspend is true")
+    return _Said(SUSPENDED, False, SuspendedReason.NOT_ASKED_FOR)
 
 
 def _exhausted(situation: Situation) -> _Said:
     limit = situation.plan.limit
     if limit is None:
-        return _Said(EXHAUSTED, False, "WithinBudget")
+        return _Said(EXHAUSTED, False, ExhaustedReason.WITHIN_BUDGET)
     given = situation.spec.budget.model_dump(mode="json", by_alias=True)[limit]
     ended = "the search" if situation.plan.phase.is_over else "a stage"
     return _Said(
         EXHAUSTED,
         True,
-        limit[0].upper() + limit[1:],
+        ExhaustedReason(limit[0].upper() + limit[1:]),
         f"budget.{limit} ({given}) has ended {ended} early; everything found is kept",
     )
 

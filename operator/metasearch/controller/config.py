@@ -24,9 +24,8 @@ def load_config(path: Path) -> OperatorConfig:
     """Read it from a YAML file; raises InvalidSpec, which names the field."""
     try:
         return OperatorConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise InvalidSpec(
-            f"{path} cannot be read as YAML ({error}); it must be the operator's configuration"
-        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise InvalidSpec(f"{path} cannot be read as YAML ({said}); it must be the operator's configuration") from error
     except ValidationError as error:
         raise InvalidSpec(f"{path}: {describe(error, OperatorConfig)}") from error

@@ -15,7 +15,7 @@ from metasearch.kubernetes import names
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_conversion import trial_of
 from metasearch.kubernetes.worker_job import CONTAINER
-from metasearch.search.trials import Trial
+from metasearch.search.trials import Stage, State, Trial
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,11 @@ class WorkerJob:
     name: str
     uid: str
     owner: str | None
-    version: str
     created_at: float
     parallelism: int
     is_suspended: bool
     failed_at: float | None
-    """When it was given up; None if it was not."""
+    """When it made an end of its own and will start no more pods; None if it did not."""
     failure: str
     is_leaving: bool
 
@@ -65,6 +64,16 @@ class WorkerPod:
     @property
     def is_over(self) -> bool:
         return self.phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True)
+class WorkerLease:
+    """The sign of life of a worker's pod."""
+
+    version: str
+    """Another with every renewal."""
+    age: float
+    """Seconds in which a renewal would have been seen, and was not."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class Copies:
             on_change: told of which search something has changed, from another thread.
         """
         self._clock = clock
-        places: Sequence[str | None] = namespaces or [None]
+        places: Sequence[str | None] = list(dict.fromkeys(namespaces)) or [None]
         self._trials = [Reflector(api, names.TRIAL, place, recorded_trial, on_change, clock) for place in places]
         self._jobs = [Reflector(api, names.JOB, place, worker_job, on_change, clock) for place in places]
         self._pods = [Reflector(api, names.POD, place, worker_pod, on_change, clock) for place in places]
@@ -125,10 +134,14 @@ class Copies:
     def pods(self, search: Search) -> list[WorkerPod]:
         return [entry.value for reflector in self._pods for entry in reflector.of(search)]
 
-    def lease_ages(self, search: Search) -> dict[str, float]:
-        """Seconds since a renewal of each pod's lease was seen, by the pod's name."""
+    def leases(self, search: Search) -> dict[str, WorkerLease]:
+        """By the name of the pod."""
         now = self._clock()
-        return {entry.value: now - entry.seen_at for reflector in self._leases for entry in reflector.of(search)}
+        return {
+            entry.value: WorkerLease(entry.version, max(0.0, now - max(entry.seen_at, reflector.unbroken_since)))
+            for reflector in self._leases
+            for entry in reflector.of(search)
+        }
 
     @property
     def _all(self) -> list[Reflector[Any]]:
@@ -140,8 +153,10 @@ class Copies:
 
 def recorded_trial(resource: Json) -> RecordedTrial:
     try:
-        trial = trial_of(resource)
+        trial: Trial | None = trial_of(resource)
     except ValidationError:
+        trial = None
+    if trial is not None and not _is_sound(trial):
         trial = None
     claim = resource.get("status", {}).get("claim", {})
     return RecordedTrial(resource["metadata"]["name"], _owner(resource), claim.get("podUID"), trial)
@@ -152,13 +167,12 @@ def worker_job(resource: Json) -> WorkerJob:
     failed = [
         condition
         for condition in resource.get("status", {}).get("conditions", [])
-        if condition["type"] == "Failed" and condition["status"] == "True"
+        if condition["type"] in ("Failed", "Complete") and condition["status"] == "True"
     ]
     return WorkerJob(
         name=metadata["name"],
         uid=metadata["uid"],
         owner=_owner(resource),
-        version=metadata["resourceVersion"],
         created_at=Time(metadata["creationTimestamp"]).unix_seconds,
         parallelism=spec.get("parallelism", 1),
         is_suspended=spec.get("suspend", False),
@@ -191,6 +205,14 @@ def worker_pod(resource: Json) -> WorkerPod:
 
 def lease_name(resource: Json) -> str:
     return str(resource["metadata"]["name"])
+
+
+def _is_sound(trial: Trial) -> bool:
+    """Whether it has what the rules of a trial's life see to; the API server holds its writers to most, not to all."""
+    if trial.state is State.RUNNING:
+        return bool(trial.attempts) and trial.attempts[-1].epoch == trial.epoch
+    is_examined = trial.result is not None and trial.result.test is not None
+    return trial.state is not State.SUCCEEDED or trial.spec.stage is Stage.SEARCH or is_examined
 
 
 def _ended(state: Json) -> EndedContainer:

@@ -35,7 +35,8 @@ def require_definitions(api: Api) -> None:
                 "may not read the CustomResourceDefinition %s; its version is not checked", resource.definition
             )
             continue
-        there = int(definition["metadata"].get("annotations", {}).get(names.ANNOTATION_CRD_VERSION, 0))
+        annotation = definition["metadata"].get("annotations", {}).get(names.ANNOTATION_CRD_VERSION, "")
+        there = int(annotation) if annotation.isdecimal() else 0
         if there < CRD_VERSION:
             raise InvalidSpec(
                 f"the CustomResourceDefinition {resource.definition} has version {there} and this operator needs "

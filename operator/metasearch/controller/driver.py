@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from metasearch.controller.notes import Note
-from metasearch.controller.passes import Office, Outcome, in_trouble, pass_over, record
+from metasearch.controller.passes import Outcome
+from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.troubles import Trouble
 from metasearch.errors import MetaSearchError, StoreUnavailable
 
@@ -41,7 +42,10 @@ RunInThread = Callable[..., Awaitable[Any]]
 class Driver:
     """One search's."""
 
-    office: Office
+    pass_over: Callable[[Json], Outcome]
+    in_trouble: Callable[[Json, Trouble], Outcome]
+    record: Callable[[Json, Json], bool]
+    """As the functions of `passes`; each may wait for the API server."""
     news: asyncio.Event
     """Set when something of the search has changed."""
     run_in_thread: RunInThread
@@ -65,7 +69,7 @@ class Driver:
     async def turn(self, resource: Json) -> float:
         """One pass; returns how long to wait for the next where nothing happens."""
         try:
-            outcome: Outcome = await self.run_in_thread(pass_over, self.office, resource)
+            outcome: Outcome = await self.run_in_thread(self.pass_over, resource)
             is_recorded = await self._publish(resource, outcome)
         except StoreUnavailable as error:
             return self._failed(resource, str(error))
@@ -81,7 +85,7 @@ class Driver:
             return True
         if not outcome.is_news and self.clock() - self.written_at < FIGURES_SECONDS:
             return True
-        if not await self.run_in_thread(record, self.office.api, resource, outcome.status):
+        if not await self.run_in_thread(self.record, resource, outcome.status):
             return False
         self.written_at = self.clock()
         for note in outcome.notes:
@@ -91,9 +95,9 @@ class Driver:
     async def _admit(self, resource: Json, error: Exception) -> float:
         """What was not foreseen is told where people look, and tried again."""
         said = str(error) if isinstance(error, MetaSearchError) else f"{type(error).__name__}: {error}"
-        trouble = Trouble("OperatorError", f"the operator cannot go on for now: {said}")
+        trouble = Trouble(ReadyReason.OPERATOR_ERROR, f"the operator cannot go on for now: {said}")
         try:
-            await self._publish(resource, in_trouble(self.office, resource, trouble))
+            await self._publish(resource, self.in_trouble(resource, trouble))
         except MetaSearchError as unpublished:
             logger.warning("%s: that cannot be written either: %s", _named(resource), unpublished)
         return self._failed(resource, said)

@@ -24,7 +24,7 @@ from metasearch.controller.definitions import require_definitions
 from metasearch.controller.driver import Driver
 from metasearch.controller.notes import Note
 from metasearch.controller.offloading import Ranking
-from metasearch.controller.passes import Office
+from metasearch.controller.passes import Office, in_trouble, pass_over, record
 from metasearch.errors import MetaSearchError
 from metasearch.kubernetes import names
 
@@ -88,14 +88,17 @@ class Operator:
 
     async def notice(self, namespace: str, name: str, **_: Any) -> None:
         """A search was made, edited or written to."""
-        self._event_of((namespace, name)).set()
+        if event := self._news.get((namespace, name)):
+            event.set()
 
     async def drive(self, body: kopf.Body, namespace: str, name: str, stopped: kopf.DaemonStopped, **_: Any) -> None:
         """A search's own daemon. It returns only when told to, for kopf would not start it again."""
         key = (namespace, name)
         driver = Driver(
-            office=self._office,
-            news=self._event_of(key),
+            pass_over=functools.partial(pass_over, self._office),
+            in_trouble=functools.partial(in_trouble, self._office),
+            record=functools.partial(record, self._api),
+            news=self._news.setdefault(key, asyncio.Event()),
             run_in_thread=self._in_thread,
             tell=functools.partial(_tell, body),
             clock=time.monotonic,
@@ -106,9 +109,6 @@ class Operator:
         finally:
             driving.cancel()
             self._news.pop(key, None)
-
-    def _event_of(self, key: Key) -> asyncio.Event:
-        return self._news.setdefault(key, asyncio.Event())
 
     def _note_news(self, key: Key) -> None:
         """From a reflector's thread."""

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from metasearch.controller.conditions import EXHAUSTED, FAILED, READY, SUCCEEDED, SUSPENDED, find
+from metasearch.controller.conditions import EXHAUSTED, READY, find
+from metasearch.controller.reasons import EventReason, ReadyReason
 from metasearch.kubernetes.search_status import Condition, SearchStatus
 
-TOLD = (READY, SUCCEEDED, FAILED, SUSPENDED, EXHAUSTED)
-"""Conditions whose changes are told. Progressing says the same as Ready."""
+TOLD = (READY, EXHAUSTED)
+"""Conditions whose changes are told. The others say nothing that a reason of Ready does not."""
 
-CALM = ("WaitingForWorkers", "Suspended")
+CALM = (ReadyReason.WAITING_FOR_WORKERS, ReadyReason.SUSPENDED)
 """Reasons of not being ready that nobody need worry about."""
 
 
@@ -40,15 +41,13 @@ def _of_conditions(before: SearchStatus, after: SearchStatus) -> Iterator[Note]:
 
 
 def _is_bad(condition: Condition) -> bool:
-    if condition.type == READY:
-        return condition.status != "True" and condition.reason not in CALM
-    return condition.type in (FAILED, EXHAUSTED)
+    return condition.type == EXHAUSTED or (condition.status != "True" and condition.reason not in CALM)
 
 
 def _reason(condition: Condition) -> str:
-    return condition.reason if condition.type == READY else condition.type
+    return condition.reason if condition.type == READY else EventReason.BUDGET_EXHAUSTED
 
 
 def _of_levels(before: SearchStatus, after: SearchStatus) -> Iterator[Note]:
     for level in after.levels[len(before.levels) :]:
-        yield Note("Normal", "LevelStarted", f"level {level.level}: {level.proposed} cells to try")
+        yield Note("Normal", EventReason.LEVEL_STARTED, f"level {level.level}: {level.proposed} cells to try")

@@ -13,11 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from metasearch.cluster.api import Api, Conflict, NotFound
+from metasearch.cluster.api import Api, Conflict, NotFound, Refused
 from metasearch.controller import attendance, conditions, workforce
 from metasearch.controller.copies import Copies, RecordedTrial
 from metasearch.controller.notes import Note, notes
 from metasearch.controller.offloading import Offloaded, Ranking
+from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.refusals import refusal
 from metasearch.controller.staffing import pods_needed
 from metasearch.controller.timing import Timing, timing_of
@@ -82,7 +83,7 @@ def pass_over(office: Office, resource: Json) -> Outcome:
     try:
         spec = parsed_spec(resource)
     except InvalidSpec as error:
-        return in_trouble(office, resource, Trouble("InvalidSpec", str(error)))
+        return in_trouble(office, resource, Trouble(ReadyReason.INVALID_SPEC, str(error)))
     return _Pass(office, resource, before, spec).run()
 
 
@@ -114,7 +115,7 @@ class _Pass:
         self.pods = office.copies.pods(self.key)
 
     def run(self) -> Outcome:
-        if self._is_finished():
+        if conditions.has_ended(self.before.conditions, self.generation):  # then its trials may go, and it stays so
             workforce.dismiss(self.office.api, self.namespace, self.jobs)
             return Outcome(written(self.before), is_news=False)
         timing = timing_of(self.before, self.now)
@@ -126,16 +127,8 @@ class _Pass:
         turn = self._turn(search, store, trials, timing)
         if timing.completed_at is not None and not turn.plan.phase.is_over:
             timing = timing.resumed(self.now)  # the budget was raised, or the like
-        self._employ(turn)
-        return self._outcome(self._search(timing), turn, timing, strange)
-
-    def _is_finished(self) -> bool:
-        """Whether it has ended, and its spec is the one that it ended with. Then its trials may go, and it stays so."""
-        return any(
-            condition.status == "True" and condition.observed_generation == self.generation
-            for condition in self.before.conditions
-            if condition.type in (conditions.SUCCEEDED, conditions.FAILED)
-        )
+        trouble = self._employ(turn) or self._trouble(turn.trials)
+        return self._outcome(self._search(timing), turn, timing, trouble, strange)
 
     def _search(self, timing: Timing) -> Search[Cell]:
         search = define(self.name, self.spec, timing.started_at, timing.paused_seconds(self.now))
@@ -143,8 +136,8 @@ class _Pass:
 
     def _free_what_was_lost(self, store: KubernetesStore, recorded: Sequence[RecordedTrial]) -> None:
         running = [each for each in recorded if each.trial and each.trial.state is State.RUNNING]
-        ages = self.office.copies.lease_ages(self.key)
-        for absence in attendance.absences(running, self.pods, ages, self.office.api, self.namespace):
+        leases = self.office.copies.leases(self.key)
+        for absence in attendance.absences(running, self.pods, leases, self.office.api, self.namespace):
             attendance.free(absence, store, self.now)
 
     def _turn(self, search: Search[Cell], store: KubernetesStore, trials: Sequence[Trial], timing: Timing) -> Turn:
@@ -153,16 +146,23 @@ class _Pass:
             return Turn(trials, standing(search, trials, at))
         return reconcile(search, store, at)
 
-    def _employ(self, turn: Turn) -> None:
+    def _employ(self, turn: Turn) -> Trouble | None:
+        """Have as many workers as are needed now; says so where the API server will not have their Job."""
         if turn.plan.phase.is_over or self.spec.suspend:
             workforce.dismiss(self.office.api, self.namespace, self.jobs)
-            return
+            return None
         trials = [*turn.trials, *(Trial(spec=spec) for spec in turn.plan.propose)]
         pods = pods_needed(self.spec, trials, self.now)
         wanted = worker_job(self.resource, self.spec, self.office.settings, pods)
-        workforce.employ(self.office.api, wanted, self.jobs, self.now)
+        try:
+            workforce.employ(self.office.api, wanted, self.jobs, self.now)
+        except Refused as error:
+            return Trouble(ReadyReason.PODS_REFUSED, f"the Job of the workers is refused: {error}")
+        return None
 
-    def _outcome(self, search: Search[Cell], turn: Turn, timing: Timing, strange: Sequence[str]) -> Outcome:
+    def _outcome(
+        self, search: Search[Cell], turn: Turn, timing: Timing, trouble: Trouble | None, strange: Sequence[str]
+    ) -> Outcome:
         is_over = turn.plan.phase.is_over
         timing = timing.noted(self.now, is_over=is_over, is_suspended=self.spec.suspend and not is_over)
         situation = conditions.Situation(
@@ -170,7 +170,7 @@ class _Pass:
             plan=turn.plan,
             workers=sum(pod.phase == "Running" and not pod.is_leaving for pod in self.pods),
             trials_running=sum(trial.state is State.RUNNING for trial in turn.trials),
-            trouble=self._trouble(turn.trials),
+            trouble=trouble,
             remarks=strange,
         )
         said = conditions.conditions(situation, self.before.conditions, self.generation, self.now)
@@ -210,6 +210,8 @@ def in_trouble(office: Office, resource: Json, trouble: Trouble) -> Outcome:
     """Of a search over which no pass can be made; what was found of it stays on record."""
     before = recorded_status(resource)
     generation, now = resource["metadata"]["generation"], office.now()
+    if conditions.has_ended(before.conditions, generation):  # what is in the operator's way is in the search's no more
+        return Outcome(written(before), is_news=False)
     said = conditions.invalid(trouble, before.conditions, generation, now)
     status = before.model_copy(update={"observed_generation": generation, "conditions": said})
     return Outcome(written(status), _is_news(before, status), notes=notes(before, status))

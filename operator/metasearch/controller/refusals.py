@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from metasearch.cluster.api import Api
 from metasearch.controller.copies import WorkerJob, WorkerPod
+from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.troubles import Trouble, is_without_pods
 from metasearch.kubernetes import names
 
@@ -26,4 +27,4 @@ def refusal(
     if not events:
         return None
     newest = max(events, key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])
-    return Trouble("PodsRefused", f"the Job {job.name} gets no pods: {newest.get('message', '')}")
+    return Trouble(ReadyReason.PODS_REFUSED, f"the Job {job.name} gets no pods: {newest.get('message', '')}")

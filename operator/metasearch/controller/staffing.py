@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metasearch.kubernetes.worker_job import pods_wanted
+from metasearch.kubernetes.worker_job import most_pods, pods_wanted
 from metasearch.search.trials import Trial
 from metasearch.spec import MetaSearchSpec
 
@@ -19,6 +19,8 @@ IDLE_SECONDS = 60.0
 
 def pods_needed(spec: MetaSearchSpec, trials: Sequence[Trial], now: float) -> int:
     """Pods that should run; `now` is a Unix time in seconds."""
+    if spec.worker.queue_name is not None:  # Kueue admits a Job of one size, and takes it back where the size changes
+        return most_pods(spec)
     open_trials = sum(not trial.state.is_over for trial in trials)
     return pods_wanted(spec, max(open_trials, _recently_busy(trials, now)))
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metasearch.controller.copies import EndedContainer, WorkerJob, WorkerPod
+from metasearch.controller.reasons import ReadyReason
 from metasearch.errors import InvalidData, InvalidSpec, StoreUnavailable
 from metasearch.kubernetes.worker_job import LEFT
 
@@ -18,9 +19,9 @@ IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName
 STARTING_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 EXIT_REASONS = {
-    InvalidSpec.exit_code: "InvalidSpec",
-    InvalidData.exit_code: "InvalidData",
-    StoreUnavailable.exit_code: "StoreUnavailable",
+    InvalidSpec.exit_code: ReadyReason.INVALID_SPEC,
+    InvalidData.exit_code: ReadyReason.INVALID_DATA,
+    StoreUnavailable.exit_code: ReadyReason.STORE_UNAVAILABLE,
 }
 """A worker's exit codes, where it could say what is wrong."""
 
@@ -29,8 +30,7 @@ EXIT_REASONS = {
 class Trouble:
     """Something that a person has to mend, or a cluster."""
 
-    reason: str
-    """As a condition's."""
+    reason: ReadyReason
     message: str
 
 
@@ -49,13 +49,13 @@ def find_trouble(jobs: Sequence[WorkerJob], pods: Sequence[WorkerPod], last_clai
             continue
         if pod.waiting and pod.waiting[0] not in STARTING_REASONS:
             reason, message = pod.waiting
-            kind = "ImageUnavailable" if reason in IMAGE_REASONS else "WorkersFailing"
+            kind = ReadyReason.IMAGE_UNAVAILABLE if reason in IMAGE_REASONS else ReadyReason.WORKERS_FAILING
             return Trouble(kind, f"the pod {pod.name} cannot start: {message or reason}")
         if pod.not_scheduled:
-            return Trouble("Unschedulable", f"no node takes the pod {pod.name}: {pod.not_scheduled}")
+            return Trouble(ReadyReason.UNSCHEDULABLE, f"no node takes the pod {pod.name}: {pod.not_scheduled}")
     for job in jobs:
         if job.failed_at is not None and job.failed_at > last_claimed_at:
-            return Trouble("WorkersFailing", f"the Job {job.name} was given up: {job.failure}")
+            return Trouble(ReadyReason.WORKERS_FAILING, f"the Job {job.name} was given up: {job.failure}")
     return None
 
 
@@ -73,10 +73,12 @@ def _has_failed(ended: EndedContainer) -> bool:
 
 def _of_failed(ended: EndedContainer) -> Trouble:
     if ended.reason == "OOMKilled":
-        return Trouble(
-            "WorkersFailing", "a worker was killed for lack of memory; raise its limit or lower worker.slots"
-        )
+        said = "a worker was killed for lack of memory; raise its limit or lower worker.slots"
+        return Trouble(ReadyReason.WORKERS_FAILING, said)
     if ended.exit_code in EXIT_REASONS and ended.message:
         return Trouble(EXIT_REASONS[ended.exit_code], ended.message.splitlines()[-1])
     said = ended.message.splitlines()[-1] if ended.message else ended.reason
-    return Trouble("WorkersFailing", f"workers end with exit code {ended.exit_code}: {said or 'they printed nothing'}")
+    return Trouble(
+        ReadyReason.WORKERS_FAILING,
+        f"workers end with exit code {ended.exit_code}: {said or 'they printed nothing'}",
+    )

@@ -55,7 +55,7 @@ def most_pods(spec: MetaSearchSpec) -> int:
 def gpus_per_pod(resources: Resources) -> float:
     """GPUs that a pod's limits name, and slices of them: one for each */gpu, */gpu.shared and */mig-*."""
     return sum(
-        float(amount)
+        amount.amount
         for name, amount in resources.limits.items()
         if name.endswith(GPU_SUFFIXES) or name.partition("/")[2].startswith("mig-")
     )

@@ -115,7 +115,13 @@ def standing(search: Search[C], trials: Sequence[Trial], now: float) -> Plan:
 
 def is_of(search: Search[C], trial: Trial) -> bool:
     """Whether a trial is one that the search could have proposed: its name says what it is, and of what search."""
-    spec = trial.spec
+    spec, final = trial.spec, search.spec.final
+    is_search = spec.stage is Stage.SEARCH
+    meta_iterations = (search.spec.training if is_search else final).meta_iterations
+    if spec.meta_iterations != meta_iterations or spec.seed not in range(1 if is_search else final.seeds):
+        return False
+    if spec.stage is Stage.BASELINE and (final.baseline is Baseline.NONE or spec.candidate != final.baseline):
+        return False
     try:
         key = spec.candidate if spec.stage is Stage.BASELINE else search.space.key(search.space.parse(spec.candidate))
     except InvalidSpec:

@@ -8,6 +8,7 @@ holds worker pods to the same rules once more: see `kubernetes.trial_resource` a
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -60,7 +61,8 @@ class KubernetesStore:
 
     def request_stop(self, names: Iterable[str]) -> None:
         for name in names:
-            self._change(name, trials.request_stop)
+            with contextlib.suppress(StaleClaim):  # deleted by hand
+                self._change(name, trials.request_stop)
 
     def release(self, worker: str, now: float, outcome: str) -> None:
         for trial in self._recorded():

@@ -1,0 +1,232 @@
+"""What a request comes to, against a real API server: the type of an error says what to do next."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster.access import Access
+from cluster.control_plane import ControlPlane
+
+from metasearch.cluster import api as api_module
+from metasearch.cluster.api import Api, Conflict, Expired, NotFound, Refused
+from metasearch.errors import StoreUnavailable
+from metasearch.kubernetes import names
+
+Json = dict[str, Any]
+
+
+def lease(name: str, **labels: str) -> Json:
+    return {"metadata": {"name": name, "labels": labels}, "spec": {"holderIdentity": "somebody"}}
+
+
+def leases(room: str, name: str | None = None) -> str:
+    return names.LEASE.path(room, name)
+
+
+# --- what goes well -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_made_can_be_read_changed_and_removed(client: Api, room: str) -> None:
+    made = client.create(leases(room), lease("a"))
+    assert client.get(leases(room, "a")) == made
+    changed = client.patch(
+        leases(room, "a"),
+        [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": made["metadata"]["resourceVersion"]},
+            {"op": "replace", "path": "/spec/holderIdentity", "value": "somebody else"},
+        ],
+    )
+    assert changed["spec"]["holderIdentity"] == "somebody else"
+    client.delete(leases(room, "a"))
+    with pytest.raises(NotFound, match='"a" not found'):
+        client.get(leases(room, "a"))
+
+
+def test_a_long_list_comes_page_by_page(client: Api, room: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        client.create(leases(room), lease(f"l{number}", parity=str(number % 2)))
+    monkeypatch.setattr(api_module, "PAGE", 2)
+    found, version = client.list_all(leases(room))
+    assert [item["metadata"]["name"] for item in found] == ["l0", "l1", "l2", "l3", "l4"]
+    assert int(version) > 0
+    found, _ = client.list_all(leases(room), labelSelector="parity=0")
+    assert [item["metadata"]["name"] for item in found] == ["l0", "l2", "l4"]
+    assert client.list_all(leases(room), labelSelector="parity=2")[0] == []
+
+
+def test_removing_what_is_gone_is_harmless(client: Api, room: str) -> None:
+    client.delete(leases(room, "nothing"))
+
+
+def test_a_watch_tells_what_happens_from_a_version_on(client: Api, room: str) -> None:
+    client.create(leases(room), lease("before"))
+    _, version = client.list_all(leases(room))
+    client.create(leases(room), lease("a"))
+    client.patch(leases(room, "a"), [{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}])
+    client.delete(leases(room, "a"))
+    told = [
+        (kind, item["metadata"]["name"])
+        for kind, item in client.watch(leases(room), version, seconds=1)
+        if kind != "BOOKMARK"
+    ]
+    assert told == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_there_is_not_found(client: Api, room: str) -> None:
+    with pytest.raises(NotFound):
+        client.patch(leases(room, "nothing"), [{"op": "add", "path": "/metadata/labels", "value": {}}])
+    with pytest.raises(NotFound):
+        client.list_all("/apis/nothing.dev/v1/things")
+    with pytest.raises(NotFound):
+        client.create(leases("no-such-namespace"), lease("a"))
+
+
+def test_a_name_that_is_taken_is_a_conflict(client: Api, room: str) -> None:
+    client.create(leases(room), lease("a"))
+    with pytest.raises(Conflict, match="already exists"):
+        client.create(leases(room), lease("a"))
+
+
+@pytest.mark.parametrize("path", ["/metadata/resourceVersion", "/spec/holderIdentity", "/spec/nothing"])
+def test_a_test_that_fails_is_a_conflict(client: Api, room: str, path: str) -> None:
+    client.create(leases(room), lease("a"))
+    with pytest.raises(Conflict):
+        client.patch(leases(room, "a"), [{"op": "test", "path": path, "value": "something else"}])
+
+
+def test_removing_another_of_the_same_name_is_a_conflict(client: Api, room: str) -> None:
+    client.create(leases(room), lease("a"))
+    with pytest.raises(Conflict):
+        client.delete(leases(room, "a"), preconditions={"uid": "another"})
+    assert client.get(leases(room, "a"))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        pytest.param(lease("NOT A NAME"), "metadata.name", id="a value"),
+        pytest.param({**lease("a"), "spec": {"leaseDurationSeconds": -1}}, "leaseDurationSeconds", id="a bound"),
+        pytest.param({**lease("a"), "spec": {"leaseDurationSeconds": "long"}}, "cannot be handled", id="a type"),
+    ],
+)
+def test_what_is_not_valid_is_refused(client: Api, room: str, body: Json, words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        client.create(leases(room), body)
+
+
+def test_a_search_that_breaks_a_rule_is_refused(client: Api, room: str) -> None:
+    body = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.SEARCH.kind,
+        "metadata": {"name": "a"},
+        "spec": {"dataset": {}},
+    }
+    with pytest.raises(Refused, match="must have exactly one of name and folder"):
+        client.create(names.SEARCH.path(room), body)
+
+
+def test_what_is_not_allowed_is_refused(client: Api, defined: Access, room: str) -> None:
+    client.create(f"/api/v1/namespaces/{room}/serviceaccounts", {"metadata": {"name": "powerless"}})
+    token = defined.run("create", "token", "powerless", f"--namespace={room}")
+    powerless = Api.of_kubeconfig(str(defined.with_token(token).kubeconfig))
+    with pytest.raises(Refused, match=f"system:serviceaccount:{room}:powerless"):
+        powerless.create(leases(room), lease("a"))
+    with pytest.raises(Refused, match="forbidden"):
+        next(powerless.watch(leases(room), "1", seconds=1))
+
+
+def test_nobody_is_refused(defined: Access, room: str) -> None:
+    nobody = Api.of_kubeconfig(str(defined.with_token("made-up").kubeconfig))
+    with pytest.raises(Refused, match="Unauthorized"):
+        nobody.list_all(leases(room))
+
+
+def test_a_version_that_is_forgotten_has_expired(mortal: ControlPlane) -> None:
+    mortal.api_server.kill()
+    mortal.api_server.start_again()  # it knows nothing of what was before
+    api = Api.of_kubeconfig(str(mortal.access.kubeconfig))
+    with pytest.raises(Expired, match="too old resource version"):
+        list(api.watch(leases("default"), "1", seconds=1))
+
+
+# --- no answer, or none of an API server --------------------------------------------------------------------------
+
+
+def kubeconfig(path: Path, address: str) -> str:
+    entry = {"name": "x", "cluster": {"server": address}, "context": {"cluster": "x", "user": "x"}, "user": {}}
+    config = {"clusters": [entry], "contexts": [entry], "users": [entry], "current-context": "x"}
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return str(path)
+
+
+def test_a_server_that_is_down_cannot_be_reached(tmp_path: Path) -> None:
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}"
+        api = Api.of_kubeconfig(kubeconfig(tmp_path / "config", address))
+        with pytest.raises(StoreUnavailable, match=r"^the API server cannot be reached \(.*Connection refused\)$"):
+            api.get("/version")
+        with pytest.raises(StoreUnavailable):
+            next(api.watch("/api/v1/pods", "1", seconds=1))
+
+
+def test_no_kubeconfig_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=r"^no cluster to talk to .*set KUBECONFIG"):
+        Api.of_kubeconfig(str(tmp_path / "nothing"))
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Answers /CODE with that code and a body that is no Status; /cut with half of one."""
+
+    def do_GET(self) -> None:
+        code, body = (200, b'{"ite') if self.path == "/cut" else (int(self.path[1:]), b"<h1>something is wrong</h1>")
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    server = HTTPServer(("127.0.0.1", 0), Proxy)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    yield Api.of_kubeconfig(kubeconfig(tmp_path_factory.mktemp("proxy") / "config", address))
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/404", NotFound),
+        ("/409", Conflict),
+        ("/410", Expired),
+        ("/400", Refused),
+        ("/401", Refused),
+        ("/403", Refused),
+        ("/429", StoreUnavailable),
+        ("/500", StoreUnavailable),
+        ("/503", StoreUnavailable),
+        ("/504", StoreUnavailable),
+        ("/cut", StoreUnavailable),
+    ],
+)
+def test_a_proxy_that_answers_instead_is_understood(proxied: Api, path: str, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=r"something is wrong|no whole answer"):
+        proxied.get(path)

@@ -1,0 +1,285 @@
+"""A copy of what an API server has, whatever happens in between."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from cluster.control_plane import ControlPlane
+from local_search import wait_until
+
+from metasearch.cluster import reflector as reflector_module
+from metasearch.cluster.api import Api
+from metasearch.cluster.reflector import Entry, Reflector, Search
+from metasearch.errors import StoreUnavailable
+from metasearch.kubernetes import names
+from metasearch.kubernetes.names import LABEL_SEARCH
+
+Json = dict[str, Any]
+
+
+def lease(name: str, search: str | None = "one", holder: str = "first") -> Json:
+    labels = {LABEL_SEARCH: search} if search else {}
+    return {"metadata": {"name": name, "labels": labels}, "spec": {"holderIdentity": holder}}
+
+
+def parse(item: Json) -> str:
+    return f"{item['metadata']['name']}: {item['spec']['holderIdentity']}"
+
+
+@dataclass
+class Copy:
+    """A reflector of leases, and what it said had changed."""
+
+    api: Api
+    room: str
+    namespace: str | None
+    told: list[Search] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._ticks = itertools.count()  # no two readings of its clock are the same
+        self.reflector = Reflector(
+            self.api, names.LEASE, self.namespace, parse, self.told.append, lambda: float(next(self._ticks))
+        )
+        self.reflector.start()
+        wait_until(lambda: self.reflector.is_synced)
+
+    def entries(self, search: str = "one") -> Mapping[str, Entry[str]]:
+        return {entry.value: entry for entry in self.reflector.of((self.room, search))}
+
+    def wait_for(self, *values: str, search: str = "one") -> None:
+        wait_until(lambda: set(self.entries(search)) == set(values), seconds=60)
+
+    def was_told_of(self, search: str = "one") -> bool:
+        return (self.room, search) in self.told
+
+
+CopyOf = Callable[..., Copy]
+
+
+@pytest.fixture
+def copy_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[CopyOf]:
+    """Opens copies, and ends them."""
+    monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 5)
+    copies: list[Copy] = []
+
+    def open_copy(api: Api, room: str, namespace: str | None = "the room") -> Copy:
+        copies.append(Copy(api, room, room if namespace == "the room" else namespace))
+        return copies[-1]
+
+    yield open_copy
+    for copy in copies:
+        copy.reflector.stop()
+
+
+def create(api: Api, room: str, body: Json) -> None:
+    api.create(names.LEASE.path(room), body)
+
+
+def hand_over(api: Api, room: str, name: str, holder: str) -> None:
+    api.patch(names.LEASE.path(room, name), [{"op": "replace", "path": "/spec/holderIdentity", "value": holder}])
+
+
+# --- as long as all goes well -------------------------------------------------------------------------------------
+
+
+def test_what_is_there_is_in_the_copy_from_the_start(client: Api, room: str, copy_of: CopyOf) -> None:
+    create(client, room, lease("a"))
+    create(client, room, lease("b", search="other"))
+    create(client, room, lease("c", search=None))
+    copy = copy_of(client, room)
+    assert set(copy.entries()) == {"a: first"}
+    assert set(copy.entries("other")) == {"b: first"}
+    assert copy.was_told_of("one")
+    assert copy.was_told_of("other")
+    assert not copy.entries("another")
+
+
+def test_what_changes_is_in_the_copy_soon(client: Api, room: str, copy_of: CopyOf) -> None:
+    copy = copy_of(client, room)
+    create(client, room, lease("a"))
+    copy.wait_for("a: first")
+    (before,) = copy.entries().values()
+    hand_over(client, room, "a", "second")
+    copy.wait_for("a: second")
+    (after,) = copy.entries().values()
+    assert after.version != before.version
+    assert after.seen_at > before.seen_at
+    client.delete(names.LEASE.path(room, "a"))
+    copy.wait_for()
+
+
+def test_only_the_search_of_what_has_changed_is_told_of(client: Api, room: str, copy_of: CopyOf) -> None:
+    create(client, room, lease("a"))
+    create(client, room, lease("b", search="other"))
+    copy = copy_of(client, room)
+    copy.told.clear()
+    hand_over(client, room, "b", "second")
+    copy.wait_for("b: second", search="other")
+    wait_until(lambda: copy.was_told_of("other"))
+    assert not copy.was_told_of("one")
+
+
+def test_one_copy_may_be_of_all_namespaces(client: Api, room: str, copy_of: CopyOf) -> None:
+    create(client, room, lease("a"))
+    copy = copy_of(client, room, namespace=None)
+    copy.wait_for("a: first")
+    assert not copy.reflector.of(("elsewhere", "one"))
+
+
+def test_a_copy_outlives_its_watches(client: Api, room: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 1)
+    watches = Counting(client)
+    copy = copy_of(watches, room)
+    wait_until(lambda: watches.watched >= 3)
+    create(client, room, lease("a"))
+    copy.wait_for("a: first")
+    assert watches.listed == 1
+
+
+def test_what_is_listed_again_unchanged_keeps_the_time_it_was_seen(
+    client: Api, room: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 1)
+    monkeypatch.setattr(reflector_module, "RELIST_SECONDS", 0.0)
+    create(client, room, lease("a"))
+    listing = Counting(client)
+    copy = copy_of(listing, room)
+    (before,) = copy.entries().values()
+    unbroken_since = copy.reflector.unbroken_since
+    listed = listing.listed
+    wait_until(lambda: listing.listed >= listed + 2)
+    assert copy.entries()["a: first"] is before
+    assert copy.told.count((room, "one")) == 1
+    assert copy.reflector.unbroken_since == unbroken_since
+
+
+class Passing(Api):
+    """Hands on what it is asked to another, and is for subclasses to interfere."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    def list_all(self, path: str, **query: str) -> tuple[list[Json], str]:
+        return self.api.list_all(path, **query)
+
+    def watch(self, path: str, version: str, seconds: int, **query: str) -> Iterator[tuple[str, Json]]:
+        return self.api.watch(path, version, seconds, **query)
+
+
+class Counting(Passing):
+    listed = watched = 0
+
+    def list_all(self, path: str, **query: str) -> tuple[list[Json], str]:
+        self.listed += 1
+        return super().list_all(path, **query)
+
+    def watch(self, path: str, version: str, seconds: int, **query: str) -> Iterator[tuple[str, Json]]:
+        self.watched += 1
+        return super().watch(path, version, seconds, **query)
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------------
+
+
+class Broken(Counting):
+    """Lists, but does not watch: as with a role that lacks the verb."""
+
+    def watch(self, *_: Any, **__: Any) -> Iterator[tuple[str, Json]]:
+        self.watched += 1
+        raise StoreUnavailable("no")
+
+
+def test_a_server_that_is_in_trouble_is_asked_less_and_less(
+    client: Api, room: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    broken = Broken(client)
+    copy = copy_of(broken, room)
+    wait_until(lambda: broken.watched >= 1)
+    stopped = copy.reflector._stopped
+    monkeypatch.setattr(stopped, "wait", lambda pause: pauses.append(pause) or threading.Event().wait(0.01))
+    wait_until(lambda: len(pauses) >= 6)
+    assert pauses == sorted(pauses)
+    assert pauses[5] == reflector_module.RETRY_SECONDS[-1]
+
+
+class Gated(Passing):
+    """Lets nobody list while its gate is closed."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def list_all(self, path: str, **query: str) -> tuple[list[Json], str]:
+        self.gate.wait(120)
+        return super().list_all(path, **query)
+
+
+def test_what_happens_while_the_watch_is_broken_is_found(mortal: ControlPlane, copy_of: CopyOf) -> None:
+    api = Api.of_kubeconfig(str(mortal.access.kubeconfig))
+    for name in ("stays", "changes", "vanishes"):
+        create(api, "default", lease(name))
+    create(api, "default", lease("alone", search="vanishing"))
+    create(api, "default", lease("still", search="quiet"))
+    gated = Gated(api)
+    copy = copy_of(gated, "default")
+    copy.wait_for("stays: first", "changes: first", "vanishes: first")
+    before, unbroken_since = copy.entries()["stays: first"], copy.reflector.unbroken_since
+    copy.told.clear()
+
+    gated.gate.clear()
+    mortal.api_server.kill()
+    mortal.api_server.start_again()
+    for name in ("vanishes", "alone"):
+        api.delete(names.LEASE.path("default", name))
+    hand_over(api, "default", "changes", "second")
+    create(api, "default", lease("new"))
+    assert set(copy.entries()) == {"stays: first", "changes: first", "vanishes: first"}
+    gated.gate.set()
+
+    copy.wait_for("stays: first", "changes: second", "new: first")
+    copy.wait_for(search="vanishing")
+    wait_until(lambda: set(copy.told) == {("default", "one"), ("default", "vanishing")})
+    assert copy.entries()["stays: first"] is before
+    wait_until(lambda: unbroken_since < copy.reflector.unbroken_since < math.inf, seconds=60)
+
+
+def test_a_copy_stands_while_nobody_answers(mortal: ControlPlane, copy_of: CopyOf) -> None:
+    api = Api.of_kubeconfig(str(mortal.access.kubeconfig))
+    create(api, "default", lease("a", search="standing"))
+    copy = copy_of(api, "default")
+    mortal.api_server.kill()
+    with pytest.raises(StoreUnavailable):
+        api.get(names.LEASE.path("default", "a"))
+    wait_until(lambda: copy.reflector.unbroken_since == math.inf, seconds=60)
+    assert set(copy.entries("standing")) == {"a: first"}
+    assert copy.reflector.is_alive
+    mortal.api_server.start_again()
+    create(api, "default", lease("b", search="standing"))
+    copy.wait_for("a: first", "b: first", search="standing")
+
+
+class Forgetful(Counting):
+    """Its first list is of a version that nobody remembers."""
+
+    def list_all(self, path: str, **query: str) -> tuple[list[Json], str]:
+        items, version = super().list_all(path, **query)
+        return items, "1" if self.listed == 1 else version
+
+
+def test_a_version_that_has_expired_is_listed_again(mortal: ControlPlane, copy_of: CopyOf) -> None:
+    mortal.api_server.kill()
+    mortal.api_server.start_again()  # it knows nothing of what was before
+    api = Api.of_kubeconfig(str(mortal.access.kubeconfig))
+    forgetful = Forgetful(api)
+    copy = copy_of(forgetful, "default")
+    wait_until(lambda: forgetful.listed == 2, seconds=60)
+    create(api, "default", lease("late", search="forgotten"))
+    copy.wait_for("late: first", search="forgotten")

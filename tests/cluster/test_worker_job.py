@@ -1,0 +1,114 @@
+"""The Job of a search's workers, as a real API server takes it where it is strictest: fields and pod security."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from builders import make_spec
+from cluster.resources import make_search
+from staff import make_settings
+
+from metasearch.cluster.api import Api, Refused
+from metasearch.kubernetes import names
+from metasearch.kubernetes.worker_job import SCRATCH, worker_job
+
+Json = dict[str, Any]
+
+STRICT = {"dryRun": "All", "fieldValidation": "Strict"}
+
+EVERYTHING: Json = {
+    "dataset": {"folder": {"path": "images", "claim": "photos"}},
+    "storage": {"claim": "models"},
+    "worker": {
+        "slots": 2,
+        "queueName": "team-a",
+        "template": {
+            "image": "mine:2",
+            "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"nvidia.com/gpu": 1, "memory": "8Gi"}},
+            "nodeSelector": {"disk": "fast"},
+            "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "volumes": [{"claim": "more", "mountPath": "/more", "readOnly": False}],
+        },
+    },
+}
+EVERY_SETTING: Json = {
+    "imagePullSecrets": ["registry"],
+    "storageSecret": "bucket",
+    "labels": {"team": "a"},
+    "annotations": {"note": "b"},
+    "env": {"HTTPS_PROXY": "http://proxy:3128"},
+}
+
+
+@pytest.fixture(scope="module")
+def restricted(client: Api) -> Iterator[str]:
+    """A namespace that takes only pods without any rights."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    labels = {f"pod-security.kubernetes.io/{how}": "restricted" for how in ("enforce", "warn")}
+    client.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
+    client.create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+    yield name
+    client.delete(f"/api/v1/namespaces/{name}")
+
+
+def job(client: Api, namespace: str, spec: Json, settings: Json) -> Json:
+    search = make_search(client, namespace, f"s-{uuid.uuid4().hex[:8]}", **spec)
+    return worker_job(search, make_spec(**spec), make_settings(**settings), pods=2)
+
+
+CASES = pytest.mark.parametrize(
+    ("spec", "settings"),
+    [
+        pytest.param({}, {}, id="as little as can be"),
+        pytest.param(EVERYTHING, EVERY_SETTING, id="everything"),
+        pytest.param({"storage": {"url": "s3://bucket"}}, {"storageSecret": "bucket"}, id="a bucket"),
+    ],
+)
+
+
+@CASES
+def test_a_job_is_taken_as_it_is(client: Api, restricted: str, spec: Json, settings: Json) -> None:
+    made = job(client, restricted, spec, settings)
+    taken = client.create(names.JOB.path(restricted), made, **STRICT)
+    assert taken["metadata"]["name"] == made["metadata"]["name"]
+    assert taken["spec"]["parallelism"] == 2
+    assert taken["spec"].get("completions") is None
+    assert taken["spec"].get("suspend", False) is ("worker" in spec)
+
+
+@CASES
+def test_its_pods_are_taken_where_pods_may_have_no_rights(
+    client: Api, restricted: str, spec: Json, settings: Json
+) -> None:
+    template = job(client, restricted, spec, settings)["spec"]["template"]
+    pod = {"metadata": {**template["metadata"], "name": "p"}, "spec": template["spec"]}
+    taken = client.create(names.POD.path(restricted), pod, **STRICT)
+    assert taken["spec"]["serviceAccountName"] == "metasearch-worker"
+
+
+def test_such_a_namespace_would_refuse_a_pod_with_rights(client: Api, restricted: str) -> None:
+    """So that the test above is one."""
+    template = job(client, restricted, {}, {})["spec"]["template"]
+    pod = {"metadata": {"name": "p"}, "spec": {**template["spec"], "securityContext": {}}}
+    with pytest.raises(Refused, match="violates PodSecurity"):
+        client.create(names.POD.path(restricted), pod, **STRICT)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        pytest.param({"volumes": [{"claim": "a", "mountPath": SCRATCH}]}, "must be unique", id="a path that is ours"),
+        pytest.param({"resources": {"limits": {"nvidia.com/gpu": "500m"}}}, "must be an integer", id="half a GPU"),
+        pytest.param({"resources": {"requests": {"nvidia.com/gpu": 1}}}, "Limit must be set", id="a GPU without limit"),
+    ],
+)
+def test_what_a_search_must_not_ask_for_is_refused_in_words(
+    client: Api, restricted: str, template: Json, words: str
+) -> None:
+    with pytest.raises(Refused, match=words):
+        client.create(
+            names.JOB.path(restricted), job(client, restricted, {"worker": {"template": template}}, {}), **STRICT
+        )

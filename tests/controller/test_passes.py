@@ -1,0 +1,247 @@
+"""
+One pass over a search, with what the copies hold made up. With a real operator on a real API server: tests/cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from builders import SMALL, STARTED, completed, make_trial, pretend_result
+from staff import UID, RecordingApi, claimed, make_job, make_pod, make_search_json, make_settings
+
+from metasearch.cluster.api import Conflict, NotFound, Refused
+from metasearch.controller.conditions import EXHAUSTED, FAILED, READY
+from metasearch.controller.copies import RecordedTrial, WorkerJob, WorkerLease, WorkerPod
+from metasearch.controller.offloading import Ranking
+from metasearch.controller.passes import Office, Outcome, in_trouble, pass_over, record
+from metasearch.controller.reasons import ReadyReason
+from metasearch.controller.troubles import Trouble
+from metasearch.search.definition import define
+from metasearch.search.planner import plan
+from metasearch.search.trials import Reason, State, Trial, TrialResult
+from metasearch.spec import MetaSearchSpec
+
+Json = dict[str, Any]
+
+TROUBLE = Trouble(ReadyReason.OPERATOR_ERROR, "the operator cannot go on for now: boom")
+CREATE_TRIAL = "/apis/metasearch.dev/v1alpha1/namespaces/team-a/metatrials"
+CREATE_JOB = "/apis/batch/v1/namespaces/team-a/jobs"
+ONE_LEVEL = {"space": {"operations": ["conv3x3", "identity"], "maxBlocks": 1}}
+
+
+@dataclass
+class Held:
+    """What the copies hold of every search."""
+
+    held_trials: Sequence[RecordedTrial] = ()
+    held_jobs: Sequence[WorkerJob] = ()
+    held_pods: Sequence[WorkerPod] = ()
+    held_leases: dict[str, WorkerLease] | None = None
+
+    def trials(self, _search: Any) -> list[RecordedTrial]:
+        return list(self.held_trials)
+
+    def jobs(self, _search: Any) -> list[WorkerJob]:
+        return list(self.held_jobs)
+
+    def pods(self, _search: Any) -> list[WorkerPod]:
+        return list(self.held_pods)
+
+    def leases(self, _search: Any) -> dict[str, WorkerLease]:
+        return self.held_leases or {}
+
+
+def office(copies: Held | None = None, api: RecordingApi | None = None, now: float = STARTED) -> Office:
+    return Office(api or RecordingApi(), copies or Held(), make_settings(), Ranking(), lambda: now)  # type: ignore[arg-type]
+
+
+def search(status: Json | None = None, generation: int = 1, **spec: Any) -> Json:
+    made = make_search_json(**{**SMALL, **spec})
+    made["metadata"]["generation"] = generation
+    return {**made, "status": status or {}}
+
+
+def said(outcome: Outcome, type: str = READY) -> tuple[str, str, str]:
+    (found,) = [each for each in outcome.status["conditions"] if each["type"] == type]
+    return found["status"], found["reason"], found["message"]
+
+
+def recorded(trials: Sequence[Trial], owner: str = UID) -> list[RecordedTrial]:
+    return [RecordedTrial(trial.name, owner, None, trial) for trial in trials]
+
+
+def first_level(**spec: Any) -> list[Trial]:
+    definition = define("test", MetaSearchSpec.model_validate(search(**spec)["spec"]), STARTED)
+    return [Trial(spec=each) for each in plan(definition, [], STARTED).propose]
+
+
+def succeeded() -> list[Trial]:
+    """A whole search of one level that ended with a network."""
+    definition = define("test", MetaSearchSpec.model_validate(search(**ONE_LEVEL)["spec"]), STARTED)
+    trials: list[Trial] = []
+    while not (decided := plan(definition, trials, STARTED)).phase.is_over:
+        trials += [completed(Trial(spec=each), pretend_result(each)) for each in decided.propose]
+    return trials
+
+
+# --- beginning ----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_search_gets_its_trials_its_workers_and_a_status() -> None:
+    api = RecordingApi()
+    outcome = pass_over(office(api=api), search())
+    created = [path for verb, path, _ in api.asked if verb == "create"]
+    assert created == [CREATE_TRIAL] * 10 + [CREATE_JOB]
+    assert outcome.is_news
+    assert said(outcome)[:2] == ("False", "WaitingForWorkers")
+    assert outcome.status["startTime"] == "1970-01-01T00:16:40.000000Z"
+
+
+def test_a_spec_that_makes_no_sense_is_told_and_nothing_is_done() -> None:
+    api = RecordingApi()
+    outcome = pass_over(office(api=api), search(parallelism=0))
+    assert said(outcome)[:2] == ("False", "InvalidSpec")
+    assert "spec: parallelism" in said(outcome)[2]
+    assert not api.asked
+
+
+def test_a_status_that_somebody_wrote_nonsense_to_is_made_anew() -> None:
+    outcome = pass_over(office(), search(status={"level": "high", "conditions": 7}))
+    assert outcome.status["level"] == 0
+
+
+def test_a_suspended_search_proposes_nothing_and_lets_its_workers_go() -> None:
+    api = RecordingApi()
+    outcome = pass_over(office(Held(held_jobs=[make_job()]), api), search(suspend=True))
+    assert [verb for verb, *_ in api.asked] == ["delete"]
+    assert said(outcome)[:2] == ("False", "Suspended")
+
+
+def test_a_job_that_is_refused_is_told_and_everything_else_goes_on() -> None:
+    """A quota of Jobs, or a template that the API server does not take."""
+
+    class NoJobs(RecordingApi):
+        def create(self, path: str, body: Json) -> Json:
+            if path == CREATE_JOB:
+                raise Refused("exceeded quota: jobs")
+            return super().create(path, body)
+
+    api = NoJobs()
+    outcome = pass_over(office(api=api), search())
+    assert said(outcome) == ("False", "PodsRefused", "the Job of the workers is refused: exceeded quota: jobs")
+    assert len(api.asked) == 10
+
+
+# --- whose is what ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_none_of_the_searchs_is_passed_over_and_remarked_on() -> None:
+    stranger = make_trial("test-1-0123456789")
+    held = Held([*recorded(first_level()), *recorded([stranger])], held_pods=[make_pod()])
+    api = RecordingApi()
+    outcome = pass_over(office(held, api), search())
+    assert outcome.status["trials"]["total"] == 10
+    assert said(outcome) == (
+        "True",
+        "Searching",
+        "the MetaTrial test-1-0123456789 is none of the search's and is passed over; delete it",
+    )
+
+
+def test_what_an_earlier_search_of_the_name_has_left_does_not_count() -> None:
+    held = Held(recorded(first_level(), owner="an earlier one"), [make_job(owner="an earlier one")])
+    api = RecordingApi()
+    outcome = pass_over(office(held, api), search())
+    assert outcome.status["trials"]["total"] == 0
+    assert [verb for verb, *_ in api.asked] == ["create"] * 11
+
+
+def test_a_trial_that_was_freed_before_does_not_stop_a_pass() -> None:
+    """The copy is behind: it still shows a claim of a pod that is gone, of a trial that is deleted by now."""
+    first, *rest = first_level()
+    held = Held([claimed(first, make_pod("gone")), *recorded(rest)])
+    outcome = pass_over(office(held), search())
+    assert said(outcome)[1] == "WaitingForWorkers"
+
+
+# --- the end ------------------------------------------------------------------------------------------------------
+
+
+def ended() -> Json:
+    """The status of a search that succeeded."""
+    return pass_over(office(Held(recorded(succeeded()))), search(**ONE_LEVEL)).status
+
+
+def test_a_search_that_has_ended_stays_so_without_its_trials() -> None:
+    status = ended()
+    api = RecordingApi()
+    outcome = pass_over(office(Held(held_jobs=[make_job()]), api, STARTED + 999), search(status, **ONE_LEVEL))
+    assert outcome == Outcome(status, is_news=False)
+    assert [verb for verb, *_ in api.asked] == ["delete"]
+
+
+def test_a_search_that_has_ended_goes_on_under_a_budget_with_room() -> None:
+    first, *rest = first_level(**ONE_LEVEL)
+    diverged = TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="NaN")
+    done = [completed(first, diverged), *(completed(trial, pretend_result(trial.spec)) for trial in rest)]
+    held = Held(recorded(done))
+    before = pass_over(office(held), search(**ONE_LEVEL, budget={"maxFailedTrials": 0}))
+    assert said(before, FAILED)[0] == "True"
+    assert said(before, EXHAUSTED)[:2] == ("True", "MaxFailedTrials")
+    api = RecordingApi()
+    more = search(before.status, generation=2, **ONE_LEVEL, budget={"maxFailedTrials": 1})
+    after = pass_over(office(held, api, STARTED + 60), more)
+    assert said(after, FAILED)[0] == "False"
+    assert [path for _, path, _ in api.asked] == [CREATE_TRIAL] * 4 + [CREATE_JOB]
+    assert "completionTime" not in after.status
+    assert after.status["suspendedTime"] == "60s"  # the time between does not count
+
+
+def test_trouble_of_the_operators_does_not_touch_a_search_that_has_ended() -> None:
+    status = ended()
+    assert in_trouble(office(), search(status, **ONE_LEVEL), TROUBLE) == Outcome(status, is_news=False)
+
+
+def test_trouble_with_a_new_spec_does_not_pass_for_its_end() -> None:
+    failed = in_trouble(office(), search(ended(), generation=2, **ONE_LEVEL), TROUBLE)
+    assert said(failed)[:2] == ("False", "OperatorError")
+    held = Held(recorded(succeeded()))
+    again = pass_over(office(held), search(failed.status, generation=2, **ONE_LEVEL))
+    assert said(again)[:2] == ("True", "Succeeded")
+    assert {each["observedGeneration"] for each in again.status["conditions"]} == {2}
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def test_a_status_is_written_over_the_version_that_it_was_made_from() -> None:
+    api = RecordingApi()
+    assert record(api, search(), {"level": 1})  # type: ignore[arg-type]
+    assert api.asked == [
+        (
+            "patch",
+            "/apis/metasearch.dev/v1alpha1/namespaces/team-a/metasearches/test/status",
+            [
+                {"op": "test", "path": "/metadata/resourceVersion", "value": "5"},
+                {"op": "add", "path": "/status", "value": {"level": 1}},
+            ],
+        )
+    ]
+
+
+@pytest.mark.parametrize("error", [Conflict("changed"), NotFound("gone")])
+def test_a_search_that_has_changed_is_not_written_to(error: Exception) -> None:
+    assert not record(RecordingApi(errors={"patch": error}), search(), {})  # type: ignore[arg-type]
+
+
+def test_only_figures_are_no_news() -> None:
+    held = Held(recorded(first_level()), held_pods=[make_pod()])
+    first = pass_over(office(held), search()).status
+    later = office(replace(held), now=STARTED + 60)
+    second = pass_over(later, search(first))
+    assert not second.is_news
+    assert second.status["spent"]["wallTime"] == "60s"
+    assert not second.notes

@@ -1,0 +1,73 @@
+"""How many pods a search needs now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from builders import STARTED, completed, make_result, make_spec, make_trial
+
+from metasearch.controller.staffing import IDLE_SECONDS, pods_needed
+from metasearch.search import trials
+from metasearch.search.trials import LOST, Trial
+
+
+def pending(number: int) -> list[Trial]:
+    return [make_trial(f"p{index}") for index in range(number)]
+
+
+def running(*workers: str) -> list[Trial]:
+    return [trials.claim(make_trial(worker), worker, STARTED, gpus=0.0) for worker in workers]
+
+
+def done(*workers: str, ended: float = STARTED) -> list[Trial]:
+    return [trials.complete(trial, trial.epoch, make_result(), ended, max_attempts=1) for trial in running(*workers)]
+
+
+def needed(recorded: Sequence[Trial], now: float = STARTED, **spec: Any) -> int:
+    return pods_needed(make_spec(**{"parallelism": 4, **spec}), recorded, now)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "pods"),
+    [
+        pytest.param([], 0, id="nothing to do"),
+        pytest.param(pending(1), 1, id="one trial"),
+        pytest.param(pending(9), 4, id="more than may run at once"),
+        pytest.param(running("a.0-0", "b.0-0"), 2, id="all claimed"),
+        pytest.param([*running("a.0-0"), *pending(1)], 2, id="one claimed"),
+        pytest.param(done("a.0-0", "b.0-0", "c.0-0"), 3, id="idle since now"),
+        pytest.param(done("a.0-0", "a.0-1", "a.0-1"), 1, id="one slot, by whatever process"),
+    ],
+)
+def test_there_is_a_slot_for_every_trial_that_may_run(recorded: Sequence[Trial], pods: int) -> None:
+    assert needed(recorded) == pods
+
+
+def test_a_slot_that_has_nothing_to_do_is_kept_for_a_while() -> None:
+    idle = done("a.0-0", "b.0-0")
+    assert needed([*idle, *running("c.0-0")], STARTED + IDLE_SECONDS - 0.1) == 3
+    assert needed([*idle, *running("c.0-0")], STARTED + IDLE_SECONDS) == 1
+    assert needed(idle, STARTED + IDLE_SECONDS) == 0
+
+
+def test_a_slot_that_was_lost_is_not_counted_for_ever() -> None:
+    (lost,) = running("a.0-0")
+    freed = trials.release(lost, STARTED, LOST)
+    assert needed([freed], STARTED + IDLE_SECONDS) == 1
+    assert needed([completed(make_trial("x"), make_result())], STARTED + 2 * IDLE_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("slots", "parallelism", "open_trials", "pods"),
+    [(2, 4, 1, 1), (2, 4, 3, 2), (2, 4, 9, 2), (3, 4, 9, 1), (8, 4, 9, 1), (8, 4, 1, 1), (1, 1, 9, 1)],
+)
+def test_slots_share_pods(slots: int, parallelism: int, open_trials: int, pods: int) -> None:
+    assert needed(pending(open_trials), worker={"slots": slots}, parallelism=parallelism) == pods
+
+
+def test_a_job_in_a_queue_keeps_its_size() -> None:
+    """Kueue would take its pods away and have it queue again."""
+    for recorded in (pending(1), running("a.0-0"), []):
+        assert needed(recorded, STARTED + 2 * IDLE_SECONDS, worker={"queueName": "team-a"}) == 4

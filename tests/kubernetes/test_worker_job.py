@@ -1,0 +1,331 @@
+"""The Job of a search's workers, as it is made. What an API server says of it: tests/cluster/test_worker_job.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import make_spec
+from staff import NAME, NAMESPACE, UID, make_search_json, make_settings
+
+from metasearch.kubernetes.worker_job import (
+    CONTAINER,
+    LEFT,
+    gpus_per_pod,
+    most_pods,
+    pods_wanted,
+    slots_per_pod,
+    worker_job,
+)
+from metasearch.spec import Resources
+
+Json = dict[str, Any]
+Spec = dict[str, Any]
+
+
+def job(spec: Spec | None = None, pods: int = 2, **settings: Any) -> Json:
+    """Of a search and an installation, each as in YAML."""
+    return worker_job(make_search_json(), make_spec(**(spec or {})), make_settings(**settings), pods)
+
+
+def pod(spec: Spec | None = None, **settings: Any) -> Json:
+    found: Json = job(spec, **settings)["spec"]["template"]["spec"]
+    return found
+
+
+def container(spec: Spec | None = None, **settings: Any) -> Json:
+    (found,) = pod(spec, **settings)["containers"]
+    return dict(found)
+
+
+def arguments(spec: Spec | None = None, **settings: Any) -> dict[str, str]:
+    python, m, module, *rest = container(spec, **settings)["command"]
+    assert (python, m, module) == ("python", "-m", "metasearch_trainer.pod")
+    return dict(zip(rest[::2], rest[1::2], strict=True))
+
+
+def worker(**template: Any) -> Spec:
+    return {"worker": {"template": template}}
+
+
+def name(spec: Spec | None = None, **settings: Any) -> str:
+    return str(job(spec, **settings)["metadata"]["name"])
+
+
+# --- what shows up ------------------------------------------------------------------------------------------------
+
+TOLERATION = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
+FOLDER = {"dataset": {"folder": {"path": "images", "claim": "photos"}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "expected"),
+    [
+        (worker(image="mine:2"), "image", "mine:2"),
+        (worker(resources={"requests": {"cpu": "2"}}), "resources", {"requests": {"cpu": "2"}}),
+        (
+            worker(resources={"requests": {"cpu": "2"}, "limits": {"nvidia.com/gpu": 1}}),
+            "resources",
+            {"requests": {"cpu": "2"}, "limits": {"nvidia.com/gpu": "1"}},
+        ),
+    ],
+)
+def test_a_field_of_the_template_is_in_the_container(spec: Spec, field: str, expected: Any) -> None:
+    assert container(spec)[field] == expected
+
+
+def test_fields_of_the_template_are_in_the_pod() -> None:
+    assert pod(worker(nodeSelector={"disk": "fast"}))["nodeSelector"] == {"disk": "fast"}
+    assert pod(worker(tolerations=[TOLERATION]))["tolerations"][0] == TOLERATION
+    assert "nodeSelector" not in pod()
+
+
+@pytest.mark.parametrize(
+    ("spec", "volume", "path", "read_only"),
+    [
+        pytest.param(FOLDER, "photos", "/var/lib/metasearch/data", True, id="data"),
+        pytest.param({"storage": {"claim": "models"}}, "models", "/var/lib/metasearch/storage", False, id="storage"),
+        pytest.param(worker(volumes=[{"claim": "a", "mountPath": "/a"}]), "a", "/a", True, id="a volume"),
+        pytest.param(
+            worker(volumes=[{"claim": "a", "mountPath": "/a", "readOnly": False}]), "a", "/a", False, id="to write to"
+        ),
+    ],
+)
+def test_a_claim_is_mounted(spec: Spec, volume: str, path: str, read_only: bool) -> None:
+    volumes = {each["name"]: each["persistentVolumeClaim"] for each in pod(spec)["volumes"][2:]}
+    mounts = [mount for mount in container(spec)["volumeMounts"] if mount["name"] in volumes]
+    assert list(volumes.values()) == [{"claimName": volume}]
+    assert [(mount["mountPath"], mount["readOnly"]) for mount in mounts] == [(path, read_only)]
+
+
+def test_no_claim_is_mounted_where_none_is_named() -> None:
+    for spec in ({"dataset": {"folder": {"path": "/images"}}}, {"storage": {"url": "s3://bucket"}}, {}):
+        assert [each["name"] for each in pod(spec)["volumes"]] == ["scratch", "tmp"]
+
+
+def test_a_worker_is_told_whose_trials_to_run_and_how() -> None:
+    assert arguments() == {"--search": NAME, "--slots": "1", "--gpus": "0", "--max-trials": "500"}
+    told = arguments({"worker": {"slots": 2, "maxTrials": 9, "template": {"resources": {"limits": {"a/gpu": 1}}}}})
+    assert told == {"--search": NAME, "--slots": "2", "--gpus": "1", "--max-trials": "9"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "place", "expected"),
+    [
+        ({"image": "theirs:3"}, "image", "theirs:3"),
+        ({"imagePullPolicy": "Always"}, "imagePullPolicy", "Always"),
+        ({"resources": {"limits": {"memory": "2Gi"}}}, "resources", {"limits": {"memory": "2Gi"}}),
+        ({"storageSecret": "keys"}, "envFrom", [{"secretRef": {"name": "keys", "optional": True}}]),
+    ],
+)
+def test_a_setting_is_in_the_container(settings: Json, place: str, expected: Any) -> None:
+    assert container(**settings)[place] == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "place", "expected"),
+    [
+        ({"serviceAccount": "runner"}, "serviceAccountName", "runner"),
+        ({"priorityClass": "low"}, "priorityClassName", "low"),
+        ({"imagePullSecrets": ["a", "b"]}, "imagePullSecrets", [{"name": "a"}, {"name": "b"}]),
+    ],
+)
+def test_a_setting_is_in_the_pod(settings: Json, place: str, expected: Any) -> None:
+    assert pod(**settings)[place] == expected
+    if place != "serviceAccountName":
+        assert place not in pod()
+
+
+def test_labels_and_annotations_of_the_installation_never_hide_ours() -> None:
+    made = job(labels={"team": "a", "metasearch.dev/search": "other"}, annotations={"note": "b"})
+    template = made["spec"]["template"]["metadata"]
+    ours = {
+        "metasearch.dev/search": NAME,
+        "app.kubernetes.io/name": "metasearch",
+        "app.kubernetes.io/component": "worker",
+    }
+    assert template == {"labels": {"team": "a", **ours}, "annotations": {"note": "b"}}
+    assert made["metadata"]["labels"] == {"team": "a", **ours}
+
+
+def test_what_a_search_asks_for_goes_before_the_installation() -> None:
+    spec = worker(image="mine:2", resources={"requests": {"cpu": "2"}})
+    made = container(spec, resources={"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}})
+    assert (made["image"], made["resources"]) == ("mine:2", {"requests": {"cpu": "2"}})
+
+
+def test_a_process_knows_its_pod_and_its_limit() -> None:
+    environment = {each["name"]: each for each in container(env={"HTTPS_PROXY": "p"})["env"]}
+    assert environment["HTTPS_PROXY"]["value"] == "p"
+    assert environment["OMP_NUM_THREADS"]["value"] == "1"
+    fields = {
+        name: each["valueFrom"]["fieldRef"]["fieldPath"] for name, each in environment.items() if "valueFrom" in each
+    }
+    assert fields == {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
+
+
+def test_a_memory_limit_is_told_where_there_is_one() -> None:
+    limited = container(worker(resources={"limits": {"memory": "2Gi"}}))
+    assert limited["env"][-1] == {
+        "name": "MEMORY_LIMIT_BYTES",
+        "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1"}},
+    }
+    assert "MEMORY_LIMIT_BYTES" not in {each["name"] for each in container()["env"]}
+
+
+def test_a_lost_node_is_given_up_soon() -> None:
+    lost = pod(nodeLostSeconds=7)["tolerations"]
+    assert {(each["key"], each["effect"], each["tolerationSeconds"]) for each in lost} == {
+        ("node.kubernetes.io/not-ready", "NoExecute", 7),
+        ("node.kubernetes.io/unreachable", "NoExecute", 7),
+    }
+
+
+# --- security -----------------------------------------------------------------------------------------------------
+
+
+def test_a_pod_has_no_rights_on_its_node() -> None:
+    made = pod(worker(volumes=[{"claim": "a", "mountPath": "/a"}]))
+    security = made["securityContext"]
+    assert (security["runAsNonRoot"], security["runAsUser"], security["fsGroup"]) == (True, 65532, 65532)
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    (only,) = made["containers"]
+    assert only["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & made.keys()
+    assert {tuple(volume.keys() - {"name"}) for volume in made["volumes"]} == {
+        ("emptyDir",),
+        ("persistentVolumeClaim",),
+    }
+
+
+# --- the Job itself -----------------------------------------------------------------------------------------------
+
+
+def test_a_job_belongs_to_its_search() -> None:
+    metadata = job()["metadata"]
+    assert metadata["namespace"] == NAMESPACE
+    (owner,) = metadata["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("MetaSearch", NAME, UID)
+    assert owner["controller"] is owner["blockOwnerDeletion"] is True
+
+
+def test_a_pod_that_leaves_or_is_disrupted_is_no_failure() -> None:
+    policy = job()["spec"]["podFailurePolicy"]["rules"]
+    assert {rule["action"] for rule in policy} == {"Ignore"}
+    assert policy[0]["onPodConditions"] == [{"type": "DisruptionTarget"}]
+    assert policy[1]["onExitCodes"] == {"containerName": CONTAINER, "operator": "In", "values": [LEFT]}
+
+
+def test_a_job_in_a_queue_waits_for_it() -> None:
+    queued = job({"worker": {"queueName": "team-a"}})
+    assert queued["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
+    assert queued["spec"]["suspend"] is True
+    assert "suspend" not in job()["spec"]
+    assert "kueue.x-k8s.io/queue-name" not in job()["metadata"]["labels"]
+
+
+# --- its name -----------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_the_same_each_time() -> None:
+    assert name() == name()
+    assert name().startswith(f"{NAME}-workers-")
+    assert len(name()) == len(f"{NAME}-workers-") + 8
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"parallelism": 9},
+        {"budget": {"maxTrials": 9, "wallTime": "1h"}},
+        {"search": {"beamWidth": 9}},
+        {"suspend": True},
+        {"storage": {"url": "s3://bucket"}},
+        {"worker": {"queueName": "team-a"}},
+    ],
+)
+def test_what_is_not_of_the_pods_keeps_the_name(spec: Spec) -> None:
+    assert name(spec) == name()
+    assert job(pods=1)["metadata"]["name"] == job(pods=7)["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings"),
+    [
+        (worker(image="mine:2"), {}),
+        (worker(resources={"limits": {"memory": "2Gi"}}), {}),
+        (worker(nodeSelector={"disk": "fast"}), {}),
+        (worker(tolerations=[TOLERATION]), {}),
+        (worker(volumes=[{"claim": "a", "mountPath": "/a"}]), {}),
+        ({"worker": {"slots": 2}}, {}),
+        ({"worker": {"maxTrials": 9}}, {}),
+        ({"storage": {"claim": "models"}}, {}),
+        (FOLDER, {}),
+        ({}, {"image": "theirs:3"}),
+        ({}, {"serviceAccount": "runner"}),
+        ({}, {"env": {"A": "b"}}),
+        ({}, {"labels": {"team": "a"}}),
+        ({}, {"nodeLostSeconds": 60}),
+    ],
+)
+def test_another_template_is_another_job(spec: Spec, settings: Json) -> None:
+    assert name(spec, **settings) != name()
+
+
+def test_fewer_trials_at_once_than_a_pod_has_slots_is_another_template() -> None:
+    slots = {"worker": {"slots": 4}}
+    assert name({**slots, "parallelism": 8}) == name({**slots, "parallelism": 4})
+    assert name({**slots, "parallelism": 2}) != name({**slots, "parallelism": 4})
+
+
+def test_a_name_fits_the_label_that_pods_get_it_as() -> None:
+    longest = make_search_json()
+    longest["metadata"]["name"] = "n" * 40
+    made = worker_job(longest, make_spec(), make_settings(), pods=1)
+    assert len(made["metadata"]["name"]) + len("-abcde") <= 63
+
+
+# --- sums ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("slots", "parallelism", "per_pod", "pods"),
+    [(1, 4, 1, 4), (2, 4, 2, 2), (3, 4, 3, 1), (4, 4, 4, 1), (8, 4, 4, 1), (2, 5, 2, 2), (64, 10_000, 64, 156)],
+)
+def test_pods_run_no_more_trials_than_may_run_at_once(slots: int, parallelism: int, per_pod: int, pods: int) -> None:
+    spec = make_spec(worker={"slots": slots}, parallelism=parallelism)
+    assert (slots_per_pod(spec), most_pods(spec)) == (per_pod, pods)
+    assert per_pod * pods <= parallelism
+    for trials in range(3 * parallelism if parallelism < 100 else 0):
+        wanted = pods_wanted(spec, trials)
+        assert wanted <= pods
+        assert wanted == pods or wanted * per_pod >= trials > (wanted - 1) * per_pod or trials == wanted == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "gpus"),
+    [
+        ({}, 0.0),
+        ({"cpu": "4", "memory": "16Gi"}, 0.0),
+        ({"nvidia.com/gpu": 1}, 1.0),
+        ({"nvidia.com/gpu": "8"}, 8.0),
+        ({"amd.com/gpu": 2}, 2.0),
+        ({"nvidia.com/gpu.shared": 1}, 1.0),
+        ({"nvidia.com/mig-1g.5gb": 2, "nvidia.com/gpu": 1}, 3.0),
+        ({"nvidia.com/gpu": "1k"}, 1000.0),
+        ({"nvidia.com/gpu": "500m"}, 0.5),  # the API server says that it will not have that
+        ({"gpu": 1, "vendor.io/gpus": 1}, 0.0),
+    ],
+)
+def test_gpus_are_counted_from_the_limits(limits: Json, gpus: float) -> None:
+    assert gpus_per_pod(Resources(limits=limits)) == gpus
+    assert gpus_per_pod(Resources(requests=limits)) == 0.0
+
+
+def test_gpus_are_told_in_digits() -> None:
+    assert arguments(worker(resources={"limits": {"a/gpu": 2}}))["--gpus"] == "2"
+    assert arguments(resources={"limits": {"a/gpu": 1}})["--gpus"] == "1"
