@@ -151,7 +151,7 @@ def test_an_end_says_what_became_of_the_weights() -> None:
 
 def test_remarks_and_a_trouble_that_stops_nobody_are_told_all_the_same() -> None:
     assert message(situation(trouble=NO_NODE, remarks=["one", "other"])) == "no node takes it; one; other"
-    assert message(situation(workers=0, trials_running=0, remarks=["one"])) == "one"
+    assert message(situation(workers=0, trials_running=0, remarks=["one"])) == "no worker pod runs yet; one"
 
 
 def test_a_long_message_is_cut_to_what_the_definition_allows() -> None:

@@ -56,15 +56,17 @@ class Reflector(Generic[T]):
         parse: Callable[[Json], T],
         on_change: Callable[[Search], None],
         clock: Callable[[], float],
+        selector: str = LABEL_SEARCH,
     ) -> None:
         """
         Args:
             namespace: None for all.
+            selector: the labels that objects must have, as the API server takes them; a search's among them.
             parse: what to keep of an object.
             on_change: told of which search something has changed, from the reflector's thread.
             clock: monotonic, in seconds.
         """
-        self._api, self._path, self._parse = api, kind.path(namespace), parse
+        self._api, self._path, self._parse, self._selector = api, kind.path(namespace), parse, selector
         self._on_change, self._clock = on_change, clock
         self._name = f"{kind.plural} in {namespace or 'all namespaces'}"
         self._entries: dict[Search, dict[str, Entry[T]]] = {}
@@ -122,7 +124,7 @@ class Reflector(Generic[T]):
 
     def _replace(self) -> str:
         """Make the copy anew."""
-        items, version = self._api.list_all(self._path, labelSelector=LABEL_SEARCH)
+        items, version = self._api.list_all(self._path, labelSelector=self._selector)
         fresh: dict[Search, dict[str, Entry[T]]] = {}
         for item in items:
             fresh.setdefault(_search_of(item), {})[_uid_of(item)] = self._entry(item)
@@ -138,7 +140,7 @@ class Reflector(Generic[T]):
         """Take in what happens, until it is time to list again."""
         relist_at = self._clock() + RELIST_SECONDS
         while not self._stopped.is_set() and self._clock() < relist_at:
-            for kind, item in self._api.watch(self._path, version, WATCH_SECONDS, labelSelector=LABEL_SEARCH):
+            for kind, item in self._api.watch(self._path, version, WATCH_SECONDS, labelSelector=self._selector):
                 version = item["metadata"]["resourceVersion"]
                 if kind != "BOOKMARK":
                     self._take_in(kind, item)

@@ -105,7 +105,8 @@ class Copies:
         places: Sequence[str | None] = list(dict.fromkeys(namespaces)) or [None]
         self._trials = [Reflector(api, names.TRIAL, place, recorded_trial, on_change, clock) for place in places]
         self._jobs = [Reflector(api, names.JOB, place, worker_job, on_change, clock) for place in places]
-        self._pods = [Reflector(api, names.POD, place, worker_pod, on_change, clock) for place in places]
+        workers = f"{names.LABEL_SEARCH},{names.LABEL_COMPONENT}={names.COMPONENT_WORKER}"
+        self._pods = [Reflector(api, names.POD, place, worker_pod, on_change, clock, workers) for place in places]
         # Leases change all the time, and nothing is to be done when they do, only when they do not.
         self._leases = [Reflector(api, names.LEASE, place, lease_name, lambda _: None, clock) for place in places]
 

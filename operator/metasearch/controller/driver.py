@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metasearch.controller.notes import Note
-from metasearch.controller.passes import Outcome
+from metasearch.controller.passes import Outcome, SearchGone
 from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.troubles import Trouble
 from metasearch.errors import MetaSearchError, StoreUnavailable
@@ -32,6 +32,9 @@ SETTLE_SECONDS = 0.2
 
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Pauses after passes that failed in a row."""
+
+MOST_DEAF_SECONDS = 10.0
+"""How much of such a pause no news may cut short."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +61,15 @@ class Driver:
     written_at: float = float("-inf")
 
     async def drive(self, resource: Callable[[], Json]) -> None:
-        """Until cancelled; `resource` gives the search as it is now."""
+        """Until cancelled, or the search is gone; `resource` gives it as it is now."""
         while True:
             self.news.clear()
-            pause = await self.turn(resource())
+            try:
+                pause = await self.turn(resource())
+            except SearchGone:  # with our finalizer taken off by hand, and unseen
+                return
+            if self.failures:  # news do not cut this short, for failing may itself make news
+                await asyncio.sleep(min(pause, MOST_DEAF_SECONDS))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.news.wait(), pause)
             await asyncio.sleep(SETTLE_SECONDS)
@@ -71,6 +79,8 @@ class Driver:
         try:
             outcome: Outcome = await self.run_in_thread(self.pass_over, resource)
             is_recorded = await self._publish(resource, outcome)
+        except SearchGone:
+            raise
         except StoreUnavailable as error:
             return self._failed(resource, str(error))
         except Exception as error:

@@ -19,10 +19,10 @@ from metasearch.controller.copies import Copies, RecordedTrial
 from metasearch.controller.notes import Note, notes
 from metasearch.controller.offloading import Offloaded, Ranking
 from metasearch.controller.reasons import ReadyReason
-from metasearch.controller.refusals import refusal
+from metasearch.controller.refusals import PATIENCE_SECONDS, refusal
 from metasearch.controller.staffing import pods_needed
 from metasearch.controller.timing import Timing, timing_of
-from metasearch.controller.troubles import Trouble, find_trouble
+from metasearch.controller.troubles import Trouble, find_trouble, is_without_pods
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.pod_settings import PodSettings
@@ -184,10 +184,13 @@ class _Pass:
             storage=self.spec.storage,
             folder=storage_folder(self.resource),
         )
-        due = (
-            math.inf if is_over or self.spec.suspend else budget.seconds_left(self.spec, search.wall_seconds(self.now))
-        )
+        due = math.inf if is_over or self.spec.suspend else self._due(search)
         return Outcome(written(status), _is_news(self.before, status), due, notes(self.before, status))
+
+    def _due(self, search: Search[Cell]) -> float:
+        """Seconds until something may be so that no change of what is copied tells of."""
+        overdue = PATIENCE_SECONDS if is_without_pods(self.jobs, self.pods) else math.inf
+        return min(overdue, budget.seconds_left(self.spec, search.wall_seconds(self.now)))
 
     def _trouble(self, trials: Sequence[Trial]) -> Trouble | None:
         last_claimed_at = max((attempt.started_at for trial in trials for attempt in trial.attempts), default=0.0)
@@ -227,8 +230,17 @@ def _is_news(before: SearchStatus, after: SearchStatus) -> bool:
     return before.model_dump(exclude=figures) != after.model_dump(exclude=figures)
 
 
+class SearchGone(Exception):
+    """There is no such search any more. Not an error."""
+
+
 def record(api: Api, resource: Json, status: Json) -> bool:
-    """Write a search's status, if the search is still what it was when it was read; returns whether it was."""
+    """
+    Write a search's status, if the search is still what it was when it was read; returns whether it was.
+
+    Raises:
+        SearchGone: nobody has it any more.
+    """
     metadata = resource["metadata"]
     path = names.SEARCH.path(metadata["namespace"], metadata["name"])
     # `add` replaces what is there, and a new search has none.
@@ -238,6 +250,8 @@ def record(api: Api, resource: Json, status: Json) -> bool:
     ]
     try:
         api.patch(f"{path}/status", operations)
-    except (Conflict, NotFound):
+    except NotFound as error:
+        raise SearchGone(metadata["name"]) from error
+    except Conflict:
         return False
     return True

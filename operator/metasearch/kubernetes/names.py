@@ -66,5 +66,9 @@ LABEL_STAGE = f"{PREFIX}/stage"
 LABEL_LEVEL = f"{PREFIX}/level"
 """The number of blocks of a trial's cell."""
 
+LABEL_COMPONENT = "app.kubernetes.io/component"
+COMPONENT_WORKER = "worker"
+"""What a pod is, of all that carry a search's label."""
+
 ANNOTATION_CRD_VERSION = f"{PREFIX}/crd-version"
 """On a CustomResourceDefinition: what `crds.CRD_VERSION` was when it was made."""

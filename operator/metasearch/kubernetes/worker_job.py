@@ -111,7 +111,7 @@ def _labels(search: str, settings: PodSettings) -> dict[str, str]:
         **settings.labels,
         names.LABEL_SEARCH: search,
         "app.kubernetes.io/name": "metasearch",
-        "app.kubernetes.io/component": "worker",
+        names.LABEL_COMPONENT: names.COMPONENT_WORKER,
     }
 
 
