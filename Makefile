@@ -47,6 +47,11 @@ cluster: setup ## Start a Kubernetes cluster on this machine (Debian, as root), 
 cluster-down: setup ## End it
 	@PYTHONPATH=tests/support $(BIN)/python -m cluster down
 
+.PHONY: images
+images: setup ## Build the images of operator and trainer (Debian, as root); they are on the nodes of make cluster
+	@scripts/setup.sh cluster
+	@PYTHONPATH=tests/support $(BIN)/python -m cluster build
+
 .PHONY: check
 check: setup ## Format, lint, types, import contracts, and whether generated files are up to date
 	$(BIN)/ruff format --check

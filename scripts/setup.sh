@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up a bare machine: uv (into .cache where there is none), then the locked Python packages into .venv.
 # With the argument `browser`: Chromium for the test that opens a report, on Debian as root; elsewhere it says how.
-# With `cluster`: what the tests' own Kubernetes cluster is made of, etcd from Debian and the rest built with Go, into .cache.
+# With `cluster`: what the tests' own Kubernetes cluster is made of, etcd from Debian and the rest built with Go, into .cache;
+# Helm in the same way, and what the project's images are built with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -85,6 +86,22 @@ build_kubernetes() {
   rm -rf "$KUBERNETES/bin" && mv "$KUBERNETES/new" "$KUBERNETES/bin"
 }
 
+HELM=.cache/helm/bin
+HELM_VERSION=v4.3.1
+
+build_helm() {
+  [ -x "$HELM/helm" ] && ! command -v go >/dev/null && return
+  if ! command -v go >/dev/null; then
+    echo "setup: no Go, so tests of the chart are skipped; install Go 1.26 or later as https://go.dev/doc/install says" >&2
+    return
+  fi
+  # A program knows the module that it was built from.
+  go version -m "$HELM/helm" 2>/dev/null | grep -q "helm.sh/helm/v4[[:space:]]$HELM_VERSION[[:space:]]" && return
+  echo "setup: building Helm $HELM_VERSION into $HELM (some minutes, once)" >&2
+  GOWORK=off GOBIN="$PWD/$HELM" go install "helm.sh/helm/v4/cmd/helm@$HELM_VERSION" ||
+    die "cannot build Helm; the reason is above"
+}
+
 # Installs packages; where we may not, says what is skipped for want of them, and is false.
 install_or_skip() {
   local skipped=$1
@@ -105,6 +122,7 @@ setup_cluster() {
   command -v openssl >/dev/null || install_or_skip "$all" openssl || return 0
   # shellcheck disable=SC2086 # several words on purpose
   in_assets $CONTROL_PLANE || build_kubernetes
+  build_helm
   if [ "$(id -u)" != 0 ]; then
     echo "setup: not root, so $nodes are skipped; make test CLUSTER=<kubeconfig> uses a cluster you have" >&2
     return
@@ -117,6 +135,10 @@ setup_cluster() {
   command -v ip >/dev/null || missing+=(iproute2)
   command -v busybox >/dev/null || missing+=(busybox-static)
   [ ${#missing[@]} = 0 ] || install_or_skip "$nodes" "${missing[@]}" || return 0
+  missing=()
+  command -v buildah >/dev/null || missing+=(buildah)
+  command -v debootstrap >/dev/null || missing+=(debootstrap)
+  [ ${#missing[@]} = 0 ] || install_or_skip "tests of the images" "${missing[@]}" || return 0
 }
 
 case "${1:-python}" in

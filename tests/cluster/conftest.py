@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from cluster import images
+from cluster import golden, images
 from cluster.access import Access
 from cluster.binaries import Binaries, Missing, NodeBinaries, find_all, find_node
+from cluster.builds import find_builders
 from cluster.control_plane import ControlPlane, open_control_plane
 from cluster.existing import open_existing
 from cluster.resources import definitions_on
@@ -75,8 +76,29 @@ def cluster(existing: Access | None, request: pytest.FixtureRequest) -> Iterator
     if existing is not None:
         yield existing
         return
-    with open_cluster(request.getfixturevalue("binaries"), request.getfixturevalue("node_binaries")) as ours:
+    binaries, node_binaries = request.getfixturevalue("binaries"), request.getfixturevalue("node_binaries")
+    with open_cluster(binaries, node_binaries, built=brings_own_images(request)) as ours:
         yield ours.access
+
+
+def brings_own_images(request: pytest.FixtureRequest) -> bool:
+    """Builds them, if a test of this session is going to need them on the nodes."""
+    if not any("built" in item.fixturenames for item in request.session.items if isinstance(item, pytest.Function)):
+        return False
+    try:
+        request.getfixturevalue("built")
+    except pytest.skip.Exception:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def built(existing: Access | None) -> Mapping[str, golden.Loaded]:
+    """The project's images, really built; `cluster` has them on its nodes if a test of the session asks for this."""
+    if existing is not None:
+        pytest.skip("images are built here for nodes that are started here, not for those of a cluster that was there")
+    found(find_builders)
+    return golden.prepare()
 
 
 @pytest.fixture(scope="session")

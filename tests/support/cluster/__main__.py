@@ -1,4 +1,4 @@
-"""A cluster for a person to use: `make cluster` and `make cluster-down`."""
+"""A cluster for a person to use, and the images on it: `make cluster`, `make cluster-down` and `make images`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import NoReturn
 
 import psutil
 
+from cluster import golden
 from cluster.binaries import ROOT, Missing, find_all, find_node
+from cluster.builds import BuildFailed, find_builders
 from cluster.household import StartFailed
 from cluster.whole import open_cluster
 
@@ -36,7 +38,7 @@ def holder() -> psutil.Process | None:
 def up() -> None:
     """Start one in the background, unless there is one, and say how to use it."""
     if holder() is None:
-        say("starting a control plane and two nodes")
+        say("starting a control plane and two nodes, with the project's images (the first time, that takes minutes)")
         start()
     say(f"it runs until `make cluster-down`; to use it:\n\n  export KUBECONFIG={KUBECONFIG}\n")
 
@@ -61,7 +63,7 @@ def hold() -> None:
     """Be the owner of a cluster until told to end."""
     signal.signal(signal.SIGTERM, leave)
     try:
-        with open_cluster(find_all(), find_node()) as cluster:
+        with open_cluster(find_all(), find_node(), built=has_images()) as cluster:
             copy = FOLDER / "kubeconfig.new"
             copy.touch(mode=0o600)
             shutil.copyfile(cluster.access.kubeconfig, copy)
@@ -70,7 +72,28 @@ def hold() -> None:
                 signal.pause()
             finally:
                 KUBECONFIG.unlink()
-    except (Missing, StartFailed) as error:
+    except (Missing, StartFailed, BuildFailed) as error:
+        sys.exit(f"cluster: {error}")
+
+
+def has_images() -> bool:
+    """Builds them, where that is possible."""
+    try:
+        find_builders()
+    except Missing as missing:
+        say(f"without the project's images: {missing}")
+        return False
+    golden.prepare()
+    return True
+
+
+def build() -> None:
+    """The images alone; says how large they are."""
+    try:
+        find_builders()
+        for image in golden.prepare().values():
+            say(f"{image.name}: {image.unpacked}, compressed {image.size / 1e9:.2f} GB")
+    except (Missing, StartFailed, BuildFailed) as error:
         sys.exit(f"cluster: {error}")
 
 
@@ -92,4 +115,4 @@ def say(message: str) -> None:
 
 
 if __name__ == "__main__":
-    {"up": up, "hold": hold, "down": down}[sys.argv[1]]()
+    {"up": up, "hold": hold, "down": down, "build": build}[sys.argv[1]]()

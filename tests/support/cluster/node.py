@@ -21,18 +21,28 @@ CONTAINERD = "/run/containerd/containerd.sock"
 
 
 class Node:
-    """One that pods run on; its parts can be killed and started again, its cable cut, its power switched off."""
+    """One that pods run on; its parts can be killed and started again, its cable cut, its power switched off.
+
+    Its containerd begins with what is in `store`, and keeps all it has there; without one it begins with nothing.
+    """
 
     kubelet: Process
     proxy: Process
 
     def __init__(
-        self, household: Household, binaries: NodeBinaries, control_plane: ControlPlane, network: Network, number: int
+        self,
+        household: Household,
+        binaries: NodeBinaries,
+        control_plane: ControlPlane,
+        network: Network,
+        number: int,
+        store: Path | None = None,
     ) -> None:
         self.name, self.number, self.address = f"node{number}", number, network.node(number)
         self._binaries, self._control_plane, self._network = binaries, control_plane, network
         self.machine = Machine(household, self.name)
         network.connect(household, number, self.machine.first_process)
+        self._store = store
         self.containerd = self._start_containerd()
 
     def join(self) -> None:
@@ -82,6 +92,7 @@ class Node:
             "containerd",
             "containerd",
             f"--config={config}",
+            *([f"--root={self._store}"] if self._store else []),
             ready=lambda: self._ctr("version").returncode == 0,
         )
 

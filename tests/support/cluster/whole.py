@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import images
+from cluster import golden, images
 from cluster.access import Access
 from cluster.binaries import Binaries, NodeBinaries
 from cluster.control_plane import ControlPlane
@@ -34,15 +34,19 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(binaries: Binaries, node_binaries: NodeBinaries, nodes: int = 2) -> Iterator[Cluster]:
-    """A cluster of one's own, with the image `images.BUSYBOX` on its nodes."""
+def open_cluster(
+    binaries: Binaries, node_binaries: NodeBinaries, nodes: int = 2, built: bool = False
+) -> Iterator[Cluster]:
+    """A cluster of one's own, with `images.BUSYBOX` on its nodes, and on request the images of `golden.prepare`."""
     with open_household() as household:
         network = take_network(household)
         control_plane = ControlPlane(household, binaries, network.host)
         control_plane.start()
         numbers = range(1, nodes + 1)
+        stores = {number: golden.give(household, f"node{number}") for number in numbers if built}
         cluster = Cluster(
-            control_plane, [Node(household, node_binaries, control_plane, network, number) for number in numbers]
+            control_plane,
+            [Node(household, node_binaries, control_plane, network, number, stores.get(number)) for number in numbers],
         )
         for node in cluster.nodes:
             node.introduce(cluster.nodes)

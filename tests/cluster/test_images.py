@@ -1,0 +1,231 @@
+"""The project's images: really built from their Dockerfiles, and really run where the strictest rules hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import golden
+from cluster.access import Access
+from cluster.binaries import ROOT
+from cluster.builds import DOCKERFILES, FOLDER, OPERATOR, TRAINER, Builder, alone
+from cluster.household import open_household
+from cluster.janitor import marked
+from local_search import wait_until
+
+Built = Mapping[str, golden.Loaded]
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+SPEC = ROOT / "examples/omniglot-quick.yaml"
+
+
+@pytest.fixture
+def namespace(cluster: Access) -> Iterator[str]:
+    name = f"images-{os.urandom(4).hex()}"
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "search", "namespace": name},
+            "data": {"search.yaml": SPEC.read_text(encoding="utf-8")},
+        },
+    )
+    # The controller manager makes these a moment later; pods need them.
+    wait_until(lambda: cluster.kubectl("get", "serviceaccount", "default", f"--namespace={name}").returncode == 0)
+    yield name
+    cluster.run("delete", "namespace", name, "--wait=false")
+
+
+def pod(namespace: str, image: str, *command: str) -> dict[str, Any]:
+    """With the image's own user, on a root file system that nobody can write to."""
+    container = {
+        "name": "work",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "command": command,
+        "env": [{"name": "OMP_NUM_THREADS", "value": "1"}],
+        "resources": {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "search", "mountPath": "/search"}],  # noqa: S108
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "work", "namespace": namespace},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "containers": [container],
+            "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "search", "configMap": {"name": "search"}}],
+        },
+    }
+
+
+def said_by(cluster: Access, namespace: str, image: str, *command: str) -> str:
+    """What a command prints that is to end well."""
+    there = f"--namespace={namespace}"
+    cluster.apply(pod(namespace, image, *command))
+    ended = "{.status.containerStatuses[0].state.terminated"
+    cluster.run("wait", "pod/work", there, f"--for=jsonpath={ended}}}", "--timeout=240s")
+    said = cluster.run("logs", "work", there)
+    assert cluster.run("get", "pod/work", there, f"--output=jsonpath={ended}.exitCode}}") == "0", said
+    return said
+
+
+WHERE_AND_WHO = """
+import errno, importlib.util, os, pathlib, sys
+assert (os.getuid(), os.getgid()) == (65532, 65532)
+for place in ("/", "/opt/metasearch", "/opt/venv", "/var"):
+    try:
+        pathlib.Path(place, "new").touch()
+    except OSError as error:
+        assert error.errno in (errno.EROFS, errno.EACCES), error
+    else:
+        raise AssertionError(f"{place} can be written to")
+pathlib.Path.home().joinpath("new").touch()
+pathlib.Path("/tmp/torch.py").write_text("raise AssertionError('a module from where everybody writes')")
+import torch
+for module in list(sys.modules.values()):
+    source = getattr(module, "__file__", None) or ""
+    if source.startswith("/opt") and source.endswith(".py"):
+        assert os.path.exists(importlib.util.cache_from_source(source)), f"{source} is compiled at every start"
+"""
+
+TRAIN = """
+import kubernetes, safetensors, s3fs
+from metasearch.search.cells import parse_cell
+from metasearch.spec import Space
+from metasearch_trainer.network import CellNetwork
+cell = parse_cell("conv3x3(-1)+max_pool3x3(-2)")
+network = CellNetwork(cell, Space(), channels=1, side=28, ways=5)
+logits = network(torch.randn(2, network.layout.size), torch.rand(2, 3, 1, 28, 28))
+assert logits.shape == (2, 3, 5)
+"""
+
+RANK = """
+import subprocess
+import kopf, kubernetes, prometheus_client
+ranking = '''
+from metasearch import spec
+from metasearch.search.surrogates import build
+candidates = [((1, 2),), ((2, 3),), ((3, 4),)]
+predictor = build(spec.Surrogate(members=2), vocabulary_size=5, step_width=2).fit(candidates, [0.2, 0.4, 0.6], [0])
+means = predictor.predict([((3, 4),), ((1, 2),)])
+print(means)
+'''
+print(subprocess.run([sys.executable, "-c", ranking], check=True, capture_output=True, text=True).stdout)
+"""
+
+
+@pytest.mark.usefixtures("built")
+def test_the_trainer_runs_where_nothing_can_be_written(cluster: Access, namespace: str) -> None:
+    validate = "import subprocess; subprocess.run(['metasearch', 'validate', '/search/search.yaml'], check=True)"
+    said = said_by(cluster, namespace, TRAINER, "python", "-c", WHERE_AND_WHO + TRAIN + validate)
+    assert "is a valid search: omniglot-quick, " in said
+
+
+@pytest.mark.usefixtures("built")
+def test_the_operator_ranks_where_nothing_can_be_written(cluster: Access, namespace: str) -> None:
+    assert said_by(cluster, namespace, OPERATOR, "python", "-c", WHERE_AND_WHO + RANK).strip()
+
+
+def test_the_images_say_what_they_are_and_how_they_start(built: Built, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, module in ((OPERATOR, "metasearch.controller"), (TRAINER, "metasearch_trainer.pod")):
+        image = built[name]
+        config = json.loads((golden.BLOBS / image.identity).read_text(encoding="utf-8"))["config"]
+        labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
+        assert config["User"] == "65532:65532"
+        assert config["Entrypoint"] == ["python", "-m", module]
+        assert f"localhost/{labels['title']}:dev" == name
+        assert labels["licenses"] == "Apache-2.0"
+        with capsys.disabled():
+            sys.stdout.write(f"\n{name}: {image.unpacked}, compressed {image.size / 1e9:.2f} GB\n")
+
+
+def test_both_images_share_their_large_layer(built: Built) -> None:
+    largest = max(built[TRAINER].layers, key=lambda layer: layer.size)
+    assert largest in built[OPERATOR].layers
+    assert largest.size > 0.9 * built[TRAINER].size
+
+
+def test_code_is_a_small_layer_above_all_others(built: Built) -> None:
+    for image in built.values():
+        assert 500_000 < image.layers[-1].size < 5_000_000
+
+
+def test_the_dockerfiles_are_the_same_until_they_say_otherwise() -> None:
+    operator, trainer = (
+        (ROOT / file).read_text(encoding="utf-8").partition("\nARG BASE=")[2].partition("# Here they begin to differ.")
+        for file in DOCKERFILES.values()
+    )
+    assert operator[0] == trainer[0]
+    assert operator[2] != trainer[2]
+
+
+@pytest.mark.usefixtures("built")
+def test_with_an_index_for_pytorch_nothing_of_cuda_is_installed(tmp_path: Path) -> None:
+    with alone(), open_household() as household:
+        builder = Builder(household)
+        builder.arguments["TORCH_INDEX"] = "https://wheels.example/cpu"
+        name = "localhost/metasearch-requirements:dev"
+        builder.build_from(ROOT / DOCKERFILES[OPERATOR], ROOT, name, "--target=requirements")
+        builder.copy_out(name, "/requirements", tmp_path)
+    assert (tmp_path / "torch.txt").read_text(encoding="utf-8").startswith("torch==")
+    for kind in ("project", "operator", "trainer"):
+        lines = (tmp_path / f"{kind}.txt").read_text(encoding="utf-8").splitlines()
+        packages = {line.partition("==")[0] for line in lines if not line.startswith(" ")}
+        assert {"numpy", "typer", "sympy"} <= packages
+        assert not [each for each in packages if each.startswith(("torch", "triton", "nvidia", "cuda"))]
+
+
+@pytest.mark.usefixtures("built")
+def test_a_node_shares_layers_with_others_but_no_database() -> None:
+    with open_household() as household:
+        copy = golden.give(household, "node")
+        (torch,) = golden.STORE.glob("*/snapshots/*/fs/opt/venv/lib/python*/site-packages/torch/__init__.py")
+        for file in (torch, *golden.BLOBS.iterdir(), *golden.STORE.glob("*/*.db")):
+            assert file.samefile(copy / file.relative_to(golden.STORE)) == (file.suffix != ".db")
+    assert not copy.exists()
+
+
+BUILD = """
+import signal
+from cluster import golden
+signal.signal(signal.SIGINT, signal.default_int_handler)
+golden.prepare()
+"""
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("death", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_of_a_build_stays_when_its_owner_dies(death: signal.Signals, tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    owner = subprocess.Popen([sys.executable, "-c", BUILD], env=environment, stderr=subprocess.DEVNULL)
+    with owner:
+        (folder,) = wait_until(lambda: list(tmp_path.glob("metasearch-cluster-*")))
+        wait_until(lambda: any(is_building(process) for process in marked(str(folder))))
+        owner.send_signal(death)
+    wait_until(lambda: not folder.exists())
+    assert marked(str(folder)) == []
+    assert str(FOLDER) not in Path("/proc/mounts").read_text()
+
+
+def is_building(process: int) -> bool:
+    try:
+        return f"--tag={TRAINER}" in Path(f"/proc/{process}/cmdline").read_text().split("\0")
+    except OSError:
+        return False
