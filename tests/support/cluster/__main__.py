@@ -14,7 +14,9 @@ import psutil
 from cluster import golden
 from cluster.binaries import ROOT, Missing, find_all, find_node
 from cluster.builds import BuildFailed, find_builders
+from cluster.helm import find_helm
 from cluster.household import StartFailed
+from cluster.installation import install
 from cluster.whole import open_cluster
 
 FOLDER = ROOT / ".cache/cluster"
@@ -23,6 +25,10 @@ KUBECONFIG = FOLDER / "kubeconfig"
 
 HOLDER = FOLDER / "pid"
 LOG = FOLDER / "log"
+TRY = """\
+  kubectl apply --filename examples/omniglot-quick.yaml
+  kubectl get metasearches --watch
+"""
 HOLD = ["-m", "cluster", "hold"]
 
 
@@ -38,9 +44,9 @@ def holder() -> psutil.Process | None:
 def up() -> None:
     """Start one in the background, unless there is one, and say how to use it."""
     if holder() is None:
-        say("starting a control plane and two nodes, with the project's images (the first time, that takes minutes)")
+        say("starting a control plane and two nodes with the operator on them (the first time, that takes minutes)")
         start()
-    say(f"it runs until `make cluster-down`; to use it:\n\n  export KUBECONFIG={KUBECONFIG}\n")
+    say(f"it runs until `make cluster-down`; to use it:\n\n  export KUBECONFIG={KUBECONFIG}\n{TRY}")
 
 
 def start() -> None:
@@ -63,7 +69,10 @@ def hold() -> None:
     """Be the owner of a cluster until told to end."""
     signal.signal(signal.SIGTERM, leave)
     try:
-        with open_cluster(find_all(), find_node(), built=has_images()) as cluster:
+        built = has_images()
+        with open_cluster(find_all(), find_node(), built=built) as cluster:
+            if built:
+                install(cluster.access, find_helm(FOLDER / "helm"), cluster.access.namespace)
             copy = FOLDER / "kubeconfig.new"
             copy.touch(mode=0o600)
             shutil.copyfile(cluster.access.kubeconfig, copy)

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from chart import Helm
-
 from cluster.access import Access
+from cluster.helm import Helm
 
 RELEASE = "metasearch"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 IMAGES: Mapping[str, Any] = {"image": {"registry": "localhost", "tag": "dev", "pullPolicy": "Never"}}
 """Those that were built here, which nodes have from the start."""
+
+NOTHING_MORE: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,18 @@ def installed(access: Access, helm: Helm, values: Mapping[str, Any]) -> Iterator
     """Install it in a namespace of its own that enforces the restricted pod security standard."""
     name = f"team-{uuid.uuid4().hex[:8]}"
     access.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
-    placed = f"--namespace={name}"
-    helm.run(
-        *("install", RELEASE, helm.chart, placed, "--wait", "--timeout=240s"),
-        values={**IMAGES, **values},
-        access=access,
-    )
+    install(access, helm, name, values)
     try:
         yield Installation(access.within(name), helm)
     finally:
-        helm.run("uninstall", RELEASE, placed, access=access)
+        helm.run("uninstall", RELEASE, f"--namespace={name}", access=access)
         access.run("delete", "namespace", name)
+
+
+def install(access: Access, helm: Helm, namespace: str, values: Mapping[str, Any] = NOTHING_MORE) -> None:
+    """Returns once the operator is ready."""
+    helm.run(
+        *("install", RELEASE, helm.chart, f"--namespace={namespace}", "--wait", "--timeout=240s"),
+        values={**IMAGES, **values},
+        access=access,
+    )
