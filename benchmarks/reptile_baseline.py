@@ -28,7 +28,8 @@ from metasearch.search.trials import Accuracy, Progress, Stage, State, TrialResu
 from metasearch.spec import Baseline, Dataset, DatasetName, Evaluation, Final, MetaSearchSpec, Split, Training
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.images import ImageSet, Splits
-from metasearch_trainer.trial import Folders, Trainer
+from metasearch_trainer.storage import Folders
+from metasearch_trainer.trial import Trainer
 from reporting import Claim, parser, publish
 
 PUBLISHED_LENGTH = 100_000

@@ -8,6 +8,8 @@ import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+pytest_plugins = ["cluster_fixtures"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -18,7 +18,7 @@ from cluster.access import Access
 from cluster.binaries import ROOT
 from cluster.resources import definitions_on, make_search
 from local_search import command, metasearch, wait_until, write_resource
-from object_store import ObjectStore, open_object_store
+from object_store import ObjectServer, open_object_server
 from remote_search import (
     READY,
     Json,
@@ -263,14 +263,14 @@ def test_weights_that_were_not_kept(search: RemoteSearch, tmp_path: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[ObjectStore]:
+def bucket() -> Iterator[ObjectServer]:
     """An object store that speaks S3."""
-    with open_object_store("models") as store:
+    with open_object_server("models") as store:
         yield store
 
 
 def test_an_export_from_an_object_store(
-    defined: Access, client: Api, room: str, bucket: ObjectStore, tmp_path: Path
+    defined: Access, client: Api, room: str, bucket: ObjectServer, tmp_path: Path
 ) -> None:
     search = play_on(defined, client, room, storage={"url": "s3://models/nets/"})
     trial = delivered(search)

@@ -1,16 +1,19 @@
-"""An object store that speaks S3, on a port of this machine."""
+"""A real server that speaks S3, on a port of this machine, for as long as a test takes."""
 
 from __future__ import annotations
 
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import fsspec
+from cluster.endpoints import answers
 from cluster.household import open_household
 
-CREDENTIALS = {
+BUCKET = "learners"
+LOOPBACK = "127.0.0.1"
+KEYS: Mapping[str, str] = {
     "AWS_ACCESS_KEY_ID": "somebody",
     "AWS_SECRET_ACCESS_KEY": "something",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -19,45 +22,44 @@ CREDENTIALS = {
 
 
 @dataclass(frozen=True)
-class ObjectStore:
+class ObjectServer:
     """One bucket of it."""
 
     url: str
     bucket: str
 
     @property
-    def environment(self) -> Mapping[str, str]:
+    def environment(self) -> dict[str, str]:
         """What a process needs to know of it."""
-        return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url, "NO_PROXY": "127.0.0.1"}
+        return {**KEYS, "AWS_ENDPOINT_URL": self.url, "NO_PROXY": LOOPBACK}
 
-    def put(self, key: str, content: bytes) -> None:
-        self._request("PUT", f"/{self.bucket}/{key}", content)
+    def files(self) -> fsspec.AbstractFileSystem:
+        """A way in of the test's own."""
+        return fsspec.filesystem(
+            "s3",
+            key=KEYS["AWS_ACCESS_KEY_ID"],
+            secret=KEYS["AWS_SECRET_ACCESS_KEY"],
+            endpoint_url=self.url,
+            skip_instance_cache=True,
+            use_listings_cache=False,
+        )
 
-    def _request(self, method: str, path: str, content: bytes | None = None) -> None:
-        request = urllib.request.Request(f"{self.url}{path}", content, method=method)  # noqa: S310
-        request.add_header("Content-Type", "application/octet-stream")
-        # moto looks for the region in here, and does not check who asks.
-        request.add_header("Authorization", "AWS4-HMAC-SHA256 Credential=somebody/20260101/us-east-1/s3/aws4_request")
-        with _direct.open(request, timeout=30) as response:
-            response.read()
+    def names(self) -> list[str]:
+        """Of all files in the bucket."""
+        return sorted(name.removeprefix(f"{self.bucket}/") for name in self.files().find(self.bucket))
 
-    def answers(self) -> bool:
-        try:
-            self._request("PUT", f"/{self.bucket}")
-        except OSError:
-            return False
-        return True
-
-
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    def put(self, name: str, content: bytes) -> None:
+        self.files().pipe_file(f"{self.bucket}/{name}", content)
 
 
 @contextmanager
-def open_object_store(bucket: str) -> Iterator[ObjectStore]:
+def open_object_server(bucket: str = BUCKET, address: str = LOOPBACK) -> Iterator[ObjectServer]:
     """A server of one's own, with an empty bucket."""
     with open_household() as household:
-        port = household.free_port()
-        store = ObjectStore(f"http://127.0.0.1:{port}", bucket)
-        words = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
-        household.start("moto", *words, ready=store.answers).wait_until_ready()
-        yield store
+        port = household.free_port(address)
+        server = ObjectServer(f"http://{address}:{port}", bucket)
+        words = [sys.executable, "-m", "moto.server", "--host", address, "--port", str(port)]
+        ready = f"{server.url}/moto-api/data.json"
+        household.start("moto", *words, ready=lambda: answers(ready)).wait_until_ready()
+        server.files().mkdir(bucket)
+        yield server

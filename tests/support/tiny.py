@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 import torch
 from builders import make_spec, make_trial_spec
 
-from metasearch.search.trials import Progress, Stage, TrialSpec
+from metasearch.search.trials import Progress, Stage, TrialResult, TrialSpec
 from metasearch_trainer.data.images import ImageSet, Splits
-from metasearch_trainer.trial import Folders, Trainer
+from metasearch_trainer.storage import Folders
+from metasearch_trainer.trial import Trainer
 
 META_ITERATIONS = 8
 
@@ -74,3 +76,21 @@ def final_trial(**changes: Any) -> TrialSpec:
 def ignore(progress: Progress) -> None:
     """An observer that lets everything pass."""
     del progress
+
+
+MEASURED = ("wall_seconds", "peak_memory_bytes", "latency_ms")
+
+
+def repeatable(result: TrialResult) -> TrialResult:
+    """A result without what the machine's mood decides."""
+    return replace(result, **dict.fromkeys(MEASURED))
+
+
+class HalfMinutes:
+    """A clock on which half a minute passes at every look, so that every checkpoint is due."""
+
+    def __init__(self) -> None:
+        self._ticks: Iterator[float] = itertools.count(step=31.0)
+
+    def __call__(self) -> float:
+        return next(self._ticks)

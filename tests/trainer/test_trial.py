@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from small_disk import no_file_beyond
-from tiny import META_ITERATIONS, final_trial, ignore, tiny_trainer, tiny_trial
+from tiny import META_ITERATIONS, HalfMinutes, final_trial, ignore, repeatable, tiny_trainer, tiny_trial
 
 from metasearch.errors import StoreUnavailable
-from metasearch.search.trials import Progress, Reason, Stage, State, Threshold, TrialResult
+from metasearch.search.trials import Progress, Reason, Stage, State, Threshold
 from metasearch_trainer import memory
 from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
 from metasearch_trainer.trial import TrialEnded
 from metasearch_trainer.worker import WorkerLeaves
-
-MEASURED = ("wall_seconds", "peak_memory_bytes", "latency_ms")
-
-
-def repeatable(result: TrialResult) -> TrialResult:
-    """A result without what the machine's mood decides."""
-    return replace(result, **dict.fromkeys(MEASURED))
-
 
 # --- results ---
 
@@ -110,16 +100,6 @@ def test_equal_cells_have_equal_results_however_they_are_written(tmp_path: Path)
 def test_another_seed_gives_another_training(tmp_path: Path, changes: dict[str, int]) -> None:
     trainer = tiny_trainer(tmp_path)
     assert trainer.run(tiny_trial(), ignore).curve != trainer.run(tiny_trial(**changes), ignore).curve
-
-
-class HalfMinutes:
-    """A clock on which half a minute passes at every look, so that every checkpoint is due."""
-
-    def __init__(self) -> None:
-        self._ticks: Iterator[float] = itertools.count(step=31.0)
-
-    def __call__(self) -> float:
-        return next(self._ticks)
 
 
 @pytest.mark.parametrize("after", range(1, 14))  # 8 meta-iterations, 3 points of the curve, 2 examinations

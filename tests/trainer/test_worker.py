@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,31 @@ def test_a_worker_runs_what_there_is_and_then_waits(store: SqliteStore) -> None:
     assert work(store, lambda trial, _: make_result(0.1 if trial.name == "a" else 0.2), world) == 0
     assert {trial.name: trial.score for trial in store.trials()} == {"a": 0.1, "b": 0.2}
     assert len(world.waits) == 1
+
+
+def test_a_worker_waits_longer_the_longer_there_is_no_work(store: SqliteStore) -> None:
+    world, asked = World(), list[int]()
+
+    def wait(seconds: float) -> None:
+        world.time += seconds
+        if seconds == 0.3:
+            store.propose([make_trial_spec("late")])
+        world.leaving = len(asked) == 5
+
+    def idle_seconds(times: int) -> float:
+        asked.append(times)
+        return times / 10
+
+    surroundings = replace(world.surroundings(), wait=wait, idle_seconds=idle_seconds)
+    Worker("w", 0.0, store, Actor(lambda *_: make_result()), surroundings).work()
+    assert asked == [0, 1, 2, 3, 0]
+    assert states(store)["late"] is State.SUCCEEDED
+
+
+def test_a_worn_worker_asks_to_be_replaced_after_its_trial(store: SqliteStore) -> None:
+    surroundings = replace(World().surroundings(), is_worn=lambda: True)
+    assert Worker("w", 0.0, store, Actor(lambda *_: make_result()), surroundings).work() == RECYCLED
+    assert states(store) == {"a": State.SUCCEEDED, "b": State.PENDING}
 
 
 def test_a_failed_trial_is_recorded_and_the_worker_asks_to_be_replaced(store: SqliteStore) -> None:

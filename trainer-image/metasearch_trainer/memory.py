@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
+
+from metasearch.quantities import Memory
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = "5"  # proc(5): resets the peak resident set size
 
 
+@dataclass(frozen=True)
+class Cap:
+    """The most that the process of a trial may hold."""
+
+    bytes: int
+    source: str
+    """Who says so, for a sentence: what the trial needs more than."""
+
+    @classmethod
+    def of_trial(cls, limit: Memory | None) -> Cap | None:
+        """`budget.trialMemory`, where it is given."""
+        return None if limit is None else cls(limit.bytes, f"budget.trialMemory ({limit})")
+
+
+def lowest(*caps: Cap | None) -> Cap | None:
+    """Of several caps the one that holds, if there is any."""
+    return min((cap for cap in caps if cap is not None), key=lambda cap: cap.bytes, default=None)
+
+
 def resident_bytes() -> int:
     """What this process holds now."""
     return int(psutil.Process().memory_info().rss)
+
+
+def give_back_freed() -> None:
+    """Have the allocator return to the system what it keeps for later, where it can (glibc)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def reset_peak(device: torch.device) -> None:
@@ -51,6 +80,9 @@ def limited(most_bytes: int | None) -> Iterator[None]:
         yield
         return
     held = resident_bytes()
+    if held > most_bytes / 2:  # what earlier trials have freed is not to be this one's lack
+        give_back_freed()
+        held = resident_bytes()
     if held > most_bytes:
         raise MemoryError(f"{held} bytes are held before training begins")
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)

@@ -1,20 +1,15 @@
 """
 A worker as a process of its own, beside the driver that started it: `python -m metasearch_trainer.process`.
 
-It sets the number of threads before any work (two processes with two threads each on two cores run 13 to 40 times
-slower than with one), ends when its driver is gone, and leaves Ctrl-C to the driver.
+It ends when its driver is gone, and leaves Ctrl-C to the driver.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -22,18 +17,19 @@ from metasearch.errors import InvalidData, MetaSearchError
 from metasearch.spec import MetaSearchSpec
 from metasearch.stores.sqlite import SqliteStore
 from metasearch_trainer.data import load
-from metasearch_trainer.trial import Folders, Trainer
+from metasearch_trainer.endings import say
+from metasearch_trainer.leaving import Leaving
+from metasearch_trainer.runtime import prepare_torch
+from metasearch_trainer.storage import Folders
+from metasearch_trainer.trial import Trainer
 from metasearch_trainer.worker import Surroundings, Worker, WorkerLeaves
 
 
 def main() -> int:
     """Run trials from a local store until the driver ends or says so."""
     arguments = _arguments()
-    torch.set_num_threads(1)
-    # Adam's second moments of dead channels shrink for ever, and denormal numbers are a hundred times slower.
-    torch.set_flush_denormal(True)
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    leaving = _Leaving(arguments.parent)
+    prepare_torch()
+    leaving = Leaving(arguments.parent)
     try:
         store = SqliteStore(arguments.store)
         row = store.search()
@@ -53,26 +49,8 @@ def main() -> int:
     except WorkerLeaves:
         return 0
     except MetaSearchError as error:
-        with contextlib.suppress(
-            OSError
-        ):  # the log may be on the disk that is full; unbuffered, not to fail again later
-            os.write(sys.stderr.fileno(), f"{error}\n".encode())
+        say(error)
         return error.exit_code
-
-
-class _Leaving:
-    """Whether this process is to end: it was asked to, or the driver is gone."""
-
-    def __init__(self, parent: int) -> None:
-        self._parent, self._asked = parent, False
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
-        signal.signal(signal.SIGTERM, self._ask)
-
-    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
-        self._asked = True
-
-    def is_due(self) -> bool:
-        return self._asked or os.getppid() != self._parent
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,7 +12,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from metasearch_trainer.delivery import Description, save_weights
 from metasearch_trainer.evaluation import Examination, evaluate
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import CellNetwork, Conv4, Network
+from metasearch_trainer.storage import Storage
 from metasearch_trainer.tasks import DeviceImages, sample_training_tasks, stream
 
 CHECKPOINT_SECONDS = 5.0
@@ -49,14 +50,6 @@ class TrialEnded(Exception):
         self.state, self.reason, self.message = state, reason, message
 
 
-@dataclass(frozen=True)
-class Folders:
-    """Where a trainer writes."""
-
-    checkpoints: Path
-    weights: Path
-
-
 class Trainer:
     """Runs trials of one search on one device, and keeps the images loaded in between."""
 
@@ -65,10 +58,16 @@ class Trainer:
         spec: MetaSearchSpec,
         splits: Splits,
         device: torch.device,
-        folders: Folders,
+        storage: Storage,
         clock: Callable[[], float] = time.monotonic,
+        cap: memory.Cap | None = None,
     ) -> None:
-        self.spec, self.device, self.folders, self.clock = spec, device, folders, clock
+        """
+        Args:
+            cap: the most memory that may be held where that is less than `budget.trialMemory`.
+        """
+        self.spec, self.device, self.storage, self.clock = spec, device, storage, clock
+        self.cap = memory.lowest(memory.Cap.of_trial(spec.budget.trial_memory), cap)
         self._train = DeviceImages(splits.train.rotated(spec.dataset.training_rotations), device)
         self._validation = DeviceImages(splits.validation, device)
         self._test = DeviceImages(splits.test, device)
@@ -80,11 +79,12 @@ class Trainer:
         What passes through, for the trial can go on later: a BaseException that `observe` raises, such as the worker's
         own end, and StoreUnavailable, for a disk that is full is not the candidate's failure.
         """
+        self.storage.fetch(trial)
         started = self.clock()
         memory.reset_peak(self.device)
         run = _Run(self, trial, observe)
         try:
-            with memory.limited(self._trial_memory):
+            with memory.limited(self._most_bytes):
                 result = run.result()
         except TrialEnded as ended:
             result = run.partial_result(ended)
@@ -94,6 +94,9 @@ class Trainer:
             result = run.partial_result(self._out_of_memory(str(error)))
         except Exception as error:  # a trial that fails is a result; the search goes on
             result = run.partial_result(_as_ended(error, self._out_of_memory))
+        except BaseException:
+            self.storage.leave(trial)
+            raise
         seconds = run.earlier_seconds + self.clock() - started
         return replace(
             result,
@@ -106,11 +109,7 @@ class Trainer:
 
     def forget(self, trial: TrialSpec) -> None:
         """Drop the checkpoint of a trial whose result is on record. One that failed may be tried again from there."""
-        self.checkpoint(trial).unlink(missing_ok=True)
-
-    def checkpoint(self, trial: TrialSpec) -> Path:
-        """The file that a trial's training goes on from."""
-        return self.folders.checkpoints / f"{trial.name}.safetensors"
+        self.storage.forget(trial)
 
     def network(self, trial: TrialSpec) -> Network:
         """The network that a trial trains."""
@@ -126,14 +125,12 @@ class Trainer:
         return self._test if self.spec.evaluation.split is Split.TEST else self._validation
 
     @property
-    def _trial_memory(self) -> int | None:
-        limit = self.spec.budget.trial_memory
+    def _most_bytes(self) -> int | None:
         # On a GPU the cap is the driver's; what the process holds besides says little.
-        return limit.bytes if limit is not None and self.device.type == "cpu" else None
+        return self.cap.bytes if self.cap is not None and self.device.type == "cpu" else None
 
     def _out_of_memory(self, detail: str) -> TrialEnded:
-        limit = self.spec.budget.trial_memory
-        allowed = f"budget.trialMemory ({limit})" if limit else "the machine's memory"
+        allowed = "the machine's memory" if self._most_bytes is None or self.cap is None else self.cap.source
         return TrialEnded(State.FAILED, Reason.OUT_OF_MEMORY, f"the trial needs more than {allowed}: {detail}")
 
 
@@ -146,7 +143,7 @@ class _Run:
         self.earlier_seconds = 0.0
         self.network: Network | None = None
         self.state: TrainingState | None = None
-        self.checkpoint = trainer.checkpoint(trial)
+        self.checkpoint = trainer.storage.checkpoint(trial)
         self._observe = observe
 
     def result(self) -> TrialResult:
@@ -289,13 +286,15 @@ class _Run:
 
     # --- the outside ---
 
-    def _deliver(self, network: Network, state: TrainingState) -> str:
-        """Write the trained weights; returns the file's name."""
-        path = self.trainer.folders.weights / f"{self.trial.name}.safetensors"
+    def _deliver(self, network: Network, state: TrainingState) -> str | None:
+        """Write the trained weights; returns the file's name, or None where nobody keeps it."""
         images = self.trainer._train.images
         described = Description.of(self.spec, parse_cell(self.trial.candidate).canonical, images.channels, images.side)
-        save_weights(path, described, network, state, self._keeps_moments)
-        return path.name
+
+        def write(path: Path) -> None:
+            save_weights(path, described, network, state, self._keeps_moments)
+
+        return self.trainer.storage.deliver(self.trial, write)
 
     def _heed(self) -> None:
         """Write a checkpoint where one is due, mind the limits, and let the worker look."""
@@ -304,12 +303,13 @@ class _Run:
         if now - self.saved >= CHECKPOINT_SECONDS:
             state.seconds = self.earlier_seconds + now - self.started
             save_state(state, self.checkpoint)
+            self.trainer.storage.saved(self.trial)
             self.saved = self.trainer.clock()
         if budget.trial_time is not None and now - self.started > budget.trial_time.seconds:
             message = f"the attempt took longer than budget.trialTime ({budget.trial_time})"
             raise TrialEnded(State.FAILED, Reason.TIMED_OUT, message)
-        cap = self.trainer._trial_memory
-        if cap is not None and memory.resident_bytes() > cap:
+        most = self.trainer._most_bytes
+        if most is not None and memory.resident_bytes() > most:
             raise MemoryError(f"{memory.resident_bytes()} bytes are held")
         self._observe(Progress(state.meta_iteration, state.curve))
 

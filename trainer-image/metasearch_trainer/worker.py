@@ -7,22 +7,20 @@ checkpoint that the next one goes on from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from metasearch.errors import StoreUnavailable
 from metasearch.search.trials import Progress, Reason, StaleClaim, State, Trial, TrialResult, TrialSpec
 from metasearch.stores.base import TrialQueue
+from metasearch_trainer.endings import RECYCLED
 from metasearch_trainer.trial import Observer, TrialEnded
 
 REPORT_SECONDS = 1.0
 IDLE_SECONDS = 0.1
 RETRY_SECONDS = (0.5, 1, 2, 4, 8, 15, 30)
 """Pauses between attempts to record a result; the training behind it is worth some patience."""
-
-RECYCLED = 75
-"""Exit code of a worker that asks to be replaced (sysexits.h: try again)."""
 
 UNCLEAN = frozenset({Reason.ERROR, Reason.OUT_OF_MEMORY})
 """After these a process may be short of memory or half broken; a fresh one takes over."""
@@ -51,6 +49,12 @@ class Surroundings:
     """Let so many seconds pass."""
     is_leaving: Callable[[], bool]
     """Whether the worker is to end."""
+    idle_seconds: Callable[[int], float] = lambda _: IDLE_SECONDS
+    """How long to wait where there was no work so often in a row before."""
+    is_worn: Callable[[], bool] = lambda: False
+    """Asked after each trial: whether a fresh process is to take over."""
+    retry_seconds: Sequence[float] = RETRY_SECONDS
+    """Pauses between attempts to record a result; none where the queue has patience of its own."""
 
 
 class Worker:
@@ -61,11 +65,15 @@ class Worker:
 
     def work(self) -> int:
         """Run trials until told to leave; returns the process's exit code."""
+        idle = 0
         while not self.world.is_leaving():
             claimed = self.queue.claim(self.name, self.world.now(), self.gpus)
             if claimed is None:
-                self.world.wait(IDLE_SECONDS)
-            elif self._run(claimed) in UNCLEAN:
+                self.world.wait(self.world.idle_seconds(idle))
+                idle += 1
+                continue
+            idle = 0
+            if self._run(claimed) in UNCLEAN or self.world.is_worn():
                 return RECYCLED
         return 0
 
@@ -100,7 +108,7 @@ class Worker:
         return observe
 
     def _record(self, claimed: Trial, result: TrialResult) -> None:
-        for pause in RETRY_SECONDS:
+        for pause in self.world.retry_seconds:
             try:
                 self.queue.complete(claimed, result, self.world.now())
                 return

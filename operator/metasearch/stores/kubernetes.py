@@ -93,6 +93,11 @@ class KubernetesStore:
         """What has become of a claimed trial: whether it is to stop; StaleClaim where the claim is void."""
         return trials.require_current(trial_of(self._read(claimed.name)), claimed.epoch)
 
+    def held_by(self, worker: str) -> Sequence[Trial]:
+        """What a worker has claimed, asked of the API server."""
+        running = map(trial_of, self._listed(state=State.RUNNING))
+        return [trial for trial in running if trial.holder == worker]
+
     def complete(self, claimed: Trial, result: TrialResult, now: float) -> Trial:
         return self._change(
             claimed.name, lambda trial: trials.complete(trial, claimed.epoch, result, now, self.max_attempts)

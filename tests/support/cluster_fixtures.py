@@ -1,4 +1,4 @@
-"""Real clusters for the tests of this folder, one of each kind for all of them."""
+"""Real clusters for all tests that ask for one, one of each kind for all of them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,44 @@
+"""What tests of worker pods start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster.access import Access
+from cluster.resources import make_search
+from local_search import SPEC, metasearch, trials_in, write_resource
+from worker_pod import MakePod, WorkerPod
+
+from metasearch.cluster.api import Api
+from metasearch.search.trials import Trial
+
+NAME = "tiny"
+
+
+@pytest.fixture(scope="session")
+def local_trials(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Trial]:
+    """Every trial of the tiny search, as a run on this machine recorded it."""
+    folder = tmp_path_factory.mktemp("local")
+    ended = metasearch("run", write_resource(folder, NAME), "--output", folder / "out", "--workers", "2")
+    assert ended.returncode == 0, ended.stderr
+    return trials_in(folder / "out")
+
+
+@pytest.fixture
+def pod_of(defined: Access, client: Api, room: str, tmp_path: Path) -> Iterator[MakePod]:
+    """Makes a pod for the tiny search with other fields of spec; what it leaves running is ended."""
+    made: list[WorkerPod] = []
+
+    def make(**changes: Any) -> WorkerPod:
+        spec = dict(SPEC)
+        for part, fields in changes.items():
+            spec[part] = {**spec.get(part, {}), **fields} if isinstance(fields, dict) else fields
+        made.append(WorkerPod(defined, make_search(client, room, NAME, **spec), tmp_path))
+        return made[-1]
+
+    yield make
+    for pod in made:
+        pod.kill()

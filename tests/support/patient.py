@@ -1,0 +1,28 @@
+"""Time that passes only when it is waited for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from metasearch_trainer.backoff import Patience
+
+
+class Clock:
+    """Monotonic time in seconds, and what was waited for."""
+
+    def __init__(self, at_wait: Callable[[], object] = lambda: None) -> None:
+        """
+        Args:
+            at_wait: called each time that somebody waits.
+        """
+        self.time, self.waits, self.at_wait = 100.0, list[float](), at_wait
+        self._random = random.Random(7)
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.time += seconds
+        self.at_wait()
+
+    def patience(self) -> Patience:
+        return Patience(lambda: self.time, self.wait, self._random.random)

@@ -1,0 +1,117 @@
+"""What a slot may use of its pod, and when it is worn."""
+
+from __future__ import annotations
+
+import pytest
+
+from metasearch.errors import InvalidSpec
+from metasearch.quantities import Memory
+from metasearch_trainer.memory import Cap, give_back_freed, lowest, resident_bytes
+from metasearch_trainer.pod.capacity import Wear, device_of, memory_share, require_room
+
+MEBIBYTE = 2**20
+GIBIBYTE = 2**30
+
+
+def test_slots_share_the_pods_memory_less_the_supervisors_part() -> None:
+    share = memory_share(4 * GIBIBYTE, 2)
+    assert share == Cap(int(1.8 * GIBIBYTE), "its slot's 1843 MiB of the pod's memory limit of 4096 MiB with 2 slots")
+    assert memory_share(None, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("trial", "named"), [("1Gi", "budget.trialMemory (1Gi)"), ("3Gi", "its slot's"), (None, "its")]
+)
+def test_the_lower_cap_holds(trial: str | None, named: str) -> None:
+    cap = lowest(Cap.of_trial(Memory(trial) if trial else None), memory_share(4 * GIBIBYTE, 2))
+    assert cap is not None
+    assert cap.source.startswith(named)
+
+
+def test_without_a_limit_there_is_no_cap() -> None:
+    assert lowest(Cap.of_trial(None), memory_share(None, 1)) is None
+
+
+def test_a_share_that_a_slot_alone_fills_is_the_specs_fault() -> None:
+    share = memory_share(1000 * MEBIBYTE, 2)
+    require_room(share, 400 * MEBIBYTE)
+    require_room(None, 400 * GIBIBYTE)
+    with pytest.raises(
+        InvalidSpec, match=r"holds 500 MiB, and it may hold its slot's 450 MiB .* or fewer spec\.worker"
+    ):
+        require_room(share, 500 * MEBIBYTE)
+
+
+def test_slots_take_gpus_in_turn() -> None:
+    assert [str(device_of(slot, 2.0, visible=2)) for slot in range(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert str(device_of(1, 0.0, visible=2)) == "cpu"
+
+
+def test_gpus_that_pytorch_does_not_see_are_said_so(capfd: pytest.CaptureFixture[str]) -> None:
+    assert str(device_of(0, 1.0, visible=0)) == "cpu"
+    assert "was given 1 GPUs and PyTorch sees none" in capfd.readouterr().err
+
+
+class Process:
+    """What it holds, in MiB: for good, and freed but not given back."""
+
+    def __init__(self, kept: int, freed: int = 0) -> None:
+        self.kept, self.freed, self.given_back = kept, freed, 0
+
+    def held(self) -> int:
+        return (self.kept + self.freed) * MEBIBYTE
+
+    def give_back(self) -> None:
+        self.freed, self.given_back = 0, self.given_back + 1
+
+    def wear(self, max_trials: int = 10**9, cap: Cap | None = None) -> Wear:
+        return Wear(max_trials, cap, self.held, self.give_back)
+
+
+def test_a_slot_is_worn_after_so_many_trials() -> None:
+    wear = Process(500).wear(max_trials=3)
+    assert [wear.after_trial() for _ in range(3)] == [False, False, True]
+
+
+def test_what_is_only_not_given_back_is_no_wear() -> None:
+    process = Process(500, freed=900)
+    wear = process.wear()
+    for process.freed in (800, 300, 1500):
+        assert not wear.after_trial()
+    assert process.given_back == 3
+
+
+def test_nothing_is_given_back_without_need() -> None:
+    process = Process(500)
+    wear = process.wear()
+    for process.freed in (0, 100, 200):
+        assert not wear.after_trial()
+    assert process.given_back == 1
+
+
+def worn_at(cap: Cap | None) -> int:
+    """What a process may hold for good, in MiB, that held 500 after its first trial."""
+    process = Process(500)
+    wear = process.wear(cap=cap)
+    wear.after_trial()
+    while not wear.after_trial():
+        process.kept += 4
+    return process.kept
+
+
+def test_a_slot_is_worn_once_it_holds_much_more_than_after_its_first_trial() -> None:
+    assert worn_at(None) == 760
+
+
+def test_a_slot_under_a_cap_is_worn_before_its_trials_lack_room() -> None:
+    assert worn_at(Cap(900 * MEBIBYTE, "")) == 604
+    assert worn_at(Cap(9000 * MEBIBYTE, "")) == 760
+
+
+def test_freed_memory_is_given_back() -> None:
+    held = [bytearray(2**16) for _ in range(4000)]
+    del held[::2]
+    before = resident_bytes()
+    held.clear()
+    give_back_freed()
+    assert resident_bytes() < before - 50 * MEBIBYTE

@@ -1,0 +1,101 @@
+"""
+A sign of life: the pod's Lease, renewed while its supervisor runs. And whether there is still a search to work for.
+
+The operator frees what a pod had claimed once its Lease has run out. So nothing here ends the pod because the API
+server is away: it is away for the operator too.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from metasearch.cluster.api import Api, Conflict, NotFound
+from metasearch.errors import MetaSearchError
+from metasearch.kubernetes import names
+from metasearch.kubernetes.times import Time
+from metasearch_trainer.endings import say
+from metasearch_trainer.pod.settings import Pod
+
+RENEW_SECONDS = 10.0
+LEASE_SECONDS = 40
+
+Json = dict[str, Any]
+
+
+class Heartbeat:
+    """One pod's, for one search."""
+
+    def __init__(self, api: Api, pod: Pod, search: Json, now: Callable[[], float] = time.time) -> None:
+        """
+        Args:
+            search: the MetaSearch, as read from the cluster.
+        """
+        self._api, self._pod, self._now = api, pod, now
+        self._search_name, self._search_uid = search["metadata"]["name"], search["metadata"]["uid"]
+        self._trouble = ""
+        self.is_search_gone = False
+
+    def start(self) -> None:
+        """Beat until the process ends, beside whatever it does."""
+        threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True).start()
+
+    def beat(self) -> None:
+        """Once."""
+        try:
+            self.renew()
+            self.is_search_gone = self._is_gone()
+        except MetaSearchError as error:  # not the pod's end; said once, not every ten seconds
+            if (trouble := f"the pod's lease cannot be renewed, or its search read: {error}") != self._trouble:
+                say(trouble)
+            self._trouble = trouble
+        else:
+            self._trouble = ""
+
+    def renew(self) -> None:
+        """Renew the Lease, or make it."""
+        renewed = {"op": "add", "path": "/spec/renewTime", "value": Time.at(self._now())}
+        try:
+            self._api.patch(self._path(self._pod.name), [renewed])
+        except NotFound:
+            try:
+                self._api.create(self._path(), self._lease())
+            except Conflict:  # made by a request whose answer was lost
+                return
+
+    def _beat_for_ever(self) -> None:
+        while True:
+            self.beat()
+            time.sleep(RENEW_SECONDS)
+
+    def _is_gone(self) -> bool:
+        """Deleted, being deleted, or replaced by another of the same name."""
+        try:
+            metadata = self._api.get(names.SEARCH.path(self._pod.namespace, self._search_name))["metadata"]
+        except NotFound:
+            return True
+        return "deletionTimestamp" in metadata or metadata["uid"] != self._search_uid
+
+    def _path(self, name: str | None = None) -> str:
+        return names.LEASE.path(self._pod.namespace, name)
+
+    def _lease(self) -> Json:
+        now = Time.at(self._now())
+        pod = {"apiVersion": "v1", "kind": "Pod", "name": self._pod.name, "uid": self._pod.uid}
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": self._pod.name,
+                "labels": {names.LABEL_SEARCH: self._search_name},
+                "ownerReferences": [pod],
+            },
+            "spec": {
+                "holderIdentity": self._pod.uid,
+                "leaseDurationSeconds": LEASE_SECONDS,
+                "acquireTime": now,
+                "renewTime": now,
+            },
+        }

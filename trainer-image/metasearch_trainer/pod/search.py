@@ -1,0 +1,53 @@
+"""The search that a pod works for, as the API server has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metasearch.cluster.api import Api
+from metasearch.errors import StoreUnavailable
+from metasearch.kubernetes import names
+from metasearch.loading import parse_search
+from metasearch.spec import MetaSearchSpec
+from metasearch.stores.kubernetes import KubernetesStore
+from metasearch_trainer.backoff import Backoff, Patience
+from metasearch_trainer.endings import say
+from metasearch_trainer.pod.settings import Pod
+
+PAUSES = Backoff(first=1.0, most=15.0)
+
+Json = dict[str, Any]
+
+
+def read_search(api: Api, pod: Pod, name: str, patience: Patience) -> Json:
+    """
+    The MetaSearch, however long it takes: the pod is started, and nobody is helped if it ends.
+
+    Raises:
+        NotFound: there is none.
+        Refused: the pod's service account may not read it.
+    """
+    failures = 0
+    while True:
+        try:
+            return api.get(names.SEARCH.path(pod.namespace, name))
+        except StoreUnavailable as error:
+            if not failures:
+                say(f"{error}; trying again")
+            patience.wait(PAUSES.pause(failures, patience.chance()))
+            failures += 1
+
+
+def spec_of(search: Json) -> MetaSearchSpec:
+    """
+    Its spec.
+
+    Raises:
+        InvalidSpec: this version cannot read it.
+    """
+    return parse_search(search, where=f"MetaSearch {search['metadata']['name']}").spec
+
+
+def open_store(api: Api, pod: Pod, search: Json) -> KubernetesStore:
+    """Its trials, for claims in the pod's name."""
+    return KubernetesStore(api, search, spec_of(search).budget.max_attempts, pod.uid)

@@ -1,0 +1,17 @@
+"""How PyTorch is set up in every process that trains."""
+
+from __future__ import annotations
+
+import torch
+
+
+def prepare_torch() -> None:
+    """
+    Before any work: one thread, no denormal numbers, the same kernels every time.
+
+    Two processes with two threads each on two cores run 13 to 40 times slower than with one.
+    """
+    torch.set_num_threads(1)
+    # Adam's second moments of dead channels shrink for ever, and denormal numbers are a hundred times slower.
+    torch.set_flush_denormal(True)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
