@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from metasearch.kubernetes.search_status import (
+    IMAGE_MAX_LENGTH,
     MAX_BEST,
     MAX_FRONT,
     MAX_LEVELS,
@@ -44,6 +45,7 @@ def search_status(
     completed_at: float | None,
     storage: Storage | None,
     folder: str,
+    worker_image: str,
 ) -> SearchStatus:
     """
     Args:
@@ -67,6 +69,7 @@ def search_status(
         front=tuple(map(_found, result.front[:MAX_FRONT])),
         delivered=_delivered(result.delivered, storage, folder) if result.delivered else None,
         baseline=_baseline(result.baseline) if result.baseline else None,
+        worker_image=worker_image[:IMAGE_MAX_LENGTH],
     )
 
 

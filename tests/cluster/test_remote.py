@@ -298,14 +298,13 @@ def pods(client: Api, namespace: str) -> list[Json]:
     return client.list_all(names.POD.path(namespace))[0]
 
 
-def test_without_the_workers_job_an_image_must_be_given(
+def test_where_no_operator_said_what_image_it_is_one_must_be_given(
     defined: Access, client: Api, room: str, tmp_path: Path
 ) -> None:
     search = play_on(defined, client, room, storage={"claim": "models"})
     told = sentence_of(search.metasearch("export", "--output", tmp_path / "best"), code=2)
     assert told == (
-        "the Job of the search 'test' is gone, and with it the name of its image; "
-        "give --image, that of the workers or any with a shell"
+        "the search 'test' does not say what image its workers have; give --image, theirs or any with a shell"
     )
     assert pods(client, room) == []
 

@@ -36,6 +36,7 @@ def status_of(result: SearchResult, **changes: Any) -> SearchStatus:
         "completed_at": None,
         "storage": None,
         "folder": FOLDER,
+        "worker_image": "trainer:dev",
     }
     return search_status(result, **{**asked, **changes})
 

@@ -27,7 +27,7 @@ from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.kubernetes.search_status import SearchStatus
-from metasearch.kubernetes.worker_job import worker_job
+from metasearch.kubernetes.worker_job import worker_image, worker_job
 from metasearch.loading import describe
 from metasearch.reconcile import Turn, reconcile
 from metasearch.results import summarize
@@ -183,6 +183,7 @@ class _Pass:
             completed_at=timing.completed_at,
             storage=self.spec.storage,
             folder=storage_folder(self.resource),
+            worker_image=worker_image(self.spec, self.office.settings),
         )
         due = math.inf if is_over or self.spec.suspend else self._due(search)
         return Outcome(written(status), _is_news(self.before, status), due, notes(self.before, status))

@@ -22,6 +22,8 @@ MAX_LEVELS = 8  # as spec.space.maxBlocks
 MAX_BEST = 10
 MAX_FRONT = 20
 
+IMAGE_MAX_LENGTH = 512  # as spec.worker.template.image
+
 WEIGHTS_MAX_LENGTH = 1280
 """The longest spec.storage.url, and below it namespace, search and trial."""
 
@@ -227,4 +229,12 @@ class SearchStatus(ClusterModel):
     )
     baseline: BaselineStatus | None = Field(
         default=None, description="baseline is the hand-made network of spec.final.baseline, once it is trained."
+    )
+    worker_image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=IMAGE_MAX_LENGTH,
+        pattern=r"^[!-~]+$",
+        description="workerImage is the container image of the workers, which reads their weights where they are on a "
+        "volume.",
     )

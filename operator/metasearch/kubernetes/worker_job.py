@@ -52,6 +52,11 @@ def most_pods(spec: MetaSearchSpec) -> int:
     return spec.parallelism // slots_per_pod(spec)
 
 
+def worker_image(spec: MetaSearchSpec, settings: PodSettings) -> str:
+    """The search's own, or the one that came with the operator."""
+    return spec.worker.template.image or settings.image
+
+
 def gpus_per_pod(resources: Resources) -> float:
     """GPUs that a pod's limits name, and slices of them: one for each */gpu, */gpu.shared and */mig-*."""
     return sum(
@@ -158,7 +163,7 @@ def _container(search: str, spec: MetaSearchSpec, settings: PodSettings, mounts:
     resources = _resources(spec, settings)
     container: Json = {
         "name": CONTAINER,
-        "image": spec.worker.template.image or settings.image,
+        "image": worker_image(spec, settings),
         "imagePullPolicy": settings.image_pull_policy,
         "command": ["python", "-m", "metasearch_trainer.pod", *_arguments(search, spec, resources)],
         "env": _environment(settings, resources),

@@ -156,11 +156,11 @@ class Reader:
         """What the pod has of the workers': where it may run, and its image unless another one is asked for."""
         template = self._worker_template()
         (worker,) = template.get("containers", [{}])[:1]
-        image = self.image or worker.get("image") or self.spec.worker.template.image
+        image = self.image or worker.get("image") or self.search.get("status", {}).get("workerImage")
         if image is None:
             raise InvalidSpec(
-                f"the Job of the search {self.search['metadata']['name']!r} is gone, and with it the name of its "
-                "image; give --image, that of the workers or any with a shell"
+                f"the search {self.search['metadata']['name']!r} does not say what image its workers have; "
+                "give --image, theirs or any with a shell"
             )
         container = {"name": CONTAINER, "image": image}
         if not self.image and "imagePullPolicy" in worker:
