@@ -65,6 +65,7 @@ def search_status(
         levels=tuple(map(_level, result.levels[:MAX_LEVELS])),
         spent=_spent(result),
         left=_left(result),
+        best_score=f"{result.ranked[0].score:.4f}" if result.ranked else None,
         best=tuple(map(_found, result.ranked[:MAX_BEST])),
         front=tuple(map(_found, result.front[:MAX_FRONT])),
         delivered=_delivered(result.delivered, storage, folder) if result.delivered else None,

@@ -131,6 +131,16 @@ def test_whatever_happens_to_a_search_it_comes_to_the_same(
     assert scores_on(installation, search) == scores_of(alone)
 
 
+def test_of_two_pods_the_idle_one_is_let_go(apply: Apply) -> None:
+    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 3000}, storage=None)
+    (final,) = search.wait_for(lambda: [trial for trial in search.trials() if trial.spec.stage == "Final"])
+    search.edit(parallelism=1)
+    search.wait_for(lambda: len(pods_of(search)) == 1)
+    assert search.wait_until_over() == "Succeeded"
+    (ended,) = [trial for trial in search.trials() if trial.name == final.name]
+    assert [attempt.outcome for attempt in ended.attempts] == ["Succeeded"]
+
+
 def test_nothing_of_a_deleted_search_stays(apply: Apply) -> None:
     search = apply(final={"metaIterations": 100_000})
     search.wait_for(lambda: search.status.get("trials", {}).get("running", 0))

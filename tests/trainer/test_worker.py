@@ -53,6 +53,14 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     opened.close()
 
 
+def test_whoever_asks_hears_whether_there_is_work(store: SqliteStore) -> None:
+    heard: list[bool] = []
+    world = World()
+    surroundings = replace(world.surroundings(), tell_busy=heard.append)
+    Worker("w", 0.0, store, Actor(lambda _spec, _observe: make_result()), surroundings).work()
+    assert heard == [True, True, False]
+
+
 def states(store: SqliteStore) -> dict[str, State]:
     return {trial.name: trial.state for trial in store.trials()}
 

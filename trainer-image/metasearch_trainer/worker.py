@@ -51,6 +51,8 @@ class Surroundings:
     """Whether the worker is to end."""
     idle_seconds: Callable[[int], float] = lambda _: IDLE_SECONDS
     """How long to wait where there was no work so often in a row before."""
+    tell_busy: Callable[[bool], None] = lambda _: None
+    """Told after each asking for work whether there was any."""
     is_worn: Callable[[], bool] = lambda: False
     """Asked after each trial: whether a fresh process is to take over."""
     retry_seconds: Sequence[float] = RETRY_SECONDS
@@ -68,6 +70,7 @@ class Worker:
         idle = 0
         while not self.world.is_leaving():
             claimed = self.queue.claim(self.name, self.world.now(), self.gpus)
+            self.world.tell_busy(claimed is not None)
             if claimed is None:
                 self.world.wait(self.world.idle_seconds(idle))
                 idle += 1

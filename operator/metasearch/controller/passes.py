@@ -227,7 +227,7 @@ def written(status: SearchStatus) -> Json:
 
 
 def _is_news(before: SearchStatus, after: SearchStatus) -> bool:
-    figures = {"spent", "left", "trials", "best", "front", "levels"}
+    figures = {"spent", "left", "trials", "best", "best_score", "front", "levels"}
     return before.model_dump(exclude=figures) != after.model_dump(exclude=figures)
 
 

@@ -34,7 +34,7 @@ def _search() -> Definition:
     columns = [
         _column("Level", ".status.level", "Blocks of the cells that are being searched", kind="integer"),
         _column("Trials", ".status.trials.total", "Trials so far, of every stage and state", kind="integer"),
-        _column("Best", ".status.best[0].score", "Best score so far, in [0, 1]"),
+        _column("Best", ".status.bestScore", "Best score so far, in [0, 1]"),
         _column("Spent", ".status.spent.share", "Used of the budget, of its nearest limit"),
         _column("State", '.status.conditions[?(@.type=="Ready")].reason', "Where the search is"),
         _column("Wall-Time", ".status.spent.wallTime", "Time since the start, suspension left out", wide=True),

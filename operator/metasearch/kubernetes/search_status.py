@@ -216,6 +216,12 @@ class SearchStatus(ClusterModel):
     )
     spent: Spent | None = Field(default=None, description="spent is what the search has used.")
     left: Left | None = Field(default=None, description="left is what the search may still use.")
+    best_score: str | None = Field(
+        default=None,
+        pattern=r"^[01]\.[0-9]{4}$",
+        max_length=6,
+        description="bestScore is the best search score so far, in [0, 1], rounded; best has it as it was measured.",
+    )
     best: tuple[FoundCell, ...] = Field(
         default=(), max_length=MAX_BEST, description="best are the cells with the best scores, best first; at most 10."
     )

@@ -38,6 +38,19 @@ STORAGE = "/var/lib/metasearch/storage"
 SCRATCH = "/var/lib/metasearch/scratch"
 """Where a worker finds dataset.folder.claim and spec.storage.claim, and where it may write what it can do without."""
 
+BUSY_PROBE: Json = {
+    "exec": {"command": ["sh", "-c", f'[ -n "$(ls {SCRATCH}/busy)" ]']},
+    "periodSeconds": 5,
+    "timeoutSeconds": 5,
+    "failureThreshold": 1,
+}
+"""
+A pod is ready while one of its slots has work.
+
+Nobody sends requests to workers. But of a Job that is to have fewer pods, Kubernetes removes those first that are not
+ready, and so the idle ones.
+"""
+
 KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"
 GPU_SUFFIXES = ("/gpu", "/gpu.shared")
 
@@ -170,6 +183,7 @@ def _container(search: str, spec: MetaSearchSpec, settings: PodSettings, mounts:
         "resources": resources.model_dump(exclude_defaults=True),
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "readinessProbe": BUSY_PROBE,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -80,7 +80,7 @@ class Settings:
             StoreUnavailable: they cannot be made.
         """
         try:
-            for folder in ("spool", "ready"):
+            for folder in ("spool", "ready", "busy"):
                 (self.places.scratch / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailable(
@@ -91,6 +91,10 @@ class Settings:
     def ready(self, worker: str) -> Path:
         """The file that a slot's process makes once it can run trials."""
         return self.places.scratch / "ready" / worker
+
+    def busy(self, slot: int) -> Path:
+        """The file that is there while a slot has work; the pod's readiness probe looks for any of them."""
+        return self.places.scratch / "busy" / str(slot)
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -7,10 +7,12 @@ It loads PyTorch and the data once, then runs trials until it is told to leave o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import sys
 import time
+from pathlib import Path
 
 from metasearch.cluster.api import NotFound
 from metasearch.errors import MetaSearchError
@@ -72,7 +74,7 @@ def _work(arguments: argparse.Namespace, leaving: Leaving) -> int:
     require_room(share, memory.resident_bytes())
     settings.ready(arguments.worker).touch()
     say(f"{arguments.worker} is ready on {trainer.device}")
-    world = _surroundings(leaving, patience, Wear(settings.max_trials, trainer.cap))
+    world = _surroundings(leaving, patience, Wear(settings.max_trials, trainer.cap), settings.busy(arguments.slot))
     return Worker(arguments.worker, settings.gpus / settings.slots, queue, trainer, world).work()
 
 
@@ -102,13 +104,18 @@ def _patience(leaving: Leaving) -> Patience:
     return Patience(time.monotonic, wait, random.random)
 
 
-def _surroundings(leaving: Leaving, patience: Patience, wear: Wear) -> Surroundings:
+def _surroundings(leaving: Leaving, patience: Patience, wear: Wear, busy: Path) -> Surroundings:
+    def tell_busy(is_busy: bool) -> None:
+        with contextlib.suppress(OSError):  # no trial is worth less for it
+            busy.touch() if is_busy else busy.unlink(missing_ok=True)
+
     return Surroundings(
         now=time.time,
         monotonic=time.monotonic,
         wait=patience.wait,
         is_leaving=leaving.is_due,
         idle_seconds=lambda times: IDLE.pause(times, random.random()),
+        tell_busy=tell_busy,
         is_worn=wear.after_trial,
         retry_seconds=(),
     )

@@ -1,0 +1,90 @@
+"""
+The time between two trials: in a warm slot, against a pod for each trial.
+
+A search with one slot on a real node, from the built image. In the slot, it is what passes from the beginning of one
+claim to that of the next beyond the trial itself: two requests to record the one, two to claim the other. A pod for
+each trial would take the time from the pod's creation to its first claim, image on the node and data in the image;
+that time is known to the second. Needs what `make cluster` needs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "tests/support"))
+
+from cluster import golden  # noqa: E402
+from cluster.access import Access  # noqa: E402
+from cluster.binaries import find_all, find_node  # noqa: E402
+from cluster.helm import find_helm  # noqa: E402
+from cluster.installation import installed  # noqa: E402
+from cluster.operator import Searched  # noqa: E402
+from cluster.resources import make_search  # noqa: E402
+from cluster.whole import open_cluster  # noqa: E402
+from local_search import SPEC  # noqa: E402
+
+from metasearch.cluster.api import Api  # noqa: E402
+from metasearch.kubernetes import names  # noqa: E402
+from metasearch.kubernetes.times import Time  # noqa: E402
+from metasearch.search.trials import Trial  # noqa: E402
+from reporting import Claim, parser, publish  # noqa: E402
+
+MOST_SWITCH_MS = 50.0
+
+
+def main() -> int:
+    """One search."""
+    arguments = parser(__doc__).parse_args()
+    golden.prepare()
+    with open_cluster(find_all(), find_node(), nodes=1, built=True) as cluster:
+        switches, pod_seconds = _search(cluster.access)
+    switch_ms = 1000 * statistics.median(switches)
+    ratio = 1000 * pod_seconds / switch_ms
+    rows = [
+        {"": "warm slot, median", "milliseconds": switch_ms},
+        {"": "warm slot, slowest of ten", "milliseconds": 1000 * statistics.quantiles(switches, n=10)[-1]},
+        {"": "a pod for each trial", "milliseconds": 1000 * pod_seconds},
+    ]
+    claims = [
+        Claim(
+            f"a warm slot takes {switch_ms:.0f} ms, under {MOST_SWITCH_MS:.0f}; a pod {ratio:.0f} times as long",
+            switch_ms < MOST_SWITCH_MS,
+        )
+    ]
+    return publish("slot_switch", rows, claims, arguments.json, switches=len(switches))
+
+
+def _search(access: Access) -> tuple[list[float], float]:
+    """Seconds between trials in a slot, and from a pod's creation to its first trial."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        installed(access, find_helm(Path(folder)), {}) as installation,
+    ):
+        api = Api.of_kubeconfig(str(installation.access.kubeconfig))
+        search = Searched(api, make_search(api, installation.namespace, "switching", **{**SPEC, "parallelism": 1}))
+        (pod,) = search.wait_for(
+            lambda: api.list_all(names.POD.path(search.namespace), labelSelector=f"{names.LABEL_SEARCH}=switching")[0]
+        )
+        search.wait_until_over()
+        trials = sorted(search.trials(), key=lambda trial: trial.attempts[0].started_at)
+    created = Time(pod["metadata"]["creationTimestamp"]).unix_seconds
+    return _switches(trials), trials[0].attempts[0].started_at - created
+
+
+def _switches(trials: list[Trial]) -> list[float]:
+    """Within a stage and level, for in between a slot waits for the next to be proposed."""
+    found = []
+    for one, other in itertools.pairwise(trials):
+        if (one.spec.stage, one.spec.level) == (other.spec.stage, other.spec.level) and one.result is not None:
+            between = other.attempts[0].started_at - one.attempts[0].started_at
+            found.append(between - (one.result.wall_seconds or 0.0))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
