@@ -8,9 +8,8 @@ which no trial records: without them nobody could tell how much of `spec.budget.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 from metasearch.kubernetes.search_status import (
     IMAGE_MAX_LENGTH,
@@ -28,6 +27,7 @@ from metasearch.kubernetes.search_status import (
     Spent,
     TrialCounts,
 )
+from metasearch.kubernetes.storage_layout import weights_path
 from metasearch.kubernetes.times import Time
 from metasearch.quantities import Duration
 from metasearch.results import FinalNetwork, Found, Level, Measured, SearchResult
@@ -52,7 +52,7 @@ def search_status(
         generation: `metadata.generation` of the MetaSearch that the result was made for.
         suspended_seconds: of all suspensions that are over.
         completed_at: a Unix time in seconds; None while the search is under way.
-        folder: `storage_folder` of the MetaSearch.
+        folder: `search_folder` of the MetaSearch.
     """
     return SearchStatus(
         observed_generation=generation,
@@ -72,17 +72,6 @@ def search_status(
         baseline=_baseline(result.baseline) if result.baseline else None,
         worker_image=worker_image[:IMAGE_MAX_LENGTH],
     )
-
-
-def storage_folder(search: Mapping[str, Any]) -> str:
-    """Where below `spec.storage` a MetaSearch, as read from the cluster, has its files, and no other of its name."""
-    metadata = search["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}-{metadata['uid'][:8]}"
-
-
-def weights_path(folder: str, trial: str) -> str:
-    """Where below `spec.storage` the weights of a final trial are."""
-    return f"{folder}/weights/{trial}.safetensors"
 
 
 # --- parts --------------------------------------------------------------------------------------------------------

@@ -34,8 +34,8 @@ from sentences import sentence_of
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
+from metasearch.kubernetes.storage_layout import search_folder, weights_path
 from metasearch.kubernetes.times import Time
-from metasearch.summary import storage_folder, weights_path
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -275,7 +275,7 @@ def test_an_export_from_an_object_store(
     search = play_on(defined, client, room, storage={"url": "s3://models/nets/"})
     trial = delivered(search)
     weights = write_weights(tmp_path / "weights", [trial])
-    where = f"nets/{weights_path(storage_folder(search.resource), trial)}"
+    where = f"nets/{weights_path(search_folder(search.resource), trial)}"
     export = ("export", "--output", tmp_path / "best")
 
     told = sentence_of(search.metasearch(*export, **bucket.environment), code=4)
@@ -409,7 +409,7 @@ def test_an_export_from_a_claim(cluster: Access, claim: tuple[str, Path], image:
     played = play_on(cluster, api, namespace, storage={"claim": "models"})
     search = RemoteSearch(somebody(cluster, namespace, ENOUGH), played.resource)
     trial = delivered(search)
-    where = weights_path(storage_folder(search.resource), trial)
+    where = weights_path(search_folder(search.resource), trial)
     export = ("export", "--image", image, "--output", tmp_path / "best")
 
     missing = sentence_of(search.metasearch(*export), code=4)

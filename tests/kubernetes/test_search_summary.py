@@ -10,12 +10,13 @@ import pytest
 from builders import STARTED, completed, make_accuracies, make_result, make_search, make_trial, pretend_result
 
 from metasearch.kubernetes.search_status import MAX_BYTES, Condition, ConditionStatus, SearchStatus
+from metasearch.kubernetes.storage_layout import search_folder, weights_path
 from metasearch.kubernetes.times import Time
 from metasearch.results import SearchResult, summarize
 from metasearch.search.planner import plan, standing
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch.spec import Storage
-from metasearch.summary import search_status, storage_folder, weights_path
+from metasearch.summary import search_status
 
 INT64_MAX = 2**63 - 1
 FOLDER = "team-a/test-1b9d6bcd"
@@ -188,7 +189,7 @@ def test_it_has_the_baseline_beside_it() -> None:
 
 def test_a_search_has_a_folder_of_its_own() -> None:
     search = {"metadata": {"namespace": "team-a", "name": "test", "uid": "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"}}
-    assert storage_folder(search) == FOLDER
+    assert search_folder(search) == FOLDER
     assert weights_path(FOLDER, "x") == "team-a/test-1b9d6bcd/weights/x.safetensors"
 
 

@@ -8,9 +8,10 @@ import pytest
 from builders import make_spec
 from patient import Clock
 
+from metasearch.kubernetes.storage_layout import search_folder
 from metasearch_trainer.pod.settings import Places
 from metasearch_trainer.pod.slot import mounted, open_storage
-from metasearch_trainer.storage import Folders, KeptOutside, search_folder
+from metasearch_trainer.storage import Folders, KeptOutside
 
 SEARCH = {"metadata": {"namespace": "team-a", "name": "quick", "uid": "01234567-89ab-cdef"}}
 

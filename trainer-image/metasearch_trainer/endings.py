@@ -6,8 +6,10 @@ import contextlib
 import os
 import sys
 
-RECYCLED = 75
-"""Start another in its place (sysexits.h: try again). Errors have codes of their own, in `metasearch.errors`."""
+from metasearch.kubernetes.worker_job import LEFT
+
+RECYCLED = LEFT
+"""Start another in its place. Errors have codes of their own, in `metasearch.errors`."""
 
 
 def say(sentence: object) -> None:

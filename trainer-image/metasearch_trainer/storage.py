@@ -8,12 +8,13 @@ here first, then brought to a shelf, which is a mounted volume or an object stor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from metasearch.errors import StoreUnavailable
+from metasearch.kubernetes.storage_layout import CHECKPOINTS, WEIGHTS, file_name
 from metasearch.search.trials import Stage, TrialSpec
 from metasearch_trainer.backoff import Backoff, Patience
 from metasearch_trainer.endings import say
@@ -73,7 +74,7 @@ class Folders:
     """None keeps no weights."""
 
     def checkpoint(self, trial: TrialSpec) -> Path:
-        return self.checkpoints / file_name(trial)
+        return self.checkpoints / file_name(trial.name)
 
     def fetch(self, trial: TrialSpec) -> None:
         """It is here, if anywhere."""
@@ -87,7 +88,7 @@ class Folders:
     def deliver(self, trial: TrialSpec, write: Write) -> str | None:
         if self.weights is None:
             return None
-        path = self.weights / file_name(trial)
+        path = self.weights / file_name(trial.name)
         write(path)
         return path.name
 
@@ -103,7 +104,7 @@ class KeptOutside:
         Args:
             scratch: a folder of the pod's.
         """
-        self._here = Folders(scratch / "checkpoints", scratch / "weights")
+        self._here = Folders(scratch / CHECKPOINTS, scratch / WEIGHTS)
         self._shelf, self._patience = shelf, patience
         self._next_upload = 0.0
         self._is_checked = False
@@ -133,8 +134,8 @@ class KeptOutside:
     def deliver(self, trial: TrialSpec, write: Write) -> str | None:
         name = self._here.deliver(trial, write)
         assert self._here.weights is not None
-        path = self._here.weights / file_name(trial)
-        self._patiently(lambda: self._shelf.put(path, f"weights/{path.name}"))
+        path = self._here.weights / file_name(trial.name)
+        self._patiently(lambda: self._shelf.put(path, f"{WEIGHTS}/{path.name}"))
         path.unlink(missing_ok=True)
         return name
 
@@ -187,21 +188,5 @@ def is_kept(trial: TrialSpec) -> bool:
     return trial.stage is not Stage.SEARCH
 
 
-def file_name(trial: TrialSpec) -> str:
-    """Of a checkpoint as of weights."""
-    return f"{trial.name}.safetensors"
-
-
-def search_folder(search: Mapping[str, Any]) -> str:
-    """
-    The folder of a search in a storage that many share; another search of the same name has another.
-
-    Args:
-        search: the MetaSearch, as read from the cluster.
-    """
-    metadata = search["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}-{metadata['uid'][:8]}"
-
-
 def _checkpoint(trial: TrialSpec) -> str:
-    return f"checkpoints/{file_name(trial)}"
+    return f"{CHECKPOINTS}/{file_name(trial.name)}"

@@ -25,6 +25,11 @@ from metasearch.spec import MetaSearchSpec
 
 MESSAGE_MAX_LENGTH = 400
 
+UNDER_WAY = {
+    Phase.SEARCHING: "worker pods run trials",
+    Phase.FINAL: "worker pods train the best cells in full",
+}
+
 READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
 SUCCEEDED, FAILED, EXHAUSTED = "Succeeded", "Failed", "BudgetExhausted"
 
@@ -103,7 +108,7 @@ def _ready(situation: Situation) -> _Said:
     elif not situation.workers:
         said = _Said(READY, False, ReadyReason.WAITING_FOR_WORKERS, "no worker pod runs yet")
     else:
-        said = _Said(READY, True, ReadyReason(phase), trouble.message if trouble else "")
+        said = _Said(READY, True, ReadyReason(phase), trouble.message if trouble else UNDER_WAY[phase])
     return replace(said, message="; ".join(filter(None, [said.message, *situation.remarks])))
 
 

@@ -27,6 +27,7 @@ from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.kubernetes.search_status import SearchStatus
+from metasearch.kubernetes.storage_layout import search_folder
 from metasearch.kubernetes.worker_job import worker_image, worker_job
 from metasearch.loading import describe
 from metasearch.reconcile import Turn, reconcile
@@ -38,7 +39,7 @@ from metasearch.search.planner import Search, is_of, standing
 from metasearch.search.trials import State, Trial
 from metasearch.spec import MetaSearchSpec
 from metasearch.stores.kubernetes import KubernetesStore
-from metasearch.summary import search_status, storage_folder
+from metasearch.summary import search_status
 
 Json = dict[str, Any]
 
@@ -182,7 +183,7 @@ class _Pass:
             suspended_seconds=timing.suspended_seconds,
             completed_at=timing.completed_at,
             storage=self.spec.storage,
-            folder=storage_folder(self.resource),
+            folder=search_folder(self.resource),
             worker_image=worker_image(self.spec, self.office.settings),
         )
         due = math.inf if is_over or self.spec.suspend else self._due(search)

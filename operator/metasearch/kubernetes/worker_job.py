@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from metasearch.kubernetes import names
+from metasearch.kubernetes import names, restricted
 from metasearch.kubernetes.ownership import owner_reference
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.spec import MetaSearchSpec, Resources
@@ -32,7 +32,6 @@ GRACE_SECONDS = 30
 KEPT_SECONDS = 3600
 """How long a Job that failed is kept to be looked at."""
 
-USER = 65532
 DATA = "/var/lib/metasearch/data"
 STORAGE = "/var/lib/metasearch/storage"
 SCRATCH = "/var/lib/metasearch/scratch"
@@ -140,14 +139,7 @@ def _template(search: str, spec: MetaSearchSpec, settings: PodSettings) -> Json:
         "restartPolicy": "Never",
         "serviceAccountName": settings.service_account,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": restricted.POD,
         "containers": [_container(search, spec, settings, mounts)],
         "volumes": volumes,
         "tolerations": _tolerations(spec, settings),
@@ -184,11 +176,7 @@ def _container(search: str, spec: MetaSearchSpec, settings: PodSettings, mounts:
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "readinessProbe": BUSY_PROBE,
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": restricted.CONTAINER,
     }
     if settings.storage_secret:
         container["envFrom"] = [{"secretRef": {"name": settings.storage_secret, "optional": True}}]

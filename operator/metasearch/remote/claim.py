@@ -15,7 +15,7 @@ from metasearch.cluster.api import Conflict, NotFound, Refused
 from metasearch.cluster.streams import CommandFailed, output_of
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.export import weights_are_gone
-from metasearch.kubernetes import names
+from metasearch.kubernetes import names, restricted
 from metasearch.kubernetes.ownership import is_owned_by, owner_reference
 from metasearch.remote.place import Place, told
 from metasearch.spec import MetaSearchSpec
@@ -25,7 +25,6 @@ Json = dict[str, Any]
 CLAIM = names.Kind("/api/v1", "persistentvolumeclaims")
 CONTAINER = "reader"
 MOUNT = "/storage"
-USER = 65532
 """The workers', who wrote the file."""
 
 LIFE_SECONDS = 1800
@@ -127,25 +126,14 @@ class Reader:
                 "terminationGracePeriodSeconds": 0,
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": USER,
-                    "runAsGroup": USER,
-                    "fsGroup": USER,
-                    "fsGroupChangePolicy": "OnRootMismatch",
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": restricted.POD,
                 "containers": [
                     {
                         **settings["containers"][0],
                         "command": ["sleep", str(LIFE_SECONDS)],
                         "resources": {"requests": small, "limits": small},
                         "volumeMounts": [{"name": "storage", "mountPath": MOUNT, "readOnly": True}],
-                        "securityContext": {
-                            "allowPrivilegeEscalation": False,
-                            "readOnlyRootFilesystem": True,
-                            "capabilities": {"drop": ["ALL"]},
-                        },
+                        "securityContext": restricted.CONTAINER,
                     }
                 ],
                 "volumes": [{"name": "storage", "persistentVolumeClaim": {"claimName": self.claim}}],

@@ -11,11 +11,11 @@ from typing import Any
 
 from metasearch.errors import MetaSearchError, SearchFailed, StoreUnavailable
 from metasearch.export import weights_are_gone
+from metasearch.kubernetes.storage_layout import search_folder, weights_path
 from metasearch.remote.claim import Reader
 from metasearch.remote.place import Place
 from metasearch.results import FinalNetwork
 from metasearch.spec import MetaSearchSpec
-from metasearch.summary import storage_folder, weights_path
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Lender:
             yield Path(folder)
 
     def _fetch(self, network: FinalNetwork, target: Path) -> None:
-        storage, path = self.spec.storage, weights_path(storage_folder(self.search), network.trials[0])
+        storage, path = self.spec.storage, weights_path(search_folder(self.search), network.trials[0])
         if storage is None or network.weights is None:
             raise SearchFailed(
                 f"the search {self.search['metadata']['name']!r} kept no weights, for it had no spec.storage when its "

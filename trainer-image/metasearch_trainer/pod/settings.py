@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metasearch.cluster.api import Api
 from metasearch.errors import InvalidSpec, StoreUnavailable
+from metasearch.kubernetes.worker_job import DATA, SCRATCH, STORAGE
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--slots", type=int, default=1, help="trials at once, each in a process of its own")
     made.add_argument("--gpus", type=float, default=0.0, help="GPUs of the whole pod")
     made.add_argument("--max-trials", type=int, default=500, help="after so many a slot's process is replaced")
-    root = Path("/var/lib/metasearch")
-    made.add_argument("--scratch", type=Path, default=root / "scratch", help="a folder that goes with the pod")
-    made.add_argument("--data", type=Path, default=root / "data", help="the volume of dataset.folder.claim")
-    made.add_argument("--storage", type=Path, default=root / "storage", help="the volume of storage.claim")
+    made.add_argument("--scratch", type=Path, default=Path(SCRATCH), help="a folder that goes with the pod")
+    made.add_argument("--data", type=Path, default=Path(DATA), help="the volume of dataset.folder.claim")
+    made.add_argument("--storage", type=Path, default=Path(STORAGE), help="the volume of storage.claim")
     return made
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from metasearch.cluster.api import NotFound
 from metasearch.errors import MetaSearchError
+from metasearch.kubernetes.storage_layout import search_folder
 from metasearch.search.trials import State
 from metasearch.spec import Dataset, MetaSearchSpec
 from metasearch_trainer import memory
@@ -29,7 +30,7 @@ from metasearch_trainer.pod.settings import Places, Pod, open_api, parser, setti
 from metasearch_trainer.runtime import prepare_torch
 from metasearch_trainer.shelves import MountedFolder, ObjectStore
 from metasearch_trainer.spool import PatientQueue, Spool
-from metasearch_trainer.storage import Folders, KeptOutside, Storage, search_folder
+from metasearch_trainer.storage import Folders, KeptOutside, Storage
 from metasearch_trainer.trial import Trainer
 from metasearch_trainer.worker import Surroundings, Worker, WorkerLeaves
 
