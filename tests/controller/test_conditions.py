@@ -9,22 +9,23 @@ import pytest
 from builders import STARTED, make_spec
 
 from metasearch.controller.conditions import (
-    EXHAUSTED,
-    FAILED,
     MESSAGE_MAX_LENGTH,
-    PROGRESSING,
-    READY,
-    SUCCEEDED,
-    SUSPENDED,
     Situation,
     conditions,
-    find,
     has_ended,
     invalid,
 )
 from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.troubles import Trouble
-from metasearch.kubernetes.search_status import Condition
+from metasearch.kubernetes.search_status import (
+    EXHAUSTED,
+    FAILED,
+    PROGRESSING,
+    READY,
+    SUCCEEDED,
+    SUSPENDED,
+    Condition,
+)
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase, Plan
 
@@ -55,8 +56,7 @@ def told(of: Situation) -> Told:
 
 
 def message(of: Situation, type: str = READY) -> str:
-    found = find(said(of), type)
-    assert found is not None
+    (found,) = (condition for condition in said(of) if condition.type == type)
     return found.message
 
 

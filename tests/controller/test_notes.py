@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 from builders import STARTED
 
-from metasearch.controller.conditions import EXHAUSTED, FAILED, PROGRESSING, READY, SUCCEEDED, SUSPENDED
 from metasearch.controller.notes import Note, notes
-from metasearch.kubernetes.search_status import Condition, ConditionStatus, LevelStatus, SearchStatus
+from metasearch.kubernetes.search_status import (
+    EXHAUSTED,
+    FAILED,
+    PROGRESSING,
+    READY,
+    SUCCEEDED,
+    SUSPENDED,
+    Condition,
+    ConditionStatus,
+    LevelStatus,
+    SearchStatus,
+)
 from metasearch.kubernetes.times import Time
 
 

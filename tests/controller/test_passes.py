@@ -13,12 +13,12 @@ from builders import SMALL, STARTED, completed, make_trial, pretend_result
 from staff import UID, RecordingApi, claimed, make_job, make_pod, make_search_json, make_settings
 
 from metasearch.cluster.api import Conflict, NotFound, Refused
-from metasearch.controller.conditions import EXHAUSTED, FAILED, READY
 from metasearch.controller.copies import RecordedTrial, WorkerJob, WorkerLease, WorkerPod
 from metasearch.controller.offloading import Ranking
 from metasearch.controller.passes import Office, Outcome, SearchGone, in_trouble, pass_over, record
 from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.troubles import Trouble
+from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, READY
 from metasearch.search.definition import define
 from metasearch.search.planner import plan
 from metasearch.search.trials import Reason, State, Trial, TrialResult
@@ -147,6 +147,7 @@ def test_what_is_none_of_the_searchs_is_passed_over_and_remarked_on() -> None:
     assert said(outcome) == (
         "True",
         "Searching",
+        "worker pods run trials; "
         "the MetaTrial test-1-0123456789 is none of the search's and is passed over; delete it",
     )
 

@@ -18,7 +18,16 @@ from dataclasses import dataclass, replace
 
 from metasearch.controller.reasons import EndReason, ExhaustedReason, ReadyReason, SuspendedReason
 from metasearch.controller.troubles import Trouble
-from metasearch.kubernetes.search_status import Condition, ConditionStatus
+from metasearch.kubernetes.search_status import (
+    EXHAUSTED,
+    FAILED,
+    PROGRESSING,
+    READY,
+    SUCCEEDED,
+    SUSPENDED,
+    Condition,
+    ConditionStatus,
+)
 from metasearch.kubernetes.times import Time
 from metasearch.search.planner import Phase, Plan
 from metasearch.spec import MetaSearchSpec
@@ -29,9 +38,6 @@ UNDER_WAY = {
     Phase.SEARCHING: "worker pods run trials",
     Phase.FINAL: "worker pods train the best cells in full",
 }
-
-READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
-SUCCEEDED, FAILED, EXHAUSTED = "Succeeded", "Failed", "BudgetExhausted"
 
 
 @dataclass(frozen=True)
@@ -80,10 +86,6 @@ def has_ended(conditions: Iterable[Condition], generation: int) -> bool:
         for condition in conditions
         if condition.type in (SUCCEEDED, FAILED)
     )
-
-
-def find(conditions: Iterable[Condition], type: str) -> Condition | None:
-    return next((condition for condition in conditions if condition.type == type), None)
 
 
 # --- each of them -------------------------------------------------------------------------------------------------

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from metasearch.controller.conditions import EXHAUSTED, READY, find
 from metasearch.controller.reasons import EventReason, ReadyReason
-from metasearch.kubernetes.search_status import Condition, SearchStatus
+from metasearch.kubernetes.search_status import EXHAUSTED, READY, Condition, SearchStatus
 
 TOLD = (READY, EXHAUSTED)
 """Conditions whose changes are told. The others say nothing that a reason of Ready does not."""
@@ -33,7 +32,7 @@ def notes(before: SearchStatus, after: SearchStatus) -> list[Note]:
 
 def _of_conditions(before: SearchStatus, after: SearchStatus) -> Iterator[Note]:
     for type in TOLD:
-        old, new = find(before.conditions, type), find(after.conditions, type)
+        old, new = before.condition(type), after.condition(type)
         if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
             continue
         if type == READY or new.status == "True":

@@ -21,13 +21,13 @@ from metasearch.controller.offloading import Offloaded, Ranking
 from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.refusals import PATIENCE_SECONDS, refusal
 from metasearch.controller.staffing import pods_needed
-from metasearch.controller.timing import Timing, timing_of
 from metasearch.controller.troubles import Trouble, find_trouble, is_without_pods
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.storage_layout import search_folder
+from metasearch.kubernetes.timing import Timing, timing_of
 from metasearch.kubernetes.worker_job import worker_image, worker_job
 from metasearch.loading import describe
 from metasearch.reconcile import Turn, reconcile

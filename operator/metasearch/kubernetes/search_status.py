@@ -60,6 +60,11 @@ class Condition(ClusterModel):
     )
 
 
+READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
+SUCCEEDED, FAILED, EXHAUSTED = "Succeeded", "Failed", "BudgetExhausted"
+"""The conditions that a search has."""
+
+
 class TrialCounts(ClusterModel):
     """Trials of every stage, by state."""
 
@@ -244,3 +249,7 @@ class SearchStatus(ClusterModel):
         description="workerImage is the container image of the workers, which reads their weights where they are on a "
         "volume.",
     )
+
+    def condition(self, type: str) -> Condition | None:
+        """The one of that type, if there is one."""
+        return next((condition for condition in self.conditions if condition.type == type), None)

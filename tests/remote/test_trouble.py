@@ -1,4 +1,4 @@
-"""What a cluster says of a search's time, and of what keeps it."""
+"""What a cluster says of what keeps a search."""
 
 from __future__ import annotations
 
@@ -8,45 +8,13 @@ import pytest
 
 from metasearch.kubernetes.search_status import Condition, ConditionStatus, SearchStatus
 from metasearch.kubernetes.times import Time
-from metasearch.remote.session import Clock, clock_of, with_trouble
+from metasearch.remote.session import with_trouble
 from metasearch.search.planner import Phase, Plan
-
-NOW = 5_000.0
 
 
 def condition(kind: str, status: ConditionStatus, **said: Any) -> Condition:
     fields = {"reason": "Waiting", "message": "", "last_transition_time": Time.at(4_000)}
     return Condition(type=kind, status=status, **{**fields, **said})
-
-
-SUSPENDED = condition("Suspended", ConditionStatus.TRUE)
-RESUMED = condition("Suspended", ConditionStatus.FALSE)
-
-
-@pytest.mark.parametrize(
-    ("status", "clock"),
-    [
-        pytest.param(SearchStatus(), Clock(NOW, 0.0, NOW), id="not begun"),
-        pytest.param(SearchStatus(start_time=Time.at(1_000)), Clock(1_000, 0.0, NOW), id="under way"),
-        pytest.param(
-            SearchStatus(start_time=Time.at(1_000), suspended_time="90s", conditions=(RESUMED,)),
-            Clock(1_000, 90.0, NOW),
-            id="resumed",
-        ),
-        pytest.param(
-            SearchStatus(start_time=Time.at(1_000), suspended_time="90s", conditions=(SUSPENDED,)),
-            Clock(1_000, 90.0 + 1_000, NOW),
-            id="suspended",
-        ),
-        pytest.param(
-            SearchStatus(start_time=Time.at(1_000), completion_time=Time.at(2_000)),
-            Clock(1_000, 0.0, 2_000),
-            id="over",
-        ),
-    ],
-)
-def test_time_stands_still_while_a_search_is_suspended_and_once_it_is_over(status: SearchStatus, clock: Clock) -> None:
-    assert clock_of(status, NOW) == clock
 
 
 @pytest.mark.parametrize(

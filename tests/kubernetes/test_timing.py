@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 from builders import STARTED
 
-from metasearch.controller.conditions import SUSPENDED
-from metasearch.controller.timing import Timing, timing_of
-from metasearch.kubernetes.search_status import Condition, ConditionStatus, SearchStatus
+from metasearch.kubernetes.search_status import SUSPENDED, Condition, ConditionStatus, SearchStatus
 from metasearch.kubernetes.times import Time
+from metasearch.kubernetes.timing import Timing, timing_of
 from metasearch.quantities import Duration
 
 BEGUN = Timing(STARTED, suspended_seconds=0.0, suspended_at=None, completed_at=None)

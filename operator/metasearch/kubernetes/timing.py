@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from metasearch.controller.conditions import SUSPENDED, find
-from metasearch.kubernetes.search_status import SearchStatus
+from metasearch.kubernetes.search_status import SUSPENDED, ConditionStatus, SearchStatus
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,11 @@ class Timing:
 
 def timing_of(status: SearchStatus, now: float) -> Timing:
     """What a status says; of a search that begins, that it begins now."""
-    suspended = find(status.conditions, SUSPENDED)
+    suspended = status.condition(SUSPENDED)
+    is_suspended = suspended is not None and suspended.status is ConditionStatus.TRUE
     return Timing(
         started_at=status.start_time.unix_seconds if status.start_time else now,
         suspended_seconds=status.suspended_time.seconds if status.suspended_time else 0.0,
-        suspended_at=suspended.last_transition_time.unix_seconds if suspended and suspended.status == "True" else None,
+        suspended_at=suspended.last_transition_time.unix_seconds if suspended and is_suspended else None,
         completed_at=status.completion_time.unix_seconds if status.completion_time else None,
     )
