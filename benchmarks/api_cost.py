@@ -73,7 +73,7 @@ def _search(access: Access) -> tuple[Counts, int, float]:
                 time.sleep(1)
             counts = _counts(access) - before
         finally:
-            pod.stop()
+            pod.terminate()
         counts["GET", "metasearches"] -= reads
         return counts, len(search.trials()), time.monotonic() - began
 

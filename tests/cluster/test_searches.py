@@ -132,7 +132,7 @@ def test_whatever_happens_to_a_search_it_comes_to_the_same(
 
 
 def test_of_two_pods_the_idle_one_is_let_go(apply: Apply) -> None:
-    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 3000}, storage=None)
+    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 1500}, storage=None)
     (final,) = search.wait_for(lambda: [trial for trial in search.trials() if trial.spec.stage == "Final"])
     search.edit(parallelism=1)
     search.wait_for(lambda: len(pods_of(search)) == 1)

@@ -147,8 +147,7 @@ def test_what_is_none_of_the_searchs_is_passed_over_and_remarked_on() -> None:
     assert said(outcome) == (
         "True",
         "Searching",
-        "worker pods run trials; "
-        "the MetaTrial test-1-0123456789 is none of the search's and is passed over; delete it",
+        "worker pods run trials; the MetaTrial test-1-0123456789 is none of the search's and is passed over; delete it",
     )
 
 

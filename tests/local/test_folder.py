@@ -15,6 +15,7 @@ from metasearch.spec import CHANGEABLE
 CHANGES: dict[str, Any] = {
     "budget": {"maxTrials": 7},
     "parallelism": 7,
+    "storage": {"claim": "models"},
     "suspend": True,
     "worker": {"slots": 7},
 }
@@ -38,6 +39,6 @@ def test_what_decides_only_where_a_search_runs_and_ends_may_change(folder: RunFo
 
 def test_what_decides_what_it_finds_may_not(folder: RunFolder) -> None:
     with pytest.raises(
-        FolderConflict, match=r"spec\.seed 0 and now it is 1; only budget, parallelism, suspend and worker"
+        FolderConflict, match=r"spec\.seed 0 and now it is 1; only budget, parallelism, storage, suspend and worker"
     ):
         open_search(folder, make_resource(seed=1), resume=True, now=1.0)
