@@ -75,7 +75,9 @@ def _search(access: Access) -> tuple[Counts, int, float]:
         finally:
             pod.terminate()
         counts["GET", "metasearches"] -= reads
-        return counts, len(search.trials()), time.monotonic() - began
+        trials, seconds = len(search.trials()), time.monotonic() - began
+        search.remove()
+        return counts, trials, seconds
 
 
 def _counts(access: Access) -> Counts:

@@ -72,6 +72,7 @@ def _search(access: Access) -> tuple[list[float], float]:
         )
         search.wait_until_over()
         trials = sorted(search.trials(), key=lambda trial: trial.attempts[0].started_at)
+        search.remove()
     created = Time(pod["metadata"]["creationTimestamp"]).unix_seconds
     return _switches(trials), trials[0].attempts[0].started_at - created
 

@@ -16,7 +16,7 @@ import yaml
 from builders import pretend_result
 
 from cluster.access import Access
-from metasearch.cluster.api import Api
+from metasearch.cluster.api import Api, NotFound
 from metasearch.kubernetes import names
 from metasearch.kubernetes.trial_conversion import trial_of
 from metasearch.search.trials import StaleClaim, Trial, TrialResult
@@ -121,6 +121,20 @@ class Searched:
 
     def delete(self) -> None:
         self.api.delete(self.path)
+
+    def remove(self) -> None:
+        """Delete it while there is an operator to let it go, and wait until it is gone."""
+        self.delete()
+        deadline = time.monotonic() + SECONDS
+        while self._is_there():
+            assert time.monotonic() < deadline, f"{self.name} is still there"
+            time.sleep(0.1)
+
+    def _is_there(self) -> bool:
+        try:
+            return bool(self.resource)
+        except NotFound:
+            return False
 
     def store(self, pod_uid: str = "no-pod") -> KubernetesStore:
         return KubernetesStore(self.api, self.resource, max_attempts=2, pod_uid=pod_uid)
