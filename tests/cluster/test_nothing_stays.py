@@ -91,8 +91,10 @@ def run(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
             process_group=0,
         )
     with process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def url_from(owner: subprocess.Popen[str], folder: Path) -> str:

@@ -78,6 +78,10 @@ def pods_of(search: Searched) -> list[Json]:
     return found
 
 
+def is_ready(pod: Json) -> bool:
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
+
+
 def remote(installation: Installation, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """A command about a search on the cluster."""
     return metasearch(*arguments, "--namespace", installation.namespace, KUBECONFIG=str(installation.access.kubeconfig))
@@ -132,8 +136,9 @@ def test_whatever_happens_to_a_search_it_comes_to_the_same(
 
 
 def test_of_two_pods_the_idle_one_is_let_go(apply: Apply) -> None:
-    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 1500}, storage=None)
+    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 4000}, storage=None)
     (final,) = search.wait_for(lambda: [trial for trial in search.trials() if trial.spec.stage == "Final"])
+    search.wait_for(lambda: sorted(map(is_ready, pods_of(search))) == [False, True])
     search.edit(parallelism=1)
     search.wait_for(lambda: len(pods_of(search)) == 1)
     assert search.wait_until_over() == "Succeeded"
