@@ -17,11 +17,3 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KUBECONFIG",
         help="test against the cluster that this file leads to, as an administrator, and start none",
     )
-
-
-@pytest.hookimpl(tryfirst=True)  # before those who share them look at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests: a file stays together, and so does all that has nodes."""
-    for item in items:
-        needs_nodes = {"cluster", "node_binaries"} & {*getattr(item, "fixturenames", ())}
-        item.add_marker(pytest.mark.xdist_group("nodes" if needs_nodes else str(item.path)))
