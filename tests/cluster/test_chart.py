@@ -207,19 +207,6 @@ def test_nothing_is_left_over_but_what_is_to_be_kept(helm: Helm, plane: Access, 
     wait_until(lambda: everything(plane) <= before)
 
 
-def test_a_search_whose_operator_is_gone_is_let_go_by_hand(helm: Helm, plane: Access, namespace: str) -> None:
-    """As docs/install.md says."""
-    install(helm, plane, namespace)
-    held = search("mine", namespace)
-    plane.apply({**held, "metadata": {**held["metadata"], "finalizers": [f"{GROUP}/operator"]}})
-    uninstall(helm, plane, namespace)
-    there = f"--namespace={namespace}"
-    plane.run("delete", "metasearch", "mine", there, "--wait=false")
-    assert plane.get("metasearch", "mine", there)["metadata"]["deletionTimestamp"]
-    plane.run("patch", "metasearch", "mine", there, "--type=merge", '--patch={"metadata": {"finalizers": null}}')
-    wait_until(lambda: plane.kubectl("get", "metasearch", "mine", there).returncode != 0)
-
-
 def test_another_release_can_take_over_the_definitions(helm: Helm, plane: Access, namespace: str) -> None:
     install(helm, plane, namespace)
     uninstall(helm, plane, namespace)

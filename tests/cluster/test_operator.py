@@ -43,19 +43,14 @@ def operator(defined: Access, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def begin(operator: OperatorProcess, client: Api, room: str) -> Iterator[Begin]:  # noqa: ARG001
-    """Makes a search; whatever was made is gone again before the operator is."""
-    begun = []
+def begin(operator: OperatorProcess, client: Api, room: str) -> Begin:  # noqa: ARG001
+    """Makes a search."""
     client.create(f"/api/v1/namespaces/{room}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
 
     def begin(name: str = "test", **spec: Any) -> Searched:
-        search = Searched(client, make_search(client, room, name, **spec))
-        begun.append(search)
-        return search
+        return Searched(client, make_search(client, room, name, **spec))
 
-    yield begin
-    for search in begun:
-        search.delete()
+    return begin
 
 
 def alone(tmp_path: Path, spec: dict[str, Any]) -> dict[str, float | None]:
@@ -201,6 +196,38 @@ def test_nothing_of_a_deleted_search_stays(begin: Begin, client: Api) -> None:
     search.wait_for(lambda: not (search.jobs() or search.trials()))
     found, _ = client.list_all(names.SEARCH.path(search.namespace))
     assert not found
+
+
+def test_it_goes_where_no_operator_is_left(begin: Begin, operator: OperatorProcess) -> None:
+    search = begin(**RANDOM)
+    search.wait_for(search.jobs)
+    search.wait_for(search.trials)
+    operator.kill()
+    try:
+        search.remove()
+        search.wait_for(lambda: not (search.jobs() or search.trials()))
+    finally:
+        operator.start()
+
+
+def test_it_goes_after_what_it_owns_where_that_is_asked(begin: Begin) -> None:
+    search = begin(**RANDOM)
+    search.wait_for(search.jobs)
+    search.wait_for(search.trials)
+    search.remove(propagationPolicy="Foreground")
+    assert not search.jobs()
+    assert not search.trials()
+
+
+def test_another_of_its_name_begins_anew(begin: Begin, tmp_path: Path) -> None:
+    first = begin(**PROGRESSIVE)
+    with open_hand(first):
+        first.wait_for(lambda: first.status.get("level", 0) >= 2)
+    first.delete()
+    second = begin(**PROGRESSIVE)
+    with open_hand(second):
+        assert second.wait_until_over() == "Succeeded"
+    assert scores(second) == alone(tmp_path, PROGRESSIVE)
 
 
 def test_a_trial_deleted_by_hand_is_run_again(begin: Begin, client: Api) -> None:

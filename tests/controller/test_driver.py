@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from metasearch.cluster.api import Refused
-from metasearch.controller.driver import FIGURES_SECONDS, RESYNC_SECONDS, RETRY_SECONDS, Driver
+from metasearch.controller.driver import FIGURES_SECONDS, REREAD_SECONDS, RESYNC_SECONDS, RETRY_SECONDS, Driver
 from metasearch.controller.notes import Note
-from metasearch.controller.passes import Outcome
+from metasearch.controller.passes import Outcome, SearchGone
 from metasearch.controller.troubles import Trouble
 from metasearch.errors import StoreUnavailable
 
@@ -27,6 +27,8 @@ class Desk:
     def __init__(self) -> None:
         self.outcome: Outcome | Exception = Outcome({"level": 2}, is_news=True, notes=[NOTE])
         self.is_recorded: bool | Exception = True
+        self.there: Json | Exception = SEARCH
+        self.looked_at: Json = {}
         self.now = 0.0
         self.passes = 0
         self.written: list[Json] = []
@@ -36,17 +38,25 @@ class Desk:
             pass_over=self._pass_over,
             in_trouble=self._in_trouble,
             record=self._record,
+            read=self._read,
             news=asyncio.Event(),
             run_in_thread=self._at_once,
-            tell=self.told.append,
+            tell=lambda _resource, note: self.told.append(note),
             clock=lambda: self.now,
+            resource=SEARCH,
         )
 
-    def turn(self, resource: Json = SEARCH) -> float:
-        return asyncio.run(self.driver.turn(resource))
+    def turn(self) -> float:
+        return asyncio.run(self.driver.turn())
 
-    def _pass_over(self, _resource: Json) -> Outcome:
+    def _read(self, _resource: Json) -> Json:
+        if isinstance(self.there, Exception):
+            raise self.there
+        return self.there
+
+    def _pass_over(self, resource: Json) -> Outcome:
         self.passes += 1
+        self.looked_at = resource
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -107,6 +117,46 @@ def test_of_a_search_that_has_changed_meanwhile_nothing_is_told(desk: Desk) -> N
     assert desk.driver.failures == 0
 
 
+# --- what nobody told of --------------------------------------------------------------------------------------------
+
+
+def test_a_search_that_nobody_told_of_for_long_is_read(desk: Desk) -> None:
+    desk.there = {**SEARCH, "status": {"level": 3}}
+    desk.now = REREAD_SECONDS - 1
+    desk.turn()
+    assert desk.looked_at == SEARCH
+    desk.now = REREAD_SECONDS
+    desk.turn()
+    assert desk.looked_at == desk.there
+
+
+def test_one_that_was_told_of_is_not(desk: Desk) -> None:
+    desk.there = AssertionError("was read")
+    desk.now = REREAD_SECONDS
+    desk.driver.take_in(changed := {**SEARCH, "status": {"level": 4}})
+    desk.turn()
+    assert desk.looked_at == changed
+    assert desk.driver.news.is_set()
+
+
+def test_where_it_is_gone_there_is_no_pass(desk: Desk) -> None:
+    desk.there = SearchGone("test")
+    desk.now = REREAD_SECONDS
+    with pytest.raises(SearchGone):
+        desk.turn()
+    assert desk.passes == 0
+    asyncio.run(desk.driver.drive())  # ends
+
+
+def test_it_is_read_again_where_that_failed(desk: Desk) -> None:
+    desk.there = StoreUnavailable("no answer")
+    desk.now = REREAD_SECONDS
+    assert desk.turn() == RETRY_SECONDS[0]
+    desk.there = {**SEARCH, "status": {"level": 3}}
+    desk.turn()
+    assert desk.looked_at == desk.there
+
+
 # --- failing ------------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +210,7 @@ def test_a_status_that_is_refused_is_told(desk: Desk) -> None:
 
 def test_a_search_is_looked_at_whenever_something_has_changed(desk: Desk) -> None:
     async def run() -> int:
-        driving = asyncio.create_task(desk.driver.drive(lambda: SEARCH))
+        driving = asyncio.create_task(desk.driver.drive())
         for _ in range(3):
             before = desk.passes
             desk.driver.news.set()
@@ -183,7 +233,7 @@ def test_what_changes_during_a_pass_is_looked_at_after_it(desk: Desk) -> None:
 
     async def run() -> None:
         desk.driver.run_in_thread = pass_and_change
-        driving = asyncio.create_task(desk.driver.drive(lambda: SEARCH))
+        driving = asyncio.create_task(desk.driver.drive())
         async with asyncio.timeout(RESYNC_SECONDS - 5):
             while desk.passes < 2:
                 await asyncio.sleep(0.01)

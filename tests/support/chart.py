@@ -55,7 +55,7 @@ def table(text: str, *names: str) -> set[tuple[str, str, str, str]]:
 
 
 OPERATOR = table("""
-    metasearch.dev metasearches: get list watch patch
+    metasearch.dev metasearches: get list watch
     metasearch.dev metasearches/status: patch
     metasearch.dev metasearches/finalizers: update
     metasearch.dev metatrials: get list watch create

@@ -100,7 +100,7 @@ worker:
 {{- define "metasearch.operatorRules" -}}
 - apiGroups: [metasearch.dev]
   resources: [metasearches]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
 - apiGroups: [metasearch.dev]
   resources: [metasearches/status, metatrials/status]
   verbs: [patch]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from metasearch.cluster.api import Api, Json
 from metasearch.cluster.reflector import Reflector, Search
 from metasearch.kubernetes import names
+from metasearch.kubernetes.ownership import is_leaving
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_conversion import trial_of
 from metasearch.kubernetes.worker_job import CONTAINER
@@ -179,7 +180,7 @@ def worker_job(resource: Json) -> WorkerJob:
         is_suspended=spec.get("suspend", False),
         failed_at=Time(failed[0]["lastTransitionTime"]).unix_seconds if failed else None,
         failure=failed[0].get("message", "") if failed else "",
-        is_leaving="deletionTimestamp" in metadata,
+        is_leaving=is_leaving(resource),
     )
 
 
@@ -197,7 +198,7 @@ def worker_pod(resource: Json) -> WorkerPod:
         name=metadata["name"],
         uid=metadata["uid"],
         phase=status.get("phase", "Pending"),
-        is_leaving="deletionTimestamp" in metadata,
+        is_leaving=is_leaving(resource),
         not_scheduled=refusals[0] if refusals else None,
         waiting=(waiting.get("reason", ""), waiting.get("message", "")) if waiting else None,
         ended=_ended(ended) if ended else None,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from metasearch.controller.notes import Note
@@ -29,6 +30,9 @@ FIGURES_SECONDS = 15.0
 
 SETTLE_SECONDS = 0.2
 """Time for what happens together to arrive before it is looked at."""
+
+REREAD_SECONDS = 300.0
+"""After which a search that nobody told of is read: it may have gone, or changed, while nobody was watching."""
 
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Pauses after passes that failed in a row."""
@@ -49,43 +53,62 @@ class Driver:
     in_trouble: Callable[[Json, Trouble], Outcome]
     record: Callable[[Json, Json], bool]
     """As the functions of `passes`; each may wait for the API server."""
+    read: Callable[[Json], Json]
+    """The search as it is now; raises SearchGone."""
     news: asyncio.Event
     """Set when something of the search has changed."""
     run_in_thread: RunInThread
-    tell: Callable[[Note], None]
-    """Post an event of the resource."""
+    tell: Callable[[Json, Note], None]
+    """Post an event of the search."""
     clock: Callable[[], float]
     """Monotonic, in seconds."""
+    resource: Json
+    """The search as last seen."""
 
-    failures: int = 0
-    written_at: float = float("-inf")
+    seen_at: float = field(init=False)
+    failures: int = field(default=0, init=False)
+    written_at: float = field(default=-math.inf, init=False)
 
-    async def drive(self, resource: Callable[[], Json]) -> None:
-        """Until cancelled, or the search is gone; `resource` gives it as it is now."""
-        while True:
-            self.news.clear()
-            try:
-                pause = await self.turn(resource())
-            except SearchGone:  # with our finalizer taken off by hand, and unseen
-                return
-            if self.failures:  # news do not cut this short, for failing may itself make news
-                await asyncio.sleep(min(pause, MOST_DEAF_SECONDS))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.news.wait(), pause)
-            await asyncio.sleep(SETTLE_SECONDS)
+    def __post_init__(self) -> None:
+        self.seen_at = self.clock()
 
-    async def turn(self, resource: Json) -> float:
-        """One pass; returns how long to wait for the next where nothing happens."""
+    def take_in(self, resource: Json) -> None:
+        """The search was edited or written to."""
+        self.resource, self.seen_at = resource, self.clock()
+        self.news.set()
+
+    async def drive(self) -> None:
+        """Until cancelled, or the search is gone."""
+        with contextlib.suppress(SearchGone):
+            while True:
+                self.news.clear()
+                pause = await self.turn()
+                if self.failures:  # news do not cut this short, for failing may itself make news
+                    await asyncio.sleep(min(pause, MOST_DEAF_SECONDS))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.news.wait(), pause)
+                await asyncio.sleep(SETTLE_SECONDS)
+
+    async def turn(self) -> float:
+        """
+        One pass; returns how long to wait for the next where nothing happens.
+
+        Raises:
+            SearchGone: there is nothing to drive any more.
+        """
         try:
+            if self.clock() - self.seen_at >= REREAD_SECONDS:
+                self.resource, self.seen_at = await self.run_in_thread(self.read, self.resource), self.clock()
+            resource = self.resource  # another may come while this one is looked at
             outcome: Outcome = await self.run_in_thread(self.pass_over, resource)
             is_recorded = await self._publish(resource, outcome)
         except SearchGone:
             raise
         except StoreUnavailable as error:
-            return self._failed(resource, str(error))
+            return self._failed(str(error))
         except Exception as error:
-            logger.exception("the pass over %s failed", _named(resource))
-            return await self._admit(resource, error)
+            logger.exception("the pass over %s failed", self._name)
+            return await self._admit(error)
         self.failures = 0
         return min(RESYNC_SECONDS, outcome.look_again_seconds) if is_recorded else RETRY_SECONDS[0]
 
@@ -99,25 +122,25 @@ class Driver:
             return False
         self.written_at = self.clock()
         for note in outcome.notes:
-            self.tell(note)
+            self.tell(resource, note)
         return True
 
-    async def _admit(self, resource: Json, error: Exception) -> float:
+    async def _admit(self, error: Exception) -> float:
         """What was not foreseen is told where people look, and tried again."""
         said = str(error) if isinstance(error, MetaSearchError) else f"{type(error).__name__}: {error}"
         trouble = Trouble(ReadyReason.OPERATOR_ERROR, f"the operator cannot go on for now: {said}")
         try:
-            await self._publish(resource, self.in_trouble(resource, trouble))
+            await self._publish(self.resource, self.in_trouble(self.resource, trouble))
         except MetaSearchError as unpublished:
-            logger.warning("%s: that cannot be written either: %s", _named(resource), unpublished)
-        return self._failed(resource, said)
+            logger.warning("%s: that cannot be written either: %s", self._name, unpublished)
+        return self._failed(said)
 
-    def _failed(self, resource: Json, message: str) -> float:
+    def _failed(self, message: str) -> float:
         pause = RETRY_SECONDS[min(self.failures, len(RETRY_SECONDS) - 1)]
         self.failures += 1
-        logger.warning("%s: %s; trying again in %g s", _named(resource), message, pause)
+        logger.warning("%s: %s; trying again in %g s", self._name, message, pause)
         return pause
 
-
-def _named(resource: Json) -> str:
-    return f"{resource['metadata']['namespace']}/{resource['metadata']['name']}"
+    @property
+    def _name(self) -> str:
+        return f"{self.resource['metadata']['namespace']}/{self.resource['metadata']['name']}"

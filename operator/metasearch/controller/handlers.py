@@ -1,14 +1,15 @@
 """
-What kopf is told: one daemon per search, and that something has changed.
+What kopf is told: to watch searches, and to tell of each that it is there, has changed or is gone.
 
-kopf finds the searches, starts and ends their daemons, and keeps the finalizer. Its diffs, indexes, progress and status
-patches are not used: they belong to handlers of single events, and here every pass looks at all there is.
+Its daemons, diffs, indexes, progress and status patches are not used: they belong to handlers of single events, and
+here every pass looks at all there is. The reasons are in docs/operator.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,23 +23,19 @@ from metasearch.controller.config import OperatorConfig
 from metasearch.controller.copies import Copies
 from metasearch.controller.definitions import require_definitions
 from metasearch.controller.driver import Driver
+from metasearch.controller.drives import Drives, Key, key_of
 from metasearch.controller.notes import Note
 from metasearch.controller.offloading import Ranking
-from metasearch.controller.passes import Office, in_trouble, pass_over, record
+from metasearch.controller.passes import Office, in_trouble, pass_over, read, record
 from metasearch.errors import MetaSearchError
 from metasearch.kubernetes import names
-
-FINALIZER = f"{names.PREFIX}/operator"
 
 PASSES_AT_ONCE = 16
 """They wait for the API server most of the time."""
 
 SYNC_SECONDS = 0.1
 
-STOP_SECONDS = 5.0
-"""How long a daemon may take to end, and then again once it is cancelled."""
-
-Key = tuple[str, str]
+Json = dict[str, Any]
 
 
 class Operator:
@@ -46,7 +43,7 @@ class Operator:
 
     def __init__(self, config: OperatorConfig, api: Api, probes_port: int) -> None:
         self._api, self._port = api, probes_port
-        self._news: dict[Key, asyncio.Event] = {}
+        self._drives = Drives(self._driver)
         self._threads = ThreadPoolExecutor(PASSES_AT_ONCE, thread_name_prefix="pass")
         self._copies = Copies(api, config.namespaces, self._note_news)
         self._office = Office(api, self._copies, config.worker, Ranking(), time.time)
@@ -61,9 +58,6 @@ class Operator:
         kopf.on.startup(registry=registry)(self.start)
         kopf.on.cleanup(registry=registry)(self.stop)
         kopf.on.event(*kind, registry=registry)(cast("Any", self.notice))
-        kopf.daemon(
-            *kind, registry=registry, id="drive", cancellation_backoff=STOP_SECONDS, cancellation_timeout=STOP_SECONDS
-        )(cast("Any", self.drive))
         return registry
 
     async def start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -80,41 +74,38 @@ class Operator:
             await asyncio.sleep(SYNC_SECONDS)
 
     async def stop(self, **_: Any) -> None:
-        """The daemons have ended by now. Passes under way end by themselves; a pass may be cut anywhere."""
+        """Passes under way end by themselves; a pass may be cut anywhere."""
+        await self._drives.stop()
         self._copies.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._server is not None:
             await self._server.cleanup()
 
-    async def notice(self, namespace: str, name: str, **_: Any) -> None:
-        """A search was made, edited or written to."""
-        if event := self._news.get((namespace, name)):
-            event.set()
+    async def notice(self, type: str | None, body: kopf.Body, **_: Any) -> None:
+        """A search is there, was edited or written to, or is gone."""
+        resource = dict(body)
+        if type == "DELETED":
+            self._drives.end(key_of(resource))
+        else:
+            self._drives.take_in(resource)
 
-    async def drive(self, body: kopf.Body, namespace: str, name: str, stopped: kopf.DaemonStopped, **_: Any) -> None:
-        """A search's own daemon. It returns only when told to, for kopf would not start it again."""
-        key = (namespace, name)
-        driver = Driver(
+    def _driver(self, resource: Json) -> Driver:
+        return Driver(
             pass_over=functools.partial(pass_over, self._office),
             in_trouble=functools.partial(in_trouble, self._office),
             record=functools.partial(record, self._api),
-            news=self._news.setdefault(key, asyncio.Event()),
+            read=functools.partial(read, self._api),
+            news=asyncio.Event(),
             run_in_thread=self._in_thread,
-            tell=functools.partial(_tell, body),
+            tell=_tell,
             clock=time.monotonic,
+            resource=resource,
         )
-        driving = asyncio.ensure_future(driver.drive(lambda: dict(body)))
-        try:
-            await asyncio.wait([driving, asyncio.ensure_future(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            driving.cancel()
-            self._news.pop(key, None)
 
     def _note_news(self, key: Key) -> None:
         """From a reflector's thread."""
-        event = self._news.get(key)
-        if event is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(event.set)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._drives.tell, key)
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
@@ -122,11 +113,11 @@ class Operator:
 
 def configure(settings: kopf.OperatorSettings) -> None:
     """How kopf behaves; the reasons are in docs/operator.md."""
-    settings.persistence.finalizer = FINALIZER
-    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.PREFIX)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.PREFIX)
     settings.scanning.disabled = True  # it would list CustomResourceDefinitions and namespaces
     settings.posting.loggers = False  # events are for people; what is logged is for operators
+    settings.posting.reporting_component = names.OPERATOR
+    settings.posting.reporting_instance = platform.node()
+    settings.posting.event_name_prefix = f"{names.OPERATOR}-"
     settings.networking.request_timeout = 20
     settings.networking.connect_timeout = 5
     settings.watching.server_timeout = 300
@@ -134,5 +125,5 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.inactivity_timeout = 90
 
 
-def _tell(body: kopf.Body, note: Note) -> None:
-    kopf.event(body, type=note.type, reason=note.reason, message=note.message)
+def _tell(resource: Json, note: Note) -> None:
+    kopf.event(cast("kopf.Body", resource), type=note.type, reason=note.reason, message=note.message)

@@ -24,6 +24,7 @@ from metasearch.controller.staffing import pods_needed
 from metasearch.controller.troubles import Trouble, find_trouble, is_without_pods
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
+from metasearch.kubernetes.ownership import is_leaving
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.storage_layout import search_folder
@@ -233,7 +234,25 @@ def _is_news(before: SearchStatus, after: SearchStatus) -> bool:
 
 
 class SearchGone(Exception):
-    """There is no such search any more. Not an error."""
+    """There is no such search any more, or it is about to go. Not an error."""
+
+
+def read(api: Api, resource: Json) -> Json:
+    """
+    A search as it is now; the one there is by that name.
+
+    Raises:
+        SearchGone: nobody has it any more, or it is being deleted.
+        StoreUnavailable: the API server cannot be reached now.
+    """
+    metadata = resource["metadata"]
+    try:
+        there = api.get(names.SEARCH.path(metadata["namespace"], metadata["name"]))
+    except NotFound as error:
+        raise SearchGone(metadata["name"]) from error
+    if is_leaving(there):
+        raise SearchGone(metadata["name"])
+    return there
 
 
 def record(api: Api, resource: Json, status: Json) -> bool:

@@ -54,6 +54,9 @@ EVENT = Kind("/api/v1", "events")
 LEASE = Kind("/apis/coordination.k8s.io/v1", "leases")
 DEFINITION = Kind("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions")
 
+OPERATOR = "metasearch-operator"
+"""Who tells of a search, in its events."""
+
 PREFIX = GROUP
 """Of labels and annotations that are ours."""
 

@@ -1,4 +1,4 @@
-"""What belongs to a search."""
+"""What belongs to a search, and what is about to go."""
 
 from __future__ import annotations
 
@@ -26,3 +26,8 @@ def is_owned_by(resource: Mapping[str, Any], search: Mapping[str, Any]) -> bool:
     """Whether a search made an object; another search of the same name may have been there before."""
     owners = resource["metadata"].get("ownerReferences", [])
     return any(owner["uid"] == search["metadata"]["uid"] for owner in owners)
+
+
+def is_leaving(resource: Mapping[str, Any]) -> bool:
+    """Whether an object is being deleted, and waits for what it owns or for whoever holds it."""
+    return "deletionTimestamp" in resource["metadata"]

@@ -119,12 +119,12 @@ class Searched:
         operations = [{"op": "add", "path": f"/spec/{field}", "value": value} for field, value in spec.items()]
         self.api.patch(self.path, operations)
 
-    def delete(self) -> None:
-        self.api.delete(self.path)
+    def delete(self, **options: Any) -> None:
+        self.api.delete(self.path, **options)
 
-    def remove(self) -> None:
-        """Delete it while there is an operator to let it go, and wait until it is gone."""
-        self.delete()
+    def remove(self, **options: Any) -> None:
+        """Delete it, and wait until it is gone."""
+        self.delete(**options)
         deadline = time.monotonic() + SECONDS
         while self._is_there():
             assert time.monotonic() < deadline, f"{self.name} is still there"

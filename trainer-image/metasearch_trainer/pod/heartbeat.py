@@ -15,6 +15,7 @@ from typing import Any
 from metasearch.cluster.api import Api, Conflict, NotFound
 from metasearch.errors import MetaSearchError
 from metasearch.kubernetes import names
+from metasearch.kubernetes.ownership import is_leaving
 from metasearch.kubernetes.times import Time
 from metasearch_trainer.endings import say
 from metasearch_trainer.pod.settings import Pod
@@ -73,10 +74,10 @@ class Heartbeat:
     def _is_gone(self) -> bool:
         """Deleted, being deleted, or replaced by another of the same name."""
         try:
-            metadata = self._api.get(names.SEARCH.path(self._pod.namespace, self._search_name))["metadata"]
+            search = self._api.get(names.SEARCH.path(self._pod.namespace, self._search_name))
         except NotFound:
             return True
-        return "deletionTimestamp" in metadata or metadata["uid"] != self._search_uid
+        return is_leaving(search) or search["metadata"]["uid"] != self._search_uid
 
     def _path(self, name: str | None = None) -> str:
         return names.LEASE.path(self._pod.namespace, name)
