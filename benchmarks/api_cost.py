@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,17 +18,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests/support"))
 
-from cluster import golden  # noqa: E402
 from cluster.access import Access  # noqa: E402
-from cluster.binaries import find_all, find_node  # noqa: E402
-from cluster.helm import find_helm  # noqa: E402
-from cluster.installation import installed  # noqa: E402
-from cluster.operator import Searched  # noqa: E402
-from cluster.resources import make_search  # noqa: E402
-from cluster.whole import open_cluster  # noqa: E402
+from cluster.installation import Installation  # noqa: E402
+from cluster.measured import open_installation, searching  # noqa: E402
 from local_search import SPEC  # noqa: E402
 
-from metasearch.cluster.api import Api  # noqa: E402
 from reporting import Claim, parser, publish  # noqa: E402
 
 OURS = {
@@ -59,9 +52,8 @@ Counts = Counter[tuple[str, str]]
 def main() -> int:
     """One search from its creation to its end."""
     arguments = parser(__doc__).parse_args()
-    golden.prepare()
-    with open_cluster(find_all(), find_node(), nodes=1, built=True) as cluster:
-        counts, trials, seconds = _search(cluster.access)
+    with open_installation() as installation:
+        counts, trials, seconds = _search(installation)
     rows = [
         {"verb": verb, "resource": resource, "requests": count, "per trial": count / trials}
         for (verb, resource), count in sorted(counts.items())
@@ -71,21 +63,17 @@ def main() -> int:
     return publish("api_cost", rows, claims, arguments.json, trials=trials, seconds=seconds)
 
 
-def _search(access: Access) -> tuple[Counts, int, float]:
+def _search(installation: Installation) -> tuple[Counts, int, float]:
     """What was asked for the sake of one search, its trials, and how long it took."""
-    with tempfile.TemporaryDirectory() as folder, installed(access, find_helm(Path(folder)), {}) as installation:
-        api = Api.of_kubeconfig(str(installation.access.kubeconfig))
-        before, began, looks = _counts(access), time.monotonic(), 0
-        search = Searched(api, make_search(api, installation.namespace, "counted", **LONGER))
+    before, began, looks = _counts(installation.access), time.monotonic(), 0
+    with searching(installation, "counted", **LONGER) as search:
         while not search.is_over:
             looks += 2  # ours, one for each condition, and no part of it
             time.sleep(LOOK_SECONDS)
-        counts = _counts(access) - before
+        counts = _counts(installation.access) - before
         counts["GET", "metasearches"] -= looks + 2
         counts["POST", "events"] = len(search.events())
-        trials, seconds = len(search.trials()), time.monotonic() - began
-        search.remove()
-        return counts, trials, seconds
+        return counts, len(search.trials()), time.monotonic() - began
 
 
 def _counts(access: Access) -> Counts:

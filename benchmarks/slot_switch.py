@@ -12,23 +12,15 @@ from __future__ import annotations
 import itertools
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests/support"))
 
-from cluster import golden  # noqa: E402
-from cluster.access import Access  # noqa: E402
-from cluster.binaries import find_all, find_node  # noqa: E402
-from cluster.helm import find_helm  # noqa: E402
-from cluster.installation import installed  # noqa: E402
-from cluster.operator import Searched  # noqa: E402
-from cluster.resources import make_search  # noqa: E402
-from cluster.whole import open_cluster  # noqa: E402
+from cluster.installation import Installation  # noqa: E402
+from cluster.measured import open_installation, searching  # noqa: E402
 from local_search import SPEC  # noqa: E402
 
-from metasearch.cluster.api import Api  # noqa: E402
 from metasearch.kubernetes import names  # noqa: E402
 from metasearch.kubernetes.times import Time  # noqa: E402
 from metasearch.search.trials import Trial  # noqa: E402
@@ -40,9 +32,8 @@ MOST_SWITCH_MS = 50.0
 def main() -> int:
     """One search."""
     arguments = parser(__doc__).parse_args()
-    golden.prepare()
-    with open_cluster(find_all(), find_node(), nodes=1, built=True) as cluster:
-        switches, pod_seconds = _search(cluster.access)
+    with open_installation() as installation:
+        switches, pod_seconds = _search(installation)
     switch_ms = 1000 * statistics.median(switches)
     ratio = 1000 * pod_seconds / switch_ms
     rows = [
@@ -59,20 +50,13 @@ def main() -> int:
     return publish("slot_switch", rows, claims, arguments.json, switches=len(switches))
 
 
-def _search(access: Access) -> tuple[list[float], float]:
+def _search(installation: Installation) -> tuple[list[float], float]:
     """Seconds between trials in a slot, and from a pod's creation to its first trial."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        installed(access, find_helm(Path(folder)), {}) as installation,
-    ):
-        api = Api.of_kubeconfig(str(installation.access.kubeconfig))
-        search = Searched(api, make_search(api, installation.namespace, "switching", **{**SPEC, "parallelism": 1}))
-        (pod,) = search.wait_for(
-            lambda: api.list_all(names.POD.path(search.namespace), labelSelector=f"{names.LABEL_SEARCH}=switching")[0]
-        )
+    with searching(installation, "switching", **{**SPEC, "parallelism": 1}) as search:
+        path, selector = names.POD.path(search.namespace), f"{names.LABEL_SEARCH}={search.name}"
+        (pod,) = search.wait_for(lambda: search.api.list_all(path, labelSelector=selector)[0])
         search.wait_until_over()
         trials = sorted(search.trials(), key=lambda trial: trial.attempts[0].started_at)
-        search.remove()
     created = Time(pod["metadata"]["creationTimestamp"]).unix_seconds
     return _switches(trials), trials[0].attempts[0].started_at - created
 

@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 
 from metasearch.errors import FolderConflict, SearchFailed
+from metasearch.kubernetes.storage_layout import file_name
 from metasearch.model_card import model_card
 from metasearch.results import FinalNetwork, SearchResult
 from metasearch.search.cells import cell_to_json, parse_cell
@@ -55,7 +56,7 @@ def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork:
     """
     network = require_delivered(result)
     assert network.cell is not None  # hand-made networks are never delivered
-    source = weights / f"{network.trials[0]}.safetensors"
+    source = weights / file_name(network.trials[0])
     if not source.exists():
         raise weights_are_gone(str(source))
     output.mkdir(parents=True, exist_ok=True)

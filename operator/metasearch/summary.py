@@ -27,7 +27,7 @@ from metasearch.kubernetes.search_status import (
     Spent,
     TrialCounts,
 )
-from metasearch.kubernetes.storage_layout import weights_path
+from metasearch.kubernetes.storage_layout import address_of, weights_path
 from metasearch.kubernetes.times import Time
 from metasearch.quantities import Duration
 from metasearch.results import FinalNetwork, Found, Level, Measured, SearchResult
@@ -163,7 +163,7 @@ def _delivered(network: FinalNetwork, storage: Storage | None, folder: str) -> D
 
 def _place(storage: Storage, path: str) -> str:
     """An address, or a claim and a path on its volume."""
-    return f"{storage.url.rstrip('/')}/{path}" if storage.url else f"{storage.claim}/{path}"
+    return address_of(storage.url, path) if storage.url else f"{storage.claim}/{path}"
 
 
 def _baseline(network: FinalNetwork) -> BaselineStatus:

@@ -18,10 +18,12 @@ import yaml
 from api_client import WRITE, Answer, Api, Json, open_api
 from builders import make_result, make_spec, make_trial, make_trial_spec
 from cluster.access import Access
+from cluster.resources import namespace_on
 from local_search import wait_until
 from model_cases import Case, cases_of
 from rule_cases import CLAIM, RULE_CASES
 
+from metasearch.cluster import api as api_module
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.crds import definitions
@@ -53,11 +55,9 @@ OMNIGLOT = {"name": "omniglot"}
 
 
 @pytest.fixture(scope="module")
-def namespace(defined: Access) -> Iterator[str]:
-    name = f"test-{os.urandom(4).hex()}"
-    defined.run("create", "namespace", name)
-    yield name
-    defined.run("delete", "namespace", name, "--wait=false")
+def namespace(client: api_module.Api) -> Iterator[str]:
+    with namespace_on(client) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from builders import STARTED
 from cluster.access import Access
 from cluster.binaries import ROOT
-from cluster.resources import definitions_on, make_search
+from cluster.resources import definitions_on, make_search, namespace_on
 from local_search import command, metasearch, wait_until, write_resource
 from object_store import ObjectServer, open_object_server
 from remote_search import (
@@ -43,10 +43,8 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 @pytest.fixture(scope="module")
 def town(client: Api) -> Iterator[str]:
     """A namespace for the searches of this file, which nobody changes."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    client.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    yield name
-    client.delete(f"/api/v1/namespaces/{name}")
+    with namespace_on(client) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

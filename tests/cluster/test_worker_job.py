@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders import make_spec
-from cluster.resources import make_search
+from cluster.resources import make_search, namespace_on
 from staff import make_settings
 
 from metasearch.cluster.api import Api, Refused
@@ -46,12 +46,10 @@ EVERY_SETTING: Json = {
 @pytest.fixture(scope="module")
 def restricted(client: Api) -> Iterator[str]:
     """A namespace that takes only pods without any rights."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
     labels = {f"pod-security.kubernetes.io/{how}": "restricted" for how in ("enforce", "warn")}
-    client.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
-    client.create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
-    yield name
-    client.delete(f"/api/v1/namespaces/{name}")
+    with namespace_on(client, labels) as name:
+        client.create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+        yield name
 
 
 def job(client: Api, namespace: str, spec: Json, settings: Json) -> Json:

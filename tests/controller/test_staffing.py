@@ -9,6 +9,7 @@ import pytest
 from builders import STARTED, completed, make_result, make_spec, make_trial
 
 from metasearch.controller.staffing import IDLE_SECONDS, pods_needed
+from metasearch.kubernetes.worker_job import most_pods, slots_per_pod
 from metasearch.search import trials
 from metasearch.search.trials import LOST, Trial
 
@@ -65,6 +66,16 @@ def test_a_slot_that_was_lost_is_not_counted_for_ever() -> None:
 )
 def test_slots_share_pods(slots: int, parallelism: int, open_trials: int, pods: int) -> None:
     assert needed(pending(open_trials), worker={"slots": slots}, parallelism=parallelism) == pods
+
+
+@pytest.mark.parametrize(("slots", "parallelism"), [(1, 4), (2, 4), (3, 4), (4, 4), (8, 4), (2, 5)])
+def test_there_are_no_more_pods_than_trials_take(slots: int, parallelism: int) -> None:
+    spec = make_spec(worker={"slots": slots}, parallelism=parallelism)
+    per_pod, most = slots_per_pod(spec), most_pods(spec)
+    for open_trials in range(3 * parallelism):
+        pods = pods_needed(spec, pending(open_trials), STARTED)
+        assert pods == most or pods * per_pod >= open_trials > (pods - 1) * per_pod
+        assert pods <= most
 
 
 def test_a_job_in_a_queue_keeps_its_size() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +13,7 @@ from cluster.binaries import Binaries, Missing, NodeBinaries, find_all, find_nod
 from cluster.builds import find_builders
 from cluster.control_plane import ControlPlane, open_control_plane
 from cluster.existing import open_existing
-from cluster.resources import definitions_on
+from cluster.resources import definitions_on, namespace_on
 from cluster.whole import open_cluster
 
 from metasearch.cluster.api import Api
@@ -117,10 +116,8 @@ def client(defined: Access) -> Api:
 @pytest.fixture
 def room(client: Api) -> Iterator[str]:
     """A namespace of a test's own, for names that another test has too."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    client.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    yield name
-    client.delete(f"/api/v1/namespaces/{name}")
+    with namespace_on(client) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

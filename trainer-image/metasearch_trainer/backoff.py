@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+from metasearch.errors import StoreUnavailable
+from metasearch_trainer.endings import say
+
+T = TypeVar("T")
 
 JITTER = 0.25
 
@@ -37,3 +44,22 @@ class Patience:
     """Let so many seconds pass; raises WorkerLeaves where the process is to end."""
     chance: Callable[[], float]
     """A random number in [0, 1)."""
+
+    def keep_trying(self, act: Callable[[], T], pauses: Backoff, seconds: float = math.inf) -> T:
+        """
+        Do what needs a store, which may be away; the first time that it is, say so.
+
+        Raises:
+            StoreUnavailable: it was away for so many seconds.
+        """
+        until, failures = self.monotonic() + seconds, 0
+        while True:
+            try:
+                return act()
+            except StoreUnavailable as error:
+                if self.monotonic() >= until:
+                    raise
+                if not failures:
+                    say(f"{error}; trying again" + (f" for {seconds:.0f} s" if math.isfinite(seconds) else ""))
+            self.wait(pauses.pause(failures, self.chance()))
+            failures += 1

@@ -168,19 +168,7 @@ class KeptOutside:
         return True
 
     def _patiently(self, act: Callable[[], object]) -> None:
-        until, failures = self._patience.monotonic() + PATIENCE_SECONDS, 0
-        while True:
-            try:
-                act()
-            except StoreUnavailable as error:
-                if self._patience.monotonic() >= until:
-                    raise
-                if not failures:
-                    say(f"{error}; trying again for {PATIENCE_SECONDS:.0f} s")
-                self._patience.wait(PAUSES.pause(failures, self._patience.chance()))
-                failures += 1
-            else:
-                return
+        self._patience.keep_trying(act, PAUSES, PATIENCE_SECONDS)
 
 
 def is_kept(trial: TrialSpec) -> bool:

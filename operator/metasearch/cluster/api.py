@@ -254,7 +254,7 @@ def error_of(code: int, status: Json, request: str) -> MetaSearchError:
 def _cause(error: Exception) -> str:
     """What went wrong at the bottom, without the client's wrapping."""
     reason = getattr(error, "reason", None)
-    return str(reason if reason is not None else error).rpartition("object at ")[2].rpartition(": ")[2]
+    return str(reason if reason is not None else error).rpartition(": ")[2]
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

@@ -7,9 +7,10 @@ pod takes seconds to start.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from metasearch.kubernetes.worker_job import most_pods, pods_wanted
+from metasearch.kubernetes.worker_job import most_pods, slots_per_pod
 from metasearch.search.trials import Trial
 from metasearch.spec import MetaSearchSpec
 
@@ -22,7 +23,8 @@ def pods_needed(spec: MetaSearchSpec, trials: Sequence[Trial], now: float) -> in
     if spec.worker.queue_name is not None:  # Kueue admits a Job of one size, and takes it back where the size changes
         return most_pods(spec)
     open_trials = sum(not trial.state.is_over for trial in trials)
-    return pods_wanted(spec, max(open_trials, _recently_busy(trials, now)))
+    slots = max(open_trials, _recently_busy(trials, now))
+    return min(math.ceil(slots / slots_per_pod(spec)), most_pods(spec))
 
 
 def _recently_busy(trials: Sequence[Trial], now: float) -> int:

@@ -28,3 +28,8 @@ def file_name(trial: str) -> str:
 def weights_path(folder: str, trial: str) -> str:
     """A trial's weights, from the folder of its search."""
     return f"{folder}/{WEIGHTS}/{file_name(trial)}"
+
+
+def address_of(url: str, path: str) -> str:
+    """Of what is below an object store's folder, whether or not its own address ends with a slash."""
+    return f"{url.rstrip('/')}/{path}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -242,8 +241,3 @@ def _tolerations(spec: MetaSearchSpec, settings: PodSettings) -> list[Json]:
         for taint in ("not-ready", "unreachable")
     ]
     return [*wanted, *lost]
-
-
-def pods_wanted(spec: MetaSearchSpec, trials_at_once: int) -> int:
-    """Pods for so many trials at once."""
-    return min(math.ceil(trials_at_once / slots_per_pod(spec)), most_pods(spec))

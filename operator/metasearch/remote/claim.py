@@ -115,7 +115,7 @@ class Reader:
                 "labels": {
                     names.LABEL_SEARCH: self.search["metadata"]["name"],
                     "app.kubernetes.io/name": "metasearch",
-                    "app.kubernetes.io/component": "export",
+                    names.LABEL_COMPONENT: "export",
                 },
                 "ownerReferences": [{**owner_reference(self.search), "controller": False, "blockOwnerDeletion": False}],
             },

@@ -11,7 +11,7 @@ from typing import Any
 
 from metasearch.errors import MetaSearchError, SearchFailed, StoreUnavailable
 from metasearch.export import weights_are_gone
-from metasearch.kubernetes.storage_layout import search_folder, weights_path
+from metasearch.kubernetes.storage_layout import address_of, file_name, search_folder, weights_path
 from metasearch.remote.claim import Reader
 from metasearch.remote.place import Place
 from metasearch.results import FinalNetwork
@@ -32,7 +32,7 @@ class Lender:
     @contextmanager
     def __call__(self, network: FinalNetwork) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="metasearch-") as folder:
-            self._fetch(network, Path(folder, f"{network.trials[0]}.safetensors"))
+            self._fetch(network, Path(folder, file_name(network.trials[0])))
             yield Path(folder)
 
     def _fetch(self, network: FinalNetwork, target: Path) -> None:
@@ -43,7 +43,7 @@ class Lender:
                 "final trials ended; give it a claim or a url there and search again"
             )
         if storage.url is not None:
-            fetch(f"{storage.url.rstrip('/')}/{path}", target)
+            fetch(address_of(storage.url, path), target)
         else:
             assert storage.claim is not None  # exactly one of them is set
             Reader(self.place, self.search, self.spec, storage.claim, self.image).fetch(path, target)

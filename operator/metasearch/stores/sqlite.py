@@ -16,7 +16,8 @@ from pathlib import Path
 
 from metasearch.errors import FolderConflict, StoreUnavailable
 from metasearch.search import trials
-from metasearch.search.trials import Progress, Stage, State, Trial, TrialResult, TrialSpec, trial_json
+from metasearch.search.trials import Progress, State, Trial, TrialResult, TrialSpec, trial_json
+from metasearch.stores.order import place_of
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
@@ -30,8 +31,6 @@ CREATE TABLE trials (
 ) STRICT;
 CREATE INDEX trials_by_state ON trials (state, place);
 """
-
-_STAGE_ORDER = {stage: index for index, stage in enumerate(Stage)}
 
 
 @dataclass(frozen=True)
@@ -200,9 +199,9 @@ class SqliteStore:
 
 
 def _row(trial: Trial) -> tuple[str, str, str, str | None, str]:
-    spec = trial.spec
-    place = f"{_STAGE_ORDER[spec.stage]}/{spec.level:04}/{spec.priority:06}"
-    return trial.name, trial.state, place, trial.holder, trial_json.dump_json(trial).decode()
+    stage, level, priority, name = place_of(trial.spec)
+    document = trial_json.dump_json(trial).decode()
+    return name, trial.state, f"{stage}/{level:04}/{priority:06}", trial.holder, document
 
 
 def _write(connection: sqlite3.Connection, trial: Trial) -> None:

@@ -9,4 +9,5 @@ control_plane   etcd, API server, controller manager and scheduler
 builds          the project's own images, built from their Dockerfiles
 golden          those images on nodes, without importing them into each
 existing        a cluster that is there already, used instead
+measured        one node with the operator on it, for benchmarks
 """

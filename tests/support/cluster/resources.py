@@ -1,8 +1,9 @@
-"""Our own resources on a cluster of tests."""
+"""Our own resources on a cluster of tests, and namespaces for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +13,8 @@ from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 
 Json = dict[str, Any]
+
+NAMESPACE = names.Kind("/api/v1", "namespaces")
 
 
 @contextmanager
@@ -29,6 +32,17 @@ def definitions_on(access: Access) -> Iterator[None]:
     yield
     if ours:
         access.run("delete", "crd", *ours)
+
+
+@contextmanager
+def namespace_on(api: Api, labels: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A namespace of a test's own, by its name. Nobody waits until it is gone."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    api.create(NAMESPACE.path(None), {"metadata": {"name": name, "labels": dict(labels or {})}})
+    try:
+        yield name
+    finally:
+        api.delete(NAMESPACE.path(None, name))
 
 
 def make_search(api: Api, namespace: str, name: str, **spec: Any) -> Json:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from metasearch.cluster.api import Api
-from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes import names
 from metasearch.loading import parse_search
 from metasearch.spec import MetaSearchSpec
 from metasearch.stores.kubernetes import KubernetesStore
 from metasearch_trainer.backoff import Backoff, Patience
-from metasearch_trainer.endings import say
 from metasearch_trainer.pod.settings import Pod
 
 PAUSES = Backoff(first=1.0, most=15.0)
@@ -27,15 +25,7 @@ def read_search(api: Api, pod: Pod, name: str, patience: Patience) -> Json:
         NotFound: there is none.
         Refused: the pod's service account may not read it.
     """
-    failures = 0
-    while True:
-        try:
-            return api.get(names.SEARCH.path(pod.namespace, name))
-        except StoreUnavailable as error:
-            if not failures:
-                say(f"{error}; trying again")
-            patience.wait(PAUSES.pause(failures, patience.chance()))
-            failures += 1
+    return patience.keep_trying(lambda: api.get(names.SEARCH.path(pod.namespace, name)), PAUSES)
 
 
 def spec_of(search: Json) -> MetaSearchSpec:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from metasearch.cluster.api import NotFound
 from metasearch.errors import MetaSearchError
-from metasearch.kubernetes.storage_layout import search_folder
+from metasearch.kubernetes.storage_layout import address_of, search_folder
 from metasearch.search.trials import State
 from metasearch.spec import Dataset, MetaSearchSpec
 from metasearch_trainer import memory
@@ -93,7 +93,7 @@ def open_storage(spec: MetaSearchSpec, search: Json, places: Places, patience: P
     if spec.storage is None:
         return Folders(places.scratch / "checkpoints", weights=None)
     folder = search_folder(search)
-    shelf = ObjectStore(f"{spec.storage.url.rstrip('/')}/{folder}") if spec.storage.url else None
+    shelf = ObjectStore(address_of(spec.storage.url, folder)) if spec.storage.url else None
     return KeptOutside(places.scratch, shelf or MountedFolder(places.storage / folder), patience)
 
 
