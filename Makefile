@@ -16,6 +16,12 @@ READY := $(VENV)/.ready
 OUTPUT ?= runs/omniglot-quick
 PYTEST_ARGS ?=
 CLUSTER ?=
+# Where a cluster is given, tests share its definitions, and go one after the other.
+TEST_PROCESSES ?= $(if $(CLUSTER),0,2)
+
+# Bytecode is kept, whatever the machine says: without, every process that imports PyTorch compiles 900 modules, and
+# tests start hundreds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## List the targets
@@ -36,7 +42,7 @@ run: setup ## Search on real Omniglot, in some minutes, to runs/omniglot-quick/r
 test: setup ## Run every test; CLUSTER=<kubeconfig> uses that cluster instead of one of its own
 	@scripts/setup.sh browser
 	@$(if $(CLUSTER),,scripts/setup.sh cluster)
-	$(BIN)/python -m pytest $(if $(CLUSTER),--cluster "$(CLUSTER)") $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(CLUSTER),--cluster "$(CLUSTER)") $(PYTEST_ARGS)
 
 .PHONY: cluster
 cluster: setup ## Start a Kubernetes cluster on this machine (Debian, as root), and say how to use it

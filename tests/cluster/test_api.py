@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,22 @@ def test_a_server_that_is_down_cannot_be_reached(tmp_path: Path) -> None:
             api.get("/version")
         with pytest.raises(StoreUnavailable):
             next(api.watch("/api/v1/pods", "1", seconds=1))
+
+
+def test_one_that_hangs_up_is_told_without_the_clients_words(tmp_path: Path) -> None:
+    def hang_up() -> None:
+        with suppress(OSError):  # closed, in the end
+            while True:
+                connection, _ = server.accept()
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=hang_up, daemon=True).start()
+        api = Api.of_kubeconfig(kubeconfig(tmp_path / "config", f"http://127.0.0.1:{server.getsockname()[1]}"))
+        with pytest.raises(StoreUnavailable, match=r"^the API server cannot be reached \(\[Errno \d+\] [\w ]+\)$"):
+            api.get("/version")
+        server.shutdown(socket.SHUT_RDWR)
 
 
 def test_no_kubeconfig_is_told(tmp_path: Path) -> None:

@@ -253,8 +253,9 @@ def error_of(code: int, status: Json, request: str) -> MetaSearchError:
 
 def _cause(error: Exception) -> str:
     """What went wrong at the bottom, without the client's wrapping."""
-    reason = getattr(error, "reason", None)
-    return str(reason if reason is not None else error).rpartition(": ")[2]
+    reason = getattr(error, "reason", None) or error
+    said = reason.args[-1] if reason.args else reason  # before it comes the connection that it happened to
+    return str(said).rpartition(": ")[2]
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
