@@ -14,12 +14,9 @@ from dataclasses import dataclass
 from metasearch.cluster.api import Api, NotFound
 from metasearch.controller.copies import RecordedTrial, WorkerLease, WorkerPod
 from metasearch.kubernetes import names
-from metasearch.kubernetes.worker_job import CONTAINER
+from metasearch.kubernetes.worker_job import CONTAINER, LEASE_SECONDS
 from metasearch.search.trials import LOST, Reason, StaleClaim, State, Trial, TrialResult
 from metasearch.stores.kubernetes import KubernetesStore
-
-LEASE_SECONDS = 60.0
-"""After so long without a renewal a worker is taken to be gone; it renews every ten."""
 
 
 @dataclass(frozen=True)

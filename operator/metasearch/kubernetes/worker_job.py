@@ -31,6 +31,10 @@ GRACE_SECONDS = 30
 KEPT_SECONDS = 3600
 """How long a Job that failed is kept to be looked at."""
 
+LEASE_SECONDS = 60
+RENEW_SECONDS = 20.0
+"""A pod that has not renewed its lease for so long is taken to be gone; how often it does, so that one may get lost."""
+
 DATA = "/var/lib/metasearch/data"
 STORAGE = "/var/lib/metasearch/storage"
 SCRATCH = "/var/lib/metasearch/scratch"

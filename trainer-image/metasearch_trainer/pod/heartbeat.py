@@ -17,11 +17,9 @@ from metasearch.errors import MetaSearchError
 from metasearch.kubernetes import names
 from metasearch.kubernetes.ownership import is_leaving
 from metasearch.kubernetes.times import Time
+from metasearch.kubernetes.worker_job import LEASE_SECONDS, RENEW_SECONDS
 from metasearch_trainer.endings import say
 from metasearch_trainer.pod.settings import Pod
-
-RENEW_SECONDS = 10.0
-LEASE_SECONDS = 40
 
 Json = dict[str, Any]
 
@@ -48,7 +46,7 @@ class Heartbeat:
         try:
             self.renew()
             self.is_search_gone = self._is_gone()
-        except MetaSearchError as error:  # not the pod's end; said once, not every ten seconds
+        except MetaSearchError as error:  # not the pod's end; said once, not every time
             if (trouble := f"the pod's lease cannot be renewed, or its search read: {error}") != self._trouble:
                 say(trouble)
             self._trouble = trouble
