@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from builders import STARTED, completed, make_result, make_search, make_trial, pretend_result, spec_names
+from builders import SMALL, STARTED, completed, make_result, make_search, make_trial, pretend_result, spec_names
 
 from metasearch.search import trials as life
 from metasearch.search.budget import Limit
@@ -359,6 +359,13 @@ def test_no_more_trials_are_proposed_than_the_budget_has(most: int, sizes: list[
     assert [len(level) for level in by_level(trials)] == sizes
     assert decided.limit == (Limit.TRIALS if most < 18 else None)
     assert decided.phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize(("most", "limit"), [(9, Limit.TRIALS), (10, None), (11, None)])
+def test_a_search_of_one_level_is_cut_short_where_not_all_of_it_is_tried(most: int, limit: Limit | None) -> None:
+    trials, decided = run(make_search(space={**SMALL["space"], "maxBlocks": 1}, budget={"maxTrials": most}))
+    assert [len(level) for level in by_level(trials)] == [min(most, 10)]
+    assert decided.limit == limit
 
 
 def test_wall_time_ends_the_search_stage_early_enough_for_the_final_one() -> None:

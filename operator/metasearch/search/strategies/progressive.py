@@ -42,8 +42,11 @@ class Progressive(Generic[C]):
         return [Proposal(untried[index], float(predicted[index])) for index in best]
 
     def is_complete(self, level_sizes: Sequence[int]) -> bool:
-        # No level has fewer children than there are first-level candidates, so a smaller one was cut short.
-        return len(level_sizes) == self.space.levels and level_sizes[-1] >= min(self.beam_width, level_sizes[0])
+        if len(level_sizes) < self.space.levels:
+            return False
+        # All of the first level is tried, and no later one has fewer children; a smaller last level was cut short.
+        first = len(self.space.first_level())
+        return level_sizes[-1] >= (first if len(level_sizes) == 1 else min(self.beam_width, first))
 
     def _best(self, candidates: Sequence[C], predicted: Scores) -> Sequence[int]:
         """Indices of the `beam_width` best predictions; ties go to the cheaper, then to the key."""
