@@ -42,7 +42,7 @@ run: setup ## Search on real Omniglot, in some minutes, to runs/omniglot-quick/r
 test: setup ## Run every test; CLUSTER=<kubeconfig> uses that cluster instead of one of its own
 	@scripts/setup.sh browser
 	@$(if $(CLUSTER),,scripts/setup.sh cluster)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(CLUSTER),--cluster "$(CLUSTER)") $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(if $(CLUSTER),--cluster "$(CLUSTER)") $(PYTEST_ARGS)
 
 .PHONY: cluster
 cluster: setup ## Start a Kubernetes cluster on this machine (Debian, as root), and say how to use it

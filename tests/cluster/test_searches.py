@@ -24,7 +24,9 @@ from local_search import metasearch, scores_of, write_resource
 from pictures import write_class_folders, write_split
 
 from metasearch.cluster.api import Api
+from metasearch.controller.attendance import pod_of
 from metasearch.kubernetes import names
+from metasearch.search.trials import Trial
 
 Json = dict[str, Any]
 Apply = Callable[..., Searched]
@@ -136,14 +138,17 @@ def test_whatever_happens_to_a_search_it_comes_to_the_same(
 
 
 def test_of_two_pods_the_idle_one_is_let_go(apply: Apply) -> None:
-    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 4000}, storage=None)
-    (final,) = search.wait_for(lambda: [trial for trial in search.trials() if trial.spec.stage == "Final"])
+    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 100_000})
+
+    def final() -> list[Trial]:
+        return [trial for trial in search.trials() if trial.spec.stage == "Final" and trial.holder]
+
+    (running,) = search.wait_for(final)
     search.wait_for(lambda: sorted(map(is_ready, pods_of(search))) == [False, True])
     search.edit(parallelism=1)
-    search.wait_for(lambda: len(pods_of(search)) == 1)
-    assert search.wait_until_over() == "Succeeded"
-    (ended,) = [trial for trial in search.trials() if trial.name == final.name]
-    assert [attempt.outcome for attempt in ended.attempts] == ["Succeeded"]
+    (left,) = search.wait_for(lambda: pods if len(pods := pods_of(search)) == 1 else None)
+    assert pod_of(running.holder) == left["metadata"]["name"]
+    assert [trial.attempts for trial in final()] == [running.attempts], "it goes on, by the same worker"
 
 
 def test_nothing_of_a_deleted_search_stays(apply: Apply) -> None:

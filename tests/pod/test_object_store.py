@@ -12,7 +12,7 @@ from worker_pod import MakePod
 
 from metasearch.search.trials import INTERRUPTED, Stage, State
 
-META_ITERATIONS = 2500
+META_ITERATIONS = 1500
 """More than the seconds after which a first checkpoint is written."""
 
 
