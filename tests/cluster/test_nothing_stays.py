@@ -221,6 +221,20 @@ def test_a_process_that_ends_before_it_is_ready_is_told_with_the_end_of_its_log(
             process.wait_until_ready()
 
 
+def test_one_that_may_be_begun_anew_is(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    starts.touch()
+    ends_twice = 'echo >>"$0"; [ $(wc -l <"$0") = 3 ] || exit 1; exec sleep 1000'
+    with open_household() as household:
+        late = household.start(
+            "late", "sh", "-c", ends_twice, starts, ready=lambda: starts.stat().st_size == 3, more_starts=2
+        )
+        late.wait_until_ready()
+        hopeless = household.start("hopeless", "sh", "-c", "exit 1", ready=lambda: False, more_starts=2)
+        with pytest.raises(StartFailed, match="hopeless ended with 1"):
+            hopeless.wait_until_ready()
+
+
 def test_what_could_not_be_taken_down_is_told() -> None:
     with pytest.raises(AssertionError, match="could not take everything down"), open_household() as household:
         household.undo_at_the_end("false")

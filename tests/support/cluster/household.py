@@ -19,6 +19,9 @@ from cluster import janitor
 READY_SECONDS = 120
 """Generous, for machines that do other work besides."""
 
+AGAIN_SECONDS = 0.5
+"""Between an end and the next start."""
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Whatever the tests' own is: a root's shell may lack the places for system programs."""
 
@@ -31,10 +34,21 @@ class Process:
     """One of a household, with a log of its own."""
 
     def __init__(
-        self, name: str, command: list[str], log: Path, environment: Mapping[str, str], ready: Callable[[], bool]
+        self,
+        name: str,
+        command: list[str],
+        log: Path,
+        environment: Mapping[str, str],
+        ready: Callable[[], bool],
+        more_starts: int = 0,
     ) -> None:
+        """
+        Args:
+            more_starts: how often it is begun anew where it ends before it is ready, as a machine's own keeper does.
+        """
         self.name, self.log = name, log
         self._command, self._environment, self._ready = command, environment, ready
+        self._more_starts = more_starts
         self._running = self._launch()
 
     @property
@@ -57,9 +71,13 @@ class Process:
         """Look again and again; StartFailed if it ends before or takes too long."""
         deadline = time.monotonic() + READY_SECONDS
         while not self._ready():
-            if self._running.poll() is not None:
+            if self._running.poll() is not None and self._more_starts:
+                time.sleep(AGAIN_SECONDS)
+                self._more_starts -= 1
+                self._running = self._launch()
+            elif self._running.poll() is not None:
                 raise StartFailed(f"{self.name} ended with {self._running.returncode}: {self._end_of_log()}")
-            if time.monotonic() > deadline:
+            elif time.monotonic() > deadline:
                 raise StartFailed(f"{self.name} is not ready after {READY_SECONDS} s: {self._end_of_log()}")
             time.sleep(0.05)
 
@@ -87,10 +105,10 @@ class Household:
         self._processes: list[Process] = []
         self._ports: list[socket.socket] = []
 
-    def start(self, name: str, *command: str | Path, ready: Callable[[], bool]) -> Process:
+    def start(self, name: str, *command: str | Path, ready: Callable[[], bool], more_starts: int = 0) -> Process:
         """Begin a process, and do not wait until it is ready; its log is NAME.log in the folder."""
         words = [str(part) for part in command]
-        process = Process(name, words, self.folder / f"{name}.log", self.environment, ready)
+        process = Process(name, words, self.folder / f"{name}.log", self.environment, ready, more_starts)
         self._processes.append(process)
         return process
 

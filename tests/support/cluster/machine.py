@@ -83,11 +83,11 @@ class Machine:
         (child,) = Path(f"/proc/{self.power.pid}/task/{self.power.pid}/children").read_text().split()
         return int(child)
 
-    def start(self, name: str, *command: str | Path, ready: Callable[[], bool]) -> Process:
+    def start(self, name: str, *command: str | Path, ready: Callable[[], bool], more_starts: int = 0) -> Process:
         """Begin a process on it."""
         # nsenter stays outside, as the parent; who kills it means the one inside.
         tied = [*self._enter(), "setpriv", "--pdeathsig=KILL", *command]
-        return self._household.start(f"{self.name}-{name}", *tied, ready=ready)
+        return self._household.start(f"{self.name}-{name}", *tied, ready=ready, more_starts=more_starts)
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a command on it to its end, whatever that is."""

@@ -115,6 +115,7 @@ class Node:
             f"--hostname-override={self.name}",
             f"--node-ip={self.address}",
             ready=self._is_ready,
+            more_starts=5,  # containerd answers before it takes in pods, and a kubelet that comes too early ends
         )
 
     def _start_proxy(self) -> Process:
