@@ -2,7 +2,7 @@
 # Sets up a bare machine: uv (into .cache where there is none), then the locked Python packages into .venv.
 # With the argument `browser`: Chromium for the test that opens a report, on Debian as root; elsewhere it says how.
 # With `cluster`: what the tests' own Kubernetes cluster is made of, etcd from Debian and the rest built with Go, into .cache;
-# Helm in the same way, and what the project's images are built with.
+# Helm and Kueue in the same way, and what the project's images are built with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -86,20 +86,43 @@ build_kubernetes() {
   rm -rf "$KUBERNETES/bin" && mv "$KUBERNETES/new" "$KUBERNETES/bin"
 }
 
+# Whether there is Go; where there is none, and the program was not built before, says what is skipped for want of it.
+has_go() {
+  local program=$1 skipped=$2
+  command -v go >/dev/null && return
+  [ -x ".cache/$program/bin/$program" ] ||
+    echo "setup: no Go, so $skipped are skipped; install Go 1.26 or later as https://go.dev/doc/install says" >&2
+  return 1
+}
+
 HELM=.cache/helm/bin
 HELM_VERSION=v4.3.1
 
 build_helm() {
-  [ -x "$HELM/helm" ] && ! command -v go >/dev/null && return
-  if ! command -v go >/dev/null; then
-    echo "setup: no Go, so tests of the chart are skipped; install Go 1.26 or later as https://go.dev/doc/install says" >&2
-    return
-  fi
+  has_go helm "tests of the chart" || return 0
   # A program knows the module that it was built from.
   go version -m "$HELM/helm" 2>/dev/null | grep -q "helm.sh/helm/v4[[:space:]]$HELM_VERSION[[:space:]]" && return
   echo "setup: building Helm $HELM_VERSION into $HELM (some minutes, once)" >&2
   GOWORK=off GOBIN="$PWD/$HELM" go install "helm.sh/helm/v4/cmd/helm@$HELM_VERSION" ||
     die "cannot build Helm; the reason is above"
+}
+
+KUEUE=.cache/kueue
+KUEUE_VERSION=v0.15.0
+
+# Builds Kueue in its own module, with the dependencies that it names, and keeps the manifests of the same release.
+build_kueue() {
+  local module=sigs.k8s.io/kueue@$KUEUE_VERSION source
+  has_go kueue "tests with Kueue" || return 0
+  [ "$(cat "$KUEUE/.version" 2>/dev/null)" != "$KUEUE_VERSION" ] || return 0
+  echo "setup: building Kueue $KUEUE_VERSION into $KUEUE (some minutes, once)" >&2
+  rm -rf "$KUEUE" && mkdir -p "$KUEUE/bin"
+  GOWORK=off go mod download "$module" || die "cannot get Kueue; the reason is above"
+  source=$(GOWORK=off go list -m -f '{{.Dir}}' "$module")
+  GOWORK=off CGO_ENABLED=0 go -C "$source" build -trimpath -ldflags "-s -w" -o "$PWD/$KUEUE/bin/" ./cmd/kueue ||
+    die "cannot build Kueue; the reason is above"
+  cp -r --no-preserve=mode "$source/config" "$KUEUE/config"
+  echo "$KUEUE_VERSION" >"$KUEUE/.version"
 }
 
 # Installs packages; where we may not, says what is skipped for want of them, and is false.
@@ -123,6 +146,7 @@ setup_cluster() {
   # shellcheck disable=SC2086 # several words on purpose
   in_assets $CONTROL_PLANE || build_kubernetes
   build_helm
+  build_kueue
   if [ "$(id -u)" != 0 ]; then
     echo "setup: not root, so $nodes are skipped; make test CLUSTER=<kubeconfig> uses a cluster you have" >&2
     return

@@ -167,6 +167,16 @@ def test_a_job_that_a_quota_leaves_without_pods_is_told_of(begin: Begin, client:
         assert search.wait_until_over() == "Succeeded"
 
 
+def test_a_search_in_a_queue_of_which_nobody_knows_is_told_of(begin: Begin) -> None:
+    """This cluster has no Kueue; `test_kueue.py` has one."""
+    search = begin(**RANDOM, worker={"queueName": "team-a"})
+    search.wait_for(lambda: search.condition("Ready")[1] == "Queued")
+    assert "there is no Kueue in this cluster" in search.condition("Ready")[2]
+    search.edit(worker={})
+    with open_hand(search):
+        assert search.wait_until_over() == "Succeeded"
+
+
 # --- what people do -----------------------------------------------------------------------------------------------
 
 

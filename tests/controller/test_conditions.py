@@ -82,6 +82,12 @@ def test_all_six_are_always_there() -> None:
         pytest.param(
             situation(workers=0, trials_running=0, trouble=NO_NODE), ("False", "Unschedulable"), "False", id="trouble"
         ),
+        pytest.param(
+            situation(workers=0, trouble=NO_NODE),
+            ("False", "Unschedulable"),
+            "False",
+            id="trouble, and pods that leave",
+        ),
         pytest.param(situation(trouble=NO_NODE), ("True", "Searching"), "True", id="trouble that stops nobody"),
         pytest.param(
             situation(Phase.SUCCEEDED, trouble=NO_NODE, workers=0), ("True", "Succeeded"), "False", id="too late"

@@ -67,6 +67,8 @@ def test_of_a_job_is_kept_who_it_is_and_how_large() -> None:
 
 def test_a_job_says_that_it_waits_or_goes() -> None:
     assert worker_job(job(suspend=True)).is_suspended
+    assert worker_job(job()).queue is None
+    assert worker_job(job(metadata={"labels": {"kueue.x-k8s.io/queue-name": "team-a"}})).queue == "team-a"
     assert worker_job(job(metadata={"deletionTimestamp": NOON})).is_leaving
 
 

@@ -43,6 +43,7 @@ SEARCHING = condition(READY, True, "Searching")
         (condition(READY, True, "Succeeded", "done"), Note("Normal", "Succeeded", "done")),
         (condition(READY, False, "Failed", "no"), Note("Warning", "Failed", "no")),
         (condition(READY, False, "Suspended", "s"), Note("Normal", "Suspended", "s")),
+        (condition(READY, False, "Queued", "q"), Note("Normal", "Queued", "q")),
         (condition(READY, False, "WaitingForWorkers", "w"), Note("Normal", "WaitingForWorkers", "w")),
         (condition(READY, False, "PodsRefused", "quota"), Note("Warning", "PodsRefused", "quota")),
         (condition(READY, False, "InvalidSpec", "x"), Note("Warning", "InvalidSpec", "x")),

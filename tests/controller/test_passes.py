@@ -18,7 +18,8 @@ from metasearch.controller.offloading import Ranking
 from metasearch.controller.passes import Office, Outcome, SearchGone, in_trouble, pass_over, record
 from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.troubles import Trouble
-from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, READY
+from metasearch.errors import StoreUnavailable
+from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY
 from metasearch.search.definition import define
 from metasearch.search.planner import plan
 from metasearch.search.trials import Reason, State, Trial, TrialResult
@@ -120,19 +121,43 @@ def test_a_suspended_search_proposes_nothing_and_lets_its_workers_go() -> None:
     assert said(outcome)[:2] == ("False", "Suspended")
 
 
-def test_a_job_that_is_refused_is_told_and_everything_else_goes_on() -> None:
-    """A quota of Jobs, or a template that the API server does not take."""
-
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Refused("exceeded quota: jobs"), id="a quota of Jobs, or a template that is not taken"),
+        pytest.param(StoreUnavailable('failed calling webhook "mjob.kb.io"'), id="a webhook that does not answer"),
+    ],
+)
+def test_a_job_that_is_refused_is_told_and_everything_else_goes_on(error: Exception) -> None:
     class NoJobs(RecordingApi):
         def create(self, path: str, body: Json) -> Json:
             if path == CREATE_JOB:
-                raise Refused("exceeded quota: jobs")
+                raise error
             return super().create(path, body)
 
     api = NoJobs()
     outcome = pass_over(office(api=api), search())
-    assert said(outcome) == ("False", "PodsRefused", "the Job of the workers is refused: exceeded quota: jobs")
+    assert said(outcome) == ("False", "PodsRefused", f"the Job of the workers is refused: {error}")
     assert len(api.asked) == 10
+
+
+def test_a_job_that_kueue_has_put_in_a_queue_gets_its_full_size() -> None:
+    spec = {"parallelism": 4, "budget": {"maxTrials": 2}}
+    trials = recorded(first_level(**spec))
+    api = RecordingApi()
+    pass_over(office(Held(trials), api), search(**spec))
+    (made,) = [name for _, path, name in api.asked if path == CREATE_JOB]
+    for queue, asked in ((None, 2), ("default", 4)):
+        api = RecordingApi()
+        pass_over(office(Held(trials, [make_job(name=made, parallelism=1, queue=queue)]), api), search(**spec))
+        ((_, _, operations),) = [each for each in api.asked if each[0] == "patch"]
+        assert operations[-1] == {"op": "replace", "path": "/spec/parallelism", "value": asked}
+
+
+def test_a_job_in_a_queue_is_told_of_before_it_has_workers() -> None:
+    outcome = pass_over(office(Held(held_jobs=[make_job(queue="team-a", is_suspended=True)])), search())
+    assert said(outcome)[1:] == ("Queued", "the Job test-workers-0 waits in the queue team-a")
+    assert said(outcome, PROGRESSING)[:2] == ("False", "Queued")
 
 
 # --- whose is what ------------------------------------------------------------------------------------------------

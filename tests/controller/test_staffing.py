@@ -27,7 +27,7 @@ def done(*workers: str, ended: float = STARTED) -> list[Trial]:
 
 
 def needed(recorded: Sequence[Trial], now: float = STARTED, **spec: Any) -> int:
-    return pods_needed(make_spec(**{"parallelism": 4, **spec}), recorded, now)
+    return pods_needed(make_spec(**{"parallelism": 4, **spec}), recorded, now, in_queue=False)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_there_are_no_more_pods_than_trials_take(slots: int, parallelism: int) -
     spec = make_spec(worker={"slots": slots}, parallelism=parallelism)
     per_pod, most = slots_per_pod(spec), most_pods(spec)
     for open_trials in range(3 * parallelism):
-        pods = pods_needed(spec, pending(open_trials), STARTED)
+        pods = pods_needed(spec, pending(open_trials), STARTED, in_queue=False)
         assert pods == most or pods * per_pod >= open_trials > (pods - 1) * per_pod
         assert pods <= most
 
@@ -81,4 +81,4 @@ def test_there_are_no_more_pods_than_trials_take(slots: int, parallelism: int) -
 def test_a_job_in_a_queue_keeps_its_size() -> None:
     """Kueue would take its pods away and have it queue again."""
     for recorded in (pending(1), running("a.0-0"), []):
-        assert needed(recorded, STARTED + 2 * IDLE_SECONDS, worker={"queueName": "team-a"}) == 4
+        assert pods_needed(make_spec(parallelism=4), recorded, STARTED + 2 * IDLE_SECONDS, in_queue=True) == 4

@@ -244,7 +244,6 @@ def test_a_name_is_the_same_each_time() -> None:
         {"search": {"beamWidth": 9}},
         {"suspend": True},
         {"storage": {"url": "s3://bucket"}},
-        {"worker": {"queueName": "team-a"}},
     ],
 )
 def test_what_is_not_of_the_pods_keeps_the_name(spec: Spec) -> None:
@@ -273,6 +272,12 @@ def test_what_is_not_of_the_pods_keeps_the_name(spec: Spec) -> None:
 )
 def test_another_template_is_another_job(spec: Spec, settings: Json) -> None:
     assert name(spec, **settings) != name()
+
+
+def test_another_queue_is_another_job() -> None:
+    """A Job's own cannot be changed while it runs, and a Job that was suspended for one stays so without."""
+    names = [name(), *(name({"worker": {"queueName": queue}}) for queue in ("team-a", "team-b"))]
+    assert len(set(names)) == 3
 
 
 def test_fewer_trials_at_once_than_a_pod_has_slots_is_another_template() -> None:

@@ -64,6 +64,7 @@ OPERATOR = table("""
     core pods: get list watch
     coordination.k8s.io leases: get list watch
     core events: create list patch
+    kueue.x-k8s.io workloads: list
 """)
 """What the operator may do where searches are; nothing else."""
 

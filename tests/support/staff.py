@@ -43,6 +43,7 @@ def make_job(**changes: Any) -> WorkerJob:
         created_at=STARTED,
         parallelism=2,
         is_suspended=False,
+        queue=None,
         failed_at=None,
         failure="",
         is_leaving=False,

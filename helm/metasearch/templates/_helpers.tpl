@@ -123,6 +123,9 @@ worker:
 - apiGroups: [""]
   resources: [events]
   verbs: [create, list, patch]
+- apiGroups: [kueue.x-k8s.io]
+  resources: [workloads]
+  verbs: [list]
 {{- end -}}
 
 {{/* What a worker may do. The admission policies narrow its writes to what is its own. */}}

@@ -105,7 +105,7 @@ def _ready(situation: Situation) -> _Said:
         said = _Said(READY, phase is Phase.SUCCEEDED, ReadyReason(phase), _ending(situation))
     elif situation.spec.suspend:
         said = _Said(READY, False, ReadyReason.SUSPENDED, "spec.suspend is true; nothing found is lost")
-    elif trouble and not situation.trials_running:
+    elif trouble and not (situation.workers and situation.trials_running):
         said = _Said(READY, False, trouble.reason, trouble.message)
     elif not situation.workers:
         said = _Said(READY, False, ReadyReason.WAITING_FOR_WORKERS, "no worker pod runs yet")

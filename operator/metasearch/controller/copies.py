@@ -42,6 +42,8 @@ class WorkerJob:
     created_at: float
     parallelism: int
     is_suspended: bool
+    queue: str | None
+    """The LocalQueue of Kueue that it is in."""
     failed_at: float | None
     """When it made an end of its own and will start no more pods; None if it did not."""
     failure: str
@@ -178,6 +180,7 @@ def worker_job(resource: Json) -> WorkerJob:
         created_at=Time(metadata["creationTimestamp"]).unix_seconds,
         parallelism=spec.get("parallelism", 1),
         is_suspended=spec.get("suspend", False),
+        queue=metadata.get("labels", {}).get(names.LABEL_QUEUE),
         failed_at=Time(failed[0]["lastTransitionTime"]).unix_seconds if failed else None,
         failure=failed[0].get("message", "") if failed else "",
         is_leaving=is_leaving(resource),

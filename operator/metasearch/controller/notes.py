@@ -12,7 +12,7 @@ from metasearch.kubernetes.search_status import EXHAUSTED, READY, Condition, Sea
 TOLD = (READY, EXHAUSTED)
 """Conditions whose changes are told. The others say nothing that a reason of Ready does not."""
 
-CALM = (ReadyReason.WAITING_FOR_WORKERS, ReadyReason.SUSPENDED)
+CALM = (ReadyReason.QUEUED, ReadyReason.WAITING_FOR_WORKERS, ReadyReason.SUSPENDED)
 """Reasons of not being ready that nobody need worry about."""
 
 

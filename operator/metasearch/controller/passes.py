@@ -18,11 +18,12 @@ from metasearch.controller import attendance, conditions, workforce
 from metasearch.controller.copies import Copies, RecordedTrial
 from metasearch.controller.notes import Note, notes
 from metasearch.controller.offloading import Offloaded, Ranking
+from metasearch.controller.queues import queued
 from metasearch.controller.reasons import ReadyReason
 from metasearch.controller.refusals import PATIENCE_SECONDS, refusal
 from metasearch.controller.staffing import pods_needed
 from metasearch.controller.troubles import Trouble, find_trouble, is_without_pods
-from metasearch.errors import InvalidSpec
+from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.kubernetes import names
 from metasearch.kubernetes.ownership import is_leaving
 from metasearch.kubernetes.pod_settings import PodSettings
@@ -154,13 +155,18 @@ class _Pass:
             workforce.dismiss(self.office.api, self.namespace, self.jobs)
             return None
         trials = [*turn.trials, *(Trial(spec=spec) for spec in turn.plan.propose)]
-        pods = pods_needed(self.spec, trials, self.now)
+        pods = pods_needed(self.spec, trials, self.now, in_queue=self._is_in_queue)
         wanted = worker_job(self.resource, self.spec, self.office.settings, pods)
         try:
             workforce.employ(self.office.api, wanted, self.jobs, self.now)
-        except Refused as error:
+        except (Refused, StoreUnavailable) as error:  # a webhook that does not answer, such as Kueue's, is the latter
             return Trouble(ReadyReason.PODS_REFUSED, f"the Job of the workers is refused: {error}")
         return None
+
+    @property
+    def _is_in_queue(self) -> bool:
+        """Kueue puts Jobs in a queue by itself where a namespace has one by the name of `default`."""
+        return self.spec.worker.queue_name is not None or any(job.queue for job in self.jobs if not job.is_leaving)
 
     def _outcome(
         self, search: Search[Cell], turn: Turn, timing: Timing, trouble: Trouble | None, strange: Sequence[str]
@@ -198,7 +204,11 @@ class _Pass:
     def _trouble(self, trials: Sequence[Trial]) -> Trouble | None:
         last_claimed_at = max((attempt.started_at for trial in trials for attempt in trial.attempts), default=0.0)
         found = find_trouble(self.jobs, self.pods, last_claimed_at)
-        return found or refusal(self.office.api, self.namespace, self.jobs, self.pods, self.now)
+        return (
+            found
+            or queued(self.office.api, self.namespace, self.jobs)
+            or refusal(self.office.api, self.namespace, self.jobs, self.pods, self.now)
+        )
 
 
 def _sorted_out(search: Search[Cell], recorded: Sequence[RecordedTrial]) -> tuple[list[Trial], list[str]]:

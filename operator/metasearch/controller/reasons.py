@@ -19,6 +19,7 @@ class ReadyReason(StrEnum):
     SUCCEEDED = Phase.SUCCEEDED
     FAILED = Phase.FAILED
     SUSPENDED = "Suspended"
+    QUEUED = "Queued"
     WAITING_FOR_WORKERS = "WaitingForWorkers"
     UNSCHEDULABLE = "Unschedulable"
     IMAGE_UNAVAILABLE = "ImageUnavailable"

@@ -18,9 +18,15 @@ IDLE_SECONDS = 60.0
 """How long a slot that has nothing to do is kept."""
 
 
-def pods_needed(spec: MetaSearchSpec, trials: Sequence[Trial], now: float) -> int:
-    """Pods that should run; `now` is a Unix time in seconds."""
-    if spec.worker.queue_name is not None:  # Kueue admits a Job of one size, and takes it back where the size changes
+def pods_needed(spec: MetaSearchSpec, trials: Sequence[Trial], now: float, *, in_queue: bool) -> int:
+    """
+    Pods that should run.
+
+    Args:
+        now: Unix time in seconds.
+        in_queue: whether Kueue has to let them: it admits a Job of one size, and takes one back whose size changes.
+    """
+    if in_queue:
         return most_pods(spec)
     open_trials = sum(not trial.state.is_over for trial in trials)
     slots = max(open_trials, _recently_busy(trials, now))

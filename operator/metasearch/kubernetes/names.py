@@ -54,6 +54,9 @@ EVENT = Kind("/api/v1", "events")
 LEASE = Kind("/apis/coordination.k8s.io/v1", "leases")
 DEFINITION = Kind("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions")
 
+WORKLOADS = tuple(Kind(f"/apis/kueue.x-k8s.io/{version}", "workloads") for version in ("v1beta2", "v1beta1"))
+"""What Kueue makes of Jobs; releases before 0.15 know the second alone."""
+
 OPERATOR = "metasearch-operator"
 """Who tells of a search, in its events."""
 
@@ -68,6 +71,12 @@ LABEL_STAGE = f"{PREFIX}/stage"
 
 LABEL_LEVEL = f"{PREFIX}/level"
 """The number of blocks of a trial's cell."""
+
+LABEL_QUEUE = "kueue.x-k8s.io/queue-name"
+"""Of a Job: the LocalQueue of Kueue that it waits in."""
+
+LABEL_JOB_UID = "kueue.x-k8s.io/job-uid"
+"""Of a Workload: the Job that Kueue has made it of."""
 
 LABEL_COMPONENT = "app.kubernetes.io/component"
 COMPONENT_WORKER = "worker"

@@ -2,6 +2,7 @@
 The Job that runs a search's trials: worker pods that take trials from the API server until there are none.
 
 Its name has a hash of the pod template in it, so that another template is another Job: a Job's own cannot be changed.
+So with its queue, which cannot be changed while it runs.
 """
 
 from __future__ import annotations
@@ -53,7 +54,6 @@ Nobody sends requests to workers. But of a Job that is to have fewer pods, Kuber
 ready, and so the idle ones.
 """
 
-KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"
 GPU_SUFFIXES = ("/gpu", "/gpu.shared")
 
 
@@ -96,9 +96,9 @@ def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSet
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": f"{name}-workers-{_hash(template)}",
+            "name": f"{name}-workers-{_hash([template, queue] if queue else template)}",
             "namespace": search["metadata"]["namespace"],
-            "labels": _labels(name, settings) | ({KUEUE_QUEUE: queue} if queue else {}),
+            "labels": _labels(name, settings) | ({names.LABEL_QUEUE: queue} if queue else {}),
             "ownerReferences": [owner_reference(search)],
         },
         "spec": {
@@ -122,8 +122,8 @@ def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSet
     }
 
 
-def _hash(template: Json) -> str:
-    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:8]
+def _hash(value: Json | list[Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _labels(search: str, settings: PodSettings) -> dict[str, str]:
