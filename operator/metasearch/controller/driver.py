@@ -25,7 +25,7 @@ Json = dict[str, Any]
 RESYNC_SECONDS = 15.0
 """How long nothing may happen before a search is looked at all the same, for what a copy may have missed."""
 
-FIGURES_SECONDS = 15.0
+FIGURES_SECONDS = 20.0
 """How often a status is written of which only figures have changed."""
 
 SETTLE_SECONDS = 0.2
