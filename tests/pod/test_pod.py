@@ -12,6 +12,7 @@ from worker_pod import MakePod
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
+from metasearch.kubernetes.worker_job import LEASE_SECONDS
 from metasearch.search.trials import INTERRUPTED, LOST, Reason, Stage, State, Trial, TrialResult, TrialSpec
 
 LONG = 1_000_000
@@ -115,7 +116,7 @@ def test_a_lease_says_that_the_pod_is_alive(pod_of: MakePod) -> None:
     first = wait_until(lease_spec)
     wait_until(lambda: lease_spec()["renewTime"] > first["renewTime"], 60)
     lease = pod.lease()
-    assert (first["holderIdentity"], first["leaseDurationSeconds"]) == (pod.uid, 40)
+    assert (first["holderIdentity"], first["leaseDurationSeconds"]) == (pod.uid, LEASE_SECONDS)
     assert lease["metadata"]["labels"] == {names.LABEL_SEARCH: "tiny"}
     assert [(owner["kind"], owner["uid"]) for owner in lease["metadata"]["ownerReferences"]] == [("Pod", pod.uid)]
 
