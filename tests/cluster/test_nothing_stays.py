@@ -173,7 +173,7 @@ def links(host: str | None = None) -> set[tuple[str, str]]:
     """
     Names and numbers of the machine's network devices; with a host's address, only those of its cluster.
 
-    A number is never given twice, and other tests' clusters come and go meanwhile. Routes go with their device.
+    A number is never given twice, and other tests' clusters come and go meanwhile. So do routes, each with its device.
     """
     bridge = next((network.bridge for network in map(Network, range(NETWORKS)) if network.host == host), "")
     return {
@@ -204,7 +204,12 @@ def system() -> dict[str, object]:
     return {
         "places": [place for place in PLACES if Path(place).exists()],
         "settings": [Path("/proc/sys", name).read_text() for name in SETTINGS],
+        "routes": [route for route in routes() if " dev metasearch" not in route],
     }
+
+
+def routes() -> list[str]:
+    return subprocess.run(["ip", "route"], capture_output=True, check=True, text=True).stdout.splitlines()  # noqa: S607
 
 
 def test_children_of_its_processes_are_gone_too() -> None:

@@ -39,7 +39,6 @@ class Desk:
             in_trouble=self._in_trouble,
             record=self._record,
             read=self._read,
-            news=asyncio.Event(),
             run_in_thread=self._at_once,
             tell=lambda _resource, note: self.told.append(note),
             clock=lambda: self.now,

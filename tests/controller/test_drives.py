@@ -37,7 +37,6 @@ class Drivers:
             in_trouble=lambda _resource, _trouble: Outcome({}, is_news=False),
             record=lambda _resource, _status: True,
             read=lambda resource: resource,
-            news=asyncio.Event(),
             run_in_thread=self._at_once,
             tell=lambda _resource, _note: None,
             clock=lambda: 0.0,

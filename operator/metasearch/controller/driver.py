@@ -55,8 +55,6 @@ class Driver:
     """As the functions of `passes`; each may wait for the API server."""
     read: Callable[[Json], Json]
     """The search as it is now; raises SearchGone."""
-    news: asyncio.Event
-    """Set when something of the search has changed."""
     run_in_thread: RunInThread
     tell: Callable[[Json, Note], None]
     """Post an event of the search."""
@@ -65,6 +63,8 @@ class Driver:
     resource: Json
     """The search as last seen."""
 
+    news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set when something of the search has changed."""
     seen_at: float = field(init=False)
     failures: int = field(default=0, init=False)
     written_at: float = field(default=-math.inf, init=False)

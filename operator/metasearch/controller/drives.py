@@ -13,12 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from metasearch.cluster.reflector import Search
 from metasearch.controller.driver import Driver
 from metasearch.kubernetes.ownership import is_leaving
 
 Json = dict[str, Any]
-Key = tuple[str, str]
-"""The namespace and the name of a search."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class Drives:
 
     def __init__(self, make_driver: Callable[[Json], Driver]) -> None:
         self._make_driver = make_driver
-        self._drives: dict[Key, Drive] = {}
+        self._drives: dict[Search, Drive] = {}
 
     def take_in(self, resource: Json) -> None:
         """A search as it is now: new, changed, or about to go."""
@@ -51,12 +50,12 @@ class Drives:
             self._drives[key] = Drive(driver, task)
             task.add_done_callback(lambda _: self._drop(key, task))
 
-    def tell(self, key: Key) -> None:
+    def tell(self, key: Search) -> None:
         """Something that belongs to a search has changed."""
         if drive := self._drives.get(key):
             drive.driver.news.set()
 
-    def end(self, key: Key) -> None:
+    def end(self, key: Search) -> None:
         """The search is gone."""
         if drive := self._drives.pop(key, None):
             drive.task.cancel()
@@ -68,7 +67,7 @@ class Drives:
             self.end(key)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _drop(self, key: Key, task: asyncio.Task[None]) -> None:
+    def _drop(self, key: Search, task: asyncio.Task[None]) -> None:
         """It has ended by itself: nobody has the search any more, or a driver is broken."""
         if not task.cancelled() and (error := task.exception()):
             logger.error("%s is driven no more until it changes", "/".join(key), exc_info=error)
@@ -76,6 +75,6 @@ class Drives:
             del self._drives[key]
 
 
-def key_of(resource: Json) -> Key:
+def key_of(resource: Json) -> Search:
     """Of a search, as read from the cluster."""
     return resource["metadata"]["namespace"], resource["metadata"]["name"]

@@ -18,12 +18,13 @@ from typing import Any, cast
 import kopf
 
 from metasearch.cluster.api import Api
+from metasearch.cluster.reflector import Search
 from metasearch.controller import probes
 from metasearch.controller.config import OperatorConfig
 from metasearch.controller.copies import Copies
 from metasearch.controller.definitions import require_definitions
 from metasearch.controller.driver import Driver
-from metasearch.controller.drives import Drives, Key, key_of
+from metasearch.controller.drives import Drives, key_of
 from metasearch.controller.notes import Note
 from metasearch.controller.offloading import Ranking
 from metasearch.controller.passes import Office, in_trouble, pass_over, read, record
@@ -95,14 +96,13 @@ class Operator:
             in_trouble=functools.partial(in_trouble, self._office),
             record=functools.partial(record, self._api),
             read=functools.partial(read, self._api),
-            news=asyncio.Event(),
             run_in_thread=self._in_thread,
             tell=_tell,
             clock=time.monotonic,
             resource=resource,
         )
 
-    def _note_news(self, key: Key) -> None:
+    def _note_news(self, key: Search) -> None:
         """From a reflector's thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._drives.tell, key)
