@@ -53,8 +53,8 @@ class ConvNormRelu:
         tasks = tensors[self.weight].shape[0]
         weight = tensors[self.weight].flatten(0, 1)  # (tasks * filters, channels / groups, kh, kw)
         bias = None if self.bias is None else tensors[self.bias].flatten()
-        if self.shape[2:] == (1, 1) and self.stride == 1:
-            x = _pointwise(x, weight, bias, tasks * self.groups)
+        if self.shape[2:] == (1, 1):
+            x = _pointwise(x, weight, bias, self.stride, tasks * self.groups)
         else:
             x = F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, tasks * self.groups)
         scale, shift = tensors[self.norm_scale].flatten(), tensors[self.norm_shift].flatten()
@@ -66,16 +66,24 @@ class ConvNormRelu:
         return math.prod(self.shape) * side * side
 
 
-def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int) -> Tensor:
     """
     A 1x1 convolution, with image rows as its batch.
 
     On one CPU thread PyTorch leaves 1x1 convolutions of fewer than 16 images to a slow loop over groups. A pointwise
     layer does not care what is a row and what an image, so the rows (free to reinterpret in channels-last memory) make
     the batch large enough for the fast path.
+
+    A stride is taken by slicing, never by the convolution: the backward pass of a strided 1x1 convolution of fewer than
+    16 channels in channels-last memory writes past its workspace, so that the process crashes or hangs, with one thread
+    too where images are large (oneDNN's issue 6035, open in PyTorch 2.15).
     """
-    batch, channels, height, width = x.shape
-    rows = x.permute(0, 2, 3, 1).reshape(batch * height, 1, width, channels).permute(0, 3, 1, 2)
+    pixels = x.permute(0, 2, 3, 1)
+    if stride > 1:
+        # Sliced in this order of dimensions, for the backward pass of a slice leaves channels-last memory.
+        pixels = pixels[:, ::stride, ::stride]
+    batch, height, width, channels = pixels.shape
+    rows = pixels.reshape(batch * height, 1, width, channels).permute(0, 3, 1, 2)
     rows = F.conv2d(rows, weight, bias, groups=groups)  # (batch * height, out, 1, width)
     return rows.permute(0, 2, 3, 1).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
