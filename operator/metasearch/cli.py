@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -26,6 +27,7 @@ from metasearch.errors import MetaSearchError, StoreUnavailable
 if TYPE_CHECKING:
     from metasearch.snapshot import Snapshot
     from metasearch.spec import MetaSearchSpec
+    from metasearch_trainer.data.images import Splits
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -231,7 +233,7 @@ def validate(
     namespace: Namespace = None,
     context: Context = None,
 ) -> None:
-    """Check a resource, its data, and with --namespace or --context whether the cluster takes it (nothing is made)."""
+    """Check a resource and its data, and say how long it takes; with --namespace or --context ask the cluster."""
     from metasearch.loading import load_search
 
     resource = load_search(file, overrides or [])
@@ -247,15 +249,35 @@ def validate(
     if is_remote and resource.spec.dataset.folder:
         told.append("with data that is looked at there, before the first trial")
     else:
-        told.append(_data_of(resource.spec))
+        splits = _data_of(resource.spec)
+        told.append(_told_of(splits))
     typer.echo(f"{file} is a valid search: {', '.join(told)}")
+    if not is_remote:
+        for sentence in _estimate(resource.spec, splits):
+            typer.echo(sentence)
 
 
-def _data_of(spec: MetaSearchSpec) -> str:
-    """What of the data is there; raises InvalidData where that is not enough."""
+def _data_of(spec: MetaSearchSpec) -> Splits:
+    """The data; raises InvalidData where it is not enough."""
     from metasearch_trainer.data import load
 
-    splits = load(spec.dataset, spec.task, spec.training)
+    return load(spec.dataset, spec.task, spec.training)
+
+
+def _estimate(spec: MetaSearchSpec, splits: Splits) -> list[str]:
+    """How long the search will take here; nothing where PyTorch, and so whatever trains, is not installed."""
+    if find_spec("torch") is None:
+        return []
+    import torch
+
+    from metasearch.local import estimate, session
+
+    torch.set_num_threads(1)  # as a worker has it
+    return estimate.foretell(spec, splits.train.channels, splits.train.side, session.default_workers(spec))
+
+
+def _told_of(splits: Splits) -> str:
+    """What of the data is there."""
     parts = (("training", splits.train), ("validation", splits.validation), ("test", splits.test))
     classes = ", ".join(f"{len(images.counts)} {part} classes" for part, images in parts)
     return f"{classes} of {splits.train.side} pixels"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from metasearch.results import FinalNetwork, Measured, SearchResult
 from metasearch.spec import MetaSearchSpec, Split
 
@@ -9,7 +11,7 @@ _CARD = """\
 # {name}: a {ways}-way {shots}-shot learner
 
 A small network that learns {ways} new classes from {images} of each. MetaSearch {version} found its cell
-and meta-trained it with {meta_learner} for {meta_iterations:,} meta-iterations on {data}.
+and meta-trained it with {meta_learner} for {meta_iterations:,} meta-iterations on {data}.{cut_short}
 
     {cell}
 
@@ -46,6 +48,7 @@ def model_card(result: SearchResult, network: FinalNetwork) -> str:
         meta_learner=spec.training.meta_learner,
         meta_iterations=network.meta_iterations,
         data=_data(spec),
+        cut_short=_cut_short(networks, spec.final.meta_iterations),
         cell=network.cell,
         rows="\n".join(_row(name, each) for name, each in networks),
         tasks=network.tasks,
@@ -55,6 +58,16 @@ def model_card(result: SearchResult, network: FinalNetwork) -> str:
         if spec.dataset.image_size is None
         else f"{spec.dataset.image_size} pixels wide and high",
     )
+
+
+def _cut_short(networks: Sequence[tuple[str, FinalNetwork]], asked: int) -> str:
+    """Which of the networks a limit of the budget kept from their full training, if any."""
+    cut = [
+        f"{name} cut short after {network.meta_iterations:,} of {asked:,} meta-iterations"
+        for name, network in networks
+        if network.cut_short
+    ]
+    return f"\nThe search's budget was spent before the end: {' and '.join(cut)}." if cut else ""
 
 
 def _data(spec: MetaSearchSpec) -> str:

@@ -61,20 +61,28 @@ class Found(_Model):
 
 
 class FinalNetwork(_Model):
-    """A network trained in full, on as many seeds as ran to their end."""
+    """A network of the final stage, on as many seeds as ran to their end; where none did, on those cut short."""
 
     name: str | None = Field(default=None, description="of a hand-made network; cells have none")
     cell: str | None = Field(default=None, description="the cell's text form, canonical")
     trials: tuple[str, ...] = Field(description="one per seed")
     parameters: int = Field(description="all that is trained, normalisation and classifier included")
     multiply_adds: int = Field(description="per image")
-    meta_iterations: int
+    meta_iterations: int = Field(
+        description="outer steps done; of several seeds cut short, those of the first, whose weights are delivered"
+    )
+    cut_short: bool = Field(
+        default=False, description="whether a limit ended its training before final.metaIterations were done"
+    )
     score: float = Field(
         description="mean over seeds, on the classes of evaluation.split; the delivered network is chosen by it"
     )
     transductive: Measured = Field(description="on the test classes, the queries of a task classified together")
     non_transductive: Measured = Field(description="on the test classes, each query classified alone")
-    tasks: int = Field(description="test tasks per seed")
+    tasks: int = Field(
+        description="test tasks per seed, of the seed with the fewest; final.tasks, or where a limit cut it short "
+        "evaluation.tasks if that is less"
+    )
     weights: str | None = Field(
         default=None, description="name of the file with the first trial's weights; null where they were not kept"
     )
@@ -103,11 +111,11 @@ class Best(_Model):
     cell: str = Field(description="the cell's text form, canonical")
     parameters: int = Field(description="all that is trained, normalisation and classifier included")
     score: float = Field(
-        description="accuracy in [0, 1] of the kind evaluation.score: trained in full, on the test classes; until then "
-        "the search score"
+        description="accuracy in [0, 1] of the kind evaluation.score: of the delivered network, on the test classes; "
+        "until there is one, the search score"
     )
     interval: float = Field(description="half-width of the score's 95% interval")
-    trained_in_full: bool
+    trained_in_full: bool = Field(description="false too where a limit cut the delivered network's training short")
     search: Found = Field(description="what its search trial measured")
 
 
@@ -295,7 +303,7 @@ def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork], spec: MetaSear
         parameters=search.parameters,
         score=score,
         interval=interval,
-        trained_in_full=delivered is not None,
+        trained_in_full=delivered is not None and not delivered.cut_short,
         search=search,
     )
 
@@ -305,10 +313,18 @@ def _is_transductive(spec: MetaSearchSpec) -> bool:
 
 
 def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork]:
-    """One entry per candidate with at least one seed that ran to its end, best score first."""
+    """
+    One entry per candidate with at least one network, best score first.
+
+    Seeds that were cut short count only where none was trained in full, for their accuracies are of less training.
+    Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
+    """
     seeds: dict[str, list[Trial]] = {}
-    for trial in board.ranked(trials):
-        seeds.setdefault(trial.spec.candidate, []).append(trial)
+    ranked = board.ranked(trials)
+    whole = {trial.spec.candidate for trial in ranked if not trial.is_cut_short}
+    for trial in ranked:
+        if not trial.is_cut_short or trial.spec.candidate not in whole:
+            seeds.setdefault(trial.spec.candidate, []).append(trial)
     return sorted(map(_final_network, seeds.values()), key=lambda network: (-network.score, network.parameters))
 
 
@@ -323,11 +339,12 @@ def _final_network(seeds: Sequence[Trial]) -> FinalNetwork:
         trials=tuple(trial.name for trial in seeds),
         parameters=_known(results[0].parameter_count),
         multiply_adds=_known(results[0].multiply_adds),
-        meta_iterations=first.spec.meta_iterations,
+        meta_iterations=_known(results[0].meta_iterations) if first.is_cut_short else first.spec.meta_iterations,
+        cut_short=first.is_cut_short,
         score=fmean(_known(result.score) for result in results),
         transductive=over_seeds([test.transductive for test in tests]),
         non_transductive=over_seeds([test.non_transductive for test in tests]),
-        tasks=tests[0].transductive.tasks,
+        tasks=min(test.transductive.tasks for test in tests),
         weights=results[0].weights,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -139,6 +139,21 @@ def _print_final(console: Console, result: SearchResult) -> None:
     console.print(table)
     for number, network in enumerate(result.final, start=1):
         console.print(f"cell {number}: {network.cell}", highlight=False, markup=False, soft_wrap=True)
+    for name, network in _named(result):
+        if network.cut_short:
+            console.print(
+                f"{name}: cut short after {network.meta_iterations:,} of {result.search.spec.final.meta_iterations:,} "
+                "meta-iterations",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork]]:
+    """The networks as they are called here."""
+    yield from ((f"cell {number}", network) for number, network in enumerate(result.final, start=1))
+    if result.baseline:
+        yield result.baseline.name or "", result.baseline
 
 
 def _add_network(table: Table, name: str, network: FinalNetwork) -> None:

@@ -81,6 +81,7 @@ RESULTS = st.builds(
     state=st.sampled_from([state for state in State if state.is_over]),
     reason=st.none() | st.sampled_from(Reason),
     message=st.none() | TEXTS,
+    meta_iterations=st.none() | COUNTS,
     score=st.none() | SHARES,
     validation=st.none() | ACCURACIES,
     test=st.none() | ACCURACIES,

@@ -5,15 +5,37 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from local_search import metasearch, repeatable_part, result_of, scores_of, write_resource
+import torch
+from local_search import (
+    SPEC,
+    metasearch,
+    repeatable_part,
+    result_of,
+    scores_of,
+    start,
+    wait_until,
+    write_resource,
+)
 
+from metasearch.loading import load_search
+from metasearch.local import driver, session
+from metasearch.local.folder import RunFolder
+from metasearch.reconcile import Turn
 from metasearch.results import SearchResult
+from metasearch.search.cells import Cell
+from metasearch.search.planner import Search
+from metasearch.search.trials import Stage
+from metasearch_trainer.learner import FewShotLearner
 
 
 @pytest.fixture
@@ -117,3 +139,79 @@ def test_random_search_is_a_strategy_too(tmp_path: Path) -> None:
     assert metasearch("run", resource, "--output", tmp_path / "out").returncode == 0
     (level,) = result_of(tmp_path / "out")["levels"]
     assert (level["proposed"], level["spearman"]) == (5, None)
+
+
+# --- finals that a limit cuts short ---
+
+
+TINY_SPACE = {**SPEC["space"], "maxBlocks": 1}
+ENDLESS = {"top": 1, "seeds": 1, "metaIterations": 1_000_000, "tasks": 20}
+"""Would train for days."""
+
+
+class Impatient:
+    """A display and a clock: once every final trial has trained a little, a day has passed."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.passed
+
+    def show(self, search: Search[Cell], turn: Turn, now: float) -> None:  # noqa: ARG002
+        final = [trial for trial in turn.trials if trial.spec.stage is not Stage.SEARCH]
+        if final and all(trial.progress.meta_iteration for trial in final):
+            self.passed = 86_400.0
+
+
+@pytest.fixture(scope="module")
+def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run whose wall time ended while the best was trained in full."""
+    folder = tmp_path_factory.mktemp("cut")
+    budget = {"wallTime": "12h", "maxTrials": 4}
+    resource = load_search(write_resource(folder, space=TINY_SPACE, budget=budget, final=ENDLESS))
+    impatient, run_folder = Impatient(), RunFolder(folder / "out")
+    result = driver.run(resource, run_folder, 2, False, impatient, driver.Clock(now=impatient.now))
+    session.publish(run_folder, result, session.look(run_folder.path).trials)
+    return run_folder.path
+
+
+def test_a_final_that_is_cut_short_is_delivered_and_said_to_be(cut_short: Path) -> None:
+    result = SearchResult.model_validate_json((cut_short / "result.json").read_text(encoding="utf-8"))
+    assert (result.search.phase, result.search.limit) == ("Succeeded", "wallTime")
+    assert result.delivered is not None
+    assert result.delivered.cut_short
+    assert 0 < result.delivered.meta_iterations < 1_000_000
+    assert result.delivered.tasks == 10
+    assert result.baseline is not None
+    assert result.baseline.cut_short
+    said = f"cut short after {result.delivered.meta_iterations:,} of 1,000,000 meta-iterations"
+    assert said in (cut_short / "best" / "README.md").read_text(encoding="utf-8")
+    assert f"cell 1: {said}" in metasearch("status", cut_short).stdout
+    assert "Training was cut short." in (cut_short / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_begins_with_an_estimate(run: Path) -> None:
+    printed = (run / "printed.txt").read_text(encoding="utf-8")
+    assert re.match(r"about .* on this machine with 2 workers: 14 search trials .*, 4 final trainings ", printed)
+
+
+def test_a_network_that_was_cut_short_can_be_used(cut_short: Path) -> None:
+    learner = FewShotLearner.load(cut_short / "best" / "weights.safetensors")
+    classifier = learner.adapt(torch.rand(3, 1, 28, 28), labels=torch.arange(3))
+    assert len(classifier.classify(torch.rand(5, 1, 28, 28))) == 5
+
+
+def test_a_final_that_was_interrupted_is_delivered_where_no_time_is_left(tmp_path: Path) -> None:
+    """As somebody does who has seen enough: Ctrl-C, and on with less time than is spent already."""
+    resource = write_resource(tmp_path, space=TINY_SPACE, budget={"maxTrials": 4}, final=ENDLESS)
+    out = tmp_path / "out"
+    driver_process = start(tmp_path / "printed", "run", resource, "--output", out, "--workers", "2")
+    wait_until(lambda: len(list(out.glob("checkpoints/*"))) == 2)
+    os.killpg(driver_process.pid, signal.SIGINT)
+    assert driver_process.wait(timeout=300) == 130
+    ended = metasearch("run", resource, "--output", out, "--resume", "--set", "budget.wallTime=1s")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    result = result_of(out)
+    assert (result["search"]["limit"], result["final"][0]["cutShort"]) == ("wallTime", True)
+    assert (out / "best" / "weights.safetensors").is_file()

@@ -133,6 +133,31 @@ def test_a_limit_of_time_is_named_with_what_it_cost(make_scene: MakeScene) -> No
     assert "depends on the machine’s speed" in text
 
 
+def cut_short(trials: list[Trial]) -> list[Trial]:
+    """Every final trial and the baseline's, stopped by a limit after 700 of 20,000 meta-iterations."""
+    return [
+        replace(
+            trial,
+            state=State.STOPPED,
+            result=replace(trial.result, state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, meta_iterations=700),
+        )
+        if trial.spec.stage is not Stage.SEARCH and trial.result
+        else trial
+        for trial in trials
+    ]
+
+
+def test_networks_that_were_cut_short_are_said_to_be(make_scene: MakeScene) -> None:
+    budget = {"budget": {"wallTime": "6m"}, "final": {"metaIterations": 20_000}}
+    scene = make_scene(top=1, change=cut_short, limit=Limit.WALL_TIME, **budget)
+    told = remarks(scene)
+    assert told["Training was cut short."].startswith(
+        "Of the 20,000 meta-iterations asked for, the delivered network had 700 and Conv4 had 700 when the budget was "
+        "spent."
+    )
+    assert "given up" not in told["A limit ended a stage early."]
+
+
 def test_a_limit_of_trials_does_not_depend_on_the_machine(make_scene: MakeScene) -> None:
     text = remarks(make_scene(limit=Limit.TRIALS, budget={"maxTrials": 32}))["The budget ended the search stage."]
     assert text == "budget.maxTrials (32) was reached before the search had grown to its last level."

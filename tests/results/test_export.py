@@ -81,6 +81,17 @@ def test_the_model_card_says_what_it_is_and_how_good(weights: Path, tmp_path: Pa
     assert CELL in card
 
 
+def test_the_model_card_says_what_was_cut_short(weights: Path, tmp_path: Path) -> None:
+    whole = result_with()
+    assert whole.delivered is not None
+    network = whole.delivered.model_copy(update={"cut_short": True, "meta_iterations": 3})
+    export(whole.model_copy(update={"final": (network,)}), weights, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "for 3 meta-iterations on Omniglot" in card
+    assert "budget was spent before the end: this network cut short after 3 of 10 meta-iterations." in card
+    assert "Conv4 baseline cut" not in card
+
+
 @pytest.mark.parametrize(("split", "admitted"), [("Validation", False), ("Test", True)])
 def test_the_model_card_admits_to_a_choice_by_test_classes(
     weights: Path, tmp_path: Path, split: str, admitted: bool

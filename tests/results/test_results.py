@@ -158,6 +158,40 @@ def test_a_seed_that_failed_is_left_out() -> None:
     assert network.trials == ("f0",)
 
 
+def cut(name: str, score: float, done: int, candidate: str = SMALL, **spec: Any) -> Trial:
+    """A final trial that was cut short after `done` of 10 meta-iterations."""
+    result = make_result(
+        score,
+        test=make_accuracies(score),
+        weights=f"{name}.safetensors",
+        state=State.STOPPED,
+        reason=Reason.BUDGET_EXHAUSTED,
+        meta_iterations=done,
+    )
+    return make_trial(name, result, candidate=candidate, **{"stage": Stage.FINAL, "meta_iterations": 10} | spec)
+
+
+def test_a_network_that_was_cut_short_is_delivered_and_said_to_be() -> None:
+    result = summarized([searched("a", 0.5), cut("f0", 0.5, 7), cut("f1", 0.6, 4, seed=1)], final={"seeds": 2})
+    assert result.delivered is not None
+    assert (result.delivered.trials, result.delivered.meta_iterations) == (("f1", "f0"), 4)
+    assert result.delivered.cut_short
+    assert result.best is not None
+    assert (result.best.score, result.best.trained_in_full) == (pytest.approx(0.55), False)
+
+
+def test_seeds_that_were_cut_short_do_not_count_beside_one_that_was_not() -> None:
+    trials = [searched("a", 0.5), trained("f0", 0.5, 0.5), cut("f1", 0.9, 4, seed=1)]
+    (network,) = summarized(trials, final={"seeds": 2}).final
+    assert (network.trials, network.cut_short, network.meta_iterations) == (("f0",), False, 10)
+
+
+def test_networks_are_ranked_by_score_however_long_they_were_trained() -> None:
+    trials = [searched("a", 0.5), searched("b", 0.6, WIDE), trained("f0", 0.5, 0.5), cut("f1", 0.9, 4, WIDE)]
+    networks = summarized(trials, final={"top": 2, "seeds": 1}).final
+    assert [(network.cell, network.cut_short) for network in networks] == [(WIDE, True), (SMALL, False)]
+
+
 @pytest.mark.parametrize(("test", "difference"), [(0.8, 0.1), (0.6, -0.1)])
 def test_the_comparison_with_the_baseline_is_honest_both_ways(test: float, difference: float) -> None:
     trials = [

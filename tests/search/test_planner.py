@@ -398,6 +398,53 @@ def test_wall_time_stops_final_trials_and_what_is_done_counts() -> None:
     assert (decided.phase, decided.limit) == (Phase.SUCCEEDED, Limit.WALL_TIME)
 
 
+def cut_short(trial: Trial) -> Trial:
+    """A final trial that a limit stopped while it trained, with the network it had come to."""
+    stopped = dataclasses.replace(
+        pretend_result(trial.spec), state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, meta_iterations=3
+    )
+    asked = life.request_stop(life.claim(trial, "w", STARTED, 0.0))
+    return life.complete(asked, asked.epoch, stopped, STARTED + 101, max_attempts=1)
+
+
+def final_stage(search: Search) -> tuple[list[Trial], list[Trial]]:
+    """A search with its final trials just proposed: all trials, and the final ones."""
+    recorded: list[Trial] = []
+    while not any(trial.spec.stage is Stage.FINAL for trial in recorded):
+        recorded, _ = turn(search, [trial if trial.state.is_over else succeed(trial) for trial in recorded])
+    return recorded, [trial for trial in recorded if trial.spec.stage is Stage.FINAL]
+
+
+def test_a_final_trial_that_is_cut_short_with_a_network_is_a_success() -> None:
+    search = make_search(budget={"wallTime": "100s"})
+    recorded, final = final_stage(search)
+    ended = [cut_short(trial) if trial in final else trial for trial in recorded]
+    decided = plan(search, ended, STARTED + 101)
+    assert (decided.phase, decided.limit) == (Phase.SUCCEEDED, Limit.WALL_TIME)
+
+
+def test_final_trials_that_a_limit_ends_before_they_train_are_no_success() -> None:
+    search = make_search(budget={"wallTime": "100s"})
+    _, decided = run(search, trials=final_stage(search)[0], now=STARTED + 100)
+    assert (decided.phase, decided.limit) == (Phase.FAILED, Limit.WALL_TIME)
+    assert decided.message == "the budget was spent before any final trial had a network"
+
+
+def test_the_limit_that_is_told_is_that_of_the_final_stage_where_it_was_cut_short() -> None:
+    """Also where `maxTrials` had ended the search stage before, which costs the search less."""
+    search = make_search(budget={"wallTime": "100s", "maxTrials": 12})
+    recorded, final = final_stage(search)
+    assert plan(search, recorded, STARTED + 1).limit is Limit.TRIALS
+    ended = [cut_short(trial) if trial in final else trial for trial in recorded]
+    assert plan(search, ended, STARTED + 101).limit is Limit.WALL_TIME
+
+
+def test_a_limit_that_is_reached_after_the_end_has_ended_nothing() -> None:
+    search = make_search(budget={"wallTime": "100s"})
+    trials, _ = run(search)
+    assert plan(search, trials, STARTED + 1000) == Plan(Phase.SUCCEEDED)
+
+
 def test_gpu_hours_of_lost_attempts_count() -> None:
     search = make_search(budget={"gpuHours": "1"}, final={"top": 1, "seeds": 1, "reserve": "0.5", "baseline": "None"})
     trials, _ = turn(search, [])

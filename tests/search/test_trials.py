@@ -15,6 +15,7 @@ from metasearch.search.trials import (
     CurvePoint,
     Progress,
     Reason,
+    Stage,
     StaleClaim,
     State,
     Trial,
@@ -111,6 +112,26 @@ def test_a_lost_trial_that_was_to_stop_stops_with_its_curve() -> None:
     stopped = trials.release(running, 1.0, LOST)
     assert stopped.result is not None
     assert (stopped.state, stopped.score, stopped.result.curve) == (State.STOPPED, 0.4, (CurvePoint(5, 0.4),))
+
+
+@pytest.mark.parametrize(
+    ("stage", "outcome", "state"),
+    [
+        (Stage.FINAL, INTERRUPTED, State.PENDING),
+        (Stage.BASELINE, INTERRUPTED, State.PENDING),
+        (Stage.FINAL, LOST, State.STOPPED),
+        (Stage.SEARCH, INTERRUPTED, State.STOPPED),
+    ],
+)
+def test_a_final_trial_that_is_interrupted_and_stopped_is_left_to_another_worker(
+    stage: Stage, outcome: str, state: State
+) -> None:
+    trial = claimed(make_trial(stage=stage))
+    stopped_then_freed = trials.release(trials.request_stop(trial), 1.0, outcome)
+    freed_then_stopped = trials.request_stop(trials.release(trial, 1.0, outcome))
+    assert (stopped_then_freed.state, freed_then_stopped.state) == (state, state)
+    assert stopped_then_freed.stop_requested
+    assert freed_then_stopped.stop_requested
 
 
 def test_a_new_claim_begins_without_progress() -> None:

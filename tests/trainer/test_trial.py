@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from metasearch.search.trials import Progress, Reason, Stage, State, Threshold
 from metasearch_trainer import memory
 from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
+from metasearch_trainer.learner import FewShotLearner
 from metasearch_trainer.trial import TrialEnded
 from metasearch_trainer.worker import WorkerLeaves
 
@@ -163,6 +165,71 @@ def test_an_observer_can_stop_a_trial(tmp_path: Path) -> None:
     result = tiny_trainer(tmp_path).run(tiny_trial(), stop)
     assert (result.state, result.reason, result.message) == (State.STOPPED, Reason.BUDGET_EXHAUSTED, "enough")
     assert [point.meta_iteration for point in result.curve] == [2, 4]
+
+
+def stop_at(meta_iteration: int) -> Callable[[Progress], None]:
+    """An observer that asks the trial to stop from then on, at every report, as a worker does."""
+
+    def stop(progress: Progress) -> None:
+        if progress.meta_iteration >= meta_iteration:
+            raise TrialEnded(State.STOPPED, Reason.BUDGET_EXHAUSTED, "enough")
+
+    return stop
+
+
+def test_a_final_trial_that_a_limit_stops_delivers_what_it_has_trained(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path, final={"tasks": 50}).run(final_trial(), stop_at(5))
+    assert (result.state, result.reason, result.meta_iterations) == (State.STOPPED, Reason.BUDGET_EXHAUSTED, 5)
+    assert result.message == "cut short after 5 of 8 meta-iterations, for the search's budget was spent"
+    assert result.validation is not None
+    assert result.test is not None
+    assert result.score == result.validation.non_transductive.mean
+    assert result.test.non_transductive.tasks == 20  # those of a search score, where final.tasks are more
+    assert [point.meta_iteration for point in result.curve] == [2, 4, 5]
+    assert None not in (result.parameter_count, result.multiply_adds, result.latency_ms)
+    learner = FewShotLearner.load(tmp_path / "weights" / (result.weights or ""))
+    assert learner.description.ways == 3
+
+
+def test_what_is_delivered_is_the_network_of_that_meta_iteration(tmp_path: Path) -> None:
+    """A trial of eight meta-iterations that is stopped at four is as good as its own curve said then."""
+    trainer = tiny_trainer(tmp_path, evaluation={"curveTasks": 20})
+    whole, cut = trainer.run(final_trial(), ignore), trainer.run(final_trial(), stop_at(4))
+    assert cut.curve[:1] == whole.curve[:1]
+    assert cut.meta_iterations == 4
+    assert whole.meta_iterations == META_ITERATIONS
+
+
+def test_a_baseline_that_a_limit_stops_is_measured_and_keeps_no_weights(tmp_path: Path) -> None:
+    baseline = tiny_trial(stage=Stage.BASELINE, candidate="Conv4")
+    result = tiny_trainer(tmp_path).run(baseline, stop_at(1))
+    assert (result.state, result.meta_iterations, result.weights) == (State.STOPPED, 1, None)
+    assert result.test is not None
+
+
+def test_a_final_trial_that_is_stopped_in_its_examination_has_all_its_training(tmp_path: Path) -> None:
+    reports = itertools.count(1)
+
+    def stop(progress: Progress) -> None:
+        if progress.meta_iteration == META_ITERATIONS and next(reports) > 1:
+            raise TrialEnded(State.STOPPED, Reason.BUDGET_EXHAUSTED, "enough")
+
+    result = tiny_trainer(tmp_path).run(final_trial(), stop)
+    assert (result.state, result.meta_iterations) == (State.STOPPED, META_ITERATIONS)
+    assert result.message == "cut short in its test, for the search's budget was spent"
+    assert result.weights is not None
+
+
+def test_a_worker_may_leave_while_a_trial_that_was_cut_short_is_examined(tmp_path: Path) -> None:
+    reports = itertools.count(1)
+
+    def stop_and_leave(_: Progress) -> None:
+        if next(reports) == 1:
+            raise TrialEnded(State.STOPPED, Reason.BUDGET_EXHAUSTED, "enough")
+        raise WorkerLeaves
+
+    with pytest.raises(WorkerLeaves):
+        tiny_trainer(tmp_path).run(final_trial(), stop_and_leave)
 
 
 def test_a_trial_that_diverges_is_a_failed_result(tmp_path: Path) -> None:

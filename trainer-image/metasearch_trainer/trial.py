@@ -8,6 +8,7 @@ candidates of a stage, so that differences between scores are the candidates' ow
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import statistics
 import time
@@ -102,6 +103,7 @@ class Trainer:
             result,
             parameter_count=run.network.layout.size if run.network else None,
             multiply_adds=run.network.multiply_adds if run.network else None,
+            meta_iterations=run.state.meta_iteration if run.state else None,
             wall_seconds=seconds,
             peak_memory_bytes=memory.peak_bytes(self.device),
             device=device_name(self.device),
@@ -145,23 +147,53 @@ class _Run:
         self.state: TrainingState | None = None
         self.checkpoint = trainer.storage.checkpoint(trial)
         self._observe = observe
+        self._is_cut_short = False
 
     def result(self) -> TrialResult:
-        """Train, examine, measure."""
+        """Train, examine, measure; of a final trial that a limit stops, examine and deliver what there is."""
         network = self.network = self.trainer.network(self.trial)
         state = self.state = load_state(self.checkpoint, self.trainer.device) or self._fresh_state(network)
         self.earlier_seconds = state.seconds
-        self._train(network, state)
+        try:
+            self._train(network, state)
+            return self._measured(network, state, self.spec.final.tasks)
+        except TrialEnded as ended:
+            if not self._is_worth_keeping(ended, state):
+                raise
+        return self._cut_short(network, state)
+
+    def _is_worth_keeping(self, ended: TrialEnded, state: TrainingState) -> bool:
+        """Whether training that a limit of the budget stops has come to a network."""
+        is_final = self.trial.stage is not Stage.SEARCH
+        return is_final and ended.reason is Reason.BUDGET_EXHAUSTED and state.meta_iteration > 0
+
+    def _cut_short(self, network: Network, state: TrainingState) -> TrialResult:
+        """
+        The result of a final trial as far as it got.
+
+        The limit is reached already, so it is tested on no more tasks than a search score averages.
+        """
+        self._is_cut_short = True
+        self._require_finite(state)
+        measured = self._measured(network, state, min(self.spec.final.tasks, self.spec.evaluation.tasks))
+        done, asked = state.meta_iteration, self.trial.meta_iterations
+        how_far = f"cut short after {done:,} of {asked:,} meta-iterations" if done < asked else "cut short in its test"
+        message = f"{how_far}, for the search's budget was spent"
+        return replace(measured, state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, message=message)
+
+    def _measured(self, network: Network, state: TrainingState, test_tasks: int) -> TrialResult:
+        """Examine, measure, and of a final trial keep the weights."""
         final = self.trial.stage is not Stage.SEARCH
         validation = self._examine(network, state, self.trainer.scored_images, "evaluate", self.spec.evaluation.tasks)
-        test = self._examine(network, state, self.trainer._test, "test", self.spec.final.tasks) if final else None
+        test = self._examine(network, state, self.trainer._test, "test", test_tasks) if final else None
         score = self._score(validation)
+        earlier = tuple(point for point in state.curve if point.meta_iteration < state.meta_iteration)
         return TrialResult(
             state=State.SUCCEEDED,
             score=score,
             validation=validation,
             test=test,
-            curve=(*state.curve, CurvePoint(self.trial.meta_iterations, score)),
+            curve=(*earlier, CurvePoint(state.meta_iteration, score)),
             latency_ms=self._latency_ms(network, state),
             weights=self._deliver(network, state) if self.trial.stage is Stage.FINAL else None,
         )
@@ -305,13 +337,16 @@ class _Run:
             save_state(state, self.checkpoint)
             self.trainer.storage.saved(self.trial)
             self.saved = self.trainer.clock()
-        if budget.trial_time is not None and now - self.started > budget.trial_time.seconds:
+        is_late = budget.trial_time is not None and now - self.started > budget.trial_time.seconds
+        if is_late and not self._is_cut_short:
             message = f"the attempt took longer than budget.trialTime ({budget.trial_time})"
             raise TrialEnded(State.FAILED, Reason.TIMED_OUT, message)
         most = self.trainer._most_bytes
         if most is not None and memory.resident_bytes() > most:
             raise MemoryError(f"{memory.resident_bytes()} bytes are held")
-        self._observe(Progress(state.meta_iteration, state.curve))
+        # A trial that is cut short is asked to stop at every report; only the worker's own end may still end it.
+        with contextlib.suppress(TrialEnded) if self._is_cut_short else contextlib.nullcontext():
+            self._observe(Progress(state.meta_iteration, state.curve))
 
     @property
     def _keeps_moments(self) -> bool:

@@ -12,7 +12,7 @@ from metasearch.spec import CHANGEABLE, MetaSearchSpec
 from metasearch.spec.names import LABEL_PATTERN
 from metasearch.spec.resource import NAME_MAX_LENGTH
 
-CRD_VERSION = 2
+CRD_VERSION = 3
 """Raised with every change of the definitions. An operator does not act on definitions older than its own."""
 
 Definition = dict[str, Any]

@@ -160,8 +160,11 @@ class DeliveredNetwork(ClusterModel):
         description="trial is the name of the MetaTrial whose weights are handed over; other seeds have others.",
     )
     parameters: Count = Field(description="parameters is the number of weights, normalisation and classifier included.")
-    meta_iterations: Count = Field(description="metaIterations is the number of outer steps it was trained for.")
-    seeds: Count = Field(description="seeds is the number of trainings that ran to their end.")
+    meta_iterations: Count = Field(
+        description="metaIterations is the number of outer steps it was trained for; fewer than final.metaIterations "
+        "where a limit cut it short."
+    )
+    seeds: Count = Field(description="seeds is the number of trainings that its accuracies are over.")
     transductive: AccuracyStatus = Field(description="transductive: the queries of a task are classified together.")
     non_transductive: AccuracyStatus = Field(description="nonTransductive: each query is classified alone.")
     weights: str | None = Field(

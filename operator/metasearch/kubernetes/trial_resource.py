@@ -130,6 +130,10 @@ class ResultResource(ClusterModel):
     message: str | None = Field(
         default=None, max_length=MESSAGE_MAX_LENGTH, description="message says the same in a sentence."
     )
+    meta_iterations: Count | None = Field(
+        default=None,
+        description="metaIterations is the number of outer steps done; fewer than asked for where it was cut short.",
+    )
     score: Share | None = Field(default=None, description="score is what ranks the candidate, in [0, 1].")
     validation: AccuraciesResource | None = Field(
         default=None, description="validation is measured on the classes that scores come from."
@@ -157,7 +161,9 @@ class ResultResource(ClusterModel):
     )
     device: str | None = Field(default=None, max_length=256, description="device is what it ran on, such as cpu.")
     weights: str | None = Field(
-        default=None, max_length=253, description="weights is the name of the file with them; final trials only."
+        default=None,
+        max_length=253,
+        description="weights is the name of the file with them; final trials only, cut short ones too.",
     )
 
     rules = (Rule(cel="self == oldSelf", message="must not change: the first result stays"),)

@@ -33,15 +33,20 @@ def run_and_report(
     """Run a search to its end and write all that belongs in its folder; raises SearchFailed where it found nothing."""
     import torch  # here, for a second of import time that the other commands need not spend
 
-    from metasearch.local import driver
+    from metasearch.local import driver, estimate
 
     torch.set_num_threads(1)  # the workers have the other cores; and the same sums on every machine of a kind
     spec, folder = resource.spec, RunFolder(output or DEFAULT_OUTPUT / resource.metadata.name)
-    load(
-        spec.dataset, spec.task, spec.training
-    )  # before anything is made, for what is wrong with it is the user's to mend
+    # Before anything is made, for what is wrong with it is the user's to mend.
+    images = load(spec.dataset, spec.task, spec.training).train
+    channels, side = images.channels, images.side
+    del images  # each worker has its own
+    number = workers or default_workers(spec)
+    if not folder.store.exists():
+        for sentence in estimate.foretell(spec, channels, side, number):
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     with display_for(console) as display:
-        result = driver.run(resource, folder, workers or min(spec.parallelism, os.cpu_count() or 1), resume, display)
+        result = driver.run(resource, folder, number, resume, display)
     publish(folder, result, look(folder.path).trials)
     print_status(console, result)
     if result.search.phase is Phase.FAILED:
@@ -50,6 +55,11 @@ def run_and_report(
         )
     console.print(f"report: {folder.report}", markup=False, highlight=False, soft_wrap=True)
     return result
+
+
+def default_workers(spec: MetaSearchSpec) -> int:
+    """As many as may run at once, and no more than there are cores."""
+    return min(spec.parallelism, os.cpu_count() or 1)
 
 
 def publish(folder: RunFolder, result: SearchResult, trials: Sequence[Trial]) -> None:

@@ -148,13 +148,17 @@ def front(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
         f"Search trials are scored after {count(spec.training.meta_iterations)} meta-iterations. No trial is both "
         "better and smaller than one on the front."
     )
-    full = result.delivered or result.baseline
-    if full:
+    if result.delivered or result.baseline:
         caption += (
-            f" Networks trained in full had {count(full.meta_iterations)} meta-iterations and are scored on the "
-            f"same {spec.evaluation.split.lower()} classes; compare them with each other only."
+            f" Networks trained in full have {count(spec.final.meta_iterations)} meta-iterations"
+            f"{', fewer where they were cut short,' if _is_cut_short(result) else ''} and are scored on the same "
+            f"{spec.evaluation.split.lower()} classes; compare them with each other only."
         )
     return Figure(charts.front(marks, label), caption, tuple(_front_keys(marks, result)))
+
+
+def _is_cut_short(result: SearchResult) -> bool:
+    return any(network.cut_short for network in (*result.final, *filter(None, [result.baseline])))
 
 
 def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontMarks:

@@ -72,6 +72,7 @@ def remarks(result: SearchResult, trials: Sequence[Trial]) -> list[Remark]:
         *_failure(result, trials),
         *_under_way(result),
         *_limit(result, trials),
+        *_cut_short(result),
         *_chosen_on_test(result),
         *_no_baseline(result),
     ]
@@ -123,10 +124,33 @@ def _limit(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Remark]:
     )
 
 
+def _cut_short(result: SearchResult) -> Iterator[Remark]:
+    asked = result.search.spec.final.meta_iterations
+    cut = [f"{name} had {count(network.meta_iterations)}" for name, network in _networks(result) if network.cut_short]
+    if cut:
+        yield Remark(
+            Tone.WARNING,
+            "Training was cut short.",
+            f"Of the {count(asked)} meta-iterations asked for, {' and '.join(cut)} when the budget was spent. "
+            "Accuracies are of what was trained until then; a larger budget or a smaller final.metaIterations lets "
+            "training come to its end.",
+        )
+
+
+def _networks(result: SearchResult) -> Iterator[tuple[str, FinalNetwork]]:
+    """Those of the final stage, as they are called in a sentence."""
+    for place, network in enumerate(result.final):
+        yield "the delivered network" if place == 0 else f"the cell in place {place + 1}", network
+    if result.baseline:
+        yield result.baseline.name or "", result.baseline
+
+
 def _given_up(trials: Sequence[Trial]) -> str:
-    """How many trials of which stage were lost to a limit."""
+    """How many trials of which stage came to nothing for a limit."""
     ended = Counter(
-        trial.spec.stage for trial in trials if trial.result and trial.result.reason is Reason.BUDGET_EXHAUSTED
+        trial.spec.stage
+        for trial in trials
+        if trial.result and trial.result.reason is Reason.BUDGET_EXHAUSTED and not trial.has_network
     )
     names = {Stage.SEARCH: "search trial", Stage.FINAL: "final trial", Stage.BASELINE: "baseline trial"}
     counted = [plural(ended[stage], name) for stage, name in names.items() if ended[stage]]

@@ -48,14 +48,18 @@ def front(trials: Iterable[Trial], objectives: Sequence[Objective] = (negative_s
 
 
 def _values(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...] | None:
-    """The trial's place on the board; None where it did not end or something was not measured."""
-    if trial.state is not State.SUCCEEDED or trial.result is None:
+    """The trial's place on the board; None where it did not end with a network or something was not measured."""
+    if trial.result is None or not (trial.state is State.SUCCEEDED or trial.has_network):
         return None
     values = tuple(value for objective in objectives if (value := objective(trial.result)) is not None)
     return values if len(values) == len(objectives) else None
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
-    """Trials that ran to their end, best score first; ties go to the fewer parameters, then to the name."""
+    """
+    Trials that ran to their end, and final ones cut short with a network, best score first.
+
+    Ties go to the fewer parameters, then to the name.
+    """
     contenders = [(values, trial) for trial in trials if (values := _values(trial, (negative_score, parameters)))]
     return [trial for _, trial in sorted(contenders, key=lambda contender: (contender[0], contender[1].name))]

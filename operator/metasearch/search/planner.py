@@ -212,10 +212,20 @@ def _plan_final(search: Search[C], searching: Sequence[Trial], final: Sequence[T
         return Plan(Phase.FINAL, stop=_names_to_stop(running), limit=limit)
     if limit is None and (missing or running):
         return Plan(Phase.FINAL, propose=missing, limit=_why_ended(search, searching, used))
-    limit = _why_ended(search, searching, used) or limit
-    if any(trial.spec.stage is Stage.FINAL and trial.state is State.SUCCEEDED for trial in final):
+    # Time goes on after the end, so a limit counts here only where it has left final trials out or stopped them.
+    is_cut = bool(missing) or any(trial.stop_requested for trial in final)
+    limit = (limit if is_cut else None) or _why_ended(search, searching, used)
+    if any(trial.spec.stage is Stage.FINAL and trial.has_network for trial in final):
         return Plan(Phase.SUCCEEDED, limit=limit)
-    return Plan(Phase.FAILED, limit=limit, message="no final trial succeeded")
+    return Plan(Phase.FAILED, limit=limit, message=_no_network(final))
+
+
+def _no_network(final: Sequence[Trial]) -> str:
+    """Why the final stage came to nothing."""
+    networks = [trial for trial in final if trial.spec.stage is Stage.FINAL]
+    if any(trial.state is State.FAILED for trial in networks):
+        return "no final trial succeeded"
+    return "the budget was spent before any final trial had a network"
 
 
 def _final_trials(search: Search[C], searching: Sequence[Trial]) -> Iterator[TrialSpec]:

@@ -119,6 +119,8 @@ class TrialResult:
     state: State
     reason: Reason | None = None
     message: str | None = None
+    meta_iterations: int | None = None
+    """Outer steps done."""
     score: float | None = None
     """What ranks the candidate, in [0, 1]; of a stopped trial, the last point of its curve."""
     validation: Accuracies | None = None
@@ -207,6 +209,21 @@ class Trial:
         return None if self.result is None else self.result.score
 
     @property
+    def has_network(self) -> bool:
+        """Whether a final trial (or a baseline's) ended with a network that was tested, cut short or not."""
+        result = self.result
+        if result is None or self.spec.stage is Stage.SEARCH or self.state not in (State.SUCCEEDED, State.STOPPED):
+            return False
+        measured = (result.score, result.validation, result.test, result.parameter_count, result.multiply_adds)
+        return None not in measured
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it has a network that a limit stopped before all of its meta-iterations were done."""
+        done = self.result.meta_iterations if self.result else None
+        return self.has_network and done is not None and done < self.spec.meta_iterations
+
+    @property
     def holder(self) -> str | None:
         """The worker that has claimed it now."""
         return self.attempts[-1].worker if self.state is State.RUNNING else None
@@ -259,11 +276,16 @@ def complete(trial: Trial, epoch: int, result: TrialResult, now: float, max_atte
 
 
 def release(trial: Trial, now: float, outcome: str) -> Trial:
-    """A running trial whose worker is gone, pending again. `outcome` is LOST or INTERRUPTED."""
+    """
+    A running trial whose worker is gone, pending again. `outcome` is LOST or INTERRUPTED.
+
+    One that was to stop ends, but for a final trial whose driver was stopped while it was about to keep its network:
+    the next worker goes on from its checkpoint, is asked to stop at once, and keeps it.
+    """
     if trial.state is not State.RUNNING:
         return trial
     ended = _end_attempt(trial, now, outcome)
-    if trial.stop_requested:
+    if trial.stop_requested and not _may_be_kept(trial, outcome):
         return _stopped(ended)
     if sum(attempt.outcome == LOST for attempt in ended.attempts) >= MAX_LOST_ATTEMPTS:
         message = f"its worker died {MAX_LOST_ATTEMPTS} times, most likely for lack of memory"
@@ -280,12 +302,21 @@ def require_current(trial: Trial, epoch: int) -> Trial:
 
 
 def request_stop(trial: Trial) -> Trial:
-    """A trial that a limit has ended: at once where nobody runs it, at its worker's next report otherwise."""
-    if trial.state is State.PENDING:
+    """
+    A trial that a limit has ended: at once where nobody runs it, at its worker's next report otherwise.
+
+    A final trial that was interrupted has a checkpoint; the next worker makes a network of it.
+    """
+    if trial.state is State.PENDING and not (trial.attempts and _may_be_kept(trial, trial.attempts[-1].outcome)):
         return _stopped(replace(trial, stop_requested=True))
-    if trial.state is State.RUNNING:
+    if not trial.state.is_over:
         return replace(trial, stop_requested=True)
     return trial
+
+
+def _may_be_kept(trial: Trial, outcome: str | None) -> bool:
+    """Whether what a stopped trial's last attempt has trained is worth another worker's time."""
+    return outcome == INTERRUPTED and trial.spec.stage is not Stage.SEARCH
 
 
 def _stopped(trial: Trial) -> Trial:

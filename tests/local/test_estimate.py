@@ -1,0 +1,177 @@
+"""How long a search will take, said before it starts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from builders import make_spec
+from local_search import metasearch, write_resource
+from tiny import tiny_spec
+
+from metasearch.loading import load_search, parse_search
+from metasearch.local.estimate import Cost, Costs, Estimate, estimate, level_sizes, measure, sentences, warnings
+from metasearch.spec import MetaSearchSpec
+
+ROOT = Path(__file__).parent.parent.parent
+HOUR = 3600.0
+
+
+def small_spec(**changes: Any) -> MetaSearchSpec:
+    """10 + 4 search trials of 100 meta-iterations and 10 + 2 * 5 tasks, then 2 x 2 final ones."""
+    spec: dict[str, Any] = {
+        "space": {"operations": ["conv3x3", "identity"], "maxBlocks": 2},
+        "search": {"beamWidth": 4},
+        "training": {"metaIterations": 100},
+        "evaluation": {"tasks": 10, "curvePoints": 3, "curveTasks": 5},
+        "final": {"top": 2, "seeds": 2, "metaIterations": 1000, "tasks": 30, "baseline": "None"},
+    }
+    for part, fields in changes.items():
+        spec[part] = spec.get(part, {}) | fields
+    return make_spec(**spec)
+
+
+COSTS = Costs((Cost(meta_iteration=1.0, task=0.5), Cost(meta_iteration=2.0, task=1.0)), baseline=None)
+
+# --- arithmetic ---------------------------------------------------------------------------------------------------
+
+
+def test_levels_wait_for_their_last_trial_and_final_trainings_for_the_search() -> None:
+    found = estimate(small_spec(), COSTS, workers=3)
+    first, second = 100 * 1.0 + 20 * 0.5, 100 * 2.0 + 20 * 1.0
+    assert (found.search_trials, found.search_seconds) == (14, 4 * first + 2 * second)
+    assert (found.final_trainings, found.final_seconds) == (4, 2 * (1000 * 2.0 + 50 * 1.0))
+
+
+def test_the_baseline_is_trained_beside_the_cells() -> None:
+    costs = Costs(COSTS.cells, baseline=Cost(meta_iteration=0.5, task=0.5))
+    found = estimate(small_spec(final={"baseline": "Conv4"}), costs, workers=1)
+    assert (found.final_trainings, found.final_seconds) == (6, 4 * 2050 + 2 * 525)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sizes"),
+    [
+        ({}, [10, 4]),
+        ({"budget": {"maxTrials": 12}}, [10, 2]),
+        ({"budget": {"maxTrials": 7}}, [7, 0]),
+        ({"search": {"strategy": "Random"}, "budget": {"maxTrials": 7}}, [0, 7]),
+        ({"search": {"beamWidth": 30}}, [10, 30]),
+    ],
+)
+def test_levels_are_as_large_as_the_search_makes_them(changes: dict[str, Any], sizes: list[int]) -> None:
+    assert level_sizes(small_spec(**changes)) == sizes
+
+
+def test_no_more_cells_are_trained_in_full_than_were_tried() -> None:
+    assert estimate(small_spec(budget={"maxTrials": 1}), COSTS, workers=1).final_trainings == 2
+
+
+# --- words --------------------------------------------------------------------------------------------------------
+
+
+def test_an_estimate_says_what_takes_how_long() -> None:
+    (told,) = sentences(small_spec(), Estimate(95, 2 * HOUR, 3, 4800), workers=2)
+    assert told == (
+        "about 3 h 20 min on this machine with 2 workers: 95 search trials 2 h, 3 final trainings 1 h 20 min"
+    )
+
+
+def test_final_trainings_that_do_not_fit_are_warned_of() -> None:
+    spec = small_spec(budget={"wallTime": "8h"})
+    (told,) = warnings(spec, Estimate(95, 6 * HOUR - 1440, 33, 40 * HOUR))
+    assert told.startswith(
+        "the final trainings need about 40 h, and budget.wallTime leaves them 2 h 24 min: lower final.metaIterations "
+        "(1,000)"
+    )
+
+
+def test_a_search_that_ends_early_leaves_its_time_to_the_final_trainings() -> None:
+    spec = small_spec(budget={"wallTime": "8h"})
+    assert warnings(spec, Estimate(95, 1 * HOUR, 3, 7 * HOUR)) == []
+    assert len(warnings(spec, Estimate(95, 1 * HOUR, 3, 7 * HOUR + 1))) == 1
+
+
+def test_search_trials_that_do_not_fit_are_warned_of() -> None:
+    (told,) = warnings(small_spec(budget={"wallTime": "10h"}), Estimate(95, 9 * HOUR, 3, 3 * HOUR))
+    assert told.startswith("the search trials need about 9 h, and budget.wallTime leaves them 7 h: lower training.")
+
+
+def test_without_a_limit_on_time_everything_fits() -> None:
+    assert warnings(small_spec(), Estimate(95, 1000 * HOUR, 3, 1000 * HOUR)) == []
+
+
+# --- examples -----------------------------------------------------------------------------------------------------
+
+TWO_CORES = {
+    1: Costs((Cost(0.42, 0.28), Cost(0.58, 0.38), Cost(0.75, 0.49)), Cost(0.19, 0.15)),
+    5: Costs((Cost(0.60, 0.56), Cost(0.84, 0.75), Cost(1.07, 0.94)), Cost(0.19, 0.14)),
+}
+"""By shots: what `measure` found for images of 32x32x3 on a busy core of a shared x86-64 virtual machine."""
+
+
+def examples_for_a_laptop() -> list[Any]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    return [
+        pytest.param(parse_search(yaml.safe_load(found[1])).spec, id="README"),
+        pytest.param(load_search(ROOT / "examples" / "folder.yaml").spec, id="folder.yaml"),
+    ]
+
+
+@pytest.mark.parametrize("spec", examples_for_a_laptop())
+def test_an_example_with_images_of_ones_own_ends_within_its_wall_time_on_two_cores(spec: MetaSearchSpec) -> None:
+    costs = TWO_CORES[spec.task.shots]
+    assert spec.space.max_blocks == len(costs.cells)
+    assert sum(level_sizes(spec)) == spec.budget.max_trials
+    assert warnings(spec, estimate(spec, costs, workers=2)) == []
+
+
+# --- measurement --------------------------------------------------------------------------------------------------
+
+
+def test_costs_are_measured_by_training() -> None:
+    costs = measure(tiny_spec(), channels=1, side=10, device=torch.device("cpu"))
+    assert costs is not None
+    assert costs.baseline is not None
+    assert len(costs.cells) == 2
+    assert min(cost for each in (*costs.cells, costs.baseline) for cost in (each.meta_iteration, each.task)) > 0
+
+
+def test_a_clock_of_looks_gives_costs_in_looks() -> None:
+    """With a clock that ticks at every look, what is measured is known: one tick for a part, scaled to the whole."""
+    ticks = iter(range(1000))
+    spec = tiny_spec(space={"maxBlocks": 1}, final={"baseline": "None"})
+    costs = measure(spec, channels=1, side=10, device=torch.device("cpu"), clock=lambda: float(next(ticks)))
+    assert costs is not None
+    assert costs.cells[0].meta_iteration == 3 / 2  # inner steps: 2 of 3 were done
+    assert costs.cells[0].task == pytest.approx(1 / 25 * (3 * 5 * 5 + 15) / (3 * 2 * 5 + 15))
+
+
+def test_what_cannot_be_trained_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("metasearch_trainer.trial.Reptile.outer_step", fail)
+    assert measure(tiny_spec(), channels=1, side=10, device=torch.device("cpu")) is None
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+def test_validate_says_how_long_a_search_takes_and_what_does_not_fit(tmp_path: Path) -> None:
+    final = {"top": 1, "seeds": 1, "metaIterations": 10_000_000}
+    ended = metasearch("validate", write_resource(tmp_path, budget={"wallTime": "1h"}, final=final))
+    assert ended.returncode == 0, ended.stderr
+    valid, told, warning = ended.stdout.splitlines()
+    assert "is a valid search: tiny" in valid
+    assert re.fullmatch(
+        r"about [0-9,]+ h on this machine with \d workers?: 14 search trials .*, 2 final trainings .*", told
+    )
+    assert "budget.wallTime leaves them" in warning
+    assert "lower final.metaIterations (10,000,000)" in warning
