@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from metasearch.api import Concat, Operation, Space
 from metasearch.search.cells import Cell
-from metasearch.spec import Concat, Operation, Space
 
 
 class ConvNormRelu(nn.Sequential):

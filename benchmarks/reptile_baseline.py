@@ -24,8 +24,8 @@ import torch
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
+from metasearch.api import Baseline, Dataset, DatasetName, Evaluation, Final, MetaSearchSpec, Split, Training
 from metasearch.search.trials import Accuracy, Progress, Stage, State, TrialResult, TrialSpec
-from metasearch.spec import Baseline, Dataset, DatasetName, Evaluation, Final, MetaSearchSpec, Split, Training
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.images import ImageSet, Splits
 from metasearch_trainer.storage import Folders

@@ -33,7 +33,7 @@ from rich.progress import track
 
 import layer_table
 from layer_table import Layers, LayerTable
-from metasearch import spec
+from metasearch import api
 from metasearch.errors import MetaSearchError
 from metasearch.search import planner, strategies, surrogates
 from metasearch.search.ranking import ranking_quality
@@ -109,12 +109,12 @@ def beam_width(table: LayerTable, trials: int) -> int:
     return enough if tried(enough, table.levels - 1) < trials else max(1, enough - 1)
 
 
-def run_search(table: LayerTable, search: spec.Search, trials: int, seed: int) -> list[Trial]:
+def run_search(table: LayerTable, search: api.Search, trials: int, seed: int) -> list[Trial]:
     """The search stage as the planner has it."""
-    wanted = spec.MetaSearchSpec(
-        dataset=spec.Dataset(name=spec.DatasetName.OMNIGLOT),
-        search=search.model_copy(update={"early_stopping": spec.EarlyStopping(rule=spec.EarlyStoppingRule.NEVER)}),
-        budget=spec.Budget(max_trials=trials),
+    wanted = api.MetaSearchSpec(
+        dataset=api.Dataset(name=api.DatasetName.OMNIGLOT),
+        search=search.model_copy(update={"early_stopping": api.EarlyStopping(rule=api.EarlyStoppingRule.NEVER)}),
+        budget=api.Budget(max_trials=trials),
         seed=seed,
     )
     surrogate = surrogates.build(wanted.search.surrogate, table.vocabulary_size, table.step_width)
@@ -218,14 +218,14 @@ def run(table: LayerTable, free_repeats: bool, task: Task) -> Outcome:
     return Outcome(task, len(networks), regret, table.rank(best), seconds, spearman)
 
 
-def _search_spec(table: LayerTable, task: Task) -> spec.Search:
+def _search_spec(table: LayerTable, task: Task) -> api.Search:
     if task.method is Method.RANDOM:
-        return spec.Search(strategy=spec.Strategy.RANDOM)
-    surrogate = spec.SurrogateType.LSTM if task.method is Method.LSTM else spec.SurrogateType.MLP
-    return spec.Search(
-        strategy=spec.Strategy.PROGRESSIVE,
+        return api.Search(strategy=api.Strategy.RANDOM)
+    surrogate = api.SurrogateType.LSTM if task.method is Method.LSTM else api.SurrogateType.MLP
+    return api.Search(
+        strategy=api.Strategy.PROGRESSIVE,
         beam_width=beam_width(table, task.trials),
-        surrogate=spec.Surrogate(type=surrogate),
+        surrogate=api.Surrogate(type=surrogate),
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasearch import spec
+from metasearch import api
 from metasearch.search.space import CellSpace, Tokens
 from metasearch.search.surrogates.ensemble import Ensemble, FittedEnsemble
 from metasearch.search.surrogates.lstm import LSTM
@@ -64,8 +64,8 @@ def main() -> int:
 
 def _children() -> list[Tokens]:
     """The different children of random parents, 46,375 of 46,500."""
-    parents = CellSpace(spec.Space().operations, BLOCKS - 1)
-    space = CellSpace(spec.Space().operations, BLOCKS)
+    parents = CellSpace(api.Space().operations, BLOCKS - 1)
+    space = CellSpace(api.Space().operations, BLOCKS)
     rng = np.random.default_rng(0)
     drawn = dict.fromkeys(parents.random(rng) for _ in range(2 * PARENTS))
     children = dict.fromkeys(child for parent in list(drawn)[:PARENTS] for child in space.children(parent))
@@ -74,7 +74,7 @@ def _children() -> list[Tokens]:
 
 def _fitted(children: Sequence[Tokens]) -> FittedEnsemble[Any]:
     """An ensemble that has seen some children; how well it predicts is search_quality.py's affair."""
-    vocabulary_size = CellSpace(spec.Space().operations, BLOCKS).vocabulary_size
+    vocabulary_size = CellSpace(api.Space().operations, BLOCKS).vocabulary_size
     sample = children[:: len(children) // 100]
     scores = np.random.default_rng(0).random(len(sample)).tolist()
     return Ensemble(LSTM(vocabulary_size, HIDDEN, layers=1), MEMBERS, epochs=10).fit(sample, scores, seed=(0, 1))

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 import plain
+from metasearch.api import Space
 from metasearch.search.cells import Cell, parse_cell
-from metasearch.spec import Space
 from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import CellNetwork

@@ -21,11 +21,11 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from metasearch.api import CHANGEABLE, MetaSearchSpec
 from metasearch.kubernetes import crds
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
-from metasearch.results import SearchResult
-from metasearch.spec import CHANGEABLE, MetaSearchSpec
+from metasearch.outcome.results import SearchResult
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "metasearch"
@@ -43,7 +43,7 @@ Every field of `spec`, made from the models by `make generate`. Only `dataset` m
 
 Decimals are text in quotes, durations are such as `1h30m`, amounts of memory such as `4Gi`. `metasearch run --set
 search.beamWidth=8` overrides a field. Of a search that was begun, only these may be changed: {", ".join(CHANGEABLE)}.
-On a cluster, `kubectl explain metasearch.spec` tells the same.
+On a cluster, `kubectl explain metasearch.api` tells the same.
 """
 
 RESULT_HEAD = """\

@@ -13,7 +13,7 @@ import pytest
 import layer_table
 import search_quality
 from layer_table import Layers, LayerTable
-from metasearch import spec
+from metasearch import api
 from metasearch.errors import InvalidData, InvalidSpec, MetaSearchError
 from metasearch.search.space import Space
 
@@ -176,10 +176,10 @@ def test_a_beam_spends_the_trials_and_reaches_the_last_level() -> None:
     assert widths == [4, 5, 11, 16, 25]
 
 
-@pytest.mark.parametrize("surrogate", spec.SurrogateType)
-def test_a_progressive_search_finds_the_best_of_a_small_table(surrogate: spec.SurrogateType) -> None:
+@pytest.mark.parametrize("surrogate", api.SurrogateType)
+def test_a_progressive_search_finds_the_best_of_a_small_table(surrogate: api.SurrogateType) -> None:
     space = table(WORDS, layers=4, separator="|", filler="skip", score=lambda layers: layers.count("conv") / 5)
-    search = spec.Search(beam_width=4, surrogate=spec.Surrogate(type=surrogate, members=1, hidden_size=16))
+    search = api.Search(beam_width=4, surrogate=api.Surrogate(type=surrogate, members=1, hidden_size=16))
     trials = search_quality.run_search(space, search, trials=15, seed=0)
     networks = [trial.spec.candidate for trial in trials]
     assert len(networks) == len({space.key(space.parse(each)) for each in networks}) == 15
@@ -189,7 +189,7 @@ def test_a_progressive_search_finds_the_best_of_a_small_table(surrogate: spec.Su
 
 def test_a_random_search_tries_different_whole_networks() -> None:
     space = table(layers=3)
-    trials = search_quality.run_search(space, spec.Search(strategy=spec.Strategy.RANDOM), trials=20, seed=0)
+    trials = search_quality.run_search(space, api.Search(strategy=api.Strategy.RANDOM), trials=20, seed=0)
     assert len({trial.spec.candidate for trial in trials}) == 20
     assert search_quality.spearman_by_level(trials) == ()
 

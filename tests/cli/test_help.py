@@ -12,7 +12,7 @@ import typer
 from local_search import metasearch
 
 from metasearch import __version__, errors
-from metasearch.cli import INTERRUPTED, TERMINATED, app, kubectl_app
+from metasearch_cli.main import INTERRUPTED, TERMINATED, app, kubectl_app
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 SYNOPSES = re.findall(r"^    (metasearch .*)$", DOCS.partition("| exit code |")[0], flags=re.MULTILINE)

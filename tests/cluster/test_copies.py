@@ -12,13 +12,13 @@ from local_search import wait_until
 from staff import make_settings
 
 from metasearch.cluster.api import Api
-from metasearch.controller.copies import Copies
-from metasearch.controller.refusals import PATIENCE_SECONDS, refusal
-from metasearch.controller.troubles import find_trouble
 from metasearch.kubernetes import names
 from metasearch.kubernetes.names import LABEL_SEARCH
 from metasearch.kubernetes.worker_job import worker_job
 from metasearch.stores.kubernetes import KubernetesStore
+from metasearch_operator.copies import Copies
+from metasearch_operator.refusals import PATIENCE_SECONDS, refusal
+from metasearch_operator.troubles import find_trouble
 
 Json = dict[str, Any]
 

@@ -23,6 +23,17 @@ from local_search import wait_until
 from model_cases import Case, cases_of
 from rule_cases import CLAIM, RULE_CASES
 
+from metasearch.api import (
+    CHANGEABLE,
+    Dataset,
+    Folder,
+    MetaSearchSpec,
+    PodTemplate,
+    Space,
+    SpecModel,
+    Storage,
+    Toleration,
+)
 from metasearch.cluster import api as api_module
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
@@ -34,17 +45,6 @@ from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.loading import load_search, parse_search
 from metasearch.search import trials
 from metasearch.search.trials import LOST, CurvePoint, Progress, Trial
-from metasearch.spec import (
-    CHANGEABLE,
-    Dataset,
-    Folder,
-    MetaSearchSpec,
-    PodTemplate,
-    Space,
-    SpecModel,
-    Storage,
-    Toleration,
-)
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))

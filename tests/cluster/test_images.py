@@ -108,7 +108,7 @@ for module in list(sys.modules.values()):
 TRAIN = """
 import kubernetes, safetensors, s3fs
 from metasearch.search.cells import parse_cell
-from metasearch.spec import Space
+from metasearch.api import Space
 from metasearch_trainer.network import CellNetwork
 cell = parse_cell("conv3x3(-1)+max_pool3x3(-2)")
 network = CellNetwork(cell, Space(), channels=1, side=28, ways=5)
@@ -120,10 +120,10 @@ RANK = """
 import subprocess
 import kopf, kubernetes, prometheus_client
 ranking = '''
-from metasearch import spec
+from metasearch import api
 from metasearch.search.surrogates import build
 candidates = [((1, 2),), ((2, 3),), ((3, 4),)]
-predictor = build(spec.Surrogate(members=2), vocabulary_size=5, step_width=2).fit(candidates, [0.2, 0.4, 0.6], [0])
+predictor = build(api.Surrogate(members=2), vocabulary_size=5, step_width=2).fit(candidates, [0.2, 0.4, 0.6], [0])
 means = predictor.predict([((3, 4),), ((1, 2),)])
 print(means)
 '''
@@ -144,7 +144,7 @@ def test_the_operator_ranks_where_nothing_can_be_written(cluster: Access, namesp
 
 
 def test_the_images_say_what_they_are_and_how_they_start(built: Built, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, module in ((OPERATOR, "metasearch.controller"), (TRAINER, "metasearch_trainer.pod")):
+    for name, module in ((OPERATOR, "metasearch_operator"), (TRAINER, "metasearch_trainer.pod")):
         image = built[name]
         config = json.loads((golden.BLOBS / image.identity).read_text(encoding="utf-8"))["config"]
         labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}

@@ -24,9 +24,9 @@ from local_search import metasearch, scores_of, write_resource
 from pictures import write_class_folders, write_split
 
 from metasearch.cluster.api import Api
-from metasearch.controller.attendance import pod_of
 from metasearch.kubernetes import names
 from metasearch.search.trials import Trial
+from metasearch_operator.attendance import pod_of
 
 Json = dict[str, Any]
 Apply = Callable[..., Searched]

@@ -11,11 +11,11 @@ from local_search import wait_until
 from staff import make_settings
 
 from metasearch.cluster.api import Api
-from metasearch.controller import copies
-from metasearch.controller.copies import WorkerJob
-from metasearch.controller.workforce import RETRY_SECONDS, dismiss, employ
 from metasearch.kubernetes import names
 from metasearch.kubernetes.worker_job import worker_job
+from metasearch_operator import copies
+from metasearch_operator.copies import WorkerJob
+from metasearch_operator.workforce import RETRY_SECONDS, dismiss, employ
 
 Json = dict[str, Any]
 

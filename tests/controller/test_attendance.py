@@ -10,10 +10,10 @@ import pytest
 from builders import STARTED, make_trial
 from staff import NAMESPACE, UID, RecordingApi, claimed, make_ended, make_pod
 
-from metasearch.controller.attendance import Absence, absences, free, pod_of
-from metasearch.controller.copies import RecordedTrial, WorkerLease, WorkerPod
 from metasearch.kubernetes.worker_job import LEASE_SECONDS
 from metasearch.search.trials import LOST, Reason, StaleClaim, State
+from metasearch_operator.attendance import Absence, absences, free, pod_of
+from metasearch_operator.copies import RecordedTrial, WorkerLease, WorkerPod
 
 POD = make_pod()
 TRIAL = claimed(make_trial("a"), POD)

@@ -8,15 +8,6 @@ from typing import Any
 import pytest
 from builders import STARTED, make_spec
 
-from metasearch.controller.conditions import (
-    MESSAGE_MAX_LENGTH,
-    Situation,
-    conditions,
-    has_ended,
-    invalid,
-)
-from metasearch.controller.reasons import ReadyReason
-from metasearch.controller.troubles import Trouble
 from metasearch.kubernetes.search_status import (
     EXHAUSTED,
     FAILED,
@@ -28,6 +19,15 @@ from metasearch.kubernetes.search_status import (
 )
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase, Plan
+from metasearch_operator.conditions import (
+    MESSAGE_MAX_LENGTH,
+    Situation,
+    conditions,
+    has_ended,
+    invalid,
+)
+from metasearch_operator.reasons import ReadyReason
+from metasearch_operator.troubles import Trouble
 
 NO_NODE = Trouble(ReadyReason.UNSCHEDULABLE, "no node takes it")
 WRONG = Trouble(ReadyReason.INVALID_SPEC, "spec.task.ways is wrong")

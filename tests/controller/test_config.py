@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from metasearch.controller.config import load_config
 from metasearch.errors import InvalidSpec
+from metasearch_operator.config import load_config
 
 WHOLE = """
 namespaces: [team-a, team-b]

@@ -10,7 +10,11 @@ from builders import STARTED, completed, make_accuracies, make_result, make_tria
 from staff import UID, make_search_json
 
 from metasearch.cluster.reflector import Entry
-from metasearch.controller.copies import (
+from metasearch.kubernetes.times import Time
+from metasearch.kubernetes.trial_conversion import new_trial, status_of
+from metasearch.search import trials
+from metasearch.search.trials import Stage, Trial
+from metasearch_operator.copies import (
     Copies,
     EndedContainer,
     WorkerLease,
@@ -18,10 +22,6 @@ from metasearch.controller.copies import (
     worker_job,
     worker_pod,
 )
-from metasearch.kubernetes.times import Time
-from metasearch.kubernetes.trial_conversion import new_trial, status_of
-from metasearch.search import trials
-from metasearch.search.trials import Stage, Trial
 
 Json = dict[str, Any]
 

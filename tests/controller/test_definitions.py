@@ -9,10 +9,10 @@ import pytest
 from staff import RecordingApi
 
 from metasearch.cluster.api import Refused, StoreUnavailable
-from metasearch.controller.definitions import require_definitions
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.crds import CRD_VERSION, definitions
+from metasearch_operator.definitions import require_definitions
 
 Json = dict[str, Any]
 

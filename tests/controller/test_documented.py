@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from builders import STARTED, make_spec
 
-from metasearch import cluster, controller
-from metasearch.controller import conditions as conditions_module
-from metasearch.controller.conditions import Situation, conditions
-from metasearch.controller.reasons import EndReason, EventReason, ExhaustedReason, ReadyReason, SuspendedReason
-from metasearch.controller.troubles import EXIT_REASONS
+import metasearch_operator
+from metasearch import cluster
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase, Plan
+from metasearch_operator import conditions as conditions_module
+from metasearch_operator.conditions import Situation, conditions
+from metasearch_operator.reasons import EndReason, EventReason, ExhaustedReason, ReadyReason, SuspendedReason
+from metasearch_operator.troubles import EXIT_REASONS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/conditions.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -96,7 +97,7 @@ def test_a_constant_is_what_the_page_says(constant: str) -> None:
 
 
 def test_the_page_has_every_length_of_time() -> None:
-    for package in (controller, cluster):
+    for package in (metasearch_operator, cluster):
         for found in pkgutil.iter_modules(package.__path__):
             text = (Path(package.__path__[0]) / f"{found.name}.py").read_text(encoding="utf-8")
             names = re.findall(r"^([A-Z_]+_SECONDS) = ", text, re.MULTILINE)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from metasearch.cluster.api import Refused
-from metasearch.controller.driver import FIGURES_SECONDS, REREAD_SECONDS, RESYNC_SECONDS, RETRY_SECONDS, Driver
-from metasearch.controller.notes import Note
-from metasearch.controller.passes import Outcome, SearchGone
-from metasearch.controller.troubles import Trouble
 from metasearch.errors import StoreUnavailable
+from metasearch_operator.driver import FIGURES_SECONDS, REREAD_SECONDS, RESYNC_SECONDS, RETRY_SECONDS, Driver
+from metasearch_operator.notes import Note
+from metasearch_operator.passes import Outcome, SearchGone
+from metasearch_operator.troubles import Trouble
 
 Json = dict[str, Any]
 

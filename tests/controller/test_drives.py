@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from metasearch.controller.driver import Driver
-from metasearch.controller.drives import Drives
-from metasearch.controller.passes import Outcome, SearchGone
+from metasearch_operator.driver import Driver
+from metasearch_operator.drives import Drives
+from metasearch_operator.passes import Outcome, SearchGone
 
 Json = dict[str, Any]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from builders import STARTED
 
-from metasearch.controller.notes import Note, notes
 from metasearch.kubernetes.search_status import (
     EXHAUSTED,
     FAILED,
@@ -19,6 +18,7 @@ from metasearch.kubernetes.search_status import (
     SearchStatus,
 )
 from metasearch.kubernetes.times import Time
+from metasearch_operator.notes import Note, notes
 
 
 def condition(type: str, holds: bool, reason: str, message: str = "") -> Condition:

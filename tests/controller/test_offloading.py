@@ -11,11 +11,11 @@ import pytest
 from builders import make_spec, pretend_score
 from local_search import wait_until
 
-from metasearch.controller.offloading import Offloaded, Ranking, RankingFailed
+from metasearch.api import MetaSearchSpec
 from metasearch.search.cells import Cell
 from metasearch.search.definition import define
 from metasearch.search.strategies.base import Measured
-from metasearch.spec import MetaSearchSpec
+from metasearch_operator.offloading import Offloaded, Ranking, RankingFailed
 
 SPEC = make_spec(
     space={"operations": ["conv3x3", "identity"], "maxBlocks": 3},

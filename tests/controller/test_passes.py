@@ -12,18 +12,18 @@ import pytest
 from builders import SMALL, STARTED, completed, make_trial, pretend_result
 from staff import UID, RecordingApi, claimed, make_job, make_pod, make_search_json, make_settings
 
+from metasearch.api import MetaSearchSpec
 from metasearch.cluster.api import Conflict, NotFound, Refused
-from metasearch.controller.copies import RecordedTrial, WorkerJob, WorkerLease, WorkerPod
-from metasearch.controller.offloading import Ranking
-from metasearch.controller.passes import Office, Outcome, SearchGone, in_trouble, pass_over, record
-from metasearch.controller.reasons import ReadyReason
-from metasearch.controller.troubles import Trouble
 from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY
 from metasearch.search.definition import define
 from metasearch.search.planner import plan
 from metasearch.search.trials import Reason, State, Trial, TrialResult
-from metasearch.spec import MetaSearchSpec
+from metasearch_operator.copies import RecordedTrial, WorkerJob, WorkerLease, WorkerPod
+from metasearch_operator.offloading import Ranking
+from metasearch_operator.passes import Office, Outcome, SearchGone, in_trouble, pass_over, record
+from metasearch_operator.reasons import ReadyReason
+from metasearch_operator.troubles import Trouble
 
 Json = dict[str, Any]
 

@@ -8,9 +8,9 @@ import pytest
 from staff import RecordingApi, make_job
 
 from metasearch.cluster.api import Forbidden, NotFound
-from metasearch.controller.copies import WorkerJob
-from metasearch.controller.queues import queued
 from metasearch.errors import StoreUnavailable
+from metasearch_operator.copies import WorkerJob
+from metasearch_operator.queues import queued
 
 WAITING = make_job(queue="team-a", is_suspended=True)
 NO_QUOTA = "couldn't assign flavors to pod set main: insufficient unused quota for cpu in flavor default, 1 more needed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from builders import STARTED
 from staff import RecordingApi, make_job, make_pod
 
-from metasearch.controller.refusals import PATIENCE_SECONDS, refusal
+from metasearch_operator.refusals import PATIENCE_SECONDS, refusal
 
 LATER = STARTED + PATIENCE_SECONDS
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from builders import STARTED, completed, make_result, make_spec, make_trial
 
-from metasearch.controller.staffing import IDLE_SECONDS, pods_needed
 from metasearch.kubernetes.worker_job import most_pods, slots_per_pod
 from metasearch.search import trials
 from metasearch.search.trials import LOST, Trial
+from metasearch_operator.staffing import IDLE_SECONDS, pods_needed
 
 
 def pending(number: int) -> list[Trial]:

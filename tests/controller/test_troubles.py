@@ -9,9 +9,9 @@ import pytest
 from builders import STARTED
 from staff import make_ended, make_job, make_pod
 
-from metasearch.controller.copies import WorkerJob, WorkerPod
-from metasearch.controller.troubles import IMAGE_REASONS, STARTING_REASONS, find_trouble, is_without_pods
 from metasearch.kubernetes.worker_job import LEFT
+from metasearch_operator.copies import WorkerJob, WorkerPod
+from metasearch_operator.troubles import IMAGE_REASONS, STARTING_REASONS, find_trouble, is_without_pods
 
 FAILED_JOB = make_job(failed_at=STARTED + 5, failure="Job has reached the specified backoff limit")
 

@@ -10,8 +10,8 @@ from builders import STARTED
 from staff import NAMESPACE, RecordingApi, make_job
 
 from metasearch.cluster.api import Conflict, NotFound, Refused
-from metasearch.controller.copies import WorkerJob
-from metasearch.controller.workforce import RETRY_SECONDS, dismiss, employ
+from metasearch_operator.copies import WorkerJob
+from metasearch_operator.workforce import RETRY_SECONDS, dismiss, employ
 
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
 MINE, OTHER = f"{JOBS}/test-workers-0", f"{JOBS}/test-workers-1"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from chart import Helm, only
 
-from metasearch.controller.config import OperatorConfig, load_config
 from metasearch.kubernetes.pod_settings import PodSettings
+from metasearch_operator.config import OperatorConfig, load_config
 
 EVERYTHING: dict[str, Any] = {
     "image": {"pullPolicy": "Never", "pullSecrets": ["a"], "tag": "2"},

@@ -10,11 +10,11 @@ import pytest
 from builders import make_spec
 from pydantic import BaseModel
 
+from metasearch.api import CHANGEABLE, MetaSearchSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.crds import definitions
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
-from metasearch.spec import CHANGEABLE, MetaSearchSpec
 
 Schema = dict[str, Any]
 

@@ -11,9 +11,9 @@ from model_cases import cases_of, rules_of
 from pydantic import ValidationError
 from rule_cases import RULE_CASES
 
+from metasearch.api import MetaSearchSpec, SpecModel
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
-from metasearch.spec import MetaSearchSpec, SpecModel
 
 MODELS: list[type[SpecModel]] = [MetaSearchSpec, SearchStatus, MetaTrialSpec, MetaTrialStatus]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from metasearch.api import Space
 from metasearch.kubernetes.schemas import schema_of
 from metasearch.kubernetes.search_status import MAX_BEST, MAX_BYTES, MAX_FRONT, MAX_LEVELS, SearchStatus
-from metasearch.results import FRONT_LENGTH
-from metasearch.spec import Space
+from metasearch.outcome.results import FRONT_LENGTH
 
 Schema = dict[str, Any]
 

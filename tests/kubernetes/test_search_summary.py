@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from builders import STARTED, completed, make_accuracies, make_result, make_search, make_trial, pretend_result
 
+from metasearch.api import Storage
 from metasearch.kubernetes.search_status import MAX_BYTES, Condition, ConditionStatus, SearchStatus
 from metasearch.kubernetes.storage_layout import search_folder, weights_path
 from metasearch.kubernetes.times import Time
-from metasearch.results import SearchResult, summarize
+from metasearch.outcome.results import SearchResult, summarize
+from metasearch.outcome.summary import search_status
 from metasearch.search.planner import plan, standing
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
-from metasearch.spec import Storage
-from metasearch.summary import search_status
 
 INT64_MAX = 2**63 - 1
 FOLDER = "team-a/test-1b9d6bcd"

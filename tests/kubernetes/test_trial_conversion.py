@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from metasearch.api import MAX_CURVE_POINTS, Operation
+from metasearch.api.resource import NAME_MAX_LENGTH
 from metasearch.kubernetes import names
 from metasearch.kubernetes.models import CANDIDATE_MAX_LENGTH, TRIAL_NAME_MAX_LENGTH
 from metasearch.kubernetes.trial_conversion import new_trial, spec_of, status_of, trial_of
@@ -46,8 +48,6 @@ from metasearch.search.trials import (
     TrialSpec,
     trial_name,
 )
-from metasearch.spec import MAX_CURVE_POINTS, Operation
-from metasearch.spec.resource import NAME_MAX_LENGTH
 
 SEARCH = {"metadata": {"name": "omniglot", "namespace": "team", "uid": "0-1-2"}}
 

@@ -8,6 +8,7 @@ import pytest
 from builders import make_spec
 from staff import NAME, NAMESPACE, UID, make_search_json, make_settings
 
+from metasearch.api import Resources
 from metasearch.kubernetes.worker_job import (
     CONTAINER,
     LEFT,
@@ -16,7 +17,6 @@ from metasearch.kubernetes.worker_job import (
     slots_per_pod,
     worker_job,
 )
-from metasearch.spec import Resources
 
 Json = dict[str, Any]
 Spec = dict[str, Any]

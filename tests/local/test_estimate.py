@@ -13,9 +13,9 @@ from builders import make_spec
 from local_search import metasearch, write_resource
 from tiny import tiny_spec
 
+from metasearch.api import MetaSearchSpec
 from metasearch.loading import load_search, parse_search
-from metasearch.local.estimate import Cost, Costs, Estimate, estimate, level_sizes, measure, sentences, warnings
-from metasearch.spec import MetaSearchSpec
+from metasearch_cli.local.estimate import Cost, Costs, Estimate, estimate, level_sizes, measure, sentences, warnings
 
 ROOT = Path(__file__).parent.parent.parent
 HOUR = 3600.0

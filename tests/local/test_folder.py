@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from builders import make_resource
 
+from metasearch.api import CHANGEABLE
 from metasearch.errors import FolderConflict
-from metasearch.local.folder import RunFolder, open_search
-from metasearch.spec import CHANGEABLE
+from metasearch_cli.local.folder import RunFolder, open_search
 
 CHANGES: dict[str, Any] = {
     "budget": {"maxTrials": 7},

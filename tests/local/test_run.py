@@ -28,13 +28,13 @@ from local_search import (
 )
 
 from metasearch.loading import load_search
-from metasearch.local import driver, session
-from metasearch.local.folder import RunFolder
+from metasearch.outcome.results import SearchResult
 from metasearch.reconcile import Turn
-from metasearch.results import SearchResult
 from metasearch.search.cells import Cell
 from metasearch.search.planner import Search
 from metasearch.search.trials import Stage
+from metasearch_cli.local import driver, session
+from metasearch_cli.local.folder import RunFolder
 from metasearch_trainer.learner import FewShotLearner
 
 

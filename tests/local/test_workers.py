@@ -12,7 +12,7 @@ import pytest
 from local_search import wait_until
 
 from metasearch.errors import StoreUnavailable
-from metasearch.local.workers import Device, WorkerPool
+from metasearch_cli.local.workers import Device, WorkerPool
 
 
 def test_a_worker_that_cannot_use_the_store_ends_the_run_with_its_own_words(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from metasearch.kubernetes.search_status import Condition, ConditionStatus, SearchStatus
 from metasearch.kubernetes.times import Time
-from metasearch.remote.session import with_trouble
 from metasearch.search.planner import Phase, Plan
+from metasearch_cli.remote.session import with_trouble
 
 
 def condition(kind: str, status: ConditionStatus, **said: Any) -> Condition:

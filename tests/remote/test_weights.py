@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from metasearch.errors import FolderConflict, MetaSearchError
-from metasearch.remote.claim import is_running, pending_because, problem_of, received
-from metasearch.remote.weights import fetch
+from metasearch_cli.remote.claim import is_running, pending_because, problem_of, received
+from metasearch_cli.remote.weights import fetch
 
 CONTENT = bytes(range(256)) * 3
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builders import make_resource
 
-from metasearch.results import SearchResult, summarize
+from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search import board
 from metasearch.search.budget import Limit
 from metasearch.search.definition import define

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from metasearch.report import write_report
+from metasearch_cli.report import write_report
 
 if TYPE_CHECKING:
     from conftest import Scene

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metasearch.report.drawing import BLOCK_HEIGHT, INPUT_SIZE, draw_cell, readable
-from metasearch.report.layout import OUTPUT, Layout, lay_out, nondecreasing
+from metasearch.api import Concat, Operation
 from metasearch.search.cells import Branch, Cell, block, parse_cell
-from metasearch.spec import Concat, Operation
+from metasearch_cli.report.drawing import BLOCK_HEIGHT, INPUT_SIZE, draw_cell, readable
+from metasearch_cli.report.layout import OUTPUT, Layout, lay_out, nondecreasing
 
 FLAT = parse_cell("conv3x3(-2)+conv3x3(-1) | identity(-1)+conv5x5(-1) | max_pool3x3(-2)+max_pool3x3(-2)")
 CHAIN = parse_cell("conv3x3(-1)+identity(-2) | conv3x3(0)+identity(0) | conv3x3(1)+identity(-2)")

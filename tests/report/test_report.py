@@ -16,12 +16,12 @@ import yaml
 
 from metasearch.errors import MetaSearchError
 from metasearch.loading import parse_search
-from metasearch.report import write_report
-from metasearch.report.page import render
-from metasearch.results import SearchResult
+from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
+from metasearch_cli.report import write_report
+from metasearch_cli.report.page import render
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -286,7 +286,7 @@ def test_the_result_in_json_gives_the_same_report(make_scene: MakeScene) -> None
 
 
 def test_drawing_is_imported_only_to_draw() -> None:
-    code = "import sys, metasearch.report; print({'matplotlib', 'jinja2'} & set(sys.modules))"
+    code = "import sys, metasearch_cli.report; print({'matplotlib', 'jinja2'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
 
@@ -294,7 +294,7 @@ def test_drawing_is_imported_only_to_draw() -> None:
 def test_a_machine_that_cannot_draw_is_told_what_to_install(
     make_scene: MakeScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "metasearch.report.page")
+    monkeypatch.delitem(sys.modules, "metasearch_cli.report.page")
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MetaSearchError, match=r"needs jinja2, .* pip install 'metasearch-operator\[report\]'"):
         write_report(tmp_path / "report.html", *make_scene())

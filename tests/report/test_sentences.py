@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metasearch.report import formats, sentences, series
-from metasearch.report.verdict import Remark, Tone, verdict
-from metasearch.results import Comparison, FinalNetwork, Measured, SearchResult
+from metasearch.outcome.results import Comparison, FinalNetwork, Measured, SearchResult
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
+from metasearch_cli.report import formats, sentences, series
+from metasearch_cli.report.verdict import Remark, Tone, verdict
 
 if TYPE_CHECKING:
     from conftest import Scene

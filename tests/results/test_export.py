@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from builders import STARTED, make_accuracies, make_result, make_search, make_trial
 
+from metasearch.api import Space
 from metasearch.errors import FolderConflict, SearchFailed
-from metasearch.export import export
-from metasearch.results import SearchResult, summarize
+from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.cells import cell_from_json, parse_cell
 from metasearch.search.planner import standing
 from metasearch.search.trials import Stage
-from metasearch.spec import Space
+from metasearch_cli.export import export
 
 CELL = "conv3x3(-1)+identity(-2) | conv3x3(0)+conv3x3(0)"
 FILES = {"README.md", "cell.json", "metrics.json", "use.py", "weights.safetensors"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from builders import STARTED, make_accuracies, make_result, make_search, make_trial
 
-from metasearch.results import SearchResult, summarize
+from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search import trials as life
 from metasearch.search.planner import Phase, standing
 from metasearch.search.trials import Accuracies, Accuracy, Reason, Stage, State, Trial, TrialResult

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metasearch.api import Operation, Space
 from metasearch.errors import InvalidCell
 from metasearch.search.cells import Cell
 from metasearch.search.space import CellSpace
-from metasearch.spec import Operation, Space
 
 FIVE = tuple(Space().operations)
 EIGHT = tuple(Operation)[:8]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from metasearch import spec
+from metasearch import api
 from metasearch.search.cells import Cell
 from metasearch.search.space import CellSpace, Tokens
 from metasearch.search.surrogates import build
@@ -21,7 +21,7 @@ from metasearch.search.surrogates.lstm import LSTM
 from metasearch.search.surrogates.mlp import EMBEDDING_SIZE, MLP
 from metasearch.search.surrogates.prefixes import PrefixTree
 
-SPACE = CellSpace(spec.Space().operations, 4)
+SPACE = CellSpace(api.Space().operations, 4)
 
 
 def random_cells(count: int, seed: int = 0) -> list[Cell]:
@@ -106,10 +106,10 @@ def test_a_prefix_tree_meets_every_beginning_once_and_loses_no_sequence(sequence
 # --- the ensemble learns ---
 
 
-@pytest.mark.parametrize("kind", list(spec.SurrogateType))
+@pytest.mark.parametrize("kind", list(api.SurrogateType))
 @pytest.mark.parametrize("members", [1, 5])
-def test_a_surrogate_ranks_unseen_cells_better_than_chance(kind: spec.SurrogateType, members: int) -> None:
-    surrogate = build(spec.Surrogate(type=kind, members=members), SPACE.vocabulary_size, SPACE.step_width)
+def test_a_surrogate_ranks_unseen_cells_better_than_chance(kind: api.SurrogateType, members: int) -> None:
+    surrogate = build(api.Surrogate(type=kind, members=members), SPACE.vocabulary_size, SPACE.step_width)
     cells = random_cells(160)
     train, unseen = cells[:100], cells[100:]
     predictor = surrogate.fit(tokens(train), pretend_scores(train), seed=(0, 1))
@@ -117,9 +117,9 @@ def test_a_surrogate_ranks_unseen_cells_better_than_chance(kind: spec.SurrogateT
     assert spearman > 0.6  # 60 pairs: chance is above 0.6 once in a million
 
 
-@pytest.mark.parametrize("kind", list(spec.SurrogateType))
-def test_the_same_data_and_seed_give_the_same_predictions(kind: spec.SurrogateType) -> None:
-    surrogate = build(spec.Surrogate(type=kind), SPACE.vocabulary_size, SPACE.step_width)
+@pytest.mark.parametrize("kind", list(api.SurrogateType))
+def test_the_same_data_and_seed_give_the_same_predictions(kind: api.SurrogateType) -> None:
+    surrogate = build(api.Surrogate(type=kind), SPACE.vocabulary_size, SPACE.step_width)
     cells = random_cells(30)
     one, other = (surrogate.fit(tokens(cells), pretend_scores(cells), seed=(3, 1)).predict(tokens(cells)) for _ in "ab")
     np.testing.assert_array_equal(one, other)
@@ -134,7 +134,7 @@ def test_a_prediction_does_not_depend_on_what_else_is_predicted() -> None:
 
 
 def test_predictions_are_in_the_scores_own_range() -> None:
-    surrogate = build(spec.Surrogate(), SPACE.vocabulary_size, SPACE.step_width)
+    surrogate = build(api.Surrogate(), SPACE.vocabulary_size, SPACE.step_width)
     cells = random_cells(40)
     predicted = surrogate.fit(tokens(cells), pretend_scores(cells), seed=(0, 1)).predict(tokens(cells))
     assert min(pretend_scores(cells)) - 0.1 < predicted.min() < predicted.max() < max(pretend_scores(cells)) + 0.1
@@ -142,7 +142,7 @@ def test_predictions_are_in_the_scores_own_range() -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_very_few_or_equal_scores_are_no_reason_to_fail(count: int) -> None:
-    surrogate = build(spec.Surrogate(), SPACE.vocabulary_size, SPACE.step_width)
+    surrogate = build(api.Surrogate(), SPACE.vocabulary_size, SPACE.step_width)
     cells = random_cells(count)
     predicted = surrogate.fit(tokens(cells), [0.5] * count, seed=(0, 1)).predict(tokens(cells))
     assert np.isfinite(predicted).all()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.loading import parse_search
 from metasearch.search import strategies, trials
 from metasearch.search.cells import Cell
@@ -27,7 +28,6 @@ from metasearch.search.trials import (
     TrialResult,
     TrialSpec,
 )
-from metasearch.spec import MetaSearch, MetaSearchSpec
 
 STARTED = 1_000.0
 

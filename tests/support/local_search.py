@@ -55,7 +55,7 @@ def write_resource(folder: Path, name: str = "tiny", **changes: Any) -> Path:
 
 
 def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "metasearch.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "metasearch_cli.main", *map(str, arguments)]
 
 
 def metasearch(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

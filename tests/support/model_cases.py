@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from metasearch.api import Dataset, Rule, Space, SpecModel, Toleration
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_resource import MetaTrialStatus
 from metasearch.quantities import DECIMAL_PATTERN, Duration, Memory, PatternText, Quantity
-from metasearch.spec import Dataset, Rule, Space, SpecModel, Toleration
 
 SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     Dataset: {"": {"name": "omniglot"}, "name": {}, "folder": {}},

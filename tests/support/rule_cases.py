@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from metasearch.api import Dataset, Folder, PodTemplate, Space, SpecModel, Storage, Toleration
 from metasearch.kubernetes.trial_resource import MetaTrialStatus
-from metasearch.spec import Dataset, Folder, PodTemplate, Space, SpecModel, Storage, Toleration
 
 Json = dict[str, Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 from builders import STARTED
 
 from metasearch.cluster.api import NotFound
-from metasearch.controller.copies import EndedContainer, RecordedTrial, WorkerJob, WorkerPod
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.search import trials
 from metasearch.search.trials import Trial
+from metasearch_operator.copies import EndedContainer, RecordedTrial, WorkerJob, WorkerPod
 
 Json = dict[str, Any]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 import plain
+from metasearch.api import Concat, Space
 from metasearch.search.cells import parse_cell
-from metasearch.spec import Concat, Space
 from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import CellNetwork

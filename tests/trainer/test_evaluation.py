@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from metasearch.api import Space
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Accuracies
-from metasearch.spec import Space
 from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.evaluation import TASKS_AT_ONCE, Examination, accuracy, evaluate

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from metasearch.api import Dataset, Folder, Task, Training
 from metasearch.errors import InvalidData
-from metasearch.spec import Dataset, Folder, Task, Training
 from metasearch_trainer import data
 from metasearch_trainer.data import Splits, folder
 

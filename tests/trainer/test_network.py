@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from metasearch.api import Concat, Operation, Space
 from metasearch.search.cells import Branch, Cell, block, parse_cell
-from metasearch.spec import Concat, Operation, Space
 from metasearch_trainer.network import CellNetwork, Conv4
 
 SPACE = Space(filters=3, filter_scale=1, reductions=1, operations=tuple(Operation))

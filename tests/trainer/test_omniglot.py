@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from metasearch.api import Dataset, DatasetName, Task, Training
 from metasearch.errors import InvalidData
-from metasearch.spec import Dataset, DatasetName, Task, Training
 from metasearch_trainer import data
 from metasearch_trainer.data import ImageSet, omniglot
 

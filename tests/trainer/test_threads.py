@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from metasearch.api import Operation, Space
 from metasearch.search.cells import Branch, Cell, block
 from metasearch.search.space import CellSpace
-from metasearch.spec import Operation, Space
 from metasearch_trainer.adaptation import Moments, adapt
 from metasearch_trainer.layers import ConvNormRelu
 from metasearch_trainer.network import CellNetwork

@@ -15,9 +15,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from metasearch.api import MetaSearchSpec, Space
 from metasearch.errors import InvalidData
 from metasearch.search.cells import Cell, cell_from_json, cell_to_json
-from metasearch.spec import MetaSearchSpec, Space
 from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.checkpoints import TrainingState, write_tensors
 from metasearch_trainer.network import CellNetwork, Network

@@ -18,8 +18,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from metasearch.api import Concat, Operation, Space
 from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
-from metasearch.spec import Concat, Operation, Space
 from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, pool_globally
 from metasearch_trainer.operations import OPERATIONS, Layer
 from metasearch_trainer.parameters import ParameterLayout

@@ -1,7 +1,7 @@
 """
 The candidate operations: what each name in `spec.space.operations` does to an image.
 
-To add one: write its layers here, register it in `OPERATIONS`, and name it in `metasearch.spec.Operation`.
+To add one: write its layers here, register it in `OPERATIONS`, and name it in `metasearch.api.Operation`.
 An operation keeps the number of channels and divides the side by `stride` (rounded up).
 """
 
@@ -13,7 +13,7 @@ from typing import Protocol
 import torch.nn.functional as F
 from torch import Tensor
 
-from metasearch.spec import Operation
+from metasearch.api import Operation
 from metasearch_trainer.layers import ConvNormRelu
 from metasearch_trainer.parameters import ParameterLayout
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
+from metasearch.api import MetaSearchSpec
 from metasearch.errors import InvalidData, MetaSearchError
-from metasearch.spec import MetaSearchSpec
 from metasearch.stores.sqlite import SqliteStore
 from metasearch_trainer.data import load
 from metasearch_trainer.endings import say

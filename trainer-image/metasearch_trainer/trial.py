@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import Generator
 
+from metasearch.api import MetaSearchSpec, OptimizerState, Score, Split
 from metasearch.errors import InvalidData, StoreUnavailable
 from metasearch.search.cells import parse_cell
 from metasearch.search.early_stopping import curve_iterations
 from metasearch.search.trials import Accuracies, CurvePoint, Progress, Reason, Stage, State, TrialResult, TrialSpec
-from metasearch.spec import MetaSearchSpec, OptimizerState, Score, Split
 from metasearch_trainer import memory
 from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state

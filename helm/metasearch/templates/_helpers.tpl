@@ -79,7 +79,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* What `python -m metasearch.controller --config` reads. */}}
+{{/* What `python -m metasearch_operator --config` reads. */}}
 {{- define "metasearch.config" -}}
 namespaces: {{ .Values.watch.all | ternary (list) (include "metasearch.namespaces" . | fromJsonArray) | toJson }}
 worker:

@@ -30,13 +30,13 @@ SECONDS = 120
 
 
 class OperatorProcess:
-    """`python -m metasearch.controller` as an administrator, which a test may kill and start again."""
+    """`python -m metasearch_operator` as an administrator, which a test may kill and start again."""
 
     def __init__(self, access: Access, folder: Path, namespaces: list[str], image: str) -> None:
         self.log = folder / f"operator-{time.monotonic_ns()}.log"
         config = folder / "operator.yaml"
         config.write_text(yaml.safe_dump({"namespaces": namespaces, "worker": {"image": image}}))
-        self._command = [sys.executable, "-m", "metasearch.controller", "--config", str(config), "--probes-port=0"]
+        self._command = [sys.executable, "-m", "metasearch_operator", "--config", str(config), "--probes-port=0"]
         self._environment = {**os.environ, "KUBECONFIG": str(access.kubeconfig)}
         self.start()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from metasearch.api import Dataset, Task, Training
 from metasearch.errors import InvalidData
-from metasearch.spec import Dataset, Task, Training
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.folder import load as load_folder
 from metasearch_trainer.data.images import ImageSet, Splits

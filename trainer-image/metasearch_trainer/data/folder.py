@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
+from metasearch.api import Folder
 from metasearch.errors import InvalidData
-from metasearch.spec import Folder
 from metasearch_trainer.data import splits
 from metasearch_trainer.data.archive import Archive
 from metasearch_trainer.data.class_folders import PATH_RULE, ClassFolders

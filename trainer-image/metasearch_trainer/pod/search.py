@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from metasearch.api import MetaSearchSpec
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 from metasearch.loading import parse_search
-from metasearch.spec import MetaSearchSpec
 from metasearch.stores.kubernetes import KubernetesStore
 from metasearch_trainer.backoff import Backoff, Patience
 from metasearch_trainer.pod.settings import Pod

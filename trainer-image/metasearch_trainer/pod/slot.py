@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
+from metasearch.api import Dataset, MetaSearchSpec
 from metasearch.cluster.api import NotFound
 from metasearch.errors import MetaSearchError
 from metasearch.kubernetes.storage_layout import address_of, search_folder
 from metasearch.search.trials import State
-from metasearch.spec import Dataset, MetaSearchSpec
 from metasearch_trainer import memory
 from metasearch_trainer.backoff import Backoff, Patience
 from metasearch_trainer.data import load

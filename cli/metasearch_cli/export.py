@@ -1,0 +1,88 @@
+"""
+What a search hands over: a folder that stands by itself.
+
+    cell.json             the cell's structure, and all else it takes to build the network
+    weights.safetensors   a trained network; loads with metasearch_trainer.learner
+    metrics.json          what was measured of it, and of the baseline
+    README.md             the model card
+    use.py                loads it and adapts it to a task
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from metasearch.errors import FolderConflict, SearchFailed
+from metasearch.kubernetes.storage_layout import file_name
+from metasearch.outcome.results import FinalNetwork, SearchResult
+from metasearch.search.cells import cell_to_json, parse_cell
+from metasearch_cli.model_card import model_card
+
+USE = '''\
+"""Learn new characters from one image of each, with the network beside this file."""
+import pathlib
+
+import torch
+from metasearch_trainer.learner import FewShotLearner
+
+learner = FewShotLearner.load(pathlib.Path(__file__).with_name("weights.safetensors"))
+side, channels, ways = learner.description.side, learner.description.channels, learner.description.ways
+support = torch.rand(ways, channels, side, side)  # put your images here: one or more of each class, in [0, 1]
+classifier = learner.adapt(support, labels=torch.arange(ways))
+print(classifier.classify(support))  # which class each image belongs to
+'''
+
+
+def require_delivered(result: SearchResult) -> FinalNetwork:
+    """The network to hand over; raises SearchFailed where there is none (yet)."""
+    if result.delivered is None:
+        raise SearchFailed(f"the search {result.search.name!r} has no final network yet ({result.search.phase})")
+    return result.delivered
+
+
+def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork:
+    """
+    Write the delivered network's folder.
+
+    Args:
+        weights: the folder with the final trials' weights, `<trial>.safetensors` each.
+        output: made where it is missing; files of an earlier export are replaced.
+
+    Raises:
+        SearchFailed: the search has delivered none (yet).
+        FolderConflict: the weights are gone.
+    """
+    network = require_delivered(result)
+    assert network.cell is not None  # hand-made networks are never delivered
+    source = weights / file_name(network.trials[0])
+    if not source.exists():
+        raise weights_are_gone(str(source))
+    output.mkdir(parents=True, exist_ok=True)
+    space = result.search.spec.space.model_dump(mode="json", by_alias=True)
+    _write(output / "cell.json", {"text": network.cell, **cell_to_json(parse_cell(network.cell)), "space": space})
+    _write(output / "metrics.json", _metrics(result, network))
+    (output / "README.md").write_text(model_card(result, network), encoding="utf-8")
+    (output / "use.py").write_text(USE, encoding="utf-8")
+    shutil.copyfile(source, output / "weights.safetensors")
+    return network
+
+
+def weights_are_gone(where: str) -> FolderConflict:
+    """What is on record of the search says that they are there, and they are not."""
+    return FolderConflict(f"{where} is missing; a final trial wrote it, so put it back or run the search again")
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _metrics(result: SearchResult, network: FinalNetwork) -> dict[str, object]:
+    return {
+        "search": result.search.name,
+        "version": result.search.version,
+        "delivered": network.model_dump(mode="json", by_alias=True),
+        "baseline": result.baseline.model_dump(mode="json", by_alias=True) if result.baseline else None,
+        "comparison": result.comparison.model_dump(mode="json", by_alias=True) if result.comparison else None,
+    }

@@ -1,0 +1,135 @@
+"""Shows how a local search goes: bars in a terminal, a line per event elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from metasearch.api import Strategy
+from metasearch.reconcile import Turn
+from metasearch.search import board, budget
+from metasearch.search.cells import Cell
+from metasearch.search.planner import Phase, Search, by_level
+from metasearch.search.trials import Stage, State, Trial
+
+
+def display_for(console: Console) -> BarDisplay | LineDisplay:
+    """Bars where a person looks on, lines where a log is kept."""
+    return BarDisplay(console) if console.is_terminal else LineDisplay(console)
+
+
+class LineDisplay:
+    """A line when a level begins and when a trial ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._ended: set[str] = set()
+        self._begun: set[str] = set()
+
+    def __enter__(self) -> LineDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, search: Search[Cell], turn: Turn, now: float) -> None:
+        for title, trials in _stages(search, turn.trials):
+            if title not in self._begun:
+                self._begun.add(title)
+                self._print(f"{title}: {len(trials)} trials ({_spending(search, turn, now)})")
+            over = [trial for trial in trials if trial.state.is_over]
+            for trial in over:
+                if trial.name not in self._ended:
+                    self._ended.add(trial.name)
+                    self._print(f"  {trial.name} {_outcome(trial)} [{len(over)}/{len(trials)}] {trial.spec.candidate}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class BarDisplay:
+    """One bar per level and stage, with the best score; below them what was spent and what is left."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description:<14}"), BarColumn(), TextColumn("{task.fields[text]}"))
+        self._progress = Progress(*columns, console=console, transient=False)
+        self._bars: dict[str, TaskID] = {}
+        self._spending = self._progress.add_task("Spent", total=1.0, text="")
+
+    def __enter__(self) -> BarDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, search: Search[Cell], turn: Turn, now: float) -> None:
+        for title, trials in _stages(search, turn.trials):
+            if title not in self._bars:
+                self._bars[title] = self._progress.add_task(title, total=1.0, text="")
+            over = sum(trial.state.is_over for trial in trials)
+            text = f"{over}/{len(trials)} trials{_best_text(trials)}"
+            self._progress.update(self._bars[title], completed=_share_done(trials), text=text)
+        share = 1.0 if turn.plan.phase.is_over else _share_of_budget(search, turn, now)
+        self._progress.update(self._spending, completed=share, text=_spending(search, turn, now))
+
+
+def _stages(search: Search[Cell], trials: Sequence[Trial]) -> list[tuple[str, Sequence[Trial]]]:
+    """The trials as a person thinks of them: level after level, then the final ones."""
+    is_random = search.spec.search.strategy is Strategy.RANDOM
+    stages: list[tuple[str, Sequence[Trial]]] = [
+        ("Random cells" if is_random else f"Level {level[0].spec.level} of {search.space.levels}", level)
+        for level in by_level(trials)
+    ]
+    final = [trial for trial in trials if trial.spec.stage is not Stage.SEARCH]
+    return [*stages, ("Final", final)] if final else stages
+
+
+def _share_done(trials: Sequence[Trial]) -> float:
+    """Share of the meta-iterations that are done, running trials included."""
+    done = sum(trial.spec.meta_iterations if trial.state.is_over else trial.progress.meta_iteration for trial in trials)
+    return done / sum(trial.spec.meta_iterations for trial in trials)
+
+
+def _best_text(trials: Sequence[Trial]) -> str:
+    ranked = board.ranked(trials)
+    return f", best {ranked[0].score:.3f}" if ranked else ""
+
+
+def _outcome(trial: Trial) -> str:
+    if trial.state is State.SUCCEEDED and trial.result is not None:
+        return (
+            f"{trial.score:.3f} with {trial.result.parameter_count:,} parameters in {trial.result.wall_seconds:.1f} s"
+        )
+    reason = trial.result.reason if trial.result else None
+    return f"{trial.state} ({reason}: {trial.result.message if trial.result else ''})"
+
+
+def _share_of_budget(search: Search[Cell], turn: Turn, now: float) -> float:
+    """How much of the scarcest limit is used."""
+    limits, used = search.spec.budget, budget.spent(turn.trials, search.wall_seconds(now), now)
+    shares = [used.trials / limits.max_trials if turn.plan.phase is Phase.SEARCHING else 0.0]
+    if limits.wall_time is not None:
+        shares.append(used.wall_seconds / max(1, limits.wall_time.seconds))
+    if limits.gpu_hours is not None:
+        shares.append(used.gpu_hours / max(1e-9, float(limits.gpu_hours)))
+    return min(1.0, max(shares))
+
+
+def _spending(search: Search[Cell], turn: Turn, now: float) -> str:
+    limits, used = search.spec.budget, budget.spent(turn.trials, search.wall_seconds(now), now)
+    parts = [f"{used.trials} of {limits.max_trials} trials", _time(used.wall_seconds, limits.wall_time)]
+    if used.gpu_hours > 0 or limits.gpu_hours is not None:
+        of = f" of {limits.gpu_hours}" if limits.gpu_hours is not None else ""
+        parts.append(f"{used.gpu_hours:.2f}{of} GPU-hours")
+    return ", ".join(parts)
+
+
+def _time(seconds: float, limit: str | None) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}{f' of {limit}' if limit else ''}"

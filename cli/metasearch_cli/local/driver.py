@@ -1,0 +1,138 @@
+"""
+The local driver: observe, plan, apply, until the search is over.
+
+All state is in the folder's store. The driver may be killed at any moment; `--resume` starts another, which frees what
+the dead one's workers had claimed and goes on.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from metasearch.api import MetaSearch
+from metasearch.outcome.results import SearchResult, summarize
+from metasearch.reconcile import Turn, reconcile
+from metasearch.search.cells import Cell
+from metasearch.search.definition import define
+from metasearch.search.planner import Search
+from metasearch.search.trials import INTERRUPTED, LOST, Trial
+from metasearch.stores.sqlite import SqliteStore
+from metasearch_cli.local.folder import RunFolder, open_search, translated_disk_errors
+from metasearch_cli.local.workers import Device, WorkerPool
+
+TURN_SECONDS = 0.1
+LOOK_SECONDS = 1.0
+"""How long nothing may happen before the plan is made again all the same; limits on time are as exact as this."""
+
+TOUCH_SECONDS = 5.0
+"""How often the driver notes that it is still at work."""
+
+
+class Display(Protocol):
+    """Shows a person how far the search is."""
+
+    def show(self, search: Search[Cell], turn: Turn, now: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where the driver gets the time from."""
+
+    now: Callable[[], float] = time.time
+    """Unix time in seconds."""
+    monotonic: Callable[[], float] = time.monotonic
+
+
+def run(
+    resource: MetaSearch, folder: RunFolder, workers: int, resume: bool, display: Display, clock: Clock = Clock()
+) -> SearchResult:
+    """
+    Run a search to its end.
+
+    Args:
+        workers: processes that train.
+        resume: go on with what the folder holds.
+
+    Raises:
+        MetaSearchError: a sentence for the user. Everything recorded stays.
+        KeyboardInterrupt: passed on, after the workers have ended; so is SystemExit.
+    """
+    folder.create()
+    with translated_disk_errors(folder.path), folder.locked():
+        store, row = open_search(folder, resource, resume, clock.now())
+        _free_claims_of_the_dead(store, row.seen_at)
+        store.begin_session(clock.now())
+        row = store.search() or row
+        search = define(row.name, resource.spec, row.started_at, row.paused_seconds)
+        pool = WorkerPool(folder.store, folder.logs, devices(workers), uuid.uuid4().hex[:8], clock.monotonic)
+        try:
+            return _Loop(search, store, pool, display, clock).until_over()
+        finally:
+            for worker in pool.stop():
+                store.release(worker, clock.now(), INTERRUPTED)
+            store.touch_session(clock.now())
+            store.close()
+
+
+def devices(workers: int) -> list[Device]:
+    """One device per worker: the GPUs in turn, or the CPU."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus == 0:
+        return [Device("cpu", 0.0)] * workers
+    sharing = [len(range(gpu, workers, gpus)) for gpu in range(gpus)]
+    return [Device(f"cuda:{index % gpus}", 1 / sharing[index % gpus]) for index in range(workers)]
+
+
+class _Loop:
+    def __init__(
+        self, search: Search[Cell], store: SqliteStore, pool: WorkerPool, display: Display, clock: Clock
+    ) -> None:
+        self.search, self.store, self.pool, self.display, self.clock = search, store, pool, display, clock
+        self._touched = clock.monotonic()
+
+    def until_over(self) -> SearchResult:
+        """Turn until the plan says so."""
+        while True:
+            version = self.store.version()
+            turn = reconcile(self.search, self.store, self.clock.now())
+            for worker in _claimants(turn.trials) - self.pool.workers:
+                # A killed driver's worker, on its way out, has claimed once more after all such claims were freed.
+                self.store.release(worker, self.clock.now(), INTERRUPTED)
+            self.display.show(self.search, turn, self.clock.now())
+            if turn.plan.phase.is_over:
+                return summarize(self.search, turn.trials, turn.plan, self.clock.now())
+            if not turn.has_acted:
+                self._wait_for_news(version)
+
+    def _wait_for_news(self, version: int) -> None:
+        """Mind the workers until one of them has written something, or a limit may have been reached."""
+        deadline = self.clock.monotonic() + LOOK_SECONDS
+        while True:
+            for worker in self.pool.replace_dead():
+                self.store.release(worker, self.clock.now(), LOST)
+            if self.clock.monotonic() - self._touched >= TOUCH_SECONDS:
+                self.store.touch_session(self.clock.now())
+                self._touched = self.clock.monotonic()
+            self.pool.wait(TURN_SECONDS)
+            if self.store.version() != version or self.clock.monotonic() >= deadline:
+                return
+
+
+def _free_claims_of_the_dead(store: SqliteStore, ended_at: float) -> None:
+    """
+    Free what an earlier driver's workers hold; the folder is ours alone now, so there are no others.
+
+    They count as having worked until that driver was last seen, not through the night that it was off.
+    """
+    for worker in _claimants(store.trials()):
+        store.release(worker, ended_at, INTERRUPTED)
+
+
+def _claimants(trials: Sequence[Trial]) -> set[str]:
+    return {trial.holder for trial in trials if trial.holder is not None}

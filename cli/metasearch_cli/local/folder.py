@@ -1,0 +1,139 @@
+"""
+The folder of a local run, and who may use it.
+
+    trials.db      the store: everything the search is rebuilt from
+    result.json    what was found, see docs/reference/result.md
+    report.html    the same to look at
+    best/          the delivered network: cell.json, weights.safetensors, metrics.json, README.md, use.py
+    weights/       of every final trial
+    checkpoints/   of long trials under way
+    logs/          what worker processes print
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from metasearch.api import CHANGEABLE, MetaSearch, MetaSearchSpec
+from metasearch.errors import FolderConflict, MetaSearchError, StoreUnavailable
+from metasearch.stores.sqlite import SearchRow, SqliteStore
+
+
+class RunFolder:
+    """Names of the files in a run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.store = path / "trials.db"
+        self.result = path / "result.json"
+        self.report = path / "report.html"
+        self.best = path / "best"
+        self.weights = path / "weights"
+        self.logs = path / "logs"
+
+    def create(self) -> None:
+        """Make the folder and those in it."""
+        try:
+            for folder in (self.path, self.weights, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{self.path} cannot be made ({error.strerror}); choose an --output that can be written"
+            ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the folder's only driver for a while. The system frees the lock of a process that is killed."""
+        with (self.path / "driver.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                raise FolderConflict(
+                    f"{self.path} is in use by the driver with process id {lock.read().strip() or 'unknown'}; "
+                    "stop it first, or choose another --output"
+                ) from error
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def open_store(self) -> SqliteStore:
+        """The store of a run that was begun; raises FolderConflict where there is none."""
+        try:
+            self.store.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self.holds_no_search() from error
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{self.path} cannot be read ({error.strerror}); give a folder that you may read"
+            ) from error
+        return SqliteStore(self.store)
+
+    def holds_no_search(self) -> FolderConflict:
+        return FolderConflict(f"{self.path} holds no search; give the --output folder of a metasearch run")
+
+
+def open_search(folder: RunFolder, resource: MetaSearch, resume: bool, now: float) -> tuple[SqliteStore, SearchRow]:
+    """
+    The folder's store, belonging to the given search from now on.
+
+    Raises:
+        FolderConflict: it belongs to another, or to this one and `resume` was not asked for.
+    """
+    store = SqliteStore(folder.store, resource.spec.budget.max_attempts)
+    name, spec = resource.metadata.name, resource.spec
+    row = store.search()
+    if row is None:
+        store.begin_search(name, spec.model_dump_json(by_alias=True), now)
+    else:
+        _require_same(folder.path, row, name, spec, resume)
+        store.replace_spec(spec.model_dump_json(by_alias=True))
+    row = store.search()
+    assert row is not None
+    return store, row
+
+
+def _require_same(path: Path, row: SearchRow, name: str, spec: MetaSearchSpec, resume: bool) -> None:
+    if row.name != name:
+        raise FolderConflict(f"{path} holds the search {row.name!r}, not {name!r}; choose another --output")
+    begun = MetaSearchSpec.model_validate_json(row.spec)
+    if difference := _first_difference(begun.model_dump(by_alias=True), spec.model_dump(by_alias=True)):
+        field, was, is_now = difference
+        raise FolderConflict(
+            f"{path} holds this search with spec.{field} {was} and now it is {is_now}; "
+            f"only {', '.join(CHANGEABLE[:-1])} and {CHANGEABLE[-1]} may change, "
+            "so set it back or choose another --output"
+        )
+    if not resume:
+        raise FolderConflict(
+            f"{path} holds this search already; add --resume to go on with it, or choose another --output"
+        )
+
+
+def _first_difference(begun: object, now: object, field: str = "") -> tuple[str, object, object] | None:
+    """The first field in which two specs differ, the changeable ones left out: (path, then, now)."""
+    if field in CHANGEABLE or begun == now:
+        return None
+    if isinstance(begun, dict) and isinstance(now, dict):
+        differences = (_first_difference(begun[key], now[key], f"{field}.{key}".lstrip(".")) for key in begun)
+        return next(filter(None, differences), None)
+    return field, begun, now
+
+
+@contextmanager
+def translated_disk_errors(path: Path) -> Iterator[None]:
+    """What the disk refuses, as a sentence."""
+    try:
+        yield
+    except MetaSearchError:
+        raise
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{error.filename or path} cannot be written ({error.strerror}); "
+            "nothing recorded is lost, so mend that and go on (a run with --resume)"
+        ) from error

@@ -1,0 +1,319 @@
+"""
+The command line: `metasearch`, and `kubectl metasearch`, which always means a search on a cluster.
+
+Exit codes: 0 done · 1 a fault of ours · 2 wrong command line or resource · 3 wrong data · 4 the folder is not ours to
+use · 5 the disk, store or cluster cannot be used · 6 the search ended without a network · 130 interrupted
+(Ctrl-C) · 143 terminated (SIGTERM)
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from metasearch import __version__
+from metasearch.errors import MetaSearchError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from metasearch.api import MetaSearchSpec
+    from metasearch_cli.snapshot import Snapshot
+    from metasearch_trainer.data.images import Splits
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 2 wrong command line or resource, 3 wrong data, 4 folder in use or of another search, "
+    "5 disk, store or cluster unusable, 6 no network found, 130 interrupted, 143 terminated."
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Find small neural networks that learn a new image class from one or a few examples.",
+    epilog=EXIT_CODES,
+)
+kubectl_app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Look at searches on the cluster of the current kube context, and get out what they found.",
+    epilog=EXIT_CODES,
+)
+
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR|NAME",
+        help="The --output folder of a run; with --namespace or --context, and always with kubectl, the name of a "
+        "search on the cluster.",
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAMESPACE",
+        help="Of the search on the cluster; default: that of the kube context.",
+    ),
+]
+Context = Annotated[
+    str | None, typer.Option("--context", metavar="CONTEXT", help="Of the kubeconfig; default: its current context.")
+]
+
+
+class Format(StrEnum):
+    """How trials are listed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def main() -> None:
+    """`metasearch`: runs on this machine, and searches on a cluster where one is named."""
+    _run(app, "metasearch", always_remote=False)
+
+
+def plugin() -> None:
+    """`kubectl metasearch`: searches on a cluster."""
+    _run(kubectl_app, "kubectl metasearch", always_remote=True)
+
+
+def _run(commands: typer.Typer, name: str, always_remote: bool) -> None:
+    """Run a command; what the user can mend is told in one sentence."""
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        commands(prog_name=name, obj=always_remote)
+    except MetaSearchError as error:
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        place = error.filename or "standard output"
+        _end(f"{place} cannot be used ({error.strerror}); mend that and try again", StoreUnavailable.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """End by an exception, as Ctrl-C does, so that what is at work is ended first."""
+    sys.exit(TERMINATED)
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    sys.stderr.write(f"metasearch: {sentence}\n")
+    sys.exit(code)
+
+
+@app.callback(invoke_without_command=True)
+@kubectl_app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A MetaSearch resource in YAML.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for the results; default: runs/<name>.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train; default: parallelism, at most one per core.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds, if anything.")] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Override a field of spec, such as search.beamWidth=8; repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Run a search on this machine, to its report."""
+    from metasearch.loading import load_search
+    from metasearch_cli.local import session
+
+    resource = load_search(file, overrides or [])
+    try:
+        session.run_and_report(resource, output, workers, resume, Console())
+    except KeyboardInterrupt:
+        typer.echo("metasearch: interrupted; everything recorded is kept, and --resume goes on with it", err=True)
+        raise
+
+
+@app.command()
+@kubectl_app.command()
+def status(ctx: typer.Context, subject: Subject, namespace: Namespace = None, context: Context = None) -> None:
+    """Say how far a search is."""
+    from metasearch_cli.tables import print_status
+
+    print_status(Console(), _look(ctx, subject, namespace, context).result)
+
+
+@app.command()
+@kubectl_app.command()
+def trials(
+    ctx: typer.Context,
+    subject: Subject,
+    output: Annotated[Format, typer.Option("-o", "--output", help="How to list them.")] = Format.TABLE,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """List every trial."""
+    from metasearch_cli.tables import print_trials, trials_as_csv, trials_as_json
+
+    recorded = _look(ctx, subject, namespace, context).trials
+    match output:
+        case Format.TABLE:
+            print_trials(Console(), recorded)
+        case Format.CSV:
+            typer.echo(trials_as_csv(recorded), nl=False)
+        case Format.JSON:
+            typer.echo(trials_as_json(recorded))
+
+
+@app.command()
+@kubectl_app.command()
+def report(
+    ctx: typer.Context,
+    subject: Subject,
+    output: Annotated[
+        Path | None, typer.Option(help="The file; default: DIR/report.html, or NAME.html in the working directory.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Write the HTML report anew, from what is recorded now."""
+    typer.echo(_look(ctx, subject, namespace, context).write_report(output))
+
+
+@app.command()
+@kubectl_app.command()
+def export(
+    ctx: typer.Context,
+    subject: Subject,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to; default: DIR/best, or NAME-best in the working directory.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="For the pod that reads weights on a claim; any with a shell. Default: that of the search's workers.",
+        ),
+    ] = None,
+) -> None:
+    """Write the delivered network: cell, weights, model card and a snippet that uses it."""
+    snapshot = _look(ctx, subject, namespace, context, image)
+    with Console(stderr=True).status("fetching the weights"):
+        written = snapshot.export(output)
+    typer.echo(written)
+
+
+@app.command()
+@kubectl_app.command()
+def validate(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A MetaSearch resource in YAML.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a field of spec.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Check a resource and its data, and say how long it takes; with --namespace or --context ask the cluster."""
+    from metasearch.loading import load_search
+
+    resource = load_search(file, overrides or [])
+    told = [resource.metadata.name]
+    if is_remote := _is_remote(ctx, namespace, context):
+        with _cluster_packages():
+            from metasearch_cli.remote import session
+            from metasearch_cli.remote.place import Place
+
+        place = Place.of(namespace, context)
+        session.try_out(place, resource, file)
+        told.append(f"taken by the namespace {place.namespace}")
+    if is_remote and resource.spec.dataset.folder:
+        told.append("with data that is looked at there, before the first trial")
+    else:
+        splits = _data_of(resource.spec)
+        told.append(_told_of(splits))
+    typer.echo(f"{file} is a valid search: {', '.join(told)}")
+    if not is_remote:
+        for sentence in _estimate(resource.spec, splits):
+            typer.echo(sentence)
+
+
+def _data_of(spec: MetaSearchSpec) -> Splits:
+    """The data; raises InvalidData where it is not enough."""
+    from metasearch_trainer.data import load
+
+    return load(spec.dataset, spec.task, spec.training)
+
+
+def _estimate(spec: MetaSearchSpec, splits: Splits) -> list[str]:
+    """How long the search will take here; nothing where PyTorch, and so whatever trains, is not installed."""
+    if find_spec("torch") is None:
+        return []
+    import torch
+
+    from metasearch_cli.local import estimate, session
+
+    torch.set_num_threads(1)  # as a worker has it
+    return estimate.foretell(spec, splits.train.channels, splits.train.side, session.default_workers(spec))
+
+
+def _told_of(splits: Splits) -> str:
+    """What of the data is there."""
+    parts = (("training", splits.train), ("validation", splits.validation), ("test", splits.test))
+    classes = ", ".join(f"{len(images.counts)} {part} classes" for part, images in parts)
+    return f"{classes} of {splits.train.side} pixels"
+
+
+def _is_remote(ctx: typer.Context, namespace: str | None, context: str | None) -> bool:
+    return bool(ctx.obj) or namespace is not None or context is not None
+
+
+@contextmanager
+def _cluster_packages() -> Iterator[None]:
+    """What talks to a cluster is not installed on every machine."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("kubernetes", "websocket"):
+            raise
+        raise MetaSearchError(
+            f"a cluster needs {error.name}, which is not installed; pip install 'metasearch-operator[cluster]'"
+        ) from error
+
+
+def _look(
+    ctx: typer.Context, subject: str, namespace: str | None, context: str | None, image: str | None = None
+) -> Snapshot:
+    """What is on record of a run, or of a search on a cluster."""
+    if _is_remote(ctx, namespace, context):
+        with _cluster_packages():
+            from metasearch_cli.remote import session as remote  # only now, for a second of import time
+            from metasearch_cli.remote.place import Place
+
+        return remote.look(Place.of(namespace, context), subject, image)
+    from metasearch_cli.local import session
+
+    return session.look(Path(subject))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The text that goes with delivered weights: what they are, how good, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metasearch.api import MetaSearchSpec, Split
+from metasearch.outcome.results import FinalNetwork, Measured, SearchResult
+
+_CARD = """\
+# {name}: a {ways}-way {shots}-shot learner
+
+A small network that learns {ways} new classes from {images} of each. MetaSearch {version} found its cell
+and meta-trained it with {meta_learner} for {meta_iterations:,} meta-iterations on {data}.{cut_short}
+
+    {cell}
+
+| | parameters | accuracy, queries alone | queries together (transductive) |
+|---|---|---|---|
+{rows}
+
+Accuracy in percent with 95% intervals, on {tasks:,} tasks of test classes for each of {seeds}.
+{unseen}
+The two columns are not comparable with each other: in the second, batch normalisation sees one query of every class.
+
+**Use.** `python use.py`, with metasearch-operator[trainer] installed. Images must be {side} and scaled to [0, 1].
+
+**Limits.** It knows nothing of images unlike its training data, and does not say how sure it is.
+"""
+
+_UNSEEN = {
+    Split.VALIDATION: "None of those classes was seen in training or in the choice of the cell.",
+    Split.TEST: "None of those classes was seen in training, but the cell was chosen by its accuracy on them "
+    "(evaluation.split is Test), so these figures flatter it.",
+}
+
+
+def model_card(result: SearchResult, network: FinalNetwork) -> str:
+    """What somebody who finds the weights should know of them, in Markdown."""
+    spec = result.search.spec
+    networks = [("this network", network)] + ([("Conv4 baseline", result.baseline)] if result.baseline else [])
+    return _CARD.format(
+        name=result.search.name,
+        version=result.search.version,
+        ways=spec.task.ways,
+        shots=spec.task.shots,
+        images=_counted(spec.task.shots, "image"),
+        meta_learner=spec.training.meta_learner,
+        meta_iterations=network.meta_iterations,
+        data=_data(spec),
+        cut_short=_cut_short(networks, spec.final.meta_iterations),
+        cell=network.cell,
+        rows="\n".join(_row(name, each) for name, each in networks),
+        tasks=network.tasks,
+        seeds=_counted(len(network.trials), "seed"),
+        unseen=_UNSEEN[spec.evaluation.split],
+        side="as large as those it was trained on"
+        if spec.dataset.image_size is None
+        else f"{spec.dataset.image_size} pixels wide and high",
+    )
+
+
+def _cut_short(networks: Sequence[tuple[str, FinalNetwork]], asked: int) -> str:
+    """Which of the networks a limit of the budget kept from their full training, if any."""
+    cut = [
+        f"{name} cut short after {network.meta_iterations:,} of {asked:,} meta-iterations"
+        for name, network in networks
+        if network.cut_short
+    ]
+    return f"\nThe search's budget was spent before the end: {' and '.join(cut)}." if cut else ""
+
+
+def _data(spec: MetaSearchSpec) -> str:
+    if spec.dataset.folder is not None:
+        return spec.dataset.folder.path
+    return "Omniglot" if spec.dataset.training_rotations == 1 else "Omniglot with rotated classes"
+
+
+def _row(name: str, network: FinalNetwork) -> str:
+    return f"| {name} | {network.parameters:,} | {_text(network.non_transductive)} | {_text(network.transductive)} |"
+
+
+def _text(measured: Measured) -> str:
+    return f"{100 * measured.accuracy:.2f} ± {100 * measured.interval:.2f}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,73 @@
+"""From where a search on a cluster keeps its weights to a folder here, for as long as they are wanted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metasearch.api import MetaSearchSpec
+from metasearch.errors import MetaSearchError, SearchFailed, StoreUnavailable
+from metasearch.kubernetes.storage_layout import address_of, file_name, search_folder, weights_path
+from metasearch.outcome.results import FinalNetwork
+from metasearch_cli.export import weights_are_gone
+from metasearch_cli.remote.claim import Reader
+from metasearch_cli.remote.place import Place
+
+
+@dataclass(frozen=True)
+class Lender:
+    """Lends the weights of a search's networks; a `snapshot.Weights`."""
+
+    place: Place
+    search: Mapping[str, Any]
+    """The MetaSearch, as read from the cluster."""
+    spec: MetaSearchSpec
+    image: str | None
+    """For the pod that reads a claim."""
+
+    @contextmanager
+    def __call__(self, network: FinalNetwork) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="metasearch-") as folder:
+            self._fetch(network, Path(folder, file_name(network.trials[0])))
+            yield Path(folder)
+
+    def _fetch(self, network: FinalNetwork, target: Path) -> None:
+        storage, path = self.spec.storage, weights_path(search_folder(self.search), network.trials[0])
+        if storage is None or network.weights is None:
+            raise SearchFailed(
+                f"the search {self.search['metadata']['name']!r} kept no weights, for it had no spec.storage when its "
+                "final trials ended; give it a claim or a url there and search again"
+            )
+        if storage.url is not None:
+            fetch(address_of(storage.url, path), target)
+        else:
+            assert storage.claim is not None  # exactly one of them is set
+            Reader(self.place, self.search, self.spec, storage.claim, self.image).fetch(path, target)
+
+
+def fetch(address: str, target: Path) -> None:
+    """Copy a file from an object store, as whoever the environment says we are."""
+    try:
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # not installed on every machine
+
+        store, path = url_to_fs(address)
+    except (ImportError, ValueError) as error:  # which fsspec raises for what it does not know
+        raise MetaSearchError(
+            f"{address} cannot be read here ({error}); pip install 'metasearch-operator[storage]', or what it names"
+        ) from error
+    try:
+        size = store.info(path)["size"]
+        store.get_file(path, str(target))
+    except FileNotFoundError as error:
+        raise weights_are_gone(address) from error
+    except Exception as error:  # every store has its own, and most are no OSError
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise StoreUnavailable(
+            f"{address} cannot be read from here ({said}); give this machine the right to"
+        ) from error
+    if target.stat().st_size != size:
+        raise StoreUnavailable(f"{address} was cut short on its way here; try again")

@@ -1,0 +1,255 @@
+"""The charts of the report. Each takes values and gives an SVG element; `canvas` has the style."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from metasearch.search.trials import Stage, State
+from metasearch_cli.report.canvas import chart, colour, level_colour
+from metasearch_cli.report.formats import short
+from metasearch_cli.report.series import Curve, Ended, PredictedLevel
+
+WIDE, HALF, QUARTER = 1052, 516, 252
+"""Widths in pixels, for one, two or four charts in a row of the page."""
+
+Style = dict[str, Any]
+"""Keywords of matplotlib's."""
+
+_HEADROOM = 0.06
+_STEPS = (1, 2, 5, 10)  # between ticks
+
+
+# --- progress -----------------------------------------------------------------------------------------------------
+
+
+def progress(ended: Sequence[Ended], levels: int, chance: float, label: str) -> str:
+    """The score of each search trial in the order in which they were over, with the best so far."""
+
+    def draw(axes: Axes) -> None:
+        _score_axis(axes, [each.score for each in ended if each.score is not None], chance)
+        _level_bands(axes, ended)
+        for level in sorted({each.level for each in ended}):
+            _level_marks(axes, [each for each in ended if each.level == level], colour(level_colour(level, levels)))
+        failed = [each.place for each in ended if each.state is State.FAILED]
+        foot: Style = {"transform": axes.get_xaxis_transform(), "clip_on": False}  # for a failed trial has no score
+        axes.scatter(failed, [0.0] * len(failed), marker="x", s=36, lw=1.6, c=colour("bad"), zorder=4, **foot)
+        best = [(each.place, each.best) for each in ended if each.best is not None]
+        axes.step([x for x, _ in best], _percents(y for _, y in best), where="post", **_line("ink", 1.5))
+        axes.set_xlim(0, len(ended) + 1)
+        axes.xaxis.set_major_locator(MaxNLocator(12, steps=_STEPS, integer=True, min_n_ticks=1))
+        axes.set_xlabel("search trials, in the order in which they ended")
+
+    return chart("progress", label, WIDE, 340, draw)
+
+
+def _level_marks(axes: Axes, ended: Sequence[Ended], hue: str) -> None:
+    """Filled for trials that ran to their end, rings for those given up."""
+    for state, style in ((State.SUCCEEDED, _filled(hue)), (State.STOPPED, _ring(hue))):
+        scored = [(each.place, each.score) for each in ended if each.state is state and each.score is not None]
+        axes.scatter([x for x, _ in scored], _percents(y for _, y in scored), s=26, alpha=0.85, zorder=3, **style)
+
+
+def _level_bands(axes: Axes, ended: Sequence[Ended]) -> None:
+    """A line where one level ends and the next begins, and the level's number where there is room for it."""
+    levels = sorted({each.level for each in ended})
+    for level in levels if len(levels) > 1 else []:
+        places = [each.place for each in ended if each.level == level]
+        first, last = min(places), max(places)
+        if first > 1:
+            axes.axvline(first - 0.5, color=colour("line"), lw=1, ls=(0, (2, 3)))
+        if (last - first + 1) / len(ended) > 0.06:
+            style: Style = {"transform": axes.get_xaxis_transform(), "color": colour("muted"), "va": "bottom"}
+            axes.text((first + last) / 2, 1.0, f"level {level}", ha="center", **style)
+
+
+# --- predictions --------------------------------------------------------------------------------------------------
+
+
+def predicted(level: PredictedLevel, levels: int, limits: tuple[float, float], label: str) -> str:
+    """Predicted against measured scores of one level; `limits` are shares, alike for all levels."""
+
+    def draw(axes: Axes) -> None:
+        low, high = (100 * limit for limit in limits)
+        axes.grid(True, axis="both")
+        axes.plot([low, high], [low, high], color=colour("muted"), lw=1, ls=(0, (4, 3)))
+        hue = colour(level_colour(level.level, levels))
+        for complete, style in ((True, _filled(hue)), (False, _ring(hue))):
+            pairs = [each for each in level.predictions if each.complete is complete]
+            places = _percents(each.predicted for each in pairs), _percents(each.measured for each in pairs)
+            axes.scatter(*places, s=28, alpha=0.85, **style)
+        axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="predicted, %", ylabel="measured, %")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(4, steps=_STEPS))
+
+    return chart(f"predicted-{level.level}", label, QUARTER, QUARTER, draw)
+
+
+def prediction_limits(levels: Sequence[PredictedLevel]) -> tuple[float, float]:
+    """The range that holds every prediction and measurement, with room around it."""
+    values = [value for level in levels for each in level.predictions for value in (each.predicted, each.measured)]
+    room = max(_HEADROOM * (max(values) - min(values)), 0.01)
+    return min(values) - room, max(values) + room
+
+
+# --- front --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A network on the chart of score against parameters."""
+
+    parameters: int
+    score: float
+
+
+@dataclass(frozen=True)
+class FrontMarks:
+    """Everything on that chart."""
+
+    trials: Sequence[Mark]
+    front: Sequence[Mark]
+    best: Mark | None
+    """The delivered cell as the search measured it."""
+    delivered: Mark | None
+    """The same after full training."""
+    others: Sequence[Mark]
+    """Other networks trained in full."""
+    baseline: Mark | None
+
+
+def front(marks: FrontMarks, label: str) -> str:
+    """Score against parameters: all search trials, their front, and what was trained in full."""
+
+    def draw(axes: Axes) -> None:
+        every = [*marks.trials, *marks.others, *filter(None, (marks.delivered, marks.baseline))]
+        _score_axis(axes, [each.score for each in every])
+        _parameter_axis(axes, [each.parameters for each in every])
+        _scatter(axes, marks.trials, s=20, c=colour("muted"), lw=0, alpha=0.35)
+        _front_line(axes, marks.front)
+        if marks.best and marks.delivered:
+            _join(axes, (marks.best, marks.delivered), **_line("delivered", 1.2), ls=(0, (2, 3)))
+        _scatter(axes, filter(None, [marks.best]), s=110, facecolors="none", edgecolors=colour("delivered"), lw=1.6)
+        _scatter(axes, marks.others, s=34, marker="D", facecolors="none", edgecolors=colour("delivered"), lw=1)
+        _scatter(axes, filter(None, [marks.delivered]), s=62, marker="D", c=colour("delivered"), lw=0)
+        _scatter(axes, filter(None, [marks.baseline]), s=62, marker="s", c=colour("baseline"), lw=0)
+
+    return chart("front", label, WIDE, 400, draw)
+
+
+def _scatter(axes: Axes, marks: Iterable[Mark], **style: Any) -> None:
+    each = list(marks)
+    axes.scatter([mark.parameters for mark in each], _percents(mark.score for mark in each), zorder=3, **style)
+
+
+def _join(axes: Axes, marks: Sequence[Mark], **style: Any) -> None:
+    axes.plot([mark.parameters for mark in marks], _percents(mark.score for mark in marks), **style)
+
+
+def _front_line(axes: Axes, marks: Sequence[Mark]) -> None:
+    """In steps: between two points of the front, nothing better was found than the smaller of them."""
+    rising = sorted(marks, key=lambda mark: mark.parameters)
+    _join(axes, rising, **_line("accent", 1.6), drawstyle="steps-post")
+    _scatter(axes, rising, s=28, c=colour("accent"), lw=0)
+
+
+def _parameter_axis(axes: Axes, parameters: Sequence[int]) -> None:
+    low, high = max(1, min(parameters)), max(1, *parameters)
+    axes.set_xscale("log")
+    room = 1.12 if high > low else 1.6
+    axes.set_xlim(low / room, high * room)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 1000 else (1.0,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.set_xlabel("parameters (logarithmic)")
+
+
+# --- learning curves ----------------------------------------------------------------------------------------------
+
+
+def search_curves(curves: Sequence[Curve], levels: int, limits: tuple[float, float], label: str) -> str:
+    """Of search trials, coloured by level."""
+    return _curve_chart(
+        "search-curves", curves, limits, label, lambda curve: _line(level_colour(curve.level, levels), 1.3, 0.75)
+    )
+
+
+def final_curves(curves: Sequence[Curve], delivered: str | None, limits: tuple[float, float], label: str) -> str:
+    """Of final trials and the baseline's; those of the delivered cell stand out."""
+
+    def style(curve: Curve) -> Style:
+        if curve.stage is Stage.BASELINE:
+            return _line("baseline", 1.8) | {"ls": (0, (4, 2))}
+        return _line("delivered", 2.2) if curve.candidate == delivered else _line("muted", 1.1, 0.6)
+
+    back_to_front = sorted(curves, key=lambda curve: (curve.stage is Stage.BASELINE, curve.candidate == delivered))
+    return _curve_chart("final-curves", back_to_front, limits, label, style)
+
+
+def curve_limits(curves: Sequence[Curve]) -> tuple[float, float]:
+    """The range of every curve."""
+    scores = [point.score for curve in curves for point in curve.points]
+    return min(scores), max(scores)
+
+
+def _curve_chart(
+    name: str,
+    curves: Sequence[Curve],
+    limits: tuple[float, float],
+    label: str,
+    style: Callable[[Curve], Style],
+) -> str:
+    def draw(axes: Axes) -> None:
+        _score_axis(axes, limits)
+        for curve in curves:
+            steps = [point.meta_iteration for point in curve.points]
+            axes.plot(
+                steps, _percents(point.score for point in curve.points), marker="o", ms=3.5, mew=0, **style(curve)
+            )
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+        axes.set_xlabel("meta-iterations")
+
+    return chart(name, label, HALF, 300, draw)
+
+
+# --- parts --------------------------------------------------------------------------------------------------------
+
+
+def is_in_sight(chance: float, scores: Sequence[float]) -> bool:
+    """Whether a chart of these scores can go down to chance without being mostly empty."""
+    return min(scores) - chance < 0.5 * (max(scores) - min(scores))
+
+
+def _score_axis(axes: Axes, scores: Sequence[float], chance: float | None = None) -> None:
+    """In percent, from the lowest score to the highest; with a line at chance where that is in sight."""
+    low, high = min(scores, default=0.0), max(scores, default=1.0)
+    room = max(_HEADROOM * (high - low), 0.01)
+    if chance is not None and is_in_sight(chance, scores):
+        low = min(low, chance)
+        axes.axhline(100 * chance, color=colour("muted"), lw=1, ls=(0, (1, 3)))
+    axes.set_ylim(100 * (low - room), 100 * (high + room))
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=_STEPS))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_ylabel("score, %")
+
+
+def _filled(hue: str) -> Style:
+    return {"c": hue, "lw": 0}
+
+
+def _ring(hue: str) -> Style:
+    return {"facecolors": "none", "edgecolors": hue, "lw": 1.1}
+
+
+def _line(name: str, width: float, alpha: float = 1.0) -> Style:
+    return {"color": colour(name), "lw": width, "alpha": alpha}
+
+
+def _percents(shares: Iterable[float | None]) -> list[float]:
+    return [100 * share for share in shares if share is not None]

@@ -1,0 +1,270 @@
+"""The report's figures: each a drawing with the words that belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from metasearch.api import MetaSearchSpec
+from metasearch.outcome.results import Found, Level, SearchResult
+from metasearch.search import board
+from metasearch.search.cells import parse_cell
+from metasearch.search.trials import Stage, State, Trial
+from metasearch_cli.report import charts, series
+from metasearch_cli.report.canvas import level_colour
+from metasearch_cli.report.drawing import draw_cell
+from metasearch_cli.report.formats import (
+    correlation,
+    count,
+    percent,
+    percent_with_interval,
+    plural,
+)
+from metasearch_cli.report.sentences import level_name, ranking, score_meaning
+from metasearch_cli.report.tables import blocks
+
+CELLS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Key:
+    """An entry of a legend."""
+
+    shape: str
+    """A class of the style sheet: dot, ring, cross, line, dashes, dots, diamond, hollow or square."""
+    colour: str
+    """Of the style sheet's `--chart-` colours."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing, its legend, and what is to be said of it."""
+
+    svg: str
+    caption: str
+    legend: tuple[Key, ...] = ()
+    title: str = ""
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CellCard:
+    """A cell, drawn."""
+
+    title: str
+    svg: str
+    facts: tuple[str, ...]
+    blocks: tuple[str, ...]
+    is_wide: bool
+    """Whether it needs the page's whole width."""
+
+
+# --- progress -----------------------------------------------------------------------------------------------------
+
+
+def progress(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
+    """The score of each search trial; None where none has ended."""
+    spec = result.search.spec
+    ended = series.ended_in_order(trials)
+    if not any(each.score is not None for each in ended):
+        return None
+    best = max((each.best for each in ended if each.best is not None), default=None)
+    label = f"Scores of {plural(len(ended), 'search trial')} in the order in which they ended; best {percent(best)}."
+    svg = charts.progress(ended, spec.space.max_blocks, 1 / spec.task.ways, label)
+    unseen = sum(1 for trial in series.of_stage(trials, Stage.SEARCH) if trial.state.is_over) - len(ended)
+    left_out = f" {plural(unseen, 'trial')} given up before beginning {'is' if unseen == 1 else 'are'} not shown."
+    return Figure(
+        svg,
+        score_meaning(spec) + (left_out if unseen else ""),
+        (*_level_keys(result), *_progress_keys(ended, spec)),
+    )
+
+
+def _level_keys(result: SearchResult) -> list[Key]:
+    spec = result.search.spec
+    return [
+        Key("dot", level_colour(level.level, spec.space.max_blocks), level_name(spec, level.level))
+        for level in result.levels
+    ]
+
+
+def _progress_keys(ended: Sequence[series.Ended], spec: MetaSearchSpec) -> list[Key]:
+    keys = [Key("line", "ink", "best so far")]
+    if any(each.state is State.STOPPED for each in ended):
+        keys.append(Key("ring", "muted", "given up early, at its last score"))
+    if any(each.state is State.FAILED for each in ended):
+        keys.append(Key("cross", "bad", "failed"))
+    if charts.is_in_sight(1 / spec.task.ways, [each.score for each in ended if each.score is not None]):
+        keys.append(Key("dots", "muted", f"chance, {percent(1 / spec.task.ways, 0)}"))
+    return keys
+
+
+# --- predictions --------------------------------------------------------------------------------------------------
+
+
+def predictions(result: SearchResult, trials: Sequence[Trial]) -> list[Figure]:
+    """One figure for each level that has measured predictions."""
+    levels = [level for level in series.predicted_levels(trials) if level.predictions]
+    if not levels:
+        return []
+    limits = charts.prediction_limits(levels)
+    quality = {level.level: level for level in result.levels}
+    return [_prediction(each, quality[each.level], limits, result.search.spec) for each in levels]
+
+
+def _prediction(
+    level: series.PredictedLevel, quality: Level, limits: tuple[float, float], spec: MetaSearchSpec
+) -> Figure:
+    number = len(level.predictions)
+    label = f"Predicted against measured scores of {plural(number, 'candidate')} of level {level.level}."
+    return Figure(
+        charts.predicted(level, spec.space.max_blocks, limits, label),
+        ranking(level.luck, quality.spearman, number),
+        title=f"Level {level.level}, {plural(number, 'candidate')}",
+        facts=(
+            f"Spearman {correlation(quality.spearman)}",
+            f"Kendall {correlation(quality.kendall)}",
+            f"top-quarter recall {percent(quality.top_recall, 0)}",
+        ),
+    )
+
+
+# --- front --------------------------------------------------------------------------------------------------------
+
+
+def front(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
+    """Score against parameters; None where no search trial has run to its end."""
+    spec = result.search.spec
+    if not result.front:
+        return None
+    marks = _front_marks(result, trials)
+    label = (
+        f"Score against number of parameters of {plural(len(marks.trials), 'search trial')}; "
+        f"{len(marks.front)} of them are on the front."
+    )
+    caption = (
+        f"Search trials are scored after {count(spec.training.meta_iterations)} meta-iterations. No trial is both "
+        "better and smaller than one on the front."
+    )
+    if result.delivered or result.baseline:
+        caption += (
+            f" Networks trained in full have {count(spec.final.meta_iterations)} meta-iterations"
+            f"{', fewer where they were cut short,' if _is_cut_short(result) else ''} and are scored on the same "
+            f"{spec.evaluation.split.lower()} classes; compare them with each other only."
+        )
+    return Figure(charts.front(marks, label), caption, tuple(_front_keys(marks, result)))
+
+
+def _is_cut_short(result: SearchResult) -> bool:
+    return any(network.cut_short for network in (*result.final, *filter(None, [result.baseline])))
+
+
+def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontMarks:
+    searched = series.of_stage(trials, Stage.SEARCH)
+    final = [charts.Mark(network.parameters, network.score) for network in result.final]
+    return charts.FrontMarks(
+        trials=_marks(board.ranked(searched)),
+        front=_marks(board.front(searched)),  # all of it; the result has the best of it only
+        best=charts.Mark(result.best.parameters, result.best.search.score) if result.best else None,
+        delivered=final[0] if final else None,
+        others=final[1:],
+        baseline=charts.Mark(result.baseline.parameters, result.baseline.score) if result.baseline else None,
+    )
+
+
+def _marks(trials: Sequence[Trial]) -> list[charts.Mark]:
+    """Of trials that have been measured."""
+    measured = [(each.parameter_count, each.score) for trial in trials if (each := trial.result)]
+    return [charts.Mark(size, score) for size, score in measured if size is not None and score is not None]
+
+
+def _front_keys(marks: charts.FrontMarks, result: SearchResult) -> list[Key]:
+    keys = [Key("dot", "muted", "search trial"), Key("dot", "accent", "on the front")]
+    keys.append(
+        Key("ring", "delivered", "delivered cell, in the search" if marks.delivered else _best_name(result).lower())
+    )
+    if marks.delivered:
+        keys.append(Key("diamond", "delivered", "delivered, trained in full"))
+    if marks.others:
+        keys.append(Key("hollow", "delivered", "others trained in full"))
+    if marks.baseline and result.baseline:
+        keys.append(Key("square", "baseline", f"{result.baseline.name}, trained in full"))
+    return keys
+
+
+def _best_name(result: SearchResult) -> str:
+    return "Best by score" if result.search.phase.is_over else "Best so far"
+
+
+# --- cells --------------------------------------------------------------------------------------------------------
+
+
+def cells(result: SearchResult, trials: Sequence[Trial]) -> list[CellCard]:
+    """The delivered cell or the best so far, then the next on the front, then the next by score."""
+    first = "Delivered" if result.delivered else _best_name(result)
+    chosen: dict[str, tuple[str, Found | None]] = {}
+    if result.best:
+        chosen[result.best.cell] = (first, result.best.search)
+    for found in result.front:
+        chosen.setdefault(found.cell, ("On the front", found))
+    ranked = {trial.spec.candidate: trial for trial in board.ranked(series.of_stage(trials, Stage.SEARCH))}
+    for cell in ranked:
+        chosen.setdefault(cell, ("Next by score", None))
+    return [
+        _card(title, cell, found, ranked[cell], result.search.spec)
+        for cell, (title, found) in islice(chosen.items(), CELLS_SHOWN)
+    ]
+
+
+def _card(title: str, text: str, found: Found | None, trial: Trial, spec: MetaSearchSpec) -> CellCard:
+    cell = parse_cell(text)
+    score = percent_with_interval(found.score, found.interval) if found else percent(trial.score)
+    parameters = trial.result.parameter_count if trial.result else None
+    facts = (
+        f"search score {score}",
+        f"{count(parameters)} parameters",
+        plural(len(cell), "block"),
+        f"depth {cell.depth}",
+    )
+    return CellCard(title, draw_cell(cell, spec.space.concat), facts, blocks(text), is_wide=cell.depth > 1)
+
+
+# --- learning curves ----------------------------------------------------------------------------------------------
+
+
+def learning_curves(result: SearchResult, trials: Sequence[Trial]) -> list[Figure]:
+    """Of the best search trials, and of what is trained in full; as far as there are any."""
+    searched, full = series.search_curves(trials), series.final_curves(trials)
+    if not searched:
+        return []
+    limits = charts.curve_limits([*searched, *full])
+    figures = [_search_curves(searched, limits, result)]
+    return [*figures, _final_curves(full, limits, result)] if full else figures
+
+
+def _search_curves(curves: Sequence[series.Curve], limits: tuple[float, float], result: SearchResult) -> Figure:
+    spec = result.search.spec
+    number = plural(len(curves), "search trial")
+    svg = charts.search_curves(curves, spec.space.max_blocks, limits, f"Learning curves of the best {number}.")
+    seen = {curve.level for curve in curves}
+    keys = tuple(
+        Key("line", level_colour(level.level, spec.space.max_blocks), level_name(spec, level.level))
+        for level in result.levels
+        if level.level in seen
+    )
+    return Figure(svg, "", keys, title=f"The best {number}")
+
+
+def _final_curves(curves: Sequence[series.Curve], limits: tuple[float, float], result: SearchResult) -> Figure:
+    delivered = result.delivered.cell if result.delivered else None
+    svg = charts.final_curves(
+        curves, delivered, limits, f"Learning curves of {plural(len(curves), 'trial')} trained in full."
+    )
+    keys = [Key("line", "delivered", "delivered")] if delivered else []
+    if any(curve.stage is Stage.FINAL and curve.candidate != delivered for curve in curves):
+        keys.append(Key("line", "muted", "other final trials"))
+    baselines = sorted({curve.candidate for curve in curves if curve.stage is Stage.BASELINE})
+    keys += [Key("dashes", "baseline", name) for name in baselines]
+    return Figure(svg, "", tuple(keys), title="Training in full, one line per seed")

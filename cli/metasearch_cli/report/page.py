@@ -1,0 +1,104 @@
+"""The page: everything there is to show, handed to the template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from metasearch.api import Strategy
+from metasearch.outcome.results import SearchResult
+from metasearch.search.planner import Phase
+from metasearch.search.trials import Trial
+from metasearch_cli.report import figures, sentences, series, tables, tiles
+from metasearch_cli.report.formats import moment
+from metasearch_cli.report.verdict import question, verdict
+
+PHASES = {
+    Phase.SEARCHING: "searching",
+    Phase.FINAL: "training in full",
+    Phase.SUCCEEDED: "succeeded",
+    Phase.FAILED: "failed",
+}
+
+
+def render(result: SearchResult, trials: Sequence[Trial]) -> str:
+    """The whole file."""
+    environment = Environment(
+        loader=PackageLoader("metasearch_cli.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    in_order = sorted(trials, key=lambda trial: trial.name)  # a store may hand them in any order
+    return environment.get_template("page.html.j2").render(_context(result, in_order))
+
+
+def _context(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
+    return {
+        "result": result,
+        "spec": result.search.spec,
+        **_head(result, trials),
+        **_search(result, trials),
+        **_networks(result, trials),
+        **_cost(result, trials),
+        "resource": as_yaml(result),
+        "started": moment(result.search.started_at),
+    }
+
+
+def _head(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
+    return {
+        "phase": PHASES[result.search.phase],
+        "subtitle": sentences.subtitle(result.search.spec),
+        "headline": sentences.headline(result),
+        "question": question(result.baseline) if result.baseline else "",
+        "verdict": verdict(result),
+        "remarks": sentences.remarks(result, trials),
+        "tiles": tiles.tiles(result),
+    }
+
+
+def _search(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
+    return {
+        "progress": figures.progress(result, trials),
+        "predictions": figures.predictions(result, trials),
+        "is_random": result.search.spec.search.strategy is Strategy.RANDOM,
+        "front": figures.front(result, trials),
+        "front_rows": tables.front(result),
+        "cells": figures.cells(result, trials),
+        "depths": tables.depths(result),
+    }
+
+
+def _networks(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
+    return {
+        "curves": figures.learning_curves(result, trials),
+        "networks": tables.networks(result),
+        "intervals": sentences.intervals(result),
+    }
+
+
+def _cost(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
+    time = tables.time_spent(result, trials)
+    return {
+        "budget": tables.budget(result),
+        "time": time,
+        "fates": {fate for row in time for fate, _ in row.bars},
+        "failed": list(tables.failed(trials, result.search.spec)),
+        "failed_count": len(series.failed(trials)),
+    }
+
+
+def as_yaml(result: SearchResult) -> str:
+    """The resource as it would be applied, defaults filled in; what was left open is left out."""
+    resource = {
+        "apiVersion": "metasearch.dev/v1alpha1",
+        "kind": "MetaSearch",
+        "metadata": {"name": result.search.name},
+        "spec": result.search.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }
+    return yaml.safe_dump(resource, sort_keys=False, allow_unicode=True, width=100)

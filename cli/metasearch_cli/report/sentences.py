@@ -1,0 +1,234 @@
+"""The report's claims in plain words, and no more than the numbers bear."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from metasearch.api import DatasetName, MetaSearchSpec, Score, Split, Strategy
+from metasearch.outcome.results import FinalNetwork, SearchResult
+from metasearch.search.budget import Limit
+from metasearch.search.planner import Phase
+from metasearch.search.trials import Reason, Stage, State, Trial
+from metasearch_cli.report.formats import SPACE, count, percent, percent_with_interval, plural
+from metasearch_cli.report.verdict import Remark, Tone
+
+# --- what came out ------------------------------------------------------------------------------------------------
+
+
+def headline(result: SearchResult) -> str:
+    """One sentence: what the search has found."""
+    if result.delivered is not None:
+        return _found(result.delivered, result.baseline, result.search.spec)
+    if result.best is not None:
+        return _best_so_far(result)
+    if result.search.phase is Phase.FAILED:
+        return "The search found no network."
+    if not result.trials.total:
+        return "The search has begun; it has no trials yet."
+    return f"The search is under way; none of its {plural(result.trials.total, 'trial')} has a score yet."
+
+
+def _found(network: FinalNetwork, baseline: FinalNetwork | None, spec: MetaSearchSpec) -> str:
+    things = _things(spec)
+    images = "one image" if spec.task.shots == 1 else f"{spec.task.shots} images"
+    text = (
+        f"Found a network with {count(network.parameters)} parameters that learns {spec.task.ways} new {things} from "
+        f"{images} of each, and then classifies {_measured(network)} of new images right (queries alone), on {things} "
+        "that it never saw in training"
+    )
+    if baseline is None:
+        return f"{text}."
+    return f"{text}. {baseline.name} with {count(baseline.parameters)} parameters gets {_measured(baseline)} right."
+
+
+def _measured(network: FinalNetwork) -> str:
+    return percent_with_interval(network.non_transductive.accuracy, network.non_transductive.interval)
+
+
+def _best_so_far(result: SearchResult) -> str:
+    spec = result.search.spec
+    assert result.best is not None
+    so_far = "" if result.search.phase.is_over else " so far"
+    return (
+        f"The best cell{so_far} makes a network with {count(result.best.parameters)} parameters, which scores "
+        f"{percent_with_interval(result.best.score, result.best.interval)} after "
+        f"{count(spec.training.meta_iterations)} meta-iterations; chance is {percent(1 / spec.task.ways)}. "
+        "No network has been trained in full" + ("." if result.search.phase.is_over else " yet.")
+    )
+
+
+def _things(spec: MetaSearchSpec) -> str:
+    """What the classes are."""
+    return "characters" if spec.dataset.name is DatasetName.OMNIGLOT else "classes"
+
+
+# --- what else to know --------------------------------------------------------------------------------------------
+
+
+def remarks(result: SearchResult, trials: Sequence[Trial]) -> list[Remark]:
+    """Whatever a reader must know so as not to take the numbers for more than they are."""
+    return [
+        *_failure(result, trials),
+        *_under_way(result),
+        *_limit(result, trials),
+        *_cut_short(result),
+        *_chosen_on_test(result),
+        *_no_baseline(result),
+    ]
+
+
+def _failure(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Remark]:
+    if result.search.phase is Phase.FAILED:
+        message = result.search.message or "no reason was recorded"
+        reasons = Counter(str(trial.result.reason) for trial in trials if trial.state is State.FAILED and trial.result)
+        text = f"{message[:1].upper()}{message[1:].rstrip('.')}."
+        if reasons:
+            counted = ", ".join(f"{reason} {number:,}" for reason, number in reasons.most_common())
+            text += f" Trials failed for these reasons: {counted}."
+        yield Remark(Tone.BAD, "The search failed.", text)
+
+
+def _under_way(result: SearchResult) -> Iterator[Remark]:
+    if not result.search.phase.is_over:
+        stage = "Cells are being searched" if result.search.phase is Phase.SEARCHING else "The best are trained in full"
+        text = (
+            f"{stage}; {plural(result.trials.running, 'trial')} running, {count(result.trials.pending)} waiting. "
+            "Everything here is as it was when this report was written."
+        )
+        yield Remark(Tone.PLAIN, "Under way.", text)
+
+
+def _limit(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Remark]:
+    spec = result.search.spec
+    limit = result.search.limit
+    if limit is None or limit is Limit.FAILED_TRIALS:
+        return
+    field = f"budget.{limit}"
+    if limit is Limit.TRIALS:
+        yield Remark(
+            Tone.PLAIN,
+            "The budget ended the search stage.",
+            f"{field} ({count(spec.budget.max_trials)}) was reached before the search had grown to its last level.",
+        )
+        return
+    value = spec.budget.wall_time if limit is Limit.WALL_TIME else spec.budget.gpu_hours
+    kept = (
+        f", of which {percent(float(spec.final.reserve), 0)} is kept for final training" if spec.final.reserve else ""
+    )
+    yield Remark(
+        Tone.WARNING,
+        "A limit ended a stage early.",
+        f"{field} ({value}{kept}) was reached{_given_up(trials)}. How far a search gets in a given time depends on the "
+        "machine’s speed, so on another machine, or run again, the results may differ.",
+    )
+
+
+def _cut_short(result: SearchResult) -> Iterator[Remark]:
+    asked = result.search.spec.final.meta_iterations
+    cut = [f"{name} had {count(network.meta_iterations)}" for name, network in _networks(result) if network.cut_short]
+    if cut:
+        yield Remark(
+            Tone.WARNING,
+            "Training was cut short.",
+            f"Of the {count(asked)} meta-iterations asked for, {' and '.join(cut)} when the budget was spent. "
+            "Accuracies are of what was trained until then; a larger budget or a smaller final.metaIterations lets "
+            "training come to its end.",
+        )
+
+
+def _networks(result: SearchResult) -> Iterator[tuple[str, FinalNetwork]]:
+    """Those of the final stage, as they are called in a sentence."""
+    for place, network in enumerate(result.final):
+        yield "the delivered network" if place == 0 else f"the cell in place {place + 1}", network
+    if result.baseline:
+        yield result.baseline.name or "", result.baseline
+
+
+def _given_up(trials: Sequence[Trial]) -> str:
+    """How many trials of which stage came to nothing for a limit."""
+    ended = Counter(
+        trial.spec.stage
+        for trial in trials
+        if trial.result and trial.result.reason is Reason.BUDGET_EXHAUSTED and not trial.has_network
+    )
+    names = {Stage.SEARCH: "search trial", Stage.FINAL: "final trial", Stage.BASELINE: "baseline trial"}
+    counted = [plural(ended[stage], name) for stage, name in names.items() if ended[stage]]
+    if not counted:
+        return ""
+    return f", and {' and '.join(counted)} {'was' if ended.total() == 1 else 'were'} given up"
+
+
+def _chosen_on_test(result: SearchResult) -> Iterator[Remark]:
+    if result.search.spec.evaluation.split is Split.TEST and result.best is not None:
+        yield Remark(
+            Tone.WARNING,
+            "Test accuracies flatter the found cells.",
+            "Cells were chosen by their score on the test classes (evaluation.split: Test, as in Auto-Meta), so their "
+            "accuracy on the same classes is not that on classes which nothing was chosen by.",
+        )
+
+
+def _no_baseline(result: SearchResult) -> Iterator[Remark]:
+    spec = result.search.spec
+    if result.delivered is None or result.baseline is not None:
+        return
+    if str(spec.final.baseline) == "None":
+        text = "None was asked for (final.baseline: None), so nothing here says whether searching was worth it."
+    else:
+        text = f"{spec.final.baseline} was asked for, but none of its trials ran to its end."
+    yield Remark(Tone.PLAIN, "Without a baseline.", text)
+
+
+# --- smaller texts ------------------------------------------------------------------------------------------------
+
+
+def score_meaning(spec: MetaSearchSpec) -> str:
+    """What `score` is in this search."""
+    evaluation = spec.evaluation
+    how = (
+        "each alone" if evaluation.score is Score.NON_TRANSDUCTIVE else "the queries of a task together (transductive)"
+    )
+    return (
+        f"Score: the share of query images classified right, {how}, on {evaluation.split.lower()} classes, "
+        f"mean of {count(evaluation.tasks)} tasks."
+    )
+
+
+def ranking(luck: float | None, spearman: float | None, number: int) -> str:
+    """How good the predictions of a level were, given the probability that luck does as well."""
+    if luck is None or spearman is None:
+        return "Too few measured candidates to say how well they were ranked."
+    if spearman <= 0:
+        return "No better than chance."
+    if luck > 0.05:
+        return f"Cannot be told from chance with {plural(number, 'candidate')} (p{SPACE}={SPACE}{luck:.2f})."
+    return f"Better than chance (p{SPACE}{f'={SPACE}{luck:.3f}' if luck >= 0.001 else f'<{SPACE}0.001'})."
+
+
+def level_name(spec: MetaSearchSpec, level: int) -> str:
+    """Random search has no levels."""
+    return "random cells" if spec.search.strategy is Strategy.RANDOM else f"level {level}"
+
+
+def intervals(result: SearchResult) -> str:
+    """What the intervals of networks trained in full are over."""
+    networks = [*result.final, *([result.baseline] if result.baseline else [])]
+    if not networks:
+        return ""
+    tasks = count(networks[0].tasks)
+    if all(len(network.trials) == 1 for network in networks):
+        return f"With one seed each, the 95{SPACE}% intervals are over its {tasks} test tasks."
+    return (
+        f"The 95{SPACE}% intervals are over seeds (over tasks where there is one seed), with {tasks} test tasks each."
+    )
+
+
+def subtitle(spec: MetaSearchSpec) -> str:
+    """What was searched for, and how."""
+    data = "Omniglot" if spec.dataset.name is DatasetName.OMNIGLOT else spec.dataset.folder and spec.dataset.folder.path
+    if spec.search.strategy is Strategy.RANDOM:
+        how = "random search"
+    else:
+        how = f"progressive search with an {spec.search.surrogate.type} surrogate"
+    return f"{spec.task.ways}-way {spec.task.shots}-shot on {data}, {how}"

@@ -1,0 +1,196 @@
+"""What the charts and tables show, taken from trials. Values only; nothing is drawn or worded here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from metasearch.outcome.results import SearchResult
+from metasearch.search import board
+from metasearch.search.planner import by_level
+from metasearch.search.ranking import FEWEST
+from metasearch.search.trials import Attempt, CurvePoint, Reason, Stage, State, Trial
+
+FAILED_SHOWN = 20
+CURVES_SHOWN = 10
+CHANCE = 0.05
+"""A level is ranked better than chance where this or less is the probability of a ranking as good by luck."""
+
+
+def of_stage(trials: Iterable[Trial], *stages: Stage) -> list[Trial]:
+    return [trial for trial in trials if trial.spec.stage in stages]
+
+
+# --- progress -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A search trial that ran and is over."""
+
+    place: int
+    """1 for the first that was over."""
+    level: int
+    state: State
+    score: float | None
+    best: float | None
+    """The best score of trials that ran to their end, up to this one."""
+
+
+def ended_in_order(trials: Iterable[Trial]) -> list[Ended]:
+    """Search trials in the order in which they were over; those that nobody ever ran are left out."""
+    over = [trial for trial in of_stage(trials, Stage.SEARCH) if trial.state.is_over and trial.attempts]
+    best: float | None = None
+    found = []
+    for place, trial in enumerate(sorted(over, key=_end), 1):
+        if trial.state is State.SUCCEEDED and trial.score is not None:
+            best = trial.score if best is None else max(best, trial.score)
+        found.append(Ended(place, trial.spec.level, trial.state, trial.score, best))
+    return found
+
+
+def _end(trial: Trial) -> tuple[float, float, str]:
+    last = trial.attempts[-1]
+    return last.ended_at or last.started_at, last.started_at, trial.name
+
+
+# --- predictions --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A score that was predicted, and then measured."""
+
+    predicted: float
+    measured: float
+    complete: bool
+    """Whether the trial ran to its end; else `measured` is where it was given up."""
+
+
+@dataclass(frozen=True)
+class PredictedLevel:
+    """The predictions of a level that have been measured."""
+
+    level: int
+    predictions: tuple[Prediction, ...]
+    luck: float | None
+    """Probability of a ranking at least as good (Kendall's tau) by luck; None where there are too few to rank."""
+
+
+def predicted_levels(trials: Iterable[Trial]) -> list[PredictedLevel]:
+    """Every level for which predictions were made."""
+    levels = [level for level in by_level(list(trials)) if any(trial.spec.predicted is not None for trial in level)]
+    return [_predicted(level) for level in levels]
+
+
+def _predicted(trials: Sequence[Trial]) -> PredictedLevel:
+    found = tuple(
+        Prediction(trial.spec.predicted, trial.score, trial.state is State.SUCCEEDED)
+        for trial in trials
+        if trial.spec.predicted is not None and trial.score is not None
+    )
+    return PredictedLevel(trials[0].spec.level, found, _luck(found))
+
+
+def _luck(predictions: Sequence[Prediction]) -> float | None:
+    predicted, measured = ([getattr(each, side) for each in predictions] for side in ("predicted", "measured"))
+    if len(predictions) < FEWEST or len(set(predicted)) == 1 or len(set(measured)) == 1:
+        return None
+    return float(stats.kendalltau(predicted, measured, alternative="greater").pvalue)
+
+
+# --- learning curves ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trial's learning curve, as far as it got."""
+
+    trial: str
+    stage: Stage
+    level: int
+    candidate: str
+    points: tuple[CurvePoint, ...]
+
+
+def search_curves(trials: Iterable[Trial]) -> list[Curve]:
+    """Of the best search trials, best first."""
+    return _curves(board.ranked(of_stage(trials, Stage.SEARCH))[:CURVES_SHOWN])
+
+
+def final_curves(trials: Iterable[Trial]) -> list[Curve]:
+    """Of final trials and the baseline's, those under way too."""
+    chosen = of_stage(trials, Stage.FINAL, Stage.BASELINE)
+    return _curves(sorted(chosen, key=lambda trial: (trial.spec.stage, trial.spec.candidate, trial.spec.seed)))
+
+
+def _curves(trials: Iterable[Trial]) -> list[Curve]:
+    found = (
+        Curve(
+            trial.name,
+            trial.spec.stage,
+            trial.spec.level,
+            trial.spec.candidate,
+            trial.result.curve if trial.result else trial.progress.curve,
+        )
+        for trial in trials
+    )
+    return [curve for curve in found if curve.points]
+
+
+# --- failures and time --------------------------------------------------------------------------------------------
+
+
+def failed(trials: Iterable[Trial]) -> list[Trial]:
+    """Every trial that failed, in the order of the search."""
+    lost = (trial for trial in trials if trial.state is State.FAILED)
+    return sorted(lost, key=lambda trial: (trial.spec.stage is not Stage.SEARCH, trial.spec.level, trial.name))
+
+
+@dataclass(frozen=True)
+class TimeSpent:
+    """Worker time of one level or stage, in seconds, by what became of it."""
+
+    stage: Stage
+    level: int
+    """0 of the stages after the search."""
+    trials: int
+    complete: float
+    """Of attempts that ran to their end."""
+    stopped: float
+    lost: float
+    """Of attempts that failed, or whose worker was lost."""
+    running: float
+
+    @property
+    def total(self) -> float:
+        return self.complete + self.stopped + self.lost + self.running
+
+
+_STOPPED = (Reason.EARLY_STOPPED, Reason.BUDGET_EXHAUSTED)
+
+
+def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeSpent]:
+    """One entry for each level, the final trials and the baseline's, as far as there are any."""
+    groups = [*by_level(trials), of_stage(trials, Stage.FINAL), of_stage(trials, Stage.BASELINE)]
+    return [_time_spent(group, result.search.seen_at) for group in groups if group]
+
+
+def _time_spent(trials: Sequence[Trial], now: float) -> TimeSpent:
+    first = trials[0].spec
+    seconds = dict.fromkeys(("complete", "stopped", "lost", "running"), 0.0)
+    for attempt in (attempt for trial in trials for attempt in trial.attempts):
+        seconds[_fate(attempt)] += max(
+            0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at
+        )
+    return TimeSpent(first.stage, first.level if first.stage is Stage.SEARCH else 0, len(trials), **seconds)
+
+
+def _fate(attempt: Attempt) -> str:
+    if attempt.ended_at is None:
+        return "running"
+    if attempt.outcome == State.SUCCEEDED:
+        return "complete"
+    return "stopped" if attempt.outcome in _STOPPED else "lost"

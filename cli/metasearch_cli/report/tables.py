@@ -1,0 +1,246 @@
+"""The rows of the report's tables, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from metasearch.api import MetaSearchSpec
+from metasearch.outcome.results import FinalNetwork, Found, Measured, SearchResult
+from metasearch.search.trials import Stage, Trial
+from metasearch_cli.report import series
+from metasearch_cli.report.formats import (
+    NOTHING,
+    count,
+    duration,
+    memory,
+    milliseconds,
+    percent,
+    percent_with_interval,
+    short,
+)
+from metasearch_cli.report.sentences import level_name
+
+# --- levels -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DepthRow:
+    """How deep the cells of one level are."""
+
+    name: str
+    counts: tuple[tuple[int, float], ...]
+    """For depth 1, 2, …: how many cells, and their share of the level's."""
+    mean: str
+
+
+def depths(result: SearchResult) -> list[DepthRow]:
+    """One row per level, all of the same length."""
+    deepest = max((depth for level in result.levels for depth in level.depths), default=0)
+    rows = []
+    for level in result.levels:
+        total = sum(level.depths.values())
+        counts = tuple(
+            (level.depths.get(depth, 0), level.depths.get(depth, 0) / total) for depth in range(1, deepest + 1)
+        )
+        mean = sum(depth * number for depth, number in level.depths.items()) / total
+        rows.append(DepthRow(level_name(result.search.spec, level.level).capitalize(), counts, f"{mean:.2f}"))
+    return rows
+
+
+# --- networks -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NetworkRow:
+    """A network trained in full."""
+
+    name: str
+    """Of a hand-made one; else empty."""
+    cell: tuple[str, ...]
+    """Its blocks."""
+    is_delivered: bool
+    cells: tuple[str, ...]
+    """Parameters, multiply-adds, seeds, score, accuracy alone, accuracy together."""
+
+
+def networks(result: SearchResult) -> list[NetworkRow]:
+    """Found ones best first, then the baseline."""
+    found = [_network(each, is_delivered=index == 0) for index, each in enumerate(result.final)]
+    return [*found, _network(result.baseline, is_delivered=False)] if result.baseline else found
+
+
+def _network(network: FinalNetwork, *, is_delivered: bool) -> NetworkRow:
+    return NetworkRow(
+        network.name or "",
+        blocks(network.cell or ""),
+        is_delivered,
+        (
+            count(network.parameters),
+            short(network.multiply_adds),
+            count(len(network.trials)),
+            percent(network.score),
+            _accuracy(network.non_transductive),
+            _accuracy(network.transductive),
+        ),
+    )
+
+
+def _accuracy(measured: Measured) -> str:
+    return percent_with_interval(measured.accuracy, measured.interval)
+
+
+def blocks(cell: str) -> tuple[str, ...]:
+    """A cell's text in pieces that are not to be broken."""
+    return tuple(part.strip() for part in cell.split("|") if part.strip())
+
+
+@dataclass(frozen=True)
+class FrontRow:
+    """A search trial on the front."""
+
+    cell: tuple[str, ...]
+    is_delivered: bool
+    cells: tuple[str, ...]
+    """Blocks, depth, parameters, multiply-adds, score, latency, memory, seconds."""
+
+
+def front(result: SearchResult) -> list[FrontRow]:
+    """Best score first."""
+    delivered = result.delivered.cell if result.delivered else None
+    return [_front_row(found, is_delivered=found.cell == delivered) for found in result.front]
+
+
+def _front_row(found: Found, *, is_delivered: bool) -> FrontRow:
+    return FrontRow(
+        blocks(found.cell),
+        is_delivered,
+        (
+            count(found.level),
+            count(found.depth),
+            count(found.parameters),
+            short(found.multiply_adds),
+            percent_with_interval(found.score, found.interval),
+            milliseconds(found.latency_ms),
+            memory(found.peak_memory_bytes),
+            duration(found.wall_seconds),
+        ),
+    )
+
+
+# --- what it took -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """What was spent of something, and how much there was."""
+
+    name: str
+    spent: str
+    limit: str
+    share: float | None
+    """Of the limit, in [0, 1]; None without one."""
+
+
+def budget(result: SearchResult) -> list[BudgetRow]:
+    """Everything that has a limit in `spec.budget`."""
+    spent, limits = result.spent, result.search.spec.budget
+    return [
+        _budget_row("Search trials", count(spent.trials), count(limits.max_trials), spent.trials, limits.max_trials),
+        _budget_row(
+            "Failed search trials",
+            count(spent.failed_trials),
+            count(limits.max_failed_trials),
+            spent.failed_trials,
+            limits.max_failed_trials,
+        ),
+        wall_time(result),
+        gpu_hours(result),
+    ]
+
+
+def wall_time(result: SearchResult) -> BudgetRow:
+    spec = result.search.spec
+    used = result.spent.wall_seconds
+    limit = spec.budget.wall_time.seconds if spec.budget.wall_time else None
+    return _budget_row("Wall time", duration(used), duration(limit), used, limit)
+
+
+def gpu_hours(result: SearchResult) -> BudgetRow:
+    used, limit = result.spent.gpu_hours, result.search.spec.budget.gpu_hours
+    text = "0" if used == 0 else f"{used:,.2f}"
+    return _budget_row("GPU-hours", text, f"{limit:,}" if limit else "", used, float(limit) if limit else None)
+
+
+def _budget_row(name: str, spent: str, limit_text: str, used: float, limit: float | None) -> BudgetRow:
+    if limit is None:
+        return BudgetRow(name, spent, "no limit", None)
+    share = used / limit if limit else float(used > 0)
+    return BudgetRow(name, spent, limit_text, min(1.0, share))
+
+
+@dataclass(frozen=True)
+class TimeRow:
+    """Where worker time went: one level or stage."""
+
+    name: str
+    trials: str
+    total: str
+    share: str
+    """Of all worker time."""
+    bars: tuple[tuple[str, float], ...]
+    """What became of the time, and how much of the longest row that is."""
+
+
+def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeRow]:
+    """In the order of the search."""
+    rows = series.time_spent(result, trials)
+    everything, longest = sum(row.total for row in rows), max((row.total for row in rows), default=0.0)
+    if not everything:
+        return []
+    return [
+        TimeRow(
+            _stage_name(row, result.search.spec),
+            count(row.trials),
+            duration(row.total),
+            percent(row.total / everything, 0),
+            tuple(
+                (fate, getattr(row, fate) / longest)
+                for fate in ("complete", "stopped", "lost", "running")
+                if getattr(row, fate)
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _stage_name(row: series.TimeSpent, spec: MetaSearchSpec) -> str:
+    names = {Stage.FINAL: "final trials", Stage.BASELINE: "baseline"}
+    return names.get(row.stage, level_name(spec, row.level)).capitalize()
+
+
+# --- failures -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FailedRow:
+    """A trial that failed."""
+
+    trial: str
+    stage: str
+    attempts: str
+    reason: str
+    message: str
+
+
+def failed(trials: Sequence[Trial], spec: MetaSearchSpec) -> Iterator[FailedRow]:
+    """The first few."""
+    for trial in series.failed(trials)[: series.FAILED_SHOWN]:
+        is_search = trial.spec.stage is Stage.SEARCH
+        yield FailedRow(
+            trial.name,
+            (level_name(spec, trial.spec.level) if is_search else str(trial.spec.stage)).capitalize(),
+            count(len(trial.attempts)),
+            str(trial.result.reason) if trial.result and trial.result.reason else NOTHING,
+            (trial.result.message if trial.result else None) or NOTHING,
+        )

@@ -1,0 +1,79 @@
+"""Whether the search was worth it: the delivered network beside the baseline, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from metasearch.outcome.results import Comparison, FinalNetwork, SearchResult
+from metasearch_cli.report.formats import SPACE, points, share_of
+
+AIMED_RATIO = 0.25
+"""Of the baseline's parameters: the most that a found network may have to count as small."""
+
+
+class Tone(StrEnum):
+    """How a remark is shown."""
+
+    GOOD = "good"
+    PLAIN = "plain"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something to know of the search, in a few words and then in full."""
+
+    tone: Tone
+    heading: str
+    text: str
+
+
+def question(baseline: FinalNetwork) -> str:
+    """What the verdict answers."""
+    return f"Is the found network at least as accurate as {baseline.name}, with at most a quarter of its parameters?"
+
+
+def verdict(result: SearchResult) -> Remark | None:
+    """The answer, where a network and a baseline have been trained in full."""
+    if result.comparison is None or result.delivered is None or result.baseline is None:
+        return None
+    is_small = result.comparison.parameter_ratio <= AIMED_RATIO
+    is_accurate = result.comparison.accuracy_difference >= 0
+    compared = f"{_size(result.comparison, result.baseline)}, {'and' if is_small == is_accurate else 'but'} is"
+    text = (
+        f"{compared} {_accuracy(result.comparison)}. {_certainty(result.comparison, result.delivered, result.baseline)}"
+    )
+    if is_small and is_accurate:
+        return Remark(Tone.GOOD, "Yes.", text)
+    return Remark(Tone.WARNING, "No.", text)
+
+
+def _size(comparison: Comparison, baseline: FinalNetwork) -> str:
+    ratio = comparison.parameter_ratio
+    if ratio > 1:
+        return f"It has {share_of(ratio)} as many parameters as {baseline.name}"
+    too_many = ", more than a quarter" if ratio > AIMED_RATIO else ""
+    return f"It has {share_of(ratio)} of {baseline.name}’s parameters{too_many}"
+
+
+def _accuracy(comparison: Comparison) -> str:
+    difference = comparison.accuracy_difference
+    if difference == 0:
+        return "exactly as accurate"
+    return f"{points(difference)} {'more' if difference > 0 else 'less'} accurate (queries alone)"
+
+
+def _certainty(comparison: Comparison, delivered: FinalNetwork, baseline: FinalNetwork) -> str:
+    """What the 95% intervals say of the difference."""
+    interval = math.hypot(delivered.non_transductive.interval, baseline.non_transductive.interval)
+    bounds = f"its 95{SPACE}% interval of ±{SPACE}{100 * interval:.1f} points"
+    if abs(comparison.accuracy_difference) <= interval:
+        text = f"The difference is within {bounds}, so which of the two is more accurate is not settled."
+    else:
+        text = f"The difference is larger than {bounds}."
+    if min(len(delivered.trials), len(baseline.trials)) == 1:
+        text += " With one seed, that interval says nothing of how much training itself varies."
+    return text

@@ -1,0 +1,169 @@
+"""What the commands print: how far a search is, and its trials. The same for a local run and for a cluster."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from metasearch.outcome.results import FinalNetwork, Measured, SearchResult
+from metasearch.search.trials import Trial
+
+COLUMNS = (
+    "name",
+    "stage",
+    "level",
+    "state",
+    "reason",
+    "score",
+    "predicted",
+    "parameters",
+    "multiplyAdds",
+    "wallSeconds",
+    "attempts",
+    "cell",
+)
+
+
+WIDEST = 10_000
+"""Characters, more than any table has."""
+
+
+def print_status(console: Console, result: SearchResult) -> None:
+    """A few lines and tables."""
+    search, spent, trials = result.search, result.spent, result.trials
+    limit = f", ended early by budget.{search.limit}" if search.limit else ""
+    console.print(
+        f"{search.name}: {search.phase}{limit}{f' ({search.message})' if search.message else ''}", highlight=False
+    )
+    console.print(
+        f"trials: {trials.succeeded} succeeded, {trials.stopped} stopped, {trials.failed} failed, "
+        f"{trials.running} running, {trials.pending} pending",
+        highlight=False,
+    )
+    console.print(
+        f"spent: {spent.wall_seconds:.0f} s, {spent.worker_seconds:.0f} s of workers, {spent.gpu_hours:.2f} GPU-hours",
+        highlight=False,
+    )
+    if result.levels:
+        console.print(_levels(result))
+    if result.best:
+        best = result.best.search
+        console.print(f"best cell: {best.cell}", highlight=False, markup=False, soft_wrap=True)
+        score = _share(best.score, best.interval)
+        console.print(f"  search score {score} with {best.parameters:,} parameters", highlight=False)
+    if result.final or result.baseline:
+        _print_final(console, result)
+
+
+def print_trials(console: Console, trials: Sequence[Trial]) -> None:
+    """A table, one trial per row; as wide as it must be, for a state that is cut short says nothing."""
+    table = Table(box=None, header_style="bold")
+    for column in COLUMNS:
+        table.add_column(
+            column,
+            justify="left" if column in ("name", "stage", "state", "reason", "cell") else "right",
+            no_wrap=True,
+        )
+    for trial in trials:
+        table.add_row(*(_cell_text(value) for value in _row(trial)))
+    table.width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
+    console.print(table, soft_wrap=True)
+
+
+def trials_as_csv(trials: Sequence[Trial]) -> str:
+    """With a header, for a spreadsheet or pandas."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_row(trial) for trial in trials)
+    return text.getvalue()
+
+
+def trials_as_json(trials: Sequence[Trial]) -> str:
+    """A list of objects with the columns' names."""
+    return json.dumps([dict(zip(COLUMNS, _row(trial), strict=True)) for trial in trials], indent=2)
+
+
+def _row(trial: Trial) -> list[str | int | float | None]:
+    spec, result = trial.spec, trial.result
+    return [
+        trial.name,
+        spec.stage,
+        spec.level,
+        trial.state,
+        result.reason if result else None,
+        trial.score,
+        spec.predicted,
+        result.parameter_count if result else None,
+        result.multiply_adds if result else None,
+        result.wall_seconds if result else None,
+        len(trial.attempts),
+        spec.candidate,
+    ]
+
+
+def _cell_text(value: str | int | float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _levels(result: SearchResult) -> Table:
+    table = Table(box=None, header_style="bold")
+    for heading in ("level", "trained", "stopped", "failed", "best", "spearman", "kendall", "top recall"):
+        table.add_column(heading, justify="right")
+    for level in result.levels:
+        counts = (level.level, level.trained, level.stopped, level.failed)
+        figures = (level.best, level.spearman, level.kendall, level.top_recall)
+        table.add_row(*map(_cell_text, (*counts, *figures)))
+    return table
+
+
+def _print_final(console: Console, result: SearchResult) -> None:
+    """The networks by number, for cells are long, and then each number's cell."""
+    table = Table(
+        title="test accuracy in percent, with 95% intervals", title_justify="left", box=None, header_style="bold"
+    )
+    table.add_column("network")
+    for heading in ("parameters", "queries alone", "together (transductive)"):
+        table.add_column(heading, justify="right")
+    for number, network in enumerate(result.final, start=1):
+        _add_network(table, f"cell {number}{' (delivered)' if number == 1 else ''}", network)
+    if result.baseline:
+        _add_network(table, result.baseline.name or "", result.baseline)
+    console.print(table)
+    for number, network in enumerate(result.final, start=1):
+        console.print(f"cell {number}: {network.cell}", highlight=False, markup=False, soft_wrap=True)
+    for name, network in _named(result):
+        if network.cut_short:
+            console.print(
+                f"{name}: cut short after {network.meta_iterations:,} of {result.search.spec.final.meta_iterations:,} "
+                "meta-iterations",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork]]:
+    """The networks as they are called here."""
+    yield from ((f"cell {number}", network) for number, network in enumerate(result.final, start=1))
+    if result.baseline:
+        yield result.baseline.name or "", result.baseline
+
+
+def _add_network(table: Table, name: str, network: FinalNetwork) -> None:
+    measured = (_measured(network.non_transductive), _measured(network.transductive))
+    table.add_row(name, f"{network.parameters:,}", *measured)
+
+
+def _measured(measured: Measured) -> str:
+    return _share(measured.accuracy, measured.interval)
+
+
+def _share(mean: float, interval: float) -> str:
+    return f"{100 * mean:.2f} ± {100 * interval:.2f}"

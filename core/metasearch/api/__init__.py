@@ -1,0 +1,65 @@
+"""
+What a user may ask for: the MetaSearch resource as frozen models with bounds, defaults and their source.
+
+The custom resource definitions and the spec reference are generated from these models, so a field"s description is
+what `kubectl explain` prints: it begins with the field"s name and gives unit and default. Models never read files or
+the environment; `loading` turns a YAML file into them and their errors into sentences.
+"""
+
+from __future__ import annotations
+
+from metasearch.api.base import Rule, SpecModel
+from metasearch.api.budget import Baseline, Budget, Final
+from metasearch.api.data import Dataset, DatasetName, Folder, Task
+from metasearch.api.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
+from metasearch.api.search import EarlyStopping, EarlyStoppingRule, Search, Strategy, Surrogate, SurrogateType
+from metasearch.api.space import Concat, Operation, Space
+from metasearch.api.storage import Storage
+from metasearch.api.training import (
+    MAX_CURVE_POINTS,
+    Evaluation,
+    MetaLearner,
+    OptimizerState,
+    Score,
+    Split,
+    Training,
+)
+from metasearch.api.worker import PodTemplate, Resources, Toleration, Volume, Worker
+
+__all__ = [
+    "CHANGEABLE",
+    "MAX_CURVE_POINTS",
+    "Baseline",
+    "Budget",
+    "Concat",
+    "Dataset",
+    "DatasetName",
+    "EarlyStopping",
+    "EarlyStoppingRule",
+    "Evaluation",
+    "Final",
+    "Folder",
+    "MetaLearner",
+    "MetaSearch",
+    "MetaSearchSpec",
+    "Metadata",
+    "Operation",
+    "OptimizerState",
+    "PodTemplate",
+    "Resources",
+    "Rule",
+    "Score",
+    "Search",
+    "Space",
+    "SpecModel",
+    "Split",
+    "Storage",
+    "Strategy",
+    "Surrogate",
+    "SurrogateType",
+    "Task",
+    "Toleration",
+    "Training",
+    "Volume",
+    "Worker",
+]

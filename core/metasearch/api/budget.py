@@ -1,0 +1,94 @@
+"""What a search may cost, and the full training that some of it is kept for."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from metasearch.api.base import SpecModel
+from metasearch.quantities import DecimalText, Duration, Memory
+
+
+class Budget(SpecModel):
+    """
+    What the search may spend.
+
+    A limit that is reached stops running trials, keeps every result, and leaves the final trials their share.
+    """
+
+    max_trials: int = Field(
+        default=455,
+        ge=1,
+        le=100_000,
+        description="maxTrials is the number of search trials. Default: 455 (Auto-Meta: 55 + 4 x 100).",
+    )
+    max_failed_trials: int = Field(
+        default=20,
+        ge=0,
+        le=100_000,
+        description="maxFailedTrials is the number of failed trials that is borne. Default: 20.",
+    )
+    max_attempts: int = Field(
+        default=2,
+        ge=1,
+        le=10,
+        description="maxAttempts is how often a trial is tried before it counts as failed; losing a worker is not an "
+        "attempt, and a diverged trial is not tried again. Default: 2.",
+    )
+    wall_time: Duration | None = Field(
+        default=None,
+        description="wallTime is how long the whole search may take, pauses left out, such as 24h. Default: no limit.",
+    )
+    gpu_hours: DecimalText | None = Field(
+        default=None,
+        ge=0,
+        description="gpuHours is the sum over all attempts, failed and lost ones too, of GPU share x hours from claim "
+        'to end, such as "2688". Default: no limit.',
+    )
+    trial_time: Duration | None = Field(
+        default=None,
+        description="trialTime is how long one attempt of a trial may take, such as 2h. Default: no limit.",
+    )
+    trial_memory: Memory | None = Field(
+        default=None,
+        description="trialMemory is the most memory that the process of a trial may hold, such as 4Gi, PyTorch itself "
+        "(about 400Mi on a CPU) included. Default: no limit.",
+    )
+
+
+class Baseline(StrEnum):
+    """A hand-made network to train beside the found ones."""
+
+    NONE = "None"
+    CONV4 = "Conv4"
+
+
+class Final(SpecModel):
+    """Full training of the best cells, scored on the test classes, and delivered."""
+
+    top: int = Field(
+        default=10, ge=1, le=100, description="top is the number of best cells trained in full. Default: 10."
+    )
+    seeds: int = Field(default=3, ge=1, le=20, description="seeds is how often each is trained. Default: 3.")
+    meta_iterations: int = Field(
+        default=100_000,
+        ge=1,
+        le=10_000_000,
+        description="metaIterations is the number of outer steps of a final trial. Default: 100000, Reptile's.",
+    )
+    tasks: int = Field(
+        default=10_000, ge=2, le=100_000, description="tasks is the number of test tasks. Default: 10000, Reptile's."
+    )
+    baseline: Baseline = Field(
+        default=Baseline.CONV4,
+        description="baseline is a hand-made network trained beside them with the same seeds and metaIterations: Conv4 "
+        "(Reptile's four convolutions with 64 filters and stride 2) or None. Default: Conv4.",
+    )
+    reserve: DecimalText = Field(
+        default=Decimal("0.3"),
+        ge=0,
+        lt=1,
+        description='reserve is the share of wallTime and gpuHours kept for final trials. Default: "0.3".',
+    )

@@ -1,0 +1,101 @@
+"""What is learned from, and the task to get good at."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from metasearch.api.base import WHOLE_NUMBER, Rule, SpecModel
+from metasearch.api.names import SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
+
+
+class DatasetName(StrEnum):
+    """Data sets that come with MetaSearch."""
+
+    OMNIGLOT = "omniglot"
+
+
+class Folder(SpecModel):
+    """Images of the user's own."""
+
+    path: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="path is a folder with one sub-folder of images per class, or an .npz file with images (N,H,W) or "
+        "(N,H,W,3) uint8, labels (N,) and classes. A relative path counts from the working directory; on a cluster, "
+        "from the root of claim's volume.",
+    )
+    split: str = Field(
+        default="split.json",
+        min_length=1,
+        max_length=1024,
+        description="split is a JSON file {train, validation, test: [class names]}, or a folder with train.csv, "
+        "val.csv and test.csv (filename,label, as Mini-ImageNet's). A relative path counts from the images' folder. "
+        "Default: split.json.",
+    )
+    channels: Annotated[Literal[1, 3] | None, WHOLE_NUMBER] = Field(
+        default=None,
+        description="channels is 1 to read the images as greyscale or 3 as colour. Default: as the first image is.",
+    )
+    claim: str | None = Field(
+        default=None,
+        max_length=SUBDOMAIN_MAX_LENGTH,
+        pattern=SUBDOMAIN_PATTERN,
+        description="claim is the PersistentVolumeClaim, in the search's namespace, whose volume holds the images; "
+        "workers only read it. A run on one machine takes no notice of it. Default: none, path is in the image.",
+    )
+
+    rules = (
+        Rule(
+            cel="!has(self.claim) || !self.path.startsWith('/')",
+            message="must have a relative path where claim is given",
+            holds=lambda folder: folder.claim is None or not folder.path.startswith("/"),
+        ),
+    )
+
+
+class Dataset(SpecModel):
+    """Where the images come from. Exactly one of name and folder."""
+
+    name: DatasetName | None = Field(
+        default=None,
+        description="name is a data set that comes with MetaSearch: omniglot (1,623 handwritten characters, 20 images "
+        "each).",
+    )
+    folder: Folder | None = Field(default=None, description="folder is a set of images of your own.")
+    image_size: int | None = Field(
+        default=None,
+        ge=8,
+        le=512,
+        description="imageSize is the side in pixels that images are resized to. Default: as they are (Omniglot: 28); "
+        "84 where the images of a folder differ in size.",
+    )
+    rotations: Annotated[Literal[1, 2, 4] | None, WHOLE_NUMBER] = Field(
+        default=None,
+        description="rotations makes each training class into that many classes, turned by multiples of 90 degrees "
+        "(2: by 180). Validation and test classes are never turned. Default: 4 for Omniglot, as in Reptile, else 1.",
+    )
+
+    rules = (
+        Rule(
+            cel="has(self.name) != has(self.folder)",
+            message="must have exactly one of name and folder",
+            holds=lambda dataset: (dataset.name is None) != (dataset.folder is None),
+        ),
+    )
+
+    @property
+    def training_rotations(self) -> int:
+        """Classes made from each training class, the default resolved."""
+        return self.rotations or (4 if self.name is DatasetName.OMNIGLOT else 1)
+
+
+class Task(SpecModel):
+    """The few-shot task that a delivered network must solve."""
+
+    ways: int = Field(default=5, ge=2, le=200, description="ways is the number of classes in a task. Default: 5.")
+    shots: int = Field(
+        default=1, ge=1, le=100, description="shots is the number of labelled images per class. Default: 1."
+    )

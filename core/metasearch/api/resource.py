@@ -1,0 +1,80 @@
+"""The resource itself, as `kubectl apply` and `metasearch run` take it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from metasearch.api.base import SpecModel
+from metasearch.api.budget import Budget, Final
+from metasearch.api.data import Dataset, Task
+from metasearch.api.names import LABEL_PATTERN
+from metasearch.api.search import Search
+from metasearch.api.space import Space
+from metasearch.api.storage import Storage
+from metasearch.api.training import Evaluation, Training
+from metasearch.api.worker import Worker
+
+NAME_MAX_LENGTH = 40  # leaves room for "-<level>-<hash>" within the 63 characters of a label value
+
+CHANGEABLE = ("budget", "parallelism", "storage", "suspend", "worker")
+"""Parts of a spec that may change once the search has begun: they decide when it ends and where, not what it finds."""
+
+
+class MetaSearchSpec(SpecModel):
+    """A search. `dataset` alone is a valid one."""
+
+    dataset: Dataset = Field(description="dataset says where the images come from.")
+    task: Task = Field(default=Task(), description="task is the few-shot task to get good at.")
+    space: Space = Field(default=Space(), description="space is what can be tried.")
+    search: Search = Field(default=Search(), description="search says how candidates are chosen.")
+    training: Training = Field(default=Training(), description="training says how a trial is meta-trained.")
+    evaluation: Evaluation = Field(default=Evaluation(), description="evaluation says how a trial is scored.")
+    budget: Budget = Field(default=Budget(), description="budget is what the search may spend.")
+    final: Final = Field(default=Final(), description="final is the full training of the best cells.")
+    parallelism: int = Field(
+        default=4, ge=1, le=10_000, description="parallelism is the number of trials that may run at once. Default: 4."
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**31 - 1,
+        description="seed decides every random choice: the same spec and seed on one kind of machine gives the same "
+        "candidates and scores. Default: 0.",
+    )
+    suspend: bool = Field(
+        default=False,
+        description="suspend is true to take the workers away and keep everything until it is false again; the time "
+        "between does not count against wallTime. A run on one machine takes no notice of it. Default: false.",
+    )
+    worker: Worker = Field(default=Worker(), description="worker says what pods run the trials on a cluster.")
+    storage: Storage | None = Field(
+        default=None,
+        description="storage is where a search on a cluster keeps its weights. A run on one machine takes no notice of "
+        "it; what is written already is not moved. Default: none, and the weights go with their pods.",
+    )
+
+
+class Metadata(BaseModel):
+    """The part of a resource's metadata that MetaSearch reads; the rest belongs to Kubernetes."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=LABEL_PATTERN,
+            max_length=NAME_MAX_LENGTH,
+            description="name is the search's, at most 40 characters, for it begins the names of its trials.",
+        ),
+    ]
+
+
+class MetaSearch(SpecModel):
+    """The resource, as in a file for `kubectl apply` or `metasearch run`."""
+
+    api_version: Literal["metasearch.dev/v1alpha1"]
+    kind: Literal["MetaSearch"]
+    metadata: Metadata
+    spec: MetaSearchSpec

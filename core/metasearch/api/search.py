@@ -1,0 +1,95 @@
+"""How candidates are chosen."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from metasearch.api.base import SpecModel
+from metasearch.quantities import DecimalText
+
+
+class Strategy(StrEnum):
+    """How candidates are chosen."""
+
+    PROGRESSIVE = "Progressive"
+    RANDOM = "Random"
+
+
+class SurrogateType(StrEnum):
+    """What predicts a candidate's score."""
+
+    LSTM = "LSTM"
+    MLP = "MLP"
+
+
+class Surrogate(SpecModel):
+    """The predictor that ranks the children of measured cells."""
+
+    type: SurrogateType = Field(
+        default=SurrogateType.LSTM,
+        description="type is LSTM (Auto-Meta) or MLP (mean of block embeddings, PNAS's better extrapolator). "
+        "Default: LSTM.",
+    )
+    hidden_size: int = Field(
+        default=100,
+        ge=4,
+        le=512,
+        description="hiddenSize is the number of units of a layer. Default: 100, the paper's.",
+    )
+    layers: int = Field(
+        default=1, ge=1, le=3, description="layers is the number of LSTM or hidden MLP layers. Default: 1."
+    )
+    members: int = Field(
+        default=5,
+        ge=1,
+        le=20,
+        description="members is the size of the ensemble; with more than one, each learns from 4/5 of the scores. "
+        "Default: 5.",
+    )
+
+
+class EarlyStoppingRule(StrEnum):
+    """When a trial that does badly is given up."""
+
+    NEVER = "Never"
+    MEDIAN = "Median"
+
+
+class EarlyStopping(SpecModel):
+    """Gives up search trials that learn worse than the last finished level did. Final trials always run in full."""
+
+    rule: EarlyStoppingRule = Field(
+        default=EarlyStoppingRule.MEDIAN,
+        description="rule is Median (stop where the best score so far is below the median of the last finished level's "
+        "running averages at the same iteration, less one standard error) or Never. Default: Median.",
+    )
+    warm_up: DecimalText = Field(
+        default=Decimal("0.3"),
+        ge=0,
+        le=1,
+        description='warmUp is the share of metaIterations before which a trial is never stopped. Default: "0.3".',
+    )
+
+
+class Search(SpecModel):
+    """How candidates are proposed."""
+
+    strategy: Strategy = Field(
+        default=Strategy.PROGRESSIVE,
+        description="strategy is Progressive (PNAS: level by level, ranked by the surrogate) or Random. "
+        "Default: Progressive.",
+    )
+    beam_width: int = Field(
+        default=100,
+        ge=1,
+        le=2000,
+        description="beamWidth is the number of cells trained at each level after the first, which is trained whole. "
+        "Default: 100, Auto-Meta's.",
+    )
+    surrogate: Surrogate = Field(default=Surrogate(), description="surrogate predicts the scores of untried cells.")
+    early_stopping: EarlyStopping = Field(
+        default=EarlyStopping(), description="earlyStopping gives up trials that do badly."
+    )

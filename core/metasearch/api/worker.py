@@ -1,0 +1,176 @@
+"""
+The pods that run trials on a cluster. A run on one machine takes no notice of any of this.
+
+`PodTemplate` is a choice, not all that a pod can be: the operator makes pods with its own rights, so it takes from a
+user only what cannot lend those rights to others.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from metasearch.api.base import Rule, SpecModel
+from metasearch.api.names import LABEL_MAX_LENGTH, SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
+from metasearch.quantities import Quantity
+
+_QUALIFIED_MAX_LENGTH = SUBDOMAIN_MAX_LENGTH + 1 + LABEL_MAX_LENGTH  # such as nvidia.com/gpu
+_QUALIFIED_PATTERN = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+_LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+
+_LabelValue = Annotated[str, Field(max_length=LABEL_MAX_LENGTH, pattern=_LABEL_VALUE_PATTERN)]
+
+
+class Resources(SpecModel):
+    """What a worker pod's container asks of its node, as in any pod."""
+
+    requests: dict[str, Quantity] = Field(
+        default={},
+        max_length=16,
+        description="requests are the amounts kept for a pod, such as {cpu: 4, memory: 16Gi}. Default: limits.",
+    )
+    limits: dict[str, Quantity] = Field(
+        default={},
+        max_length=16,
+        description="limits are the amounts that a pod may not exceed, such as {nvidia.com/gpu: 1, memory: 16Gi}. "
+        "Default: none, so without a GPU.",
+    )
+
+
+class TolerationOperator(StrEnum):
+    """How a toleration is compared with a taint."""
+
+    EQUAL = "Equal"
+    EXISTS = "Exists"
+
+
+class TaintEffect(StrEnum):
+    """What a taint does to pods that do not tolerate it."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class Toleration(SpecModel):
+    """A taint that worker pods bear, as in any pod."""
+
+    key: str | None = Field(
+        default=None,
+        max_length=_QUALIFIED_MAX_LENGTH,
+        pattern=_QUALIFIED_PATTERN,
+        description="key is the taint's key. Default: every key.",
+    )
+    operator: TolerationOperator = Field(
+        default=TolerationOperator.EQUAL,
+        description="operator is Equal (the taint has this value) or Exists (whatever its value). Default: Equal.",
+    )
+    value: _LabelValue | None = Field(default=None, description="value is the taint's value. Default: none.")
+    effect: TaintEffect | None = Field(
+        default=None,
+        description="effect is the taint's: NoSchedule, PreferNoSchedule or NoExecute. Default: every effect.",
+    )
+    toleration_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description="tolerationSeconds is how long a NoExecute taint is borne, in seconds. Default: for ever.",
+    )
+
+    rules = (
+        Rule(
+            cel="has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+            message="must have operator Exists where key is left out",
+            holds=lambda toleration: toleration.key is not None or toleration.operator is TolerationOperator.EXISTS,
+        ),
+        Rule(
+            cel="!has(self.value) || !has(self.operator) || self.operator == 'Equal'",
+            message="must have no value where operator is Exists",
+            holds=lambda toleration: toleration.value is None or toleration.operator is TolerationOperator.EQUAL,
+        ),
+        Rule(
+            cel="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            message="must have effect NoExecute where tolerationSeconds is given",
+            holds=lambda toleration: (
+                toleration.toleration_seconds is None or toleration.effect is TaintEffect.NO_EXECUTE
+            ),
+        ),
+    )
+
+
+class Volume(SpecModel):
+    """A volume that worker pods see."""
+
+    claim: str = Field(
+        max_length=SUBDOMAIN_MAX_LENGTH,
+        pattern=SUBDOMAIN_PATTERN,
+        description="claim is the PersistentVolumeClaim, in the search's namespace, that has the volume.",
+    )
+    mount_path: str = Field(
+        max_length=1024,
+        pattern=r"^/[!-9;-~]+$",
+        description="mountPath is the absolute path at which workers see it.",
+    )
+    read_only: bool = Field(default=True, description="readOnly keeps workers from writing to it. Default: true.")
+
+
+class PodTemplate(SpecModel):
+    """What differs from the operator's own pods."""
+
+    image: str | None = Field(
+        default=None,
+        max_length=512,
+        pattern=r"^[!-~]+$",
+        description="image is the container image of the trainer. Default: the one that came with the operator.",
+    )
+    resources: Resources = Field(
+        default=Resources(), description="resources are what a pod asks of its node; all its slots share them."
+    )
+    node_selector: dict[str, _LabelValue] = Field(
+        default={},
+        max_length=32,
+        description="nodeSelector has the labels that a node must have. Default: none.",
+    )
+    tolerations: tuple[Toleration, ...] = Field(
+        default=(), max_length=32, description="tolerations are the taints that pods bear. Default: none."
+    )
+    volumes: tuple[Volume, ...] = Field(
+        default=(),
+        max_length=16,
+        description="volumes are what pods see beside dataset.folder.claim. Default: none.",
+    )
+
+    rules = (
+        Rule(
+            cel="!has(self.volumes) || self.volumes.all(x, self.volumes.exists_one(y, y.mountPath == x.mountPath))",
+            message="must not name a mountPath twice in volumes",
+            holds=lambda template: len({volume.mount_path for volume in template.volumes}) == len(template.volumes),
+        ),
+    )
+
+
+class Worker(SpecModel):
+    """The pods that run trials on a cluster; a run on one machine takes no notice of this."""
+
+    slots: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="slots is the number of trials that a pod runs at once, each in a process of its own. Default: 1.",
+    )
+    max_trials: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="maxTrials is the number of trials after which a slot's process makes way for a fresh one. "
+        "Default: 500.",
+    )
+    queue_name: str | None = Field(
+        default=None,
+        max_length=LABEL_MAX_LENGTH,
+        pattern=SUBDOMAIN_PATTERN,
+        description="queueName is the Kueue LocalQueue that the workers wait in. Default: none, they start at once.",
+    )
+    template: PodTemplate = Field(default=PodTemplate(), description="template says what the pods are like.")

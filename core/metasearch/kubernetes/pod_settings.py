@@ -1,0 +1,31 @@
+"""What an installation says of its worker pods."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from metasearch.api import Resources, SpecModel
+from metasearch.quantities import Quantity
+
+
+class PodSettings(SpecModel):
+    """What all worker pods of an operator have in common; spec.worker.template goes before it."""
+
+    image: str = Field(description="image is the trainer's, where a search names none.")
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    service_account: str = "metasearch-worker"
+    priority_class: str | None = None
+    storage_secret: str | None = Field(
+        default=None, description="storageSecret is a Secret whose keys become variables; it need not exist."
+    )
+    labels: dict[str, str] = Field(default={})
+    annotations: dict[str, str] = Field(default={})
+    env: dict[str, str] = Field(default={})
+    resources: Resources = Field(
+        default=Resources(requests={"cpu": Quantity("1"), "memory": Quantity("1Gi")}),
+        description="resources are what a pod asks for where its search says nothing.",
+    )
+    node_lost_seconds: int = Field(
+        default=30, ge=0, description="nodeLostSeconds is how long pods stay on a node that does not answer."
+    )

@@ -1,0 +1,238 @@
+"""
+MetaTrial: a trial as Kubernetes keeps it. `search.trials` says what its parts mean and how they change; the rules here
+keep whoever may write it from breaking that.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from metasearch.api import MAX_CURVE_POINTS, Rule
+from metasearch.kubernetes.models import Candidate, ClusterModel, Count, Share
+from metasearch.kubernetes.times import Time
+from metasearch.quantities import NumberText
+from metasearch.search.trials import Reason, Stage, State
+
+INT32_MAX = 2**31 - 1
+
+MAX_ATTEMPTS = 512
+"""Each is kept, for its time counts; far more than failures and lost workers can make."""
+
+MESSAGE_MAX_LENGTH = 4096
+
+_ENDED = [str(state) for state in State if state.is_over]
+
+
+class ThresholdResource(ClusterModel):
+    """Where a trial is given up."""
+
+    meta_iteration: int = Field(ge=0, le=INT32_MAX, description="metaIteration is the outer step it is looked at.")
+    score: NumberText = Field(description='score is what its best so far must not be below, such as "0.61".')
+
+
+class MetaTrialSpec(ClusterModel):
+    """What to evaluate: one candidate at one fidelity and seed. It never changes."""
+
+    stage: Stage = Field(description="stage is what the trial is for: Search, Final or Baseline.")
+    level: int = Field(ge=0, le=1000, description="level is the number of blocks of the cell; 0 for a baseline.")
+    candidate: Candidate = Field(description="candidate is the cell's text form, or a baseline's name.")
+    seed: int = Field(ge=0, le=INT32_MAX, description="seed tells apart trainings of one candidate.")
+    meta_iterations: int = Field(ge=1, le=INT32_MAX, description="metaIterations is the number of outer steps.")
+    level_size: int = Field(
+        ge=1, le=INT32_MAX, description="levelSize is the number of trials proposed together with this one."
+    )
+    priority: int = Field(
+        default=0, ge=0, le=INT32_MAX, description="priority is low where workers take it first. Default: 0."
+    )
+    predicted: NumberText | None = Field(
+        default=None, description='predicted is the score that the surrogate expects, such as "0.83". Default: none.'
+    )
+    thresholds: tuple[ThresholdResource, ...] = Field(
+        default=(),
+        max_length=MAX_CURVE_POINTS,
+        description="thresholds say when the trial is given up as doing badly. Default: never.",
+    )
+
+    rules = (Rule(cel="self == oldSelf", message="must not change"),)
+
+
+class Claim(ClusterModel):
+    """The last claim of a trial. It stays when the trial is freed, so that the next one has a higher epoch."""
+
+    worker: str = Field(min_length=1, max_length=253, description="worker is the name of the slot that claimed it.")
+    pod_uid: str = Field(
+        alias="podUID",
+        min_length=1,
+        max_length=64,
+        description="podUID is the uid of the worker's pod, the only one that may write until the trial is freed.",
+    )
+    epoch: int = Field(ge=1, description="epoch is the number of this claim, counted from 1; it only grows.")
+
+    rules = (Rule(cel="self.epoch >= oldSelf.epoch", message="must not have a lower epoch than before"),)
+
+
+class AttemptResource(ClusterModel):
+    """One claim of the trial by a worker, with the time that it took."""
+
+    epoch: int = Field(ge=1, description="epoch is the number of the claim, counted from 1.")
+    worker: str = Field(min_length=1, max_length=253, description="worker is the name of the slot that claimed it.")
+    started_at: Time = Field(description="startedAt is when it was claimed, in UTC, to the microsecond.")
+    gpus: NumberText = Field(ge=0, description='gpus is the share of GPUs held, such as "0.25"; "0.0" on a CPU.')
+    ended_at: Time | None = Field(
+        default=None, description="endedAt is when the attempt was over, in UTC, to the microsecond."
+    )
+    outcome: str | None = Field(
+        default=None,
+        max_length=64,
+        pattern=r"^[A-Za-z]+$",
+        description="outcome is a state, a failure's reason, Lost (the worker died) or Interrupted.",
+    )
+
+
+class CurvePointResource(ClusterModel):
+    """A point of a learning curve."""
+
+    meta_iteration: int = Field(ge=0, le=INT32_MAX, description="metaIteration is the outer step it was measured at.")
+    score: Share = Field(description="score is the accuracy then, in [0, 1].")
+
+
+class ProgressResource(ClusterModel):
+    """How far a running trial is."""
+
+    meta_iteration: int = Field(
+        default=0, ge=0, le=INT32_MAX, description="metaIteration is the last outer step done. Default: 0."
+    )
+    curve: tuple[CurvePointResource, ...] = Field(
+        default=(), max_length=MAX_CURVE_POINTS, description="curve is what was measured on the way. Default: nothing."
+    )
+
+
+class AccuracyResource(ClusterModel):
+    """Share of queries classified correctly."""
+
+    mean: Share = Field(description="mean is over tasks, in [0, 1].")
+    interval: NumberText = Field(ge=0, description="interval is the half-width of the 95% interval over tasks.")
+    tasks: Count = Field(description="tasks is the number of them.")
+
+
+class AccuraciesResource(ClusterModel):
+    """Both ways to examine."""
+
+    transductive: AccuracyResource = Field(description="transductive: the queries of a task are classified together.")
+    non_transductive: AccuracyResource = Field(description="nonTransductive: each query is classified alone.")
+
+
+class ResultResource(ClusterModel):
+    """How the trial ended, its state aside. The first result stays; what was not measured is left out."""
+
+    epoch: Count = Field(description="epoch is the claim's that it was measured under; 0 where there was none.")
+    reason: Reason | None = Field(default=None, description="reason is why it ended otherwise than by succeeding.")
+    message: str | None = Field(
+        default=None, max_length=MESSAGE_MAX_LENGTH, description="message says the same in a sentence."
+    )
+    meta_iterations: Count | None = Field(
+        default=None,
+        description="metaIterations is the number of outer steps done; fewer than asked for where it was cut short.",
+    )
+    score: Share | None = Field(default=None, description="score is what ranks the candidate, in [0, 1].")
+    validation: AccuraciesResource | None = Field(
+        default=None, description="validation is measured on the classes that scores come from."
+    )
+    test: AccuraciesResource | None = Field(
+        default=None, description="test is measured on the test classes; final and baseline trials only."
+    )
+    curve: tuple[CurvePointResource, ...] = Field(
+        default=(), max_length=MAX_CURVE_POINTS, description="curve is the learning curve; its last point is the score."
+    )
+    parameter_count: Count | None = Field(
+        default=None, description="parameterCount is the number of weights, normalisation and classifier included."
+    )
+    multiply_adds: Count | None = Field(default=None, description="multiplyAdds is the number of them per image.")
+    wall_seconds: NumberText | None = Field(
+        default=None, ge=0, description="wallSeconds is the time of training and evaluation, in seconds."
+    )
+    peak_memory_bytes: Count | None = Field(
+        default=None, description="peakMemoryBytes is the most that its process held (on a GPU: the device), in bytes."
+    )
+    latency_ms: NumberText | None = Field(
+        default=None,
+        ge=0,
+        description="latencyMs is the time to classify one task's queries after adaptation, in milliseconds.",
+    )
+    device: str | None = Field(default=None, max_length=256, description="device is what it ran on, such as cpu.")
+    weights: str | None = Field(
+        default=None,
+        max_length=253,
+        description="weights is the name of the file with them; final trials only, cut short ones too.",
+    )
+
+    rules = (Rule(cel="self == oldSelf", message="must not change: the first result stays"),)
+
+
+class MetaTrialStatus(ClusterModel):
+    """Where the trial is in its life, and how it ended."""
+
+    state: State = Field(
+        default=State.PENDING,
+        description="state is Pending, Running, Succeeded, Stopped or Failed. Default: Pending.",
+    )
+    claim: Claim | None = Field(default=None, description="claim is the last one by a worker.")
+    attempts: tuple[AttemptResource, ...] = Field(
+        default=(), max_length=MAX_ATTEMPTS, description="attempts are all claims so far, in order. Default: none."
+    )
+    stop_requested: bool = Field(
+        default=False,
+        description="stopRequested is true once the worker is to stop the trial at its next report. Default: false.",
+    )
+    progress: ProgressResource | None = Field(default=None, description="progress is how far its worker says it is.")
+    result: ResultResource | None = Field(default=None, description="result is how it ended.")
+
+    rules = (
+        Rule(
+            cel=f"has(self.result) == (has(self.state) && self.state in {_ENDED})",
+            message="must have a result exactly where state is Succeeded, Stopped or Failed",
+            holds=lambda status: (status.result is not None) == status.state.is_over,
+        ),
+        Rule(
+            cel="!has(self.state) || self.state != 'Running' || has(self.claim)",
+            message="must have a claim where state is Running",
+            holds=lambda status: status.state is not State.RUNNING or status.claim is not None,
+        ),
+        Rule(
+            cel="!has(self.result) || self.result.epoch == (has(self.claim) ? self.claim.epoch : 0)",
+            message="must have a result with the epoch of the claim, for later claims make earlier ones void",
+            holds=lambda status: (
+                status.result is None or status.result.epoch == (status.claim.epoch if status.claim else 0)
+            ),
+        ),
+        Rule(
+            cel="!has(self.state) || self.state != 'Succeeded' || !has(self.result) || "
+            "(has(self.result.score) && has(self.result.validation) && has(self.result.parameterCount) && "
+            "has(self.result.multiplyAdds))",
+            message="must have a result with score, validation, parameterCount and multiplyAdds where Succeeded",
+            holds=lambda status: (
+                status.state is not State.SUCCEEDED
+                or status.result is None
+                or None
+                not in (
+                    status.result.score,
+                    status.result.validation,
+                    status.result.parameter_count,
+                    status.result.multiply_adds,
+                )
+            ),
+        ),
+        Rule(
+            cel="!has(oldSelf.result) || (has(self.result) && self.state == oldSelf.state)",
+            message="must keep its result and state: the first result stays",
+        ),
+        Rule(cel="!has(oldSelf.claim) || has(self.claim)", message="must keep its claim, for epochs only grow"),
+        Rule(
+            cel="!has(oldSelf.attempts) || (has(self.attempts) && self.attempts.size() >= oldSelf.attempts.size())",
+            message="must keep its attempts, for their time counts",
+        ),
+        Rule(
+            cel="!has(oldSelf.stopRequested) || !oldSelf.stopRequested || self.stopRequested",
+            message="must not take back stopRequested",
+        ),
+    )

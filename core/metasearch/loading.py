@@ -1,0 +1,264 @@
+"""
+From a YAML file to a MetaSearch, and from what is wrong with it to a sentence.
+
+Values are taken strictly: what the Kubernetes API server would refuse is refused here too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+from yaml.constructor import ConstructorError
+
+from metasearch.api import MetaSearch, MetaSearchSpec
+from metasearch.errors import InvalidSpec
+
+
+def load_search(path: Path, overrides: Sequence[str] = ()) -> MetaSearch:
+    """
+    Read a MetaSearch resource.
+
+    Args:
+        path: a YAML file with one resource.
+        overrides: `PATH=VALUE` each, the path counted from spec, such as `search.beamWidth=8`.
+
+    Raises:
+        InvalidSpec: says which field is wrong and what would be right.
+    """
+    return parse_search(_read_yaml(path), overrides, where=str(path))
+
+
+def parse_search(resource: Any, overrides: Sequence[str] = (), where: str = "the resource") -> MetaSearch:
+    """The same from what a YAML file holds."""
+    if not isinstance(resource, dict):
+        raise InvalidSpec(
+            f"{where} holds {_kind_of(resource)}; it must be a MetaSearch resource (apiVersion, kind, metadata, spec)"
+        )
+    known = {key: value for key, value in resource.items() if key != "status"}  # as `kubectl get -o yaml` prints it
+    known = _given(known, MetaSearch)
+    for override in overrides:
+        known = _with_override(known, override)
+    try:
+        return MetaSearch.model_validate_json(json.dumps(known), strict=True)
+    except ValidationError as error:
+        raise InvalidSpec(f"{where}: {describe(error, MetaSearch)}") from error
+
+
+def _given(value: Any, model: type[BaseModel] | None) -> Any:
+    """Without known fields that are null: to Kubernetes they are left out. A map has no model; it knows all fields."""
+    if isinstance(value, list):
+        return [_given(each, model) for each in value]
+    if not isinstance(value, dict):
+        return value
+    known = {field.alias or name for name, field in model.model_fields.items()} if model else value.keys()
+    return {
+        key: _given(each, _model_at(model, (key,)))
+        for key, each in value.items()
+        if each is not None or key not in known
+    }
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidSpec(
+            f"{path} cannot be read ({error.strerror}); give the file of a MetaSearch resource"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidSpec(f"{path} is not text in UTF-8; give the YAML file of a MetaSearch resource") from error
+    documents = [document for document in _parsed_yaml(text, str(path)) if document is not None]
+    if len(documents) != 1:
+        raise InvalidSpec(f"{path} holds {len(documents)} documents; it must hold one MetaSearch resource")
+    return documents[0]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as Kubernetes reads it: a key is there once, and dates are text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _parsed_yaml(text: str, where: str) -> list[Any]:
+    """The documents of a text, each as JSON can hold it."""
+    try:
+        documents = list(yaml.load_all(text, _Loader))
+        return [json.loads(json.dumps(document, default=str)) for document in documents]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise InvalidSpec(f"{where} is not YAML: {error.problem}{place}") from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # the latter for what JSON cannot hold
+        raise InvalidSpec(f"{where} is not YAML of a resource: {' '.join(str(error).split())}") from error
+
+
+# --- overrides ----------------------------------------------------------------------------------------------------
+
+
+def _with_override(resource: dict[str, Any], override: str) -> dict[str, Any]:
+    path, equals, text = override.partition("=")
+    steps = path.removeprefix("spec.").split(".")
+    if not equals or not all(steps):
+        raise InvalidSpec(f"--set {override}: it must be PATH=VALUE, such as search.beamWidth=8")
+    changed: dict[str, Any] = json.loads(json.dumps(resource))
+    place: Any = changed.setdefault("spec", {})
+    model: type[BaseModel] = MetaSearchSpec
+    for depth, step in enumerate(steps):
+        if not isinstance(place, dict):
+            whole = ".".join(("spec", *steps[:depth]))
+            raise InvalidSpec(f"--set {path}: {whole} is {_shown(place)} in the file; it must be an object with fields")
+        annotation = _field_type(model, step, f"--set {path}")
+        if depth == len(steps) - 1:
+            place[step] = _parsed(annotation, text, override)
+        else:
+            place = place.setdefault(step, {})
+            model = _model_in(annotation, f"--set {path}", step)
+    return changed
+
+
+def _field_type(model: type[BaseModel], name: str, where: str) -> Any:
+    for field in model.model_fields.values():
+        if field.alias == name:
+            return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    raise InvalidSpec(f"{where}: {_unknown(name, model)}")
+
+
+def _model_in(annotation: Any, where: str, step: str) -> type[BaseModel]:
+    """The model in `Model` or `Model | None`."""
+    for model in _models(annotation):
+        return model
+    raise InvalidSpec(f"{where}: {step} has no fields; set it as a whole")
+
+
+def _parsed(annotation: Any, text: str, override: str) -> Any:
+    """A command-line text as the JSON value of a field."""
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    try:
+        if text[:1] in ("[", "{") or (text.isdecimal() and _is_choice(annotation)):
+            value = adapter.validate_json(json.dumps(_parsed_yaml(text, f"--set {override}")[0]), strict=True)
+        else:
+            value = adapter.validate_strings(text)
+    except ValidationError as error:
+        problem = describe(error, next(_models(annotation), None))
+        raise InvalidSpec(f"--set {override}: {problem}") from error
+    return adapter.dump_python(value, mode="json", by_alias=True)
+
+
+def _is_choice(annotation: Any) -> bool:
+    """Whether it is `Literal` or `Literal | None`, annotated or not, which takes numbers for numbers only."""
+    return get_origin(annotation) is Literal or any(map(_is_choice, get_args(annotation)))
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------------
+
+
+def describe(error: ValidationError, model: type[BaseModel] | None) -> str:
+    """All that a validation found, as one sentence: field, value, rule."""
+    # A union reports each of its arms; one message per field is enough.
+    problems = {_path(details["loc"]): _problem(details, model) for details in reversed(error.errors())}
+    return "; ".join(reversed(problems.values()))
+
+
+def _problem(details: ErrorDetails, model: type[BaseModel] | None) -> str:
+    path, kind, context = _path(details["loc"]), details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        parent = _model_at(model, details["loc"][:-1])
+        where = _path(details["loc"][:-1])
+        return f"{where + ' has ' if where else ''}{_unknown(str(details['loc'][-1]), parent)}"
+    if kind == "missing":
+        return f"{path} is missing; it must be given"
+    return f"{path + ' ' if path else ''}is {_shown(details['input'])}; it {_rule(kind, context, details['msg'])}"
+
+
+def _rule(kind: str, context: dict[str, Any], message: str) -> str:
+    match kind:
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
+        case "greater_than":
+            return f"must be more than {context['gt']}"
+        case "less_than":
+            return f"must be less than {context['lt']}"
+        case "enum" | "literal_error":
+            return f"must be {context['expected']}"
+        case "string_pattern_mismatch":
+            return f"must match {context['pattern']}"
+        case "quantity" | "rule":
+            return message
+        case "int_type" | "int_parsing" | "int_from_float":
+            return "must be a whole number"
+        case "string_type":
+            return "must be text"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be an object with fields"
+        case "tuple_type" | "list_type":
+            return "must be a list"
+        case "too_short" | "string_too_short":
+            return f"must have at least {_counted(kind, context['min_length'])}"
+        case "too_long" | "string_too_long":
+            return f"must have at most {_counted(kind, context['max_length'])}"
+    return f"is wrong: {message}"
+
+
+def _counted(kind: str, number: int) -> str:
+    one, many = ("character", "characters") if kind.startswith("string") else ("entry", "entries")
+    return f"{number} {one if number == 1 else many}"
+
+
+def _unknown(name: str, model: type[BaseModel] | None) -> str:
+    fields = [field.alias or key for key, field in model.model_fields.items()] if model else []
+    close = difflib.get_close_matches(name, fields, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"its fields are {', '.join(fields)}"
+    return f"no field {name!r}; {hint}"
+
+
+def _model_at(model: type[BaseModel] | None, location: Sequence[int | str]) -> type[BaseModel] | None:
+    for step in location:
+        if model is None:
+            return None
+        annotations = [field.annotation for key, field in model.model_fields.items() if (field.alias or key) == step]
+        models = [each for annotation in annotations for each in _models(annotation)]
+        model = models[0] if models else None
+    return model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            yield candidate
+
+
+def _path(location: Sequence[int | str]) -> str:
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _kind_of(value: Any) -> str:
+    return {list: "a list", str: "text", int: "a number", float: "a number"}.get(type(value), type(value).__name__)

@@ -1,0 +1,1 @@
+"""What came out of a search: its result, and the status of its resource."""

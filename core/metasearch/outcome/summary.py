@@ -1,0 +1,188 @@
+"""
+The status of a MetaSearch, from what is said of its search.
+
+Values in, values out. What a plan is made from is never taken from a status, but for `startTime` and `suspendedTime`,
+which no trial records: without them nobody could tell how much of `spec.budget.wallTime` is spent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+
+from metasearch.api import Storage
+from metasearch.kubernetes.search_status import (
+    IMAGE_MAX_LENGTH,
+    MAX_BEST,
+    MAX_FRONT,
+    MAX_LEVELS,
+    AccuracyStatus,
+    BaselineStatus,
+    Condition,
+    DeliveredNetwork,
+    FoundCell,
+    Left,
+    LevelStatus,
+    SearchStatus,
+    Spent,
+    TrialCounts,
+)
+from metasearch.kubernetes.storage_layout import address_of, weights_path
+from metasearch.kubernetes.times import Time
+from metasearch.outcome.results import FinalNetwork, Found, Level, Measured, SearchResult
+from metasearch.quantities import Duration
+
+MOST_HOURS = 10**12 - 1
+"""More than a decimal holds would be no status at all."""
+
+
+def search_status(
+    result: SearchResult,
+    generation: int,
+    conditions: Sequence[Condition],
+    suspended_seconds: float,
+    completed_at: float | None,
+    storage: Storage | None,
+    folder: str,
+    worker_image: str,
+) -> SearchStatus:
+    """
+    Args:
+        generation: `metadata.generation` of the MetaSearch that the result was made for.
+        suspended_seconds: of all suspensions that are over.
+        completed_at: a Unix time in seconds; None while the search is under way.
+        folder: `search_folder` of the MetaSearch.
+    """
+    return SearchStatus(
+        observed_generation=generation,
+        conditions=tuple(conditions),
+        start_time=Time.at(result.search.started_at),
+        suspended_time=_duration(suspended_seconds),
+        completion_time=None if completed_at is None else Time.at(completed_at),
+        level=result.levels[-1].level if result.levels else 0,
+        trials=TrialCounts.model_validate(result.trials.model_dump()),
+        levels=tuple(map(_level, result.levels[:MAX_LEVELS])),
+        spent=_spent(result),
+        left=_left(result),
+        best_score=f"{result.ranked[0].score:.4f}" if result.ranked else None,
+        best=tuple(map(_found, result.ranked[:MAX_BEST])),
+        front=tuple(map(_found, result.front[:MAX_FRONT])),
+        delivered=_delivered(result.delivered, storage, folder) if result.delivered else None,
+        baseline=_baseline(result.baseline) if result.baseline else None,
+        worker_image=worker_image[:IMAGE_MAX_LENGTH],
+    )
+
+
+# --- parts --------------------------------------------------------------------------------------------------------
+
+
+def _level(level: Level) -> LevelStatus:
+    return LevelStatus(
+        level=level.level,
+        proposed=level.proposed,
+        trained=level.trained,
+        stopped=level.stopped,
+        failed=level.failed,
+        best=level.best,
+        spearman=_correlation(level.spearman),
+        kendall=_correlation(level.kendall),
+        top_recall=level.top_recall,
+    )
+
+
+def _correlation(value: float | None) -> float | None:
+    """Rounding may leave it a little beyond 1."""
+    return None if value is None else max(-1.0, min(1.0, value))
+
+
+def _found(found: Found) -> FoundCell:
+    return FoundCell(
+        trial=found.trial,
+        cell=found.cell,
+        level=found.level,
+        parameters=found.parameters,
+        multiply_adds=found.multiply_adds,
+        score=found.score,
+        interval=found.interval,
+    )
+
+
+def _spent(result: SearchResult) -> Spent:
+    spent = result.spent
+    return Spent(
+        share=f"{_percent(result)}%",
+        trials=spent.trials,
+        failed_trials=spent.failed_trials,
+        wall_time=_duration(spent.wall_seconds),
+        worker_time=_duration(spent.worker_seconds),
+        gpu_hours=_hours(spent.gpu_hours),
+    )
+
+
+def _percent(result: SearchResult) -> int:
+    """Of the limit that is nearest; 100 not before it is reached."""
+    budget, spent = result.search.spec.budget, result.spent
+    shares = [spent.trials / budget.max_trials, spent.failed_trials / (budget.max_failed_trials + 1)]
+    if budget.wall_time is not None:
+        shares.append(_share(spent.wall_seconds, budget.wall_time.seconds))
+    if budget.gpu_hours is not None:
+        shares.append(_share(spent.gpu_hours, float(budget.gpu_hours)))
+    return min(999, math.floor(100 * max(shares) + 1e-9))
+
+
+def _share(used: float, limit: float) -> float:
+    """Of a limit that may be zero, which allows nothing."""
+    return used / limit if limit else float(used > 0)
+
+
+def _left(result: SearchResult) -> Left:
+    budget, spent = result.search.spec.budget, result.spent
+    return Left(
+        trials=max(0, budget.max_trials - spent.trials),
+        failed_trials=max(0, budget.max_failed_trials - spent.failed_trials),
+        wall_time=None if budget.wall_time is None else _duration(budget.wall_time.seconds - spent.wall_seconds),
+        gpu_hours=None if budget.gpu_hours is None else _hours(float(budget.gpu_hours) - spent.gpu_hours),
+    )
+
+
+def _delivered(network: FinalNetwork, storage: Storage | None, folder: str) -> DeliveredNetwork:
+    assert network.cell is not None  # hand-made networks are never delivered
+    (trial, *_) = network.trials
+    return DeliveredNetwork(
+        cell=network.cell,
+        trial=trial,
+        parameters=network.parameters,
+        meta_iterations=network.meta_iterations,
+        seeds=len(network.trials),
+        transductive=_accuracy(network.transductive),
+        non_transductive=_accuracy(network.non_transductive),
+        weights=_place(storage, weights_path(folder, trial)) if storage and network.weights else None,
+    )
+
+
+def _place(storage: Storage, path: str) -> str:
+    """An address, or a claim and a path on its volume."""
+    return address_of(storage.url, path) if storage.url else f"{storage.claim}/{path}"
+
+
+def _baseline(network: FinalNetwork) -> BaselineStatus:
+    return BaselineStatus(
+        name=network.name or "",
+        parameters=network.parameters,
+        transductive=_accuracy(network.transductive),
+        non_transductive=_accuracy(network.non_transductive),
+    )
+
+
+def _accuracy(measured: Measured) -> AccuracyStatus:
+    return AccuracyStatus(accuracy=measured.accuracy, interval=measured.interval)
+
+
+def _duration(seconds: float) -> Duration:
+    return Duration(f"{max(0, round(seconds))}s")
+
+
+def _hours(hours: float) -> Decimal:
+    text = f"{min(max(0.0, hours), MOST_HOURS):.6f}"
+    return Decimal(text.rstrip("0").rstrip("."))

@@ -1,0 +1,51 @@
+"""
+The median rule: when a search trial is given up.
+
+A trial is compared with the last finished level only, and what it must reach is made part of it when it is proposed. So
+whether it stops depends on nothing that happens meanwhile: not on the order of trials, not on the number of workers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, median
+
+from metasearch.api import EarlyStoppingRule, MetaSearchSpec
+from metasearch.search.trials import Threshold, Trial
+
+
+def curve_iterations(meta_iterations: int, points: int) -> list[int]:
+    """The meta-iterations after which a trial is examined: evenly spaced, the last after all of them."""
+    return sorted({max(1, round(meta_iterations * point / points)) for point in range(1, points + 1)})
+
+
+def thresholds(spec: MetaSearchSpec, finished_level: Sequence[Trial]) -> tuple[Threshold, ...]:
+    """
+    What a trial of the next level must reach, and when, to go on.
+
+    At each point of the learning curve after the warm-up, and before the last: the median over the finished level of
+    the running average of scores up to there, less one standard error of a point.
+    """
+    rule = spec.search.early_stopping
+    if rule.rule is EarlyStoppingRule.NEVER:
+        return ()
+    meta_iterations = spec.training.meta_iterations
+    compared = curve_iterations(meta_iterations, spec.evaluation.curve_points)[:-1]
+    limits = []
+    for iteration in compared:
+        averages = [average for trial in finished_level if (average := _running_average(trial, iteration)) is not None]
+        if iteration >= float(rule.warm_up) * meta_iterations and averages:
+            middle = median(averages)
+            queries = spec.evaluation.curve_tasks * spec.task.ways
+            standard_error = math.sqrt(middle * (1 - middle) / queries)
+            limits.append(Threshold(iteration, middle - standard_error))
+    return tuple(limits)
+
+
+def _running_average(trial: Trial, iteration: int) -> float | None:
+    """Mean of the trial's scores up to an iteration; None where it did not get that far."""
+    curve = trial.result.curve if trial.result else ()
+    if not any(point.meta_iteration == iteration for point in curve):
+        return None
+    return fmean(point.score for point in curve if point.meta_iteration <= iteration)

@@ -1,0 +1,309 @@
+"""From YAML to a resource, and from what is wrong with it to a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from metasearch.api import Baseline, MetaSearch, Operation
+from metasearch.errors import InvalidSpec
+from metasearch.loading import load_search, parse_search
+
+HEAD = "apiVersion: metasearch.dev/v1alpha1\nkind: MetaSearch\nmetadata: {name: mine}\n"
+
+
+def load(text: str | bytes, *overrides: str) -> MetaSearch:
+    path = Path("mine.yaml")
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return load_search(path, overrides)
+
+
+def told(text: str | bytes, *overrides: str) -> str:
+    """What a user reads of a resource that is wrong."""
+    with pytest.raises(InvalidSpec) as raised:
+        load(text, *overrides)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def with_spec(**fields: Any) -> str:
+    return HEAD + yaml.safe_dump({"spec": {"dataset": {"name": "omniglot"}, **fields}})
+
+
+# --- right --------------------------------------------------------------------------------------------------------
+
+
+def test_a_data_set_is_all_it_takes() -> None:
+    resource = load(with_spec())
+    assert (resource.metadata.name, resource.spec.search.beam_width, resource.spec.seed) == ("mine", 100, 0)
+
+
+def test_what_kubernetes_adds_to_a_resource_is_passed_over() -> None:
+    text = with_spec().replace("{name: mine}", "{name: mine, uid: 1-2, creationTimestamp: 2026-01-01T00:00:00Z}")
+    assert load(text + "status: {phase: Searching}").metadata.name == "mine"
+
+
+def test_a_resource_is_read_back_as_it_is_written() -> None:
+    resource = load(with_spec(final={"reserve": "0.50"}, budget={"wallTime": "90m", "trialMemory": "512Mi"}))
+    assert parse_search(resource.model_dump(mode="json", by_alias=True)) == resource
+    assert '"reserve":"0.50"' in resource.model_dump_json(by_alias=True)
+
+
+def test_a_field_that_is_null_is_one_that_is_left_out() -> None:
+    """As to the API server, which has no nulls in these resources."""
+    assert load(HEAD + "spec: {dataset: {name: omniglot, folder: }, search: , seed: null}") == load(with_spec())
+    assert told(HEAD + "spec: {dataset: }").endswith("spec.dataset is missing; it must be given")
+    assert told(with_spec(task={"shot": None})).endswith("spec.task has no field 'shot'; did you mean shots?")
+
+
+def test_a_resource_for_a_cluster_is_one_for_a_single_machine_too() -> None:
+    worker = {"slots": 4, "template": {"resources": {"limits": {"nvidia.com/gpu": 1, "memory": "16Gi"}}}}
+    spec = load(with_spec(worker=worker, suspend=True)).spec
+    assert (spec.suspend, spec.worker.slots) == (True, 4)
+    assert spec.worker.template.resources.limits == {"nvidia.com/gpu": "1", "memory": "16Gi"}
+
+
+def test_anchors_may_be_used() -> None:
+    text = HEAD + "spec: {dataset: {name: omniglot}, task: &few {ways: 3, shots: 2}}"
+    assert load(text + "\n---\n").spec.task.ways == 3
+    assert load(HEAD + "spec: {dataset: &set {name: omniglot}, task: {ways: 4}}").spec.task.ways == 4
+
+
+# --- wrong YAML ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param("", "mine.yaml holds 0 documents; it must hold one MetaSearch resource", id="empty"),
+        pytest.param(
+            "a: 1\n---\nb: 2", "mine.yaml holds 2 documents; it must hold one MetaSearch resource", id="two documents"
+        ),
+        pytest.param(
+            b"\xff\xfe\x00", "mine.yaml is not text in UTF-8; give the YAML file of a MetaSearch resource", id="no text"
+        ),
+        pytest.param(
+            "- a",
+            "mine.yaml holds a list; it must be a MetaSearch resource (apiVersion, kind, metadata, spec)",
+            id="a list",
+        ),
+        pytest.param(
+            "a: b: c", "mine.yaml is not YAML: mapping values are not allowed here (line 1, column 5)", id="no YAML"
+        ),
+        pytest.param(
+            "seed: 1\nspec: {}\nseed: 2",
+            "mine.yaml is not YAML: the key 'seed' is there twice (line 3, column 1)",
+            id="twice",
+        ),
+        pytest.param(
+            "a: !!python/object:os.system x",
+            "mine.yaml is not YAML: could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/object:os.system' (line 1, column 4)",
+            id="something to run",
+        ),
+        pytest.param("a: &a [*a]", "mine.yaml is not YAML of a resource: Circular reference detected", id="endless"),
+        pytest.param(
+            "[" * 10_000,
+            "mine.yaml is not YAML of a resource: maximum recursion depth exceeded",
+            id="deep",
+        ),
+        pytest.param("? !!binary aa==\n: b", "mine.yaml is not YAML of a resource: keys must be str", id="odd key"),
+    ],
+)
+def test_what_is_not_yaml_of_a_resource(text: str | bytes, sentence: str) -> None:
+    assert told(text).startswith(sentence)
+
+
+def test_a_date_is_text_as_it_is_to_kubernetes() -> None:
+    assert told(with_spec().replace("omniglot", "2026-13-45")) == (
+        "mine.yaml: spec.dataset.name is \"2026-13-45\"; it must be 'omniglot'"
+    )
+
+
+def test_a_folder_is_no_resource(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec, match=r"cannot be read \(Is a directory\); give the file of a MetaSearch resource"):
+        load_search(tmp_path)
+
+
+# --- wrong fields -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param(
+            HEAD,
+            "spec is missing; it must be given",
+            id="no spec",
+        ),
+        pytest.param(HEAD + "spec: 5", "spec is 5; it must be an object with fields", id="spec of another type"),
+        pytest.param(
+            with_spec() + "extra: 1",
+            "no field 'extra'; its fields are apiVersion, kind, metadata, spec",
+            id="at the top",
+        ),
+        pytest.param(
+            with_spec(task={"shot": 1}), "spec.task has no field 'shot'; did you mean shots?", id="nearly a field"
+        ),
+        pytest.param(
+            with_spec(task={"beams": 1}), "spec.task has no field 'beams'; its fields are ways, shots", id="no field"
+        ),
+        pytest.param(with_spec(seed=1.0), "spec.seed is 1.0; it must be a whole number", id="a decimal"),
+        pytest.param(with_spec(seed=True), "spec.seed is true; it must be a whole number", id="a truth value"),
+        pytest.param(with_spec(seed="1"), 'spec.seed is "1"; it must be a whole number', id="a number in quotes"),
+        pytest.param(with_spec(parallelism=0), "spec.parallelism is 0; it must be at least 1", id="too little"),
+        pytest.param(
+            with_spec(dataset={"name": "omniglot", "imageSize": 513}),
+            "spec.dataset.imageSize is 513; it must be at most 512",
+            id="too much",
+        ),
+        pytest.param(
+            with_spec(training={"innerLearningRate": "0"}),
+            'spec.training.innerLearningRate is "0"; it must be more than 0',
+            id="nothing where there must be something",
+        ),
+        pytest.param(
+            with_spec(final={"reserve": "1"}), 'spec.final.reserve is "1"; it must be less than 1', id="all of it"
+        ),
+        pytest.param(
+            with_spec(final={"reserve": 0.5}),
+            'spec.final.reserve is 0.5; it must be a decimal in quotes, such as "0.5"',
+            id="a decimal without quotes",
+        ),
+        pytest.param(
+            with_spec(budget={"wallTime": "1 day"}),
+            'spec.budget.wallTime is "1 day"; it must be a duration such as 24h, 1h30m or 90s',
+            id="no duration",
+        ),
+        pytest.param(
+            with_spec(budget={"trialMemory": "1GB"}),
+            'spec.budget.trialMemory is "1GB"; it must be an amount of memory such as 512Mi or 4Gi',
+            id="no amount of memory",
+        ),
+        pytest.param(
+            with_spec(search={"strategy": "progressive"}),
+            "spec.search.strategy is \"progressive\"; it must be 'Progressive' or 'Random'",
+            id="another letter case",
+        ),
+        pytest.param(
+            with_spec(space={"filterScale": 5}),
+            "spec.space.filterScale is 5; it must be 1, 2, 3 or 4",
+            id="none of a few",
+        ),
+        pytest.param(
+            with_spec(space={"operations": "identity"}),
+            'spec.space.operations is "identity"; it must be a list',
+            id="one for a list",
+        ),
+        pytest.param(
+            with_spec(space={"operations": []}),
+            "spec.space.operations is []; it must have at least 1 entry",
+            id="an empty list",
+        ),
+        pytest.param(
+            with_spec(dataset={"folder": {"path": ""}}),
+            'spec.dataset.folder.path is ""; it must have at least 1 character',
+            id="empty text",
+        ),
+        pytest.param(
+            with_spec().replace("mine", "m" * 41),
+            "; it must have at most 40 characters",
+            id="a name too long for labels",
+        ),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_value_and_rule(text: str, sentence: str) -> None:
+    found = told(text)
+    assert found.startswith("mine.yaml: ")
+    assert found.endswith(sentence)
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    assert told(with_spec(seed=-1, task={"ways": 1, "shot": 1})) == (
+        "mine.yaml: spec.task.ways is 1; it must be at least 2; "
+        "spec.task has no field 'shot'; did you mean shots?; "
+        "spec.seed is -1; it must be at least 0"
+    )
+
+
+def test_a_long_value_is_cut_short() -> None:
+    assert told(with_spec(seed="long" * 100)).endswith("long…; it must be a whole number")
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "field", "value"),
+    [
+        ("search.beamWidth=8", "search.beam_width", 8),
+        ("spec.seed=3", "seed", 3),
+        ("space.operations=[conv3x3, identity]", "space.operations", (Operation.CONV_3X3, Operation.IDENTITY)),
+        ("final={baseline: None}", "final.baseline", Baseline.NONE),
+        ("final.baseline=None", "final.baseline", Baseline.NONE),
+        ("budget.wallTime=90m", "budget.wall_time", "90m"),
+        ("dataset.rotations=2", "dataset.rotations", 2),
+        ("space.filterScale=3", "space.filter_scale", 3),
+        ("task={ways: 3, shots: 2}", "task.shots", 2),
+    ],
+)
+def test_a_setting_replaces_a_field(setting: str, field: str, value: object) -> None:
+    found: Any = load(with_spec(task={"ways": 4}), setting).spec
+    for name in field.split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+def test_of_two_settings_of_a_field_the_last_counts() -> None:
+    assert load(with_spec(), "seed=1", "seed=2").spec.seed == 2
+
+
+def test_a_setting_can_give_what_the_file_leaves_out() -> None:
+    assert load(HEAD, "dataset.name=omniglot").spec.dataset.name == "omniglot"
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("seed", "it must be PATH=VALUE, such as search.beamWidth=8"),
+        ("=5", "it must be PATH=VALUE, such as search.beamWidth=8"),
+        ("search..beamWidth=5", "it must be PATH=VALUE, such as search.beamWidth=8"),
+        ("seed=", 'is ""; it must be a whole number'),
+        ("seed=1.5", 'is "1.5"; it must be a whole number'),
+        ("seed.x=1", "seed has no fields; set it as a whole"),
+        ("search.surrogat.members=3", "no field 'surrogat'; did you mean surrogate?"),
+        ("search=5", 'is "5"; it must be an object with fields'),
+        ("task={way: 5}", "no field 'way'; did you mean ways?"),
+        ("task={ways: '5'}", 'ways is "5"; it must be a whole number'),
+        ("space.operations=conv3x3", 'is "conv3x3"; it must be a list'),
+        ("space.operations=[conv3x3", "expected ',' or ']', but got '<stream end>' (line 1, column 9)"),
+        ("dataset.rotations=3", "is 3; it must be 1, 2 or 4"),
+        ("dataset.rotations=x", 'is "x"; it must be 1, 2 or 4'),
+    ],
+)
+def test_a_wrong_setting_is_told_with_what_was_given(setting: str, sentence: str) -> None:
+    found = told(with_spec(), setting)
+    assert found.startswith(f"--set {setting.partition('=')[0]}")
+    assert found.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("spec: 5", "--set search.beamWidth: spec is 5 in the file; it must be an object with fields"),
+        (
+            "spec: {dataset: {name: omniglot}, search: []}",
+            "--set search.beamWidth: spec.search is [] in the file; it must be an object with fields",
+        ),
+    ],
+)
+def test_a_setting_inside_of_what_has_no_fields(spec: str, sentence: str) -> None:
+    assert told(HEAD + spec, "search.beamWidth=8") == sentence
