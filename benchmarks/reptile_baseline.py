@@ -28,7 +28,7 @@ from metasearch.api import Baseline, Dataset, DatasetName, Evaluation, Final, Me
 from metasearch.search.trials import Accuracy, Progress, Stage, State, TrialResult, TrialSpec
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.images import ImageSet, Splits
-from metasearch_trainer.storage import Folders
+from metasearch_trainer.storage import LocalStorage
 from metasearch_trainer.trial import Trainer
 from reporting import Claim, parser, publish
 
@@ -50,7 +50,7 @@ def main() -> int:
     torch.set_num_threads(1)
     spec = published_spec(arguments.meta_iterations, arguments.tasks, arguments.curve_points)
     trainer = Trainer(
-        spec, published_splits(), torch.device(arguments.device), Folders(arguments.folder, arguments.folder)
+        spec, published_splits(), torch.device(arguments.device), LocalStorage(arguments.folder, arguments.folder)
     )
     result = _run(trainer, _trial(arguments.meta_iterations))
     if result.state is not State.SUCCEEDED or result.test is None:

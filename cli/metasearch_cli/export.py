@@ -15,9 +15,9 @@ import shutil
 from pathlib import Path
 
 from metasearch.errors import FolderConflict, SearchFailed
-from metasearch.kubernetes.storage_layout import file_name
 from metasearch.outcome.results import FinalNetwork, SearchResult
 from metasearch.search.cells import cell_to_json, parse_cell
+from metasearch.storage_layout import file_name
 from metasearch_cli.model_card import model_card
 
 USE = '''\

@@ -20,7 +20,6 @@ from metasearch.kubernetes import names
 from metasearch.kubernetes.ownership import is_leaving
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.kubernetes.search_status import SearchStatus
-from metasearch.kubernetes.storage_layout import search_folder
 from metasearch.kubernetes.timing import Timing, timing_of
 from metasearch.kubernetes.worker_job import worker_image, worker_job
 from metasearch.loading import describe
@@ -32,6 +31,7 @@ from metasearch.search.cells import Cell
 from metasearch.search.definition import define
 from metasearch.search.planner import Search, is_of, standing
 from metasearch.search.trials import State, Trial
+from metasearch.storage_layout import search_folder
 from metasearch.stores.kubernetes import KubernetesStore
 from metasearch_operator import attendance, conditions, workforce
 from metasearch_operator.copies import Copies, RecordedTrial

@@ -34,8 +34,8 @@ from sentences import sentence_of
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
-from metasearch.kubernetes.storage_layout import search_folder, weights_path
 from metasearch.kubernetes.times import Time
+from metasearch.storage_layout import search_folder, weights_path
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from builders import make_trial_spec
 from local_search import (
+    fork_server_of,
     is_alive,
     metasearch,
     repeatable_part,
@@ -62,9 +63,15 @@ def has_a_result(folder: Path) -> bool:
     return {State.SUCCEEDED, State.RUNNING} <= states
 
 
-def is_importing(worker: psutil.Process) -> bool:
-    """Whether a worker that has just been started has begun to import what it needs, which takes it some seconds."""
-    return worker.cpu_times().user > 0.5
+def is_importing(driver: Driver) -> bool:
+    """Whether the server that workers are forks of has begun to import what it needs, which takes it some seconds."""
+    server = fork_server_of(driver)
+    return server is not None and server.cpu_times().user > 0.5 and not workers_of(driver)
+
+
+def has_started(driver: Driver) -> bool:
+    """Whether all workers are there; what they have yet to load takes them a moment."""
+    return len(workers_of(driver)) == 2
 
 
 def printed_in(folder: Path) -> str:
@@ -97,20 +104,25 @@ def test_a_run_that_is_interrupted_can_be_resumed(
     assert repeatable_part(tmp_path / "out") == repeatable_part(undisturbed)
 
 
+@pytest.mark.parametrize("moment", [is_importing, has_started])
 @pytest.mark.parametrize(("disturb", "code"), [(press_ctrl_c, 130), (terminate, 143)])
 def test_a_run_can_be_interrupted_while_its_workers_start(
-    disturb: Callable[[Driver], None], code: int, driver: Driver, tmp_path: Path
+    disturb: Callable[[Driver], None], code: int, moment: Callable[[Driver], bool], driver: Driver, tmp_path: Path
 ) -> None:
-    wait_until(lambda: len(workers := workers_of(driver)) == 2 and all(map(is_importing, workers)))
-    workers = workers_of(driver)
+    wait_until(lambda: moment(driver))
+    processes = psutil.Process(driver.pid).children(recursive=True)
     disturb(driver)
     assert driver.wait(60) == code
-    assert not any(is_alive(worker) for worker in workers)
+    assert not any(is_alive(process) for process in processes)
     assert "Traceback" not in printed_in(tmp_path)
 
 
 def test_workers_leave_ctrl_c_to_their_driver_from_the_start(driver: Driver, tmp_path: Path) -> None:
-    wait_until(lambda: len(workers := workers_of(driver)) == 2 and all(map(is_importing, workers)))
+    wait_until(lambda: is_importing(driver))
+    server = fork_server_of(driver)
+    assert server is not None
+    server.send_signal(signal.SIGINT)
+    wait_until(lambda: has_started(driver))
     workers = workers_of(driver)
     for worker in workers:
         worker.send_signal(signal.SIGINT)

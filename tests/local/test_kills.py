@@ -21,6 +21,7 @@ import psutil
 import pytest
 from builders import make_result, make_trial_spec
 from local_search import (
+    fork_server_of,
     is_alive,
     metasearch,
     repeatable_part,
@@ -236,6 +237,21 @@ def test_a_claim_that_a_killed_drivers_worker_makes_late_is_freed(tmp_path: Path
     assert run.driver.wait(300) == 0
     (recorded,) = (trial for trial in trials_in(run.folder) if trial.name == late.name)
     assert [attempt.outcome for attempt in recorded.attempts] == ["Interrupted", "Succeeded"]
+
+
+def test_a_run_whose_fork_server_is_killed_ends_as_one_left_alone(
+    undisturbed: Path, tmp_path: Path, begin: Callable[[Path], Run]
+) -> None:
+    run = begin(write_resource(tmp_path))
+    run.wait_until(lambda: run.is_training(Stage.SEARCH))
+    server, workers = fork_server_of(run.driver), workers_of(run.driver)
+    assert server is not None
+    server.kill()
+    run.wait_until(lambda: fork_server_of(run.driver) not in (None, server))
+    wait_until(lambda: not any(map(is_alive, workers)))
+    assert run.driver.wait(300) == 0
+    assert scores_of(run.folder) == scores_of(undisturbed)
+    assert repeatable_part(run.folder) == repeatable_part(undisturbed)
 
 
 # --- the store alone ---

@@ -13,13 +13,14 @@ from cluster.binaries import Binaries
 from cluster.control_plane import ControlPlane, open_control_plane
 from cluster.resources import definitions_on, make_search
 from local_search import SPEC, wait_until
-from patient import Clock
+from virtual_clock import VirtualClock
 from worker_pod import WorkerPod
 
 from metasearch.cluster.api import Api
 from metasearch.search.trials import INTERRUPTED, Reason, State, TrialSpec
 from metasearch.stores.kubernetes import KubernetesStore
-from metasearch_trainer.spool import PatientQueue, Spool
+from metasearch_trainer.retrying_queue import RetryingQueue
+from metasearch_trainer.spool import Spool
 
 META_ITERATIONS = 400
 """Seconds of training, on any machine."""
@@ -79,7 +80,7 @@ def test_a_pod_that_is_told_to_leave_during_an_outage_is_gone_in_time(own: Contr
 def test_a_result_that_is_no_number_is_a_failure_that_is_tried_again(client: Api, room: str, tmp_path: Path) -> None:
     store = KubernetesStore(client, make_search(client, room, "tiny"), max_attempts=2, pod_uid="a-pod")
     store.propose([trial(0, 4)])
-    queue = PatientQueue(store, Spool(tmp_path / "slot-0.json"), Clock().patience())
+    queue = RetryingQueue(store, Spool(tmp_path / "slot-0.json"), VirtualClock().retry())
     for state in (State.PENDING, State.FAILED):
         claimed = queue.claim("w", time.time(), 0.0)
         assert claimed is not None
@@ -93,7 +94,7 @@ def test_a_result_that_is_no_number_is_a_failure_that_is_tried_again(client: Api
 def test_a_result_that_the_api_server_refuses_is_too(client: Api, room: str, tmp_path: Path) -> None:
     store = KubernetesStore(client, make_search(client, room, "tiny"), max_attempts=1, pod_uid="a-pod")
     store.propose([trial(0, 4)])
-    queue = PatientQueue(store, Spool(tmp_path / "slot-0.json"), Clock().patience())
+    queue = RetryingQueue(store, Spool(tmp_path / "slot-0.json"), VirtualClock().retry())
     claimed = queue.claim("w", time.time(), 0.0)
     assert claimed is not None
     # What the models let pass and the API server does not.

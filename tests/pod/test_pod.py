@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builders import make_trial_spec
-from local_search import wait_until
+from local_search import fork_server_of, wait_until
 from worker_pod import MakePod
 
 from metasearch.cluster.api import Api
@@ -74,6 +74,20 @@ def test_the_trial_of_a_slot_that_is_killed_is_free_and_the_other_slot_goes_on(p
     assert pod.trials()[victim.name].holder == f"{(victim.holder or '').removesuffix('-1')}-2"
     assert pod.trials()[bystander.name].attempts == bystander.attempts
     assert processes[bystander.holder or ""].is_running()
+
+
+def test_slots_whose_fork_server_is_killed_start_anew(pod_of: MakePod) -> None:
+    pod = pod_of()
+    pod.store.propose(trial(index, meta_iterations=LONG) for index in range(2))
+    pod.start(slots=2).wait_until_running(2)
+    assert pod.process is not None
+    server = fork_server_of(pod.process)
+    assert server is not None
+    server.kill()
+    pod.wait_for(lambda trials: all(each.epoch == 2 for each in trials.values()))
+    for each in pod.trials().values():
+        assert (each.attempts[0].outcome, each.attempts[1].worker[-2:]) == (LOST, "-2")
+    assert pod.terminate()[0] == 75
 
 
 def test_a_slot_makes_way_after_so_many_trials(pod_of: MakePod) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from patient import Clock
+from virtual_clock import VirtualClock
 
 from metasearch.cluster.api import Refused
 from metasearch.errors import StoreUnavailable
@@ -17,7 +17,7 @@ from metasearch.stores.sqlite import SqliteStore
 class FarStore(SqliteStore):
     """It keeps account of what comes through."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: VirtualClock) -> None:
         super().__init__(path, max_attempts=2)
         self._clock = clock
         self.is_cut = self.loses_answers = False

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,9 +77,19 @@ def start(printed: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
 def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The worker processes of a driver; none where it has ended."""
     try:
-        return [worker for worker in psutil.Process(driver.pid).children() if is_alive(worker)]
+        children = psutil.Process(driver.pid).children(recursive=True)
+        return [child for child in children if is_alive(child) and child.name().startswith("worker-")]
     except psutil.NoSuchProcess:
         return []
+
+
+def fork_server_of(parent: subprocess.Popen[bytes]) -> psutil.Process | None:
+    """The process that the workers of a driver or a supervisor are forks of."""
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(parent.pid).children():
+            if is_alive(child) and "metasearch_trainer.fork_server" in child.cmdline():
+                return child
+    return None
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -14,7 +14,7 @@ from builders import make_spec, make_trial_spec
 
 from metasearch.search.trials import Progress, Stage, TrialResult, TrialSpec
 from metasearch_trainer.data.images import ImageSet, Splits
-from metasearch_trainer.storage import Folders
+from metasearch_trainer.storage import LocalStorage
 from metasearch_trainer.trial import Trainer
 
 META_ITERATIONS = 8
@@ -57,7 +57,7 @@ def tiny_spec(**changes: Any) -> Any:
 
 
 def tiny_trainer(folder: Path, clock: Callable[[], float] | None = None, **changes: Any) -> Trainer:
-    folders = Folders(checkpoints=folder / "checkpoints", weights=folder / "weights")
+    folders = LocalStorage(checkpoints=folder / "checkpoints", weights=folder / "weights")
     trainer = Trainer(tiny_spec(**changes), SPLITS, torch.device("cpu"), folders)
     if clock is not None:
         trainer.clock = clock

@@ -109,9 +109,9 @@ class WorkerPod:
     def slot_processes(self) -> dict[str, psutil.Process]:
         """By the names that their claims are signed with."""
         assert self.process is not None
-        children = [child for child in psutil.Process(self.process.pid).children(recursive=True) if is_alive(child)]
-        commands = [(child, child.cmdline()) for child in children]
-        return {words[words.index("--worker") + 1]: child for child, words in commands if "--worker" in words}
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        slots = [(child, child.name()) for child in children if is_alive(child) and child.name().startswith("slot-")]
+        return {f"{self.name}.{title.removeprefix('slot-')}": child for child, title in slots}
 
     def lease(self) -> Json:
         return self.api.get(names.LEASE.path(self.namespace, self.name))

@@ -1,4 +1,4 @@
-"""Where a trial's files go: what a pod's trials leave outside of it, and when."""
+"""Storage of a trial's files: what a pod's trials leave outside of it, and when."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from patient import Clock
 from small_disk import no_file_beyond
 from tiny import SPLITS, HalfMinutes, final_trial, ignore, repeatable, tiny_spec, tiny_trainer, tiny_trial
+from virtual_clock import VirtualClock
 
 from metasearch.errors import StoreUnavailable
 from metasearch.search.trials import Progress, Reason, Stage, State
+from metasearch_trainer.artifact_stores import MountedFolder
 from metasearch_trainer.delivery import load_weights
 from metasearch_trainer.memory import Cap
-from metasearch_trainer.shelves import MountedFolder
-from metasearch_trainer.storage import PATIENCE_SECONDS, Folders, KeptOutside, Storage
+from metasearch_trainer.shutdown import WorkerShutdown
+from metasearch_trainer.storage import RETRY_SECONDS, LocalStorage, RemoteStorage, Storage
 from metasearch_trainer.trial import Observer, Trainer
-from metasearch_trainer.worker import WorkerLeaves
 
 CHECKPOINT = "checkpoints/tiny-1-final.safetensors"
 WEIGHTS = "weights/tiny-1-final.safetensors"
@@ -45,9 +45,9 @@ class Volume(MountedFolder):
         self._do(f"get {name}")
         return super().get(name, path)
 
-    def drop(self, name: str) -> None:
-        self._do(f"drop {name}")
-        super().drop(name)
+    def delete(self, name: str) -> None:
+        self._do(f"delete {name}")
+        super().delete(name)
 
     def names(self) -> list[str]:
         return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
@@ -64,8 +64,8 @@ def volume(tmp_path: Path) -> Volume:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 def trainer_on(storage: Storage) -> Trainer:
@@ -76,8 +76,8 @@ def trainer_on(storage: Storage) -> Trainer:
 
 
 @pytest.fixture
-def storage(tmp_path: Path, volume: Volume, clock: Clock) -> KeptOutside:
-    return KeptOutside(tmp_path / "scratch", volume, clock.patience())
+def storage(tmp_path: Path, volume: Volume, clock: VirtualClock) -> RemoteStorage:
+    return RemoteStorage(tmp_path / "scratch", volume, clock.retry())
 
 
 def leave_after(count: int) -> Observer:
@@ -86,7 +86,7 @@ def leave_after(count: int) -> Observer:
     def leave(progress: Progress) -> None:
         del progress
         if next(looks) == count:
-            raise WorkerLeaves
+            raise WorkerShutdown
 
     return leave
 
@@ -94,7 +94,7 @@ def leave_after(count: int) -> Observer:
 # --- weights ---
 
 
-def test_weights_are_outside_before_the_result_is_known(storage: KeptOutside, volume: Volume, tmp_path: Path) -> None:
+def test_weights_are_outside_before_the_result_is_known(storage: RemoteStorage, volume: Volume, tmp_path: Path) -> None:
     result = trainer_on(storage).run(final_trial(), ignore)
     assert result.weights == "tiny-1-final.safetensors"
     assert WEIGHTS in volume.names()
@@ -103,11 +103,11 @@ def test_weights_are_outside_before_the_result_is_known(storage: KeptOutside, vo
 
 
 def test_without_a_storage_a_final_trial_succeeds_and_says_that_its_weights_are_not_kept(tmp_path: Path) -> None:
-    result = trainer_on(Folders(tmp_path / "checkpoints", None)).run(final_trial(), ignore)
+    result = trainer_on(LocalStorage(tmp_path / "checkpoints", None)).run(final_trial(), ignore)
     assert (result.state, result.weights) == (State.SUCCEEDED, None)
 
 
-def test_weights_wait_for_a_storage_that_is_away(storage: KeptOutside, volume: Volume, clock: Clock) -> None:
+def test_weights_wait_for_a_storage_that_is_away(storage: RemoteStorage, volume: Volume, clock: VirtualClock) -> None:
     def be_away(progress: Progress) -> None:
         volume.is_away = progress.meta_iteration == 8
 
@@ -118,34 +118,34 @@ def test_weights_wait_for_a_storage_that_is_away(storage: KeptOutside, volume: V
 
 
 def test_a_storage_that_stays_away_is_not_the_candidates_failure(
-    storage: KeptOutside, volume: Volume, clock: Clock
+    storage: RemoteStorage, volume: Volume, clock: VirtualClock
 ) -> None:
     volume.is_away = True
     with pytest.raises(StoreUnavailable, match="away"):
         trainer_on(storage).run(final_trial(), ignore)
-    assert PATIENCE_SECONDS <= sum(clock.waits) <= PATIENCE_SECONDS + 40
+    assert RETRY_SECONDS <= sum(clock.waits) <= RETRY_SECONDS + 40
 
 
 # --- checkpoints ---
 
 
-def test_a_final_trial_goes_on_in_another_pod(volume: Volume, clock: Clock, tmp_path: Path) -> None:
+def test_a_final_trial_goes_on_in_another_pod(volume: Volume, clock: VirtualClock, tmp_path: Path) -> None:
     whole = tiny_trainer(tmp_path / "whole").run(final_trial(), ignore)
-    with pytest.raises(WorkerLeaves):
-        trainer_on(KeptOutside(tmp_path / "one", volume, clock.patience())).run(final_trial(), leave_after(6))
+    with pytest.raises(WorkerShutdown):
+        trainer_on(RemoteStorage(tmp_path / "one", volume, clock.retry())).run(final_trial(), leave_after(6))
     assert volume.names() == [CHECKPOINT]
     seen: list[int] = []
-    other = trainer_on(KeptOutside(tmp_path / "other", volume, clock.patience()))
+    other = trainer_on(RemoteStorage(tmp_path / "other", volume, clock.retry()))
     result = other.run(final_trial(), lambda progress: seen.append(progress.meta_iteration))
     assert seen[0] >= 4
     assert repeatable(result) == repeatable(whole)
 
 
 def test_a_checkpoint_is_dropped_once_the_result_is_on_record(
-    storage: KeptOutside, volume: Volume, tmp_path: Path
+    storage: RemoteStorage, volume: Volume, tmp_path: Path
 ) -> None:
     trainer = trainer_on(storage)
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         trainer.run(final_trial(), leave_after(6))
     trainer.run(final_trial(), ignore)
     assert volume.names() == [CHECKPOINT, WEIGHTS]
@@ -156,7 +156,7 @@ def test_a_checkpoint_is_dropped_once_the_result_is_on_record(
 
 @pytest.mark.parametrize(("seconds", "fewest", "most"), [(1, 0, 0), (20, 3, 5), (70, 10, 13)])
 def test_checkpoints_are_uploaded_once_a_minute_at_most(
-    storage: KeptOutside, volume: Volume, clock: Clock, seconds: int, fewest: int, most: int
+    storage: RemoteStorage, volume: Volume, clock: VirtualClock, seconds: int, fewest: int, most: int
 ) -> None:
     def pass_time(_: Progress) -> None:
         clock.time += seconds
@@ -166,35 +166,37 @@ def test_checkpoints_are_uploaded_once_a_minute_at_most(
 
 
 def test_a_checkpoint_that_is_outside_already_is_not_uploaded_again_when_leaving(
-    storage: KeptOutside, volume: Volume, clock: Clock
+    storage: RemoteStorage, volume: Volume, clock: VirtualClock
 ) -> None:
     def pass_time(progress: Progress) -> None:
         clock.time += 60
         if progress.meta_iteration == 4:
-            raise WorkerLeaves
+            raise WorkerShutdown
 
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         trainer_on(storage).run(final_trial(), pass_time)
     before = volume.done.count(f"put {CHECKPOINT}")
-    storage.leave(final_trial())
+    storage.on_interrupt(final_trial())
     assert volume.done.count(f"put {CHECKPOINT}") == before
 
 
 def test_a_checkpoint_that_could_not_be_uploaded_is_tried_again_when_leaving(
-    storage: KeptOutside, volume: Volume, clock: Clock
+    storage: RemoteStorage, volume: Volume, clock: VirtualClock
 ) -> None:
     def pass_time(progress: Progress) -> None:
         clock.time += 30
         volume.is_away = progress.meta_iteration == 4
         if progress.meta_iteration == 5:
-            raise WorkerLeaves
+            raise WorkerShutdown
 
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         trainer_on(storage).run(final_trial(), pass_time)
     assert volume.names() == [CHECKPOINT]
 
 
-def test_training_goes_on_while_the_storage_is_away(storage: KeptOutside, volume: Volume, clock: Clock) -> None:
+def test_training_goes_on_while_the_storage_is_away(
+    storage: RemoteStorage, volume: Volume, clock: VirtualClock
+) -> None:
     def pass_time(progress: Progress) -> None:
         clock.time += 60
         volume.is_away = 0 < progress.meta_iteration < 8
@@ -203,17 +205,17 @@ def test_training_goes_on_while_the_storage_is_away(storage: KeptOutside, volume
     assert clock.waits == []
 
 
-def test_a_baseline_is_kept_outside_too(storage: KeptOutside, volume: Volume) -> None:
+def test_a_baseline_is_kept_outside_too(storage: RemoteStorage, volume: Volume) -> None:
     baseline = tiny_trial("tiny-1-base", stage=Stage.BASELINE, candidate="Conv4")
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         trainer_on(storage).run(baseline, leave_after(3))
     assert volume.names() == ["checkpoints/tiny-1-base.safetensors"]
 
 
-def test_search_trials_have_nothing_to_do_with_it(storage: KeptOutside, volume: Volume, tmp_path: Path) -> None:
+def test_search_trials_have_nothing_to_do_with_it(storage: RemoteStorage, volume: Volume, tmp_path: Path) -> None:
     volume.is_away = True
     trainer = trainer_on(storage)
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         trainer.run(tiny_trial(), leave_after(6))
     assert list((tmp_path / "scratch" / "checkpoints").iterdir())
     assert trainer.run(tiny_trial(), ignore).state is State.SUCCEEDED
@@ -222,7 +224,7 @@ def test_search_trials_have_nothing_to_do_with_it(storage: KeptOutside, volume: 
 
 
 def test_waiting_for_the_storage_does_not_count_as_the_trials_time(
-    storage: KeptOutside, volume: Volume, clock: Clock
+    storage: RemoteStorage, volume: Volume, clock: VirtualClock
 ) -> None:
     spec = tiny_spec(budget={"trialTime": "60s"})
     trainer = Trainer(spec, SPLITS, torch.device("cpu"), storage, clock=lambda: clock.time)
@@ -235,9 +237,9 @@ def test_a_volume_without_room_is_said_to_have_none(tmp_path: Path) -> None:
     checkpoint = tmp_path / "scratch" / CHECKPOINT
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"x" * 5000)
-    shelf = MountedFolder(tmp_path / "volume")
+    store = MountedFolder(tmp_path / "volume")
     with no_file_beyond(1000), pytest.raises(StoreUnavailable, match=r"volume: checkpoints/a cannot be written .*room"):
-        shelf.put(checkpoint, "checkpoints/a")
+        store.put(checkpoint, "checkpoints/a")
     assert [path for path in (tmp_path / "volume").rglob("*") if path.is_file()] == []
 
 
@@ -248,7 +250,7 @@ def test_the_lower_of_two_caps_holds_and_is_named(tmp_path: Path) -> None:
     share = Cap(64 * 2**20, "its slot's 64 MiB of the pod's memory limit of 128 MiB")
     for trial_memory, named in [("1Gi", share.source), ("32Mi", "budget.trialMemory (32Mi)")]:
         spec = tiny_spec(budget={"trialMemory": trial_memory})
-        trainer = Trainer(spec, SPLITS, torch.device("cpu"), Folders(tmp_path, None), cap=share)
+        trainer = Trainer(spec, SPLITS, torch.device("cpu"), LocalStorage(tmp_path, None), cap=share)
         result = trainer.run(replace(tiny_trial(), name="tiny-1-cap"), ignore)
         assert result.reason is Reason.OUT_OF_MEMORY
         assert (result.message or "").startswith(f"the trial needs more than {named}: ")

@@ -10,10 +10,13 @@ import pytest
 from builders import make_result, make_trial_spec
 
 from metasearch.errors import StoreUnavailable
+from metasearch.exit_codes import EXIT_RESTART
+from metasearch.retry import Retry
 from metasearch.search.trials import LOST, CurvePoint, Progress, Reason, State, Trial, TrialResult, TrialSpec
 from metasearch.stores.sqlite import SqliteStore
+from metasearch_trainer.shutdown import WorkerShutdown
 from metasearch_trainer.trial import Observer, TrialEnded
-from metasearch_trainer.worker import RECYCLED, RETRY_SECONDS, Surroundings, Worker, WorkerLeaves
+from metasearch_trainer.worker import RECORD_BACKOFF, RECORD_SECONDS, Worker, WorkerEnvironment
 
 Act = Callable[[TrialSpec, Observer], TrialResult]
 
@@ -41,8 +44,9 @@ class World:
         self.time += seconds
         self.leaving = True
 
-    def surroundings(self) -> Surroundings:
-        return Surroundings(lambda: self.time, self.look, self.wait, lambda: self.leaving)
+    def environment(self) -> WorkerEnvironment:
+        retry = Retry(self.look, self.wait, lambda: 0.5, lambda _: None)
+        return WorkerEnvironment(lambda: self.time, retry, lambda: self.leaving)
 
 
 @pytest.fixture
@@ -56,8 +60,8 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 def test_whoever_asks_hears_whether_there_is_work(store: SqliteStore) -> None:
     heard: list[bool] = []
     world = World()
-    surroundings = replace(world.surroundings(), tell_busy=heard.append)
-    Worker("w", 0.0, store, Actor(lambda _spec, _observe: make_result()), surroundings).work()
+    environment = replace(world.environment(), set_busy=heard.append)
+    Worker("w", 0.0, store, Actor(lambda _spec, _observe: make_result()), environment).work()
     assert heard == [True, True, False]
 
 
@@ -66,7 +70,7 @@ def states(store: SqliteStore) -> dict[str, State]:
 
 
 def work(store: SqliteStore, act: Act, world: World | None = None) -> int:
-    return Worker("w", 0.5, store, Actor(act), (world or World()).surroundings()).work()
+    return Worker("w", 0.5, store, Actor(act), (world or World()).environment()).work()
 
 
 def test_a_worker_runs_what_there_is_and_then_waits(store: SqliteStore) -> None:
@@ -89,21 +93,22 @@ def test_a_worker_waits_longer_the_longer_there_is_no_work(store: SqliteStore) -
         asked.append(times)
         return times / 10
 
-    surroundings = replace(world.surroundings(), wait=wait, idle_seconds=idle_seconds)
-    Worker("w", 0.0, store, Actor(lambda *_: make_result()), surroundings).work()
+    environment = world.environment()
+    environment = replace(environment, retry=replace(environment.retry, sleep=wait), idle_seconds=idle_seconds)
+    Worker("w", 0.0, store, Actor(lambda *_: make_result()), environment).work()
     assert asked == [0, 1, 2, 3, 0]
     assert states(store)["late"] is State.SUCCEEDED
 
 
-def test_a_worn_worker_asks_to_be_replaced_after_its_trial(store: SqliteStore) -> None:
-    surroundings = replace(World().surroundings(), is_worn=lambda: True)
-    assert Worker("w", 0.0, store, Actor(lambda *_: make_result()), surroundings).work() == RECYCLED
+def test_a_worker_that_should_be_recycled_asks_for_it_after_its_trial(store: SqliteStore) -> None:
+    environment = replace(World().environment(), should_recycle=lambda: True)
+    assert Worker("w", 0.0, store, Actor(lambda *_: make_result()), environment).work() == EXIT_RESTART
     assert states(store) == {"a": State.SUCCEEDED, "b": State.PENDING}
 
 
 def test_a_failed_trial_is_recorded_and_the_worker_asks_to_be_replaced(store: SqliteStore) -> None:
     failed = TrialResult(state=State.FAILED, reason=Reason.ERROR, message="boom")
-    assert work(store, lambda *_: failed) == RECYCLED
+    assert work(store, lambda *_: failed) == EXIT_RESTART
     assert states(store) == {"a": State.FAILED, "b": State.PENDING}
 
 
@@ -113,7 +118,7 @@ def test_a_diverged_trial_is_no_reason_to_replace_the_worker(store: SqliteStore)
     assert set(states(store).values()) == {State.FAILED}
 
 
-def test_a_worker_that_is_told_to_leave_leaves_its_claim_open(store: SqliteStore) -> None:
+def test_a_worker_that_is_told_to_shut_down_leaves_its_claim_open(store: SqliteStore) -> None:
     world = World()
 
     def act(_: TrialSpec, observe: Observer) -> TrialResult:
@@ -121,7 +126,7 @@ def test_a_worker_that_is_told_to_leave_leaves_its_claim_open(store: SqliteStore
         observe(Progress(1))
         raise AssertionError("the observer lets a leaving worker go on")
 
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         work(store, act, world)
     assert states(store)["a"] is State.RUNNING
 
@@ -135,7 +140,7 @@ def test_training_is_forgotten_only_when_its_result_is_on_record(store: SqliteSt
         forgotten.append(trial.name)
 
     forgotten: list[str] = []
-    Worker("w", 0.0, store, Actor(act, forget), World().surroundings()).work()
+    Worker("w", 0.0, store, Actor(act, forget), World().environment()).work()
     assert forgotten == ["a"]  # the other failed, and might be tried again from where it was
 
 
@@ -204,14 +209,15 @@ def test_a_result_that_cannot_be_recorded_now_is_tried_again(store: SqliteStore)
     full.request_stop(["b"])
     work(full, lambda *_: make_result(0.7), world)
     full.close()
-    assert world.waits == list(RETRY_SECONDS[:3])
+    assert world.waits == [RECORD_BACKOFF.pause(failures) for failures in range(3)] == [0.5, 1.0, 2.0]
     assert store.trials()[0].score == 0.7
 
 
 def test_a_result_that_can_never_be_recorded_ends_the_worker(store: SqliteStore) -> None:
-    full = FullDisk(store.path)
+    full, world = FullDisk(store.path), World()
     full.refusals = 99
     with pytest.raises(StoreUnavailable):
-        work(full, lambda *_: make_result(0.7))
+        work(full, lambda *_: make_result(0.7), world)
     full.close()
+    assert RECORD_SECONDS <= sum(world.waits) <= RECORD_SECONDS + RECORD_BACKOFF.longest
     assert states(store)["a"] is State.RUNNING

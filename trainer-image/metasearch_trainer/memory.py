@@ -1,4 +1,4 @@
-"""How much memory this process holds, held at most, and may hold. Linux knows all three; elsewhere less is known."""
+"""Current, peak and maximum memory of this process. Linux knows all three; elsewhere less is known."""
 
 from __future__ import annotations
 
@@ -26,32 +26,33 @@ class Cap:
 
     bytes: int
     source: str
-    """Who says so, for a sentence: what the trial needs more than."""
+    """Who sets it, worded for a sentence about what the trial needs more than."""
 
     @classmethod
     def of_trial(cls, limit: Memory | None) -> Cap | None:
-        """`budget.trialMemory`, where it is given."""
+        """Return the cap of `budget.trialMemory`, where it is given."""
         return None if limit is None else cls(limit.bytes, f"budget.trialMemory ({limit})")
 
 
 def lowest(*caps: Cap | None) -> Cap | None:
-    """Of several caps the one that holds, if there is any."""
+    """Return the lowest of several caps, the one that holds, if there is any."""
     return min((cap for cap in caps if cap is not None), key=lambda cap: cap.bytes, default=None)
 
 
 def resident_bytes() -> int:
-    """What this process holds now."""
+    """Return the bytes that this process holds now."""
     return int(psutil.Process().memory_info().rss)
 
 
 def give_back_freed() -> None:
-    """Have the allocator return to the system what it keeps for later, where it can (glibc)."""
+    """Return memory to the system that the allocator keeps for later, where it can (glibc)."""
+    # It takes some milliseconds per GiB, and the next trial would ask for the pages again: not called without need.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def reset_peak(device: torch.device) -> None:
-    """Forget earlier peaks, where the system can."""
+    """Begin to measure peaks anew, where the system can."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with suppress(OSError):  # not Linux, or not allowed: the peak is then that of the process
@@ -59,12 +60,12 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most held since `reset_peak`: on the GPU where there is one, else by the process."""
+    """Return the most bytes held since `reset_peak`: on the GPU where there is one, else by the process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     with suppress(OSError):
         return _status_bytes("VmHWM")
-    unit = 1 if sys.platform == "darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): kilobytes on Linux, bytes on macOS
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
@@ -80,7 +81,7 @@ def limited(most_bytes: int | None) -> Iterator[None]:
         yield
         return
     held = resident_bytes()
-    if held > most_bytes / 2:  # what earlier trials have freed is not to be this one's lack
+    if held > most_bytes / 2:  # or memory that earlier trials have freed would be counted against this one
         give_back_freed()
         held = resident_bytes()
     if held > most_bytes:
@@ -94,7 +95,7 @@ def limited(most_bytes: int | None) -> Iterator[None]:
 
 
 def _status_bytes(field: str) -> int:
-    """A field of /proc/self/status, which counts in kB."""
+    """Read a field of /proc/self/status, which counts in kB, and return it in bytes."""
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024

@@ -1,9 +1,9 @@
 """
-Where the files of a trial are: checkpoints, which its training goes on from, and the weights of final trials.
+Storage of a trial's files: checkpoints, which its training goes on from, and the weights of final trials.
 
-A run on one machine keeps them in its own folder (`Folders`). A pod loses its files when it ends, so what is worth more
-than minutes, the checkpoints and weights of trials in full training, is kept outside of it (`KeptOutside`): written
-here first, then brought to a shelf, which is a mounted volume or an object store.
+A run on one machine keeps them in its own folder (`LocalStorage`). A pod loses its files when it ends, so what is worth
+more than minutes, the checkpoints and weights of trials in full training, is kept outside of it (`RemoteStorage`):
+written on the pod first, then uploaded to an artifact store, which is a mounted volume or an object store.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import Protocol
 
 from metasearch.errors import StoreUnavailable
-from metasearch.kubernetes.storage_layout import CHECKPOINTS, WEIGHTS, file_name
+from metasearch.retry import Backoff, Retry
 from metasearch.search.trials import Stage, TrialSpec
-from metasearch_trainer.backoff import Backoff, Patience
-from metasearch_trainer.endings import say
-from metasearch_trainer.shelves import Shelf
+from metasearch.storage_layout import CHECKPOINTS, WEIGHTS, file_name
+from metasearch_trainer.artifact_stores import ArtifactStore
+from metasearch_trainer.process_output import log
 
 UPLOAD_SECONDS = 60.0
-"""Checkpoints are brought to a shelf at most so often."""
+"""Checkpoints are uploaded at most so often."""
 
-UPLOAD_SHARE = 0.1
-"""Of a trial's time that may go into bringing them there."""
+MAX_UPLOAD_SHARE = 0.1
+"""The share of a trial's time that uploading them may take."""
 
-PATIENCE_SECONDS = 600.0
-PAUSES = Backoff(first=1.0, most=30.0)
+RETRY_SECONDS = 600.0
+"""How long a storage that cannot be used is tried again; then the pod ends, for other pods would fare no better."""
+
+RETRY_BACKOFF = Backoff(first=1.0, longest=30.0, jitter=0.25)
 
 Write = Callable[[Path], None]
 """Writes a file at a path."""
@@ -35,25 +37,25 @@ Write = Callable[[Path], None]
 
 class Storage(Protocol):
     """
-    What a trainer needs.
+    Keeps a trial's files, as a trainer needs it.
 
-    `fetch` and `deliver` raise StoreUnavailable where the storage cannot be used, however patiently.
+    `fetch` and `deliver` raise StoreUnavailable where the storage cannot be used even after retries.
     """
 
     def checkpoint(self, trial: TrialSpec) -> Path:
-        """The file that a trial's training goes on from."""
+        """Return the path of the file that a trial's training goes on from."""
         ...
 
     def fetch(self, trial: TrialSpec) -> None:
-        """Before a trial begins: have its checkpoint here, if there is one anywhere."""
+        """Bring a trial's checkpoint here before it begins, if there is one anywhere."""
         ...
 
     def saved(self, trial: TrialSpec) -> None:
-        """Its checkpoint was written."""
+        """Take note that its checkpoint was written."""
         ...
 
-    def leave(self, trial: TrialSpec) -> None:
-        """The process ends in the middle of the trial."""
+    def on_interrupt(self, trial: TrialSpec) -> None:
+        """Do what is left to do when the process ends in the middle of the trial."""
         ...
 
     def deliver(self, trial: TrialSpec, write: Write) -> str | None:
@@ -66,8 +68,8 @@ class Storage(Protocol):
 
 
 @dataclass(frozen=True)
-class Folders:
-    """On this machine, for good."""
+class LocalStorage:
+    """Keeps files on this machine, for good."""
 
     checkpoints: Path
     weights: Path | None
@@ -77,13 +79,13 @@ class Folders:
         return self.checkpoints / file_name(trial.name)
 
     def fetch(self, trial: TrialSpec) -> None:
-        """It is here, if anywhere."""
+        """Do nothing: a checkpoint is here, if anywhere."""
 
     def saved(self, trial: TrialSpec) -> None:
-        """That is all there is to it."""
+        """Do nothing: a checkpoint is safe once it is written."""
 
-    def leave(self, trial: TrialSpec) -> None:
-        """The next process finds what there is."""
+    def on_interrupt(self, trial: TrialSpec) -> None:
+        """Do nothing: the next process finds what there is."""
 
     def deliver(self, trial: TrialSpec, write: Write) -> str | None:
         if self.weights is None:
@@ -96,83 +98,85 @@ class Folders:
         self.checkpoint(trial).unlink(missing_ok=True)
 
 
-class KeptOutside:
-    """On a pod, whose files go with it, and on a shelf, for trials in full training."""
+class RemoteStorage:
+    """Keeps files on a pod, whose files go with it, and those of trials in full training in an artifact store too."""
 
-    def __init__(self, scratch: Path, shelf: Shelf, patience: Patience) -> None:
+    def __init__(self, scratch: Path, store: ArtifactStore, retry: Retry) -> None:
         """
         Args:
             scratch: a folder of the pod's.
         """
-        self._here = Folders(scratch / CHECKPOINTS, scratch / WEIGHTS)
-        self._shelf, self._patience = shelf, patience
+        self._local = LocalStorage(scratch / CHECKPOINTS, scratch / WEIGHTS)
+        self._store, self._retry = store, retry
         self._next_upload = 0.0
         self._is_checked = False
         self._is_uploaded = True
 
     def checkpoint(self, trial: TrialSpec) -> Path:
-        return self._here.checkpoint(trial)
+        return self._local.checkpoint(trial)
 
     def fetch(self, trial: TrialSpec) -> None:
-        if not is_kept(trial):
+        if not outlives_pod(trial):
             return
         self._check()
         path = self.checkpoint(trial)
+        # One on the pod is newer than any that was uploaded.
         if not path.exists():
-            self._patiently(lambda: self._shelf.get(_checkpoint(trial), path))
-        self._next_upload, self._is_uploaded = self._patience.monotonic() + UPLOAD_SECONDS, True
+            self._retried(lambda: self._store.get(_checkpoint(trial), path))
+        self._next_upload, self._is_uploaded = self._retry.monotonic() + UPLOAD_SECONDS, True
 
     def saved(self, trial: TrialSpec) -> None:
         self._is_uploaded = False
-        if self._patience.monotonic() >= self._next_upload:
+        if self._retry.monotonic() >= self._next_upload:
             self._upload(trial)
 
-    def leave(self, trial: TrialSpec) -> None:
+    def on_interrupt(self, trial: TrialSpec) -> None:
         if not self._is_uploaded:
             self._upload(trial)
 
     def deliver(self, trial: TrialSpec, write: Write) -> str | None:
-        name = self._here.deliver(trial, write)
-        assert self._here.weights is not None
-        path = self._here.weights / file_name(trial.name)
-        self._patiently(lambda: self._shelf.put(path, f"{WEIGHTS}/{path.name}"))
+        name = self._local.deliver(trial, write)
+        assert self._local.weights is not None
+        path = self._local.weights / file_name(trial.name)
+        self._retried(lambda: self._store.put(path, f"{WEIGHTS}/{path.name}"))
         path.unlink(missing_ok=True)
         return name
 
     def forget(self, trial: TrialSpec) -> None:
-        self._here.forget(trial)
-        if is_kept(trial):
-            self._once(lambda: self._shelf.drop(_checkpoint(trial)))
+        self._local.forget(trial)
+        if outlives_pod(trial):
+            self._once(lambda: self._store.delete(_checkpoint(trial)))
 
     def _check(self) -> None:
-        """See that files can be put there: before hours of training, not after."""
+        """Check that files can be put there: before hours of training, not after."""
         if not self._is_checked:
-            self._patiently(self._shelf.check)
+            self._retried(self._store.check)
             self._is_checked = True
 
     def _upload(self, trial: TrialSpec) -> None:
-        """Without patience: the training is worth more than its checkpoint, and another will come."""
-        if not is_kept(trial):
+        """Try once: the training is worth more than its checkpoint, and another will come."""
+        if not outlives_pod(trial):
             return
-        began = self._patience.monotonic()
-        self._is_uploaded = self._once(lambda: self._shelf.put(self.checkpoint(trial), _checkpoint(trial)))
-        ended = self._patience.monotonic()
-        self._next_upload = ended + max(UPLOAD_SECONDS, (ended - began) / UPLOAD_SHARE)
+        began = self._retry.monotonic()
+        self._is_uploaded = self._once(lambda: self._store.put(self.checkpoint(trial), _checkpoint(trial)))
+        ended = self._retry.monotonic()
+        # Counted from its end, so that a slow storage is used less often, not all the time.
+        self._next_upload = ended + max(UPLOAD_SECONDS, (ended - began) / MAX_UPLOAD_SHARE)
 
     def _once(self, act: Callable[[], object]) -> bool:
         try:
             act()
         except StoreUnavailable as error:
-            say(error)
+            log(error)
             return False
         return True
 
-    def _patiently(self, act: Callable[[], object]) -> None:
-        self._patience.keep_trying(act, PAUSES, PATIENCE_SECONDS)
+    def _retried(self, act: Callable[[], object]) -> None:
+        self._retry.until_available(act, RETRY_BACKOFF, RETRY_SECONDS)
 
 
-def is_kept(trial: TrialSpec) -> bool:
-    """Whether a trial trains for so long that its checkpoint is to outlive the pod."""
+def outlives_pod(trial: TrialSpec) -> bool:
+    """Return whether a trial trains for so long that its checkpoint is to outlive the pod."""
     return trial.stage is not Stage.SEARCH
 
 

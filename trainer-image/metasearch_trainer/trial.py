@@ -96,7 +96,7 @@ class Trainer:
         except Exception as error:  # a trial that fails is a result; the search goes on
             result = run.partial_result(_as_ended(error, self._out_of_memory))
         except BaseException:
-            self.storage.leave(trial)
+            self.storage.on_interrupt(trial)
             raise
         seconds = run.earlier_seconds + self.clock() - started
         return replace(

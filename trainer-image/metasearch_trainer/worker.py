@@ -7,31 +7,33 @@ checkpoint that the next one goes on from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from metasearch.errors import StoreUnavailable
+from metasearch.exit_codes import EXIT_RESTART
+from metasearch.retry import Backoff, Retry
 from metasearch.search.trials import Progress, Reason, StaleClaim, State, Trial, TrialResult, TrialSpec
 from metasearch.stores.base import TrialQueue
-from metasearch_trainer.endings import RECYCLED
+from metasearch_trainer.shutdown import WorkerShutdown
 from metasearch_trainer.trial import Observer, TrialEnded
 
 REPORT_SECONDS = 1.0
+"""Progress is recorded at most so often, for each record is a write to the store that all workers share."""
+
 IDLE_SECONDS = 0.1
-RETRY_SECONDS = (0.5, 1, 2, 4, 8, 15, 30)
-"""Pauses between attempts to record a result; the training behind it is worth some patience."""
+"""How soon a worker without work asks again, where that costs only a query of a local file."""
 
-UNCLEAN = frozenset({Reason.ERROR, Reason.OUT_OF_MEMORY})
-"""After these a process may be short of memory or half broken; a fresh one takes over."""
+RECORD_BACKOFF = Backoff(first=0.5, longest=30.0)
+RECORD_SECONDS = 60.0
+"""How long a result that cannot be recorded is tried again; minutes of training stand behind it."""
+
+RESTART_AFTER = frozenset({Reason.ERROR, Reason.OUT_OF_MEMORY})
+"""Failures after which the process may be short of memory or half broken; a fresh one takes over."""
 
 
-class WorkerLeaves(BaseException):
-    """The worker is to end now, in the middle of a trial. No Exception, lest a trial take it for its own failure."""
-
-
-class RunsTrials(Protocol):
-    """What a worker needs of a `Trainer`."""
+class TrialRunner(Protocol):
+    """The part of `Trainer` that a worker uses."""
 
     def run(self, trial: TrialSpec, observe: Observer) -> TrialResult: ...
 
@@ -39,49 +41,61 @@ class RunsTrials(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a worker asks the world for."""
+class WorkerEnvironment:
+    """What a worker is handed in: time, ways to wait, and what its process wants to know of it."""
 
     now: Callable[[], float]
     """Unix time in seconds, for the record."""
-    monotonic: Callable[[], float]
-    wait: Callable[[float], None]
-    """Let so many seconds pass."""
-    is_leaving: Callable[[], bool]
+    retry: Retry
+    """Its sleep is also how the worker waits for work."""
+    is_shutting_down: Callable[[], bool]
     """Whether the worker is to end."""
     idle_seconds: Callable[[int], float] = lambda _: IDLE_SECONDS
     """How long to wait where there was no work so often in a row before."""
-    tell_busy: Callable[[bool], None] = lambda _: None
+    set_busy: Callable[[bool], None] = lambda _: None
     """Told after each asking for work whether there was any."""
-    is_worn: Callable[[], bool] = lambda: False
+    should_recycle: Callable[[], bool] = lambda: False
     """Asked after each trial: whether a fresh process is to take over."""
-    retry_seconds: Sequence[float] = RETRY_SECONDS
-    """Pauses between attempts to record a result; none where the queue has patience of its own."""
+    record_seconds: float = RECORD_SECONDS
+    """How long recording a result is tried again; 0 where the queue does so itself."""
 
 
 class Worker:
-    """One slot: one trial at a time."""
+    """Runs one trial at a time, and belongs to one slot."""
 
-    def __init__(self, name: str, gpus: float, queue: TrialQueue, trainer: RunsTrials, world: Surroundings) -> None:
-        self.name, self.gpus, self.queue, self.trainer, self.world = name, gpus, queue, trainer, world
+    def __init__(
+        self, name: str, gpus: float, queue: TrialQueue, trainer: TrialRunner, environment: WorkerEnvironment
+    ) -> None:
+        """
+        Args:
+            name: how claims are signed.
+            gpus: the share of GPUs that the slot holds, for the account.
+        """
+        self.name, self.gpus, self.queue, self.trainer, self.environment = name, gpus, queue, trainer, environment
 
     def work(self) -> int:
-        """Run trials until told to leave; returns the process's exit code."""
+        """
+        Run trials until told to shut down; return the process's exit code.
+
+        Raises:
+            WorkerShutdown: in the middle of a trial, which stays claimed; whoever started the process frees it.
+            StoreUnavailable: a result could not be recorded for too long.
+        """
         idle = 0
-        while not self.world.is_leaving():
-            claimed = self.queue.claim(self.name, self.world.now(), self.gpus)
-            self.world.tell_busy(claimed is not None)
+        while not self.environment.is_shutting_down():
+            claimed = self.queue.claim(self.name, self.environment.now(), self.gpus)
+            self.environment.set_busy(claimed is not None)
             if claimed is None:
-                self.world.wait(self.world.idle_seconds(idle))
+                self.environment.retry.sleep(self.environment.idle_seconds(idle))
                 idle += 1
                 continue
             idle = 0
-            if self._run(claimed) in UNCLEAN or self.world.is_worn():
-                return RECYCLED
+            if self._run(claimed) in RESTART_AFTER or self.environment.should_recycle():
+                return EXIT_RESTART
         return 0
 
     def _run(self, claimed: Trial) -> Reason | None:
-        """One trial from claim to record; returns why it failed, if it did."""
+        """Take one trial from claim to record; return why it failed, if it did."""
         try:
             result = self.trainer.run(claimed.spec, self._observer(claimed))
             self._record(claimed, result)
@@ -92,14 +106,16 @@ class Worker:
         return result.reason
 
     def _observer(self, claimed: Trial) -> Observer:
-        reported = self.world.monotonic()
+        """Return the function that the trainer calls between steps: it reports, and ends trials that are to stop."""
+        reported = self.environment.retry.monotonic()
         points = 0
 
         def observe(progress: Progress) -> None:
             nonlocal reported, points
-            if self.world.is_leaving():
-                raise WorkerLeaves
-            now = self.world.monotonic()
+            if self.environment.is_shutting_down():
+                raise WorkerShutdown
+            now = self.environment.retry.monotonic()
+            # A new point of the curve goes out at once: thresholds for other trials are computed from it.
             if now - reported < REPORT_SECONDS and len(progress.curve) == points:
                 return
             reported, points = now, len(progress.curve)
@@ -111,10 +127,9 @@ class Worker:
         return observe
 
     def _record(self, claimed: Trial, result: TrialResult) -> None:
-        for pause in self.world.retry_seconds:
-            try:
-                self.queue.complete(claimed, result, self.world.now())
-                return
-            except StoreUnavailable:
-                self.world.wait(pause)
-        self.queue.complete(claimed, result, self.world.now())
+        # Recording twice is safe: the second finds the claim stale, or the same result in place.
+        self.environment.retry.until_available(
+            lambda: self.queue.complete(claimed, result, self.environment.now()),
+            RECORD_BACKOFF,
+            self.environment.record_seconds,
+        )

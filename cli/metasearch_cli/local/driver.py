@@ -24,7 +24,9 @@ from metasearch.search.planner import Search
 from metasearch.search.trials import INTERRUPTED, LOST, Trial
 from metasearch.stores.sqlite import SqliteStore
 from metasearch_cli.local.folder import RunFolder, open_search, translated_disk_errors
-from metasearch_cli.local.workers import Device, WorkerPool
+from metasearch_cli.local.workers import Device, as_error, open_pool
+from metasearch_trainer.process_pool import PoolFailure, ProcessPool
+from metasearch_trainer.processes import Launcher
 
 TURN_SECONDS = 0.1
 LOOK_SECONDS = 1.0
@@ -32,6 +34,9 @@ LOOK_SECONDS = 1.0
 
 TOUCH_SECONDS = 5.0
 """How often the driver notes that it is still at work."""
+
+STOP_SECONDS = 10.0
+"""How long workers get to end by themselves."""
 
 
 class Display(Protocol):
@@ -50,7 +55,13 @@ class Clock:
 
 
 def run(
-    resource: MetaSearch, folder: RunFolder, workers: int, resume: bool, display: Display, clock: Clock = Clock()
+    resource: MetaSearch,
+    folder: RunFolder,
+    workers: int,
+    resume: bool,
+    display: Display,
+    launcher: Launcher,
+    clock: Clock = Clock(),
 ) -> SearchResult:
     """
     Run a search to its end.
@@ -58,6 +69,7 @@ def run(
     Args:
         workers: processes that train.
         resume: go on with what the folder holds.
+        launcher: starts the workers; whoever opened it closes it.
 
     Raises:
         MetaSearchError: a sentence for the user. Everything recorded stays.
@@ -70,12 +82,16 @@ def run(
         store.begin_session(clock.now())
         row = store.search() or row
         search = define(row.name, resource.spec, row.started_at, row.paused_seconds)
-        pool = WorkerPool(folder.store, folder.logs, devices(workers), uuid.uuid4().hex[:8], clock.monotonic)
+        session = uuid.uuid4().hex[:8]
+        pool = open_pool(folder.store, folder.logs, devices(workers), session, launcher, clock.monotonic)
         try:
             return _Loop(search, store, pool, display, clock).until_over()
+        except PoolFailure as failure:
+            raise as_error(failure, folder.store, folder.logs) from failure
         finally:
-            for worker in pool.stop():
-                store.release(worker, clock.now(), INTERRUPTED)
+            # All have ended before the first is released: a release may fail, and none may be left running.
+            for worker in list(pool.stop(STOP_SECONDS)):
+                store.release(str(worker), clock.now(), INTERRUPTED)
             store.touch_session(clock.now())
             store.close()
 
@@ -91,7 +107,7 @@ def devices(workers: int) -> list[Device]:
 
 class _Loop:
     def __init__(
-        self, search: Search[Cell], store: SqliteStore, pool: WorkerPool, display: Display, clock: Clock
+        self, search: Search[Cell], store: SqliteStore, pool: ProcessPool, display: Display, clock: Clock
     ) -> None:
         self.search, self.store, self.pool, self.display, self.clock = search, store, pool, display, clock
         self._touched = clock.monotonic()
@@ -101,7 +117,7 @@ class _Loop:
         while True:
             version = self.store.version()
             turn = reconcile(self.search, self.store, self.clock.now())
-            for worker in _claimants(turn.trials) - self.pool.workers:
+            for worker in _claimants(turn.trials) - {str(worker) for worker in self.pool.workers}:
                 # A killed driver's worker, on its way out, has claimed once more after all such claims were freed.
                 self.store.release(worker, self.clock.now(), INTERRUPTED)
             self.display.show(self.search, turn, self.clock.now())
@@ -114,12 +130,12 @@ class _Loop:
         """Mind the workers until one of them has written something, or a limit may have been reached."""
         deadline = self.clock.monotonic() + LOOK_SECONDS
         while True:
-            for worker in self.pool.replace_dead():
-                self.store.release(worker, self.clock.now(), LOST)
+            for ended in self.pool.fill():
+                self.store.release(str(ended.worker), self.clock.now(), LOST)
             if self.clock.monotonic() - self._touched >= TOUCH_SECONDS:
                 self.store.touch_session(self.clock.now())
                 self._touched = self.clock.monotonic()
-            self.pool.wait(TURN_SECONDS)
+            time.sleep(TURN_SECONDS)
             if self.store.version() != version or self.clock.monotonic() >= deadline:
                 return
 

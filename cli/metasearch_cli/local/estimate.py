@@ -25,7 +25,7 @@ from metasearch.search.space import CellSpace
 from metasearch.search.trials import Progress, Stage, State, TrialSpec
 from metasearch_trainer.data.images import ImageSet, Splits
 from metasearch_trainer.evaluation import TASKS_AT_ONCE
-from metasearch_trainer.storage import Folders
+from metasearch_trainer.storage import LocalStorage
 from metasearch_trainer.trial import Trainer
 
 CELLS_DRAWN = 15
@@ -195,7 +195,7 @@ def measure(
     Levels between the first and the last are interpolated, for each takes up to some seconds.
     """
     with tempfile.TemporaryDirectory() as folder:
-        storage = Folders(Path(folder), weights=None)
+        storage = LocalStorage(Path(folder), weights=None)
         trainer = Trainer(_small(spec, side), _noise(spec, channels, side), device, storage)
         levels = spec.space.max_blocks
         at = sorted({1, levels})

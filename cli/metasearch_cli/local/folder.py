@@ -20,6 +20,7 @@ from pathlib import Path
 
 from metasearch.api import CHANGEABLE, MetaSearch, MetaSearchSpec
 from metasearch.errors import FolderConflict, MetaSearchError, StoreUnavailable
+from metasearch.storage_layout import WEIGHTS
 from metasearch.stores.sqlite import SearchRow, SqliteStore
 
 
@@ -32,7 +33,7 @@ class RunFolder:
         self.result = path / "result.json"
         self.report = path / "report.html"
         self.best = path / "best"
-        self.weights = path / "weights"
+        self.weights = path / WEIGHTS
         self.logs = path / "logs"
 
     def create(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -19,10 +19,12 @@ from metasearch.search.trials import Trial
 from metasearch_cli.export import export
 from metasearch_cli.local.display import display_for
 from metasearch_cli.local.folder import RunFolder, translated_disk_errors
+from metasearch_cli.local.workers import WORKER_MODULE
 from metasearch_cli.report import write_report as write_report_file
 from metasearch_cli.snapshot import Snapshot
 from metasearch_cli.tables import print_status
 from metasearch_trainer.data import load
+from metasearch_trainer.processes import Launcher
 
 DEFAULT_OUTPUT = Path("runs")
 
@@ -31,13 +33,28 @@ def run_and_report(
     resource: MetaSearch, output: Path | None, workers: int | None, resume: bool, console: Console
 ) -> SearchResult:
     """Run a search to its end and write all that belongs in its folder; raises SearchFailed where it found nothing."""
+    from metasearch_trainer.fork_server import open_launcher
+
+    # First, so that the workers' imports and ours, seconds each, take place at the same time.
+    with closing(open_launcher([WORKER_MODULE])) as launcher:
+        return _run_and_report(resource, output, workers, resume, console, launcher)
+
+
+def _run_and_report(
+    resource: MetaSearch,
+    output: Path | None,
+    workers: int | None,
+    resume: bool,
+    console: Console,
+    launcher: Launcher,
+) -> SearchResult:
     import torch  # here, for a second of import time that the other commands need not spend
 
     from metasearch_cli.local import driver, estimate
 
     torch.set_num_threads(1)  # the workers have the other cores; and the same sums on every machine of a kind
     spec, folder = resource.spec, RunFolder(output or DEFAULT_OUTPUT / resource.metadata.name)
-    # Before anything is made, for what is wrong with it is the user's to mend.
+    # Before anything is made, for what is wrong with the data is the user's to mend.
     images = load(spec.dataset, spec.task, spec.training).train
     channels, side = images.channels, images.side
     del images  # each worker has its own
@@ -46,7 +63,7 @@ def run_and_report(
         for sentence in estimate.foretell(spec, channels, side, number):
             console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     with display_for(console) as display:
-        result = driver.run(resource, folder, number, resume, display)
+        result = driver.run(resource, folder, number, resume, display, launcher)
     publish(folder, result, look(folder.path).trials)
     print_status(console, result)
     if result.search.phase is Phase.FAILED:

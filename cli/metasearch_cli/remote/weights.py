@@ -11,8 +11,8 @@ from typing import Any
 
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import MetaSearchError, SearchFailed, StoreUnavailable
-from metasearch.kubernetes.storage_layout import address_of, file_name, search_folder, weights_path
 from metasearch.outcome.results import FinalNetwork
+from metasearch.storage_layout import address_of, file_name, search_folder, weights_path
 from metasearch_cli.export import weights_are_gone
 from metasearch_cli.remote.claim import Reader
 from metasearch_cli.remote.place import Place

@@ -28,10 +28,10 @@ from metasearch.kubernetes.search_status import (
     Spent,
     TrialCounts,
 )
-from metasearch.kubernetes.storage_layout import address_of, weights_path
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.results import FinalNetwork, Found, Level, Measured, SearchResult
 from metasearch.quantities import Duration
+from metasearch.storage_layout import address_of, weights_path
 
 MOST_HOURS = 10**12 - 1
 """More than a decimal holds would be no status at all."""

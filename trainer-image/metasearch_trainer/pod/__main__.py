@@ -12,58 +12,55 @@ from pathlib import Path
 
 from metasearch.cluster.api import NotFound
 from metasearch.errors import MetaSearchError
-from metasearch_trainer.backoff import Patience
-from metasearch_trainer.endings import RECYCLED, say
-from metasearch_trainer.leaving import Leaving
-from metasearch_trainer.pod.claims import Claims
+from metasearch.exit_codes import EXIT_RESTART
+from metasearch.retry import Retry
+from metasearch_trainer.fork_server import open_launcher
 from metasearch_trainer.pod.heartbeat import Heartbeat
-from metasearch_trainer.pod.kernel import OomKills
+from metasearch_trainer.pod.oom_kills import OomKills
+from metasearch_trainer.pod.release_claims import ClaimReleaser
 from metasearch_trainer.pod.search import open_store, read_search
-from metasearch_trainer.pod.settings import Pod, open_api, parser, settings_of
-from metasearch_trainer.pod.slots import Slot
-from metasearch_trainer.pod.supervisor import PodEnds, Supervisor
+from metasearch_trainer.pod.settings import Pod, Settings, argument_parser, open_api
+from metasearch_trainer.pod.supervisor import SLOT_MODULE, PodFailure, Supervisor, open_pool
+from metasearch_trainer.process_output import log
+from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
 
 
 def main() -> int:
-    """Run a search's trials until told to leave; returns the exit code."""
-    made = parser("Run trials of a search on a cluster.")
-    made.add_argument(
+    """Run a search's trials until told to shut down; return the exit code."""
+    parser = argument_parser("Run trials of a search on a cluster.")
+    parser.add_argument(
         "--termination-log", type=Path, default=Path("/dev/termination-log"), help="for the last sentence"
     )
-    arguments = made.parse_args()
+    arguments = parser.parse_args()
     try:
         return _supervise(arguments)
-    except _Told:
-        return RECYCLED
-    except (MetaSearchError, PodEnds) as error:
-        say(error)
-        with contextlib.suppress(OSError):
+    except WorkerShutdown:
+        return EXIT_RESTART
+    except (MetaSearchError, PodFailure) as error:
+        log(error)
+        with contextlib.suppress(OSError):  # outside of a container there is none
             arguments.termination_log.write_text(str(error), encoding="utf-8")
-        return error.code if isinstance(error, PodEnds) else error.exit_code
-
-
-class _Told(BaseException):
-    """The pod is to leave before it has begun."""
+        return error.exit_code
 
 
 def _supervise(arguments: Namespace) -> int:
-    leaving = Leaving(os.getppid())
-    settings, pod, api = settings_of(arguments), Pod.of(os.environ), open_api()
+    shutdown = ShutdownSignal(os.getppid())
+    settings, pod, api = Settings.from_arguments(arguments), Pod.from_environment(os.environ), open_api()
 
-    def wait(seconds: float) -> None:
-        if leaving.wait(seconds):
-            raise _Told
+    def sleep(seconds: float) -> None:
+        if shutdown.wait(seconds):
+            raise WorkerShutdown
 
-    try:
-        search = read_search(api, pod, settings.search, Patience(time.monotonic, wait, random.random))
-    except NotFound:
-        return RECYCLED  # deleted; nobody needs this pod any more
-    settings.make_scratch()
-    slots = [Slot(index, settings, pod) for index in range(settings.slots)]
-    supervisor = Supervisor(
-        settings, slots, Claims(open_store(api, pod, search)), Heartbeat(api, pod, search), leaving, OomKills()
-    )
-    return supervisor.run()
+    # First of all, so that PyTorch is being imported while the API server answers.
+    with contextlib.closing(open_launcher([SLOT_MODULE])) as launcher:
+        try:
+            search = read_search(api, pod, settings.search, Retry(time.monotonic, sleep, random.random, log))
+        except NotFound:
+            return EXIT_RESTART  # deleted; nobody needs this pod any more
+        settings.make_scratch()
+        pool = open_pool(settings, pod, launcher)
+        releaser = ClaimReleaser(open_store(api, pod, search))
+        return Supervisor(settings, pool, releaser, Heartbeat(api, pod, search), shutdown, OomKills()).run()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
-A sign of life: the pod's Lease, renewed while its supervisor runs. And whether there is still a search to work for.
+Renews the pod's Lease while its supervisor runs, and notices when there is no search to work for any more.
 
-The operator frees what a pod had claimed once its Lease has run out. So nothing here ends the pod because the API
+The operator releases what a pod had claimed once its Lease has run out. So nothing here ends the pod because the API
 server is away: it is away for the operator too.
 """
 
@@ -18,14 +18,14 @@ from metasearch.kubernetes import names
 from metasearch.kubernetes.ownership import is_leaving
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.worker_job import LEASE_SECONDS, RENEW_SECONDS
-from metasearch_trainer.endings import say
 from metasearch_trainer.pod.settings import Pod
+from metasearch_trainer.process_output import log
 
 Json = dict[str, Any]
 
 
 class Heartbeat:
-    """One pod's, for one search."""
+    """The heartbeat of one pod, for one search."""
 
     def __init__(self, api: Api, pod: Pod, search: Json, now: Callable[[], float] = time.time) -> None:
         """
@@ -34,34 +34,34 @@ class Heartbeat:
         """
         self._api, self._pod, self._now = api, pod, now
         self._search_name, self._search_uid = search["metadata"]["name"], search["metadata"]["uid"]
-        self._trouble = ""
+        self._problem = ""
         self.is_search_gone = False
 
     def start(self) -> None:
-        """Beat until the process ends, beside whatever it does."""
+        """Beat in a thread until the process ends."""
         threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True).start()
 
     def beat(self) -> None:
-        """Once."""
+        """Renew the Lease and look for the search, once."""
         try:
             self.renew()
             self.is_search_gone = self._is_gone()
-        except MetaSearchError as error:  # not the pod's end; said once, not every time
-            if (trouble := f"the pod's lease cannot be renewed, or its search read: {error}") != self._trouble:
-                say(trouble)
-            self._trouble = trouble
+        except MetaSearchError as error:  # not the pod's end; logged once, not every 20 seconds
+            if (problem := f"the pod's lease cannot be renewed, or its search read: {error}") != self._problem:
+                log(problem)
+            self._problem = problem
         else:
-            self._trouble = ""
+            self._problem = ""
 
     def renew(self) -> None:
-        """Renew the Lease, or make it."""
+        """Renew the Lease, or create it."""
         renewed = {"op": "add", "path": "/spec/renewTime", "value": Time.at(self._now())}
         try:
             self._api.patch(self._path(self._pod.name), [renewed])
         except NotFound:
             try:
                 self._api.create(self._path(), self._lease())
-            except Conflict:  # made by a request whose answer was lost
+            except Conflict:  # created by a request whose answer was lost
                 return
 
     def _beat_for_ever(self) -> None:
@@ -70,7 +70,7 @@ class Heartbeat:
             time.sleep(RENEW_SECONDS)
 
     def _is_gone(self) -> bool:
-        """Deleted, being deleted, or replaced by another of the same name."""
+        """Return whether the search was deleted, is being deleted, or was replaced by another of the same name."""
         try:
             search = self._api.get(names.SEARCH.path(self._pod.namespace, self._search_name))
         except NotFound:

@@ -8,29 +8,31 @@ from metasearch.api import MetaSearchSpec
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 from metasearch.loading import parse_search
+from metasearch.retry import Backoff, Retry
 from metasearch.stores.kubernetes import KubernetesStore
-from metasearch_trainer.backoff import Backoff, Patience
 from metasearch_trainer.pod.settings import Pod
 
-PAUSES = Backoff(first=1.0, most=15.0)
+READ_BACKOFF = Backoff(first=1.0, longest=15.0, jitter=0.25)
 
 Json = dict[str, Any]
 
 
-def read_search(api: Api, pod: Pod, name: str, patience: Patience) -> Json:
+def read_search(api: Api, pod: Pod, name: str, retry: Retry) -> Json:
     """
-    The MetaSearch, however long it takes: the pod is started, and nobody is helped if it ends.
+    Read the MetaSearch, however long it takes.
+
+    A pod that gave up would only be started again, with its image pulled and PyTorch imported anew.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it does not exist.
         Refused: the pod's service account may not read it.
     """
-    return patience.keep_trying(lambda: api.get(names.SEARCH.path(pod.namespace, name)), PAUSES)
+    return retry.until_available(lambda: api.get(names.SEARCH.path(pod.namespace, name)), READ_BACKOFF)
 
 
 def spec_of(search: Json) -> MetaSearchSpec:
     """
-    Its spec.
+    Return a search's spec.
 
     Raises:
         InvalidSpec: this version cannot read it.
@@ -39,5 +41,5 @@ def spec_of(search: Json) -> MetaSearchSpec:
 
 
 def open_store(api: Api, pod: Pod, search: Json) -> KubernetesStore:
-    """Its trials, for claims in the pod's name."""
+    """Open the store of a search's trials, for claims in the pod's name."""
     return KubernetesStore(api, search, spec_of(search).budget.max_attempts, pod.uid)

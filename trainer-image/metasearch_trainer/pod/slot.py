@@ -1,7 +1,7 @@
 """
 The program in a slot: `python -m metasearch_trainer.pod.slot`.
 
-It loads PyTorch and the data once, then runs trials until it is told to leave or is worn.
+It loads the data once, then runs trials until it is told to shut down or is due to be replaced.
 """
 
 from __future__ import annotations
@@ -17,117 +17,124 @@ from pathlib import Path
 from metasearch.api import Dataset, MetaSearchSpec
 from metasearch.cluster.api import NotFound
 from metasearch.errors import MetaSearchError
-from metasearch.kubernetes.storage_layout import address_of, search_folder
+from metasearch.exit_codes import EXIT_RESTART
+from metasearch.retry import Backoff, Retry
 from metasearch.search.trials import State
+from metasearch.storage_layout import CHECKPOINTS, address_of, search_folder
+from metasearch.worker_names import WorkerName
 from metasearch_trainer import memory
-from metasearch_trainer.backoff import Backoff, Patience
+from metasearch_trainer.artifact_stores import MountedFolder, ObjectStore
 from metasearch_trainer.data import load
-from metasearch_trainer.endings import RECYCLED, say
-from metasearch_trainer.leaving import Leaving
-from metasearch_trainer.pod.capacity import Wear, device_of, memory_share, require_room
+from metasearch_trainer.pod.capacity import device_of, memory_share, require_room
+from metasearch_trainer.pod.recycling import RecyclePolicy
 from metasearch_trainer.pod.search import Json, open_store, read_search, spec_of
-from metasearch_trainer.pod.settings import Places, Pod, open_api, parser, settings_of
-from metasearch_trainer.runtime import prepare_torch
-from metasearch_trainer.shelves import MountedFolder, ObjectStore
-from metasearch_trainer.spool import PatientQueue, Spool
-from metasearch_trainer.storage import Folders, KeptOutside, Storage
+from metasearch_trainer.pod.settings import MountPaths, Pod, Settings, argument_parser, open_api
+from metasearch_trainer.process_output import log
+from metasearch_trainer.retrying_queue import RetryingQueue
+from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
+from metasearch_trainer.spool import Spool
+from metasearch_trainer.storage import LocalStorage, RemoteStorage, Storage
+from metasearch_trainer.torch_setup import prepare_torch
 from metasearch_trainer.trial import Trainer
-from metasearch_trainer.worker import Surroundings, Worker, WorkerLeaves
+from metasearch_trainer.worker import Worker, WorkerEnvironment
 
-IDLE = Backoff(first=0.5, most=5.0)
+IDLE_BACKOFF = Backoff(first=0.5, longest=5.0, jitter=0.25)
+"""Pauses between two requests for work where there is none."""
 
 
 def main() -> int:
-    """Returns the exit code; see `supervisor` for what it makes of it."""
+    """Run trials; return the exit code, whose meaning `supervisor` lists."""
     arguments = _arguments()
     prepare_torch()
-    leaving = Leaving(arguments.parent)
+    shutdown = ShutdownSignal(arguments.parent)
     try:
-        return _work(arguments, leaving)
-    except WorkerLeaves:
+        return _work(arguments, shutdown)
+    except WorkerShutdown:
         return 0
     except NotFound:
-        return RECYCLED  # the search is gone; the supervisor will see it too
+        return EXIT_RESTART  # the search is gone; the supervisor will see it too
     except MetaSearchError as error:
-        say(error)
+        log(error)
         return error.exit_code
 
 
-def _work(arguments: argparse.Namespace, leaving: Leaving) -> int:
-    settings, pod, api = settings_of(arguments), Pod.of(os.environ), open_api()
-    patience = _patience(leaving)
-    search = read_search(api, pod, settings.search, patience)
-    queue = PatientQueue(open_store(api, pod, search), Spool(settings.spool(arguments.slot)), patience)
+def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
+    settings, pod, api = Settings.from_arguments(arguments), Pod.from_environment(os.environ), open_api()
+    worker, retry = WorkerName.parse(arguments.worker), _retry(shutdown)
+    search = read_search(api, pod, settings.search, retry)
+    queue = RetryingQueue(open_store(api, pod, search), Spool(settings.spool(worker.slot)), retry)
+    # Before anything that may fail: hours of another process's training may be in the spool.
     sent = queue.send_spooled()
 
     spec = spec_of(search)
-    storage = open_storage(spec, search, settings.places, patience)
+    storage = open_storage(spec, search, settings.paths, retry)
     if sent is not None and sent.state in (State.SUCCEEDED, State.STOPPED):
         storage.forget(sent.spec)
     share = memory_share(pod.memory_limit, settings.slots)
     trainer = Trainer(
         spec,
-        load(mounted(spec.dataset, settings.places), spec.task, spec.training),
-        device_of(arguments.slot, settings.gpus),
+        load(mounted(spec.dataset, settings.paths), spec.task, spec.training),
+        device_of(worker.slot, settings.gpus),
         storage,
         cap=share,
     )
     require_room(share, memory.resident_bytes())
-    settings.ready(arguments.worker).touch()
-    say(f"{arguments.worker} is ready on {trainer.device}")
-    world = _surroundings(leaving, patience, Wear(settings.max_trials, trainer.cap), settings.busy(arguments.slot))
-    return Worker(arguments.worker, settings.gpus / settings.slots, queue, trainer, world).work()
+    settings.ready(worker).touch()
+    log(f"{worker} is ready on {trainer.device}")
+    policy = RecyclePolicy(settings.max_trials, trainer.cap)
+    environment = _environment(shutdown, retry, policy, settings.busy(worker.slot))
+    return Worker(str(worker), settings.gpus / settings.slots, queue, trainer, environment).work()
 
 
-def mounted(dataset: Dataset, places: Places) -> Dataset:
-    """A data set with the path at which the pod sees it."""
+def mounted(dataset: Dataset, paths: MountPaths) -> Dataset:
+    """Return a data set with the path at which the pod sees it."""
     folder = dataset.folder
     if folder is None or folder.claim is None:
         return dataset
-    there = folder.model_copy(update={"path": str(places.data / folder.path)})
+    there = folder.model_copy(update={"path": str(paths.data / folder.path)})
     return dataset.model_copy(update={"folder": there})
 
 
-def open_storage(spec: MetaSearchSpec, search: Json, places: Places, patience: Patience) -> Storage:
-    """Where checkpoints and weights go, as spec.storage says."""
+def open_storage(spec: MetaSearchSpec, search: Json, paths: MountPaths, retry: Retry) -> Storage:
+    """Return the storage of checkpoints and weights that spec.storage names."""
     if spec.storage is None:
-        return Folders(places.scratch / "checkpoints", weights=None)
+        return LocalStorage(paths.scratch / CHECKPOINTS, weights=None)
     folder = search_folder(search)
-    shelf = ObjectStore(address_of(spec.storage.url, folder)) if spec.storage.url else None
-    return KeptOutside(places.scratch, shelf or MountedFolder(places.storage / folder), patience)
+    url = spec.storage.url
+    store = ObjectStore(address_of(url, folder)) if url else MountedFolder(paths.storage / folder)
+    return RemoteStorage(paths.scratch, store, retry)
 
 
-def _patience(leaving: Leaving) -> Patience:
-    def wait(seconds: float) -> None:
-        if leaving.wait(seconds):
-            raise WorkerLeaves
+def _retry(shutdown: ShutdownSignal) -> Retry:
+    def sleep(seconds: float) -> None:
+        # A slot that waits for the API server for minutes must still end within seconds.
+        if shutdown.wait(seconds):
+            raise WorkerShutdown
 
-    return Patience(time.monotonic, wait, random.random)
+    return Retry(time.monotonic, sleep, random.random, log)
 
 
-def _surroundings(leaving: Leaving, patience: Patience, wear: Wear, busy: Path) -> Surroundings:
-    def tell_busy(is_busy: bool) -> None:
-        with contextlib.suppress(OSError):  # no trial is worth less for it
+def _environment(shutdown: ShutdownSignal, retry: Retry, policy: RecyclePolicy, busy: Path) -> WorkerEnvironment:
+    def set_busy(is_busy: bool) -> None:
+        with contextlib.suppress(OSError):  # the file only helps Kubernetes choose which pod to remove
             busy.touch() if is_busy else busy.unlink(missing_ok=True)
 
-    return Surroundings(
+    return WorkerEnvironment(
         now=time.time,
-        monotonic=time.monotonic,
-        wait=patience.wait,
-        is_leaving=leaving.is_due,
-        idle_seconds=lambda times: IDLE.pause(times, random.random()),
-        tell_busy=tell_busy,
-        is_worn=wear.after_trial,
-        retry_seconds=(),
+        retry=retry,
+        is_shutting_down=shutdown.is_due,
+        idle_seconds=lambda times: IDLE_BACKOFF.pause(times, random.random()),
+        set_busy=set_busy,
+        should_recycle=policy.should_recycle,
+        record_seconds=0.0,  # RetryingQueue tries for ten minutes by itself
     )
 
 
 def _arguments() -> argparse.Namespace:
-    made = parser("Run trials of a search on a cluster, in one slot of a pod.")
-    made.add_argument("--slot", type=int, required=True, help="number of the slot, counted from 0")
-    made.add_argument("--worker", required=True, help="how claims are signed")
-    made.add_argument("--parent", type=int, required=True, help="process id of the supervisor")
-    return made.parse_args()
+    parser = argument_parser("Run trials of a search on a cluster, in one slot of a pod.")
+    parser.add_argument("--worker", required=True, help="how claims are signed, POD.SLOT-START")
+    parser.add_argument("--parent", type=int, required=True, help="the process without which this one ends")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """
 The first process of a worker pod. It starts a process in every slot, replaces those that end, and ends with them.
 
-What a slot's process says by the way it ends:
+The exit code of a slot's process says what to do:
 
-    75                 a fresh one is to take over
+    75                 start a fresh one
     2, 3               the spec or the data are wrong: so they are for every process, and the pod ends
     5                  the storage, or the pod's disk, cannot be used: the pod ends, unless a result waits to be sent
     SIGKILL            the kernel, for lack of memory, or a person: the trial is failed or lost, and a fresh one starts
@@ -14,41 +14,71 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from metasearch.errors import InvalidData, InvalidSpec, StoreUnavailable
+from metasearch.exit_codes import EXIT_RESTART
 from metasearch.search.trials import INTERRUPTED, LOST, TrialResult
-from metasearch_trainer.endings import RECYCLED, say
-from metasearch_trainer.leaving import Leaving
-from metasearch_trainer.pod.claims import OUT_OF_MEMORY, Claims, Ended
+from metasearch.worker_names import WorkerName
 from metasearch_trainer.pod.heartbeat import Heartbeat
-from metasearch_trainer.pod.kernel import OomKills
-from metasearch_trainer.pod.settings import Settings
-from metasearch_trainer.pod.slots import Slot
+from metasearch_trainer.pod.oom_kills import OomKills
+from metasearch_trainer.pod.release_claims import OUT_OF_MEMORY, ClaimReleaser, EndedWorker
+from metasearch_trainer.pod.settings import Pod, Settings
+from metasearch_trainer.process_output import RelayedOutput, log
+from metasearch_trainer.process_pool import EndedProcess, PoolFailure, ProcessPool, manner_of
+from metasearch_trainer.processes import Launcher, Program
+from metasearch_trainer.shutdown import ShutdownSignal
 from metasearch_trainer.spool import Spool
 
-LOOK_SECONDS = 0.25
+SLOT_MODULE = "metasearch_trainer.pod.slot"
+
+POLL_SECONDS = 0.25
 
 SLOTS_SECONDS = 12.0
-"""That slots get to end by themselves."""
+"""How long slots get to end by themselves."""
 
-LEAVE_SECONDS = 22.0
-"""In which everything must be settled; Kubernetes gives 30."""
-
-SHORT_LIFE_SECONDS = 20.0
-FAILED_STARTS = 3
-"""Processes that may end at once, one after another, before it is taken to be no accident."""
+SHUTDOWN_SECONDS = 22.0
+"""The deadline of the whole shutdown; terminationGracePeriodSeconds is 30."""
 
 MENDED_BY_A_PERSON = (InvalidSpec.exit_code, InvalidData.exit_code)
-ENDS_GENTLY = (0, RECYCLED, StoreUnavailable.exit_code)
+ENDS_IN_ORDER = (0, EXIT_RESTART, StoreUnavailable.exit_code)
+"""Exit codes of a process that let go of its trial by itself, so that its attempt does not count as lost."""
 
 
-class PodEnds(Exception):
-    """There is no use in going on; the text is for the pod's termination message."""
+class PodFailure(Exception):
+    """The pod cannot work; the text is for its termination message."""
 
-    def __init__(self, code: int, sentence: str) -> None:
+    def __init__(self, exit_code: int, sentence: str) -> None:
         super().__init__(sentence)
-        self.code = code
+        self.exit_code = exit_code
+
+
+def open_pool(
+    settings: Settings, pod: Pod, launcher: Launcher, clock: Callable[[], float] = time.monotonic
+) -> ProcessPool:
+    """Return the processes of a pod's slots; none runs yet."""
+
+    def program(worker: WorkerName) -> Program:
+        # What an earlier process of the name left: a container that is restarted in place begins to count anew.
+        settings.ready(worker).unlink(missing_ok=True)
+        arguments = [*settings.to_arguments(), "--worker", str(worker)]
+        return Program(SLOT_MODULE, arguments, title=f"slot-{worker.slot}-{worker.start}")
+
+    def is_fatal(slot: int, code: int) -> bool:
+        if code == StoreUnavailable.exit_code:
+            # With a result in there, the next process goes on trying to send it.
+            return Spool(settings.spool(slot)).read() is None
+        return code in MENDED_BY_A_PERSON
+
+    return ProcessPool(
+        pod.name,
+        program,
+        [RelayedOutput(f"slot {slot}: ") for slot in range(settings.slots)],
+        launcher,
+        is_ready=lambda worker: settings.ready(worker).exists(),
+        is_fatal=is_fatal,
+        clock=clock,
+    )
 
 
 class Supervisor:
@@ -57,90 +87,59 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
-        slots: Sequence[Slot],
-        claims: Claims,
+        pool: ProcessPool,
+        releaser: ClaimReleaser,
         heartbeat: Heartbeat,
-        leaving: Leaving,
+        shutdown: ShutdownSignal,
         oom: OomKills,
     ) -> None:
-        self._settings, self._slots, self._claims = settings, slots, claims
-        self._heartbeat, self._leaving, self._oom = heartbeat, leaving, oom
-        self._futile = 0
+        self._settings, self._pool, self._releaser = settings, pool, releaser
+        self._heartbeat, self._shutdown, self._oom = heartbeat, shutdown, oom
+        # What the kernel had counted when each slot's process began: it tells whether that process was killed.
+        self._oom_kills_at_start = [oom.now()] * len(pool)
 
     def run(self) -> int:
         """
-        Until told to leave, or the search is gone; returns the pod's exit code.
+        Keep slots filled until told to shut down, or the search is gone; return the pod's exit code.
 
         Raises:
-            PodEnds: the slots cannot work here.
+            PodFailure: the slots cannot work here.
         """
-        self._claims.start()
+        self._releaser.start()
         self._heartbeat.start()
-        for slot in self._slots:
-            slot.start(self._oom.now())
         try:
-            while not (self._leaving.wait(LOOK_SECONDS) or self._heartbeat.is_search_gone):
-                for slot in self._slots:
-                    if (code := slot.exit_code()) is not None:
-                        self._replace(slot, code)
-            say("the search is gone" if self._heartbeat.is_search_gone else "told to leave")
+            self._fill_slots()
+            while not (self._shutdown.wait(POLL_SECONDS) or self._heartbeat.is_search_gone):
+                self._fill_slots()
+            log("the search is gone" if self._heartbeat.is_search_gone else "told to shut down")
+        except PoolFailure as failure:
+            raise PodFailure(max(failure.code, 1), failure.sentence) from failure
         finally:
-            self._end_all()
-        return RECYCLED
+            self._stop()
+        return EXIT_RESTART
 
-    def _replace(self, slot: Slot, code: int) -> None:
-        """Have the claims of a process settled that has ended, and start another in its slot."""
-        spool = Spool(self._settings.spool(slot.index))
-        self._require_use(slot, code, spool)
-        outcome = self._outcome(slot, code)
-        self._claims.add(Ended(slot.worker, spool, outcome))
-        say(f"slot {slot.index}: {slot.worker} ended {_manner(code, outcome)}; a fresh process takes its place")
-        slot.start(self._oom.now())
+    def _fill_slots(self) -> None:
+        """Start processes where none run, and have the claims of those that ended released."""
+        for ended in self._pool.fill():
+            outcome = self._outcome(ended)
+            self._releaser.add(EndedWorker(str(ended.worker), Spool(self._settings.spool(ended.slot)), outcome))
+            because = ", for lack of memory" if isinstance(outcome, TrialResult) else ""
+            manner = f"{manner_of(ended.code)}{because}"
+            log(f"slot {ended.slot}: {ended.worker} ended {manner}; a fresh process takes its place")
+            self._oom_kills_at_start[ended.slot] = self._oom.now()
 
-    def _outcome(self, slot: Slot, code: int) -> str | TrialResult:
-        if code in ENDS_GENTLY:
+    def _outcome(self, ended: EndedProcess) -> str | TrialResult:
+        """Return how the attempt ended that the process was at."""
+        if ended.code in ENDS_IN_ORDER:
             return INTERRUPTED
-        if code == -signal.SIGKILL and self._oom.explain(slot.oom_kills_at_start):
+        if ended.code == -signal.SIGKILL and self._oom.explain(self._oom_kills_at_start[ended.slot]):
             return OUT_OF_MEMORY
         return LOST
 
-    def _require_use(self, slot: Slot, code: int, spool: Spool) -> None:
-        """See that there is any use in another process."""
-        if code in MENDED_BY_A_PERSON or (code == StoreUnavailable.exit_code and spool.read() is None):
-            raise PodEnds(code, slot.last_words)
-        if not _is_futile(slot, code):
-            self._futile = 0
-            return
-        self._futile += 1
-        if self._futile >= FAILED_STARTS:
-            printed = slot.last_words or "it printed nothing"
-            raise PodEnds(max(code, 1), f"slots end as soon as they are started, the last one {_by(code)}: {printed}")
-
-    def _end_all(self) -> None:
-        """Gently, then not; then free what they held, and send what they could not."""
+    def _stop(self) -> None:
+        """End the slots; then release what they held, and send results that they could not."""
         began = time.monotonic()
-        for slot in self._slots:
-            slot.terminate()
-        for slot in self._slots:
-            slot.kill_after(began + SLOTS_SECONDS - time.monotonic())
-            spool = Spool(self._settings.spool(slot.index))
-            self._claims.add(Ended(slot.worker, spool, INTERRUPTED, is_last=True))
-        self._claims.wait_until_settled(began + LEAVE_SECONDS - time.monotonic())
-
-
-def _by(code: int) -> str:
-    return f"with {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-
-
-def _manner(code: int, outcome: str | TrialResult) -> str:
-    """For the log: how a process ended, and how the kernel had its part in it."""
-    return f"{_by(code)}, for lack of memory" if isinstance(outcome, TrialResult) else _by(code)
-
-
-def _is_futile(slot: Slot, code: int) -> bool:
-    """Whether a process ended without having come to anything."""
-    if code == RECYCLED:
-        return False
-    if not slot.is_ready:
-        return True
-    return code >= 0 and slot.age_seconds < SHORT_LIFE_SECONDS
+        for worker in self._pool.stop(SLOTS_SECONDS):
+            spool = Spool(self._settings.spool(worker.slot))
+            self._releaser.add(EndedWorker(str(worker), spool, INTERRUPTED, is_last=True))
+        self._releaser.wait_until_released(began + SHUTDOWN_SECONDS - time.monotonic())

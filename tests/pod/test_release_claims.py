@@ -1,4 +1,4 @@
-"""What an ended process had claimed."""
+"""Claims of ended processes are released."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import pytest
 from builders import make_result, make_trial_spec
 from far_store import FarStore
 from local_search import wait_until
-from patient import Clock
+from virtual_clock import VirtualClock
 
 from metasearch.cluster.api import Refused
 from metasearch.errors import StoreUnavailable
+from metasearch.retry import Backoff
 from metasearch.search.trials import INTERRUPTED, LOST, Reason, State, Trial
-from metasearch_trainer.pod.claims import OUT_OF_MEMORY, Claims, Ended
-from metasearch_trainer.spool import Spool, Unsent
+from metasearch_trainer.pod.release_claims import OUT_OF_MEMORY, ClaimReleaser, EndedWorker
+from metasearch_trainer.spool import PendingResult, Spool
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[FarStore]:
-    opened = FarStore(tmp_path / "trials.db", Clock())
+    opened = FarStore(tmp_path / "trials.db", VirtualClock())
     opened.propose([make_trial_spec("a", priority=0), make_trial_spec("b", priority=1)])
     yield opened
     opened.close()
@@ -32,8 +33,8 @@ def spool(tmp_path: Path) -> Spool:
 
 
 @pytest.fixture
-def claims(store: FarStore) -> Claims:
-    return Claims(store, now=lambda: 7.0)
+def releaser(store: FarStore) -> ClaimReleaser:
+    return ClaimReleaser(store, now=lambda: 7.0)
 
 
 def claim(store: FarStore, worker: str) -> Trial:
@@ -43,40 +44,44 @@ def claim(store: FarStore, worker: str) -> Trial:
 
 
 @pytest.mark.parametrize("outcome", [LOST, INTERRUPTED])
-def test_what_a_process_held_is_free_again(claims: Claims, store: FarStore, spool: Spool, outcome: str) -> None:
+def test_what_a_process_held_is_free_again(
+    releaser: ClaimReleaser, store: FarStore, spool: Spool, outcome: str
+) -> None:
     claim(store, "dead")
     claim(store, "alive")
-    claims.settle(Ended("dead", spool, outcome))
+    releaser.release(EndedWorker("dead", spool, outcome))
     freed = store.recorded("a")
     assert (freed.state, freed.attempts[0].outcome, freed.attempts[0].ended_at) == (State.PENDING, outcome, 7.0)
     assert store.recorded("b").holder == "alive"
 
 
-def test_lack_of_memory_is_the_trials_own_failure(claims: Claims, store: FarStore, spool: Spool) -> None:
+def test_lack_of_memory_is_the_trials_own_failure(releaser: ClaimReleaser, store: FarStore, spool: Spool) -> None:
     for state in (State.PENDING, State.FAILED):
         claim(store, "dead")
-        claims.settle(Ended("dead", spool, OUT_OF_MEMORY))
+        releaser.release(EndedWorker("dead", spool, OUT_OF_MEMORY))
         assert store.recorded("a").state is state
     assert {attempt.outcome for attempt in store.recorded("a").attempts} == {Reason.OUT_OF_MEMORY}
 
 
-def test_a_trial_whose_result_waits_is_left_to_the_next_process(claims: Claims, store: FarStore, spool: Spool) -> None:
-    spool.put(Unsent(claim(store, "dead"), make_result(0.7), 5.0))
-    claims.settle(Ended("dead", spool, LOST))
+def test_a_trial_whose_result_waits_is_left_to_the_next_process(
+    releaser: ClaimReleaser, store: FarStore, spool: Spool
+) -> None:
+    spool.put(PendingResult(claim(store, "dead"), make_result(0.7), 5.0))
+    releaser.release(EndedWorker("dead", spool, LOST))
     assert store.recorded("a").holder == "dead"
     assert spool.read() is not None
 
 
-def test_after_the_last_process_the_result_is_sent(claims: Claims, store: FarStore, spool: Spool) -> None:
-    spool.put(Unsent(claim(store, "dead"), make_result(0.7), 5.0))
-    claims.settle(Ended("dead", spool, INTERRUPTED, is_last=True))
+def test_after_the_last_process_the_result_is_sent(releaser: ClaimReleaser, store: FarStore, spool: Spool) -> None:
+    spool.put(PendingResult(claim(store, "dead"), make_result(0.7), 5.0))
+    releaser.release(EndedWorker("dead", spool, INTERRUPTED, is_last=True))
     assert (store.recorded("a").score, store.recorded("a").attempts[0].ended_at) == (0.7, 5.0)
 
 
-def test_a_result_that_comes_too_late_is_dropped(claims: Claims, store: FarStore, spool: Spool) -> None:
-    spool.put(Unsent(claim(store, "dead"), make_result(0.7), 5.0))
+def test_a_result_that_comes_too_late_is_dropped(releaser: ClaimReleaser, store: FarStore, spool: Spool) -> None:
+    spool.put(PendingResult(claim(store, "dead"), make_result(0.7), 5.0))
     store.release("dead", 6.0, LOST)
-    claims.settle(Ended("dead", spool, INTERRUPTED, is_last=True))
+    releaser.release(EndedWorker("dead", spool, INTERRUPTED, is_last=True))
     assert store.recorded("a").state is State.PENDING
 
 
@@ -94,16 +99,16 @@ class FlakyStore:
         return []
 
 
-def test_claims_are_settled_in_turn_once_the_store_can_be_reached(
+def test_claims_are_released_in_turn_once_the_store_can_be_reached(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("metasearch_trainer.pod.claims.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("metasearch_trainer.pod.release_claims.RETRY_BACKOFF", Backoff(0.0, 0.0))
     store = FlakyStore()
-    claims = Claims(store)  # type: ignore[arg-type]
+    releaser = ClaimReleaser(store)  # type: ignore[arg-type]
     for worker in ("one", "two"):
-        claims.add(Ended(worker, spool, LOST))
-    assert not claims.wait_until_settled(0.0)
-    claims.start()
-    assert claims.wait_until_settled(30.0)
+        releaser.add(EndedWorker(worker, spool, LOST))
+    assert not releaser.wait_until_released(0.0)
+    releaser.start()
+    assert releaser.wait_until_released(30.0)
     wait_until(lambda: store.asked == ["one", "one", "two"])
-    assert "what one had claimed cannot be freed: not allowed" in capfd.readouterr().err
+    assert "what one had claimed cannot be released: not allowed" in capfd.readouterr().err

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from metasearch_trainer.backoff import Patience
+from metasearch.retry import Retry
+from metasearch_trainer.process_output import log
 
 
-class Clock:
+class VirtualClock:
     """Monotonic time in seconds, and what was waited for."""
 
     def __init__(self, at_wait: Callable[[], object] = lambda: None) -> None:
@@ -24,5 +25,5 @@ class Clock:
         self.time += seconds
         self.at_wait()
 
-    def patience(self) -> Patience:
-        return Patience(lambda: self.time, self.wait, self._random.random)
+    def retry(self) -> Retry:
+        return Retry(lambda: self.time, self.wait, self._random.random, log)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from patient import Clock
+from virtual_clock import VirtualClock
 
 from metasearch.cluster.api import NotFound
 from metasearch.errors import StoreUnavailable
-from metasearch_trainer.backoff import Backoff
-from metasearch_trainer.worker import WorkerLeaves
+from metasearch.retry import Backoff
+from metasearch_trainer.shutdown import WorkerShutdown
 
-PAUSES = Backoff(first=1.0, most=30.0)
+BACKOFF = Backoff(first=1.0, longest=30.0, jitter=0.25)
 
 
 def test_pauses_grow_up_to_the_longest() -> None:
-    backoff = Backoff(first=0.5, most=5.0)
-    assert [backoff.pause(failures, 0.5) for failures in range(6)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
-    assert backoff.pause(100_000, 0.5) == 5.0
+    backoff = Backoff(first=0.5, longest=5.0)
+    assert [backoff.pause(failures) for failures in range(6)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert backoff.pause(100_000) == 5.0
 
 
 def test_pauses_differ_by_a_quarter_either_way() -> None:
-    backoff = Backoff(first=4.0, most=10.0)
+    backoff = Backoff(first=4.0, longest=10.0, jitter=0.25)
     assert (backoff.pause(0, 0.0), backoff.pause(0, 1.0)) == (3.0, 5.0)
 
 
@@ -41,8 +41,8 @@ class Away:
 
 
 def test_what_goes_well_is_done_once(capfd: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
-    assert clock.patience().keep_trying(Away(failures=0).ask, PAUSES) == "here"
+    clock = VirtualClock()
+    assert clock.retry().until_available(Away(failures=0).ask, BACKOFF) == "here"
     assert (clock.waits, capfd.readouterr().err) == ([], "")
 
 
@@ -50,33 +50,33 @@ def test_what_goes_well_is_done_once(capfd: pytest.CaptureFixture[str]) -> None:
 def test_what_fails_is_tried_again_after_pauses_and_said_once(
     limit: dict[str, float], told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    clock = Clock()
-    assert clock.patience().keep_trying(Away(failures=3).ask, PAUSES, **limit) == "here"
+    clock = VirtualClock()
+    assert clock.retry().until_available(Away(failures=3).ask, BACKOFF, **limit) == "here"
     assert [round(wait / expected) for wait, expected in zip(clock.waits, (1, 2, 4), strict=True)] == [1, 1, 1]
     assert capfd.readouterr().err == f"away; trying again{told}\n"
 
 
-def test_patience_has_an_end_only_where_one_is_set() -> None:
-    clock = Clock()
+def test_retrying_has_an_end_only_where_one_is_set() -> None:
+    clock = VirtualClock()
     with pytest.raises(StoreUnavailable):
-        clock.patience().keep_trying(Away(failures=1_000).ask, PAUSES, seconds=60.0)
-    assert 60.0 <= sum(clock.waits) <= 60.0 + PAUSES.most
-    assert clock.patience().keep_trying(Away(failures=1_000).ask, PAUSES) == "here"
+        clock.retry().until_available(Away(failures=1_000).ask, BACKOFF, seconds=60.0)
+    assert 60.0 <= sum(clock.waits) <= 60.0 + BACKOFF.longest
+    assert clock.retry().until_available(Away(failures=1_000).ask, BACKOFF) == "here"
 
 
 def test_what_another_try_does_not_help_is_not_tried_again() -> None:
     def ask() -> None:
         raise NotFound("gone")
 
-    clock = Clock()
+    clock = VirtualClock()
     with pytest.raises(NotFound):
-        clock.patience().keep_trying(ask, PAUSES)
+        clock.retry().until_available(ask, BACKOFF)
     assert clock.waits == []
 
 
-def test_who_is_to_leave_stops_trying() -> None:
-    def leave() -> None:
-        raise WorkerLeaves
+def test_whoever_is_to_shut_down_stops_trying() -> None:
+    def shut_down() -> None:
+        raise WorkerShutdown
 
-    with pytest.raises(WorkerLeaves):
-        Clock(at_wait=leave).patience().keep_trying(Away(failures=1).ask, PAUSES)
+    with pytest.raises(WorkerShutdown):
+        VirtualClock(at_wait=shut_down).retry().until_available(Away(failures=1).ask, BACKOFF)

@@ -1,4 +1,4 @@
-"""What a slot may use of its pod, and when it is worn."""
+"""How much of its pod a slot may use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from metasearch.errors import InvalidSpec
 from metasearch.quantities import Memory
 from metasearch_trainer.memory import Cap, give_back_freed, lowest, resident_bytes
-from metasearch_trainer.pod.capacity import Wear, device_of, memory_share, require_room
+from metasearch_trainer.pod.capacity import device_of, memory_share, require_room
 
 MEBIBYTE = 2**20
 GIBIBYTE = 2**30
@@ -50,62 +50,6 @@ def test_slots_take_gpus_in_turn() -> None:
 def test_gpus_that_pytorch_does_not_see_are_said_so(capfd: pytest.CaptureFixture[str]) -> None:
     assert str(device_of(0, 1.0, visible=0)) == "cpu"
     assert "was given 1 GPUs and PyTorch sees none" in capfd.readouterr().err
-
-
-class Process:
-    """What it holds, in MiB: for good, and freed but not given back."""
-
-    def __init__(self, kept: int, freed: int = 0) -> None:
-        self.kept, self.freed, self.given_back = kept, freed, 0
-
-    def held(self) -> int:
-        return (self.kept + self.freed) * MEBIBYTE
-
-    def give_back(self) -> None:
-        self.freed, self.given_back = 0, self.given_back + 1
-
-    def wear(self, max_trials: int = 10**9, cap: Cap | None = None) -> Wear:
-        return Wear(max_trials, cap, self.held, self.give_back)
-
-
-def test_a_slot_is_worn_after_so_many_trials() -> None:
-    wear = Process(500).wear(max_trials=3)
-    assert [wear.after_trial() for _ in range(3)] == [False, False, True]
-
-
-def test_what_is_only_not_given_back_is_no_wear() -> None:
-    process = Process(500, freed=900)
-    wear = process.wear()
-    for process.freed in (800, 300, 1500):
-        assert not wear.after_trial()
-    assert process.given_back == 3
-
-
-def test_nothing_is_given_back_without_need() -> None:
-    process = Process(500)
-    wear = process.wear()
-    for process.freed in (0, 100, 200):
-        assert not wear.after_trial()
-    assert process.given_back == 1
-
-
-def worn_at(cap: Cap | None) -> int:
-    """What a process may hold for good, in MiB, that held 500 after its first trial."""
-    process = Process(500)
-    wear = process.wear(cap=cap)
-    wear.after_trial()
-    while not wear.after_trial():
-        process.kept += 4
-    return process.kept
-
-
-def test_a_slot_is_worn_once_it_holds_much_more_than_after_its_first_trial() -> None:
-    assert worn_at(None) == 760
-
-
-def test_a_slot_under_a_cap_is_worn_before_its_trials_lack_room() -> None:
-    assert worn_at(Cap(900 * MEBIBYTE, "")) == 604
-    assert worn_at(Cap(9000 * MEBIBYTE, "")) == 760
 
 
 def test_freed_memory_is_given_back() -> None:

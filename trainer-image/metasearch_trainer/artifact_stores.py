@@ -1,7 +1,11 @@
 """
-Places outside a pod where files are kept: a mounted volume, or an object store.
+Artifact stores, which keep files outside of a pod: a mounted volume, or an object store.
 
-A file there is whole or not there, and whoever puts it again puts the same in its place.
+A file there is complete or not there. Putting it again replaces it with the same content, so that every call may be
+repeated.
+
+fsspec knows local folders too, but copies without fsync and names no errno: a volume without room would be found out
+only by whoever reads the file. So a mounted folder has a class of its own.
 """
 
 from __future__ import annotations
@@ -21,33 +25,35 @@ from metasearch.errors import InvalidSpec, StoreUnavailable
 S3_OPTIONS: dict[str, Any] = {
     "config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 2}}
 }
-"""Patience is ours; a request that hangs must not hold a worker back when it is to leave."""
+"""Short, for retrying is ours (`RemoteStorage`): a request that hangs must not keep a worker that is to shut down."""
 
 
-class Shelf(Protocol):
+class ArtifactStore(Protocol):
     """
-    Files by name, such as weights/a.safetensors.
+    Keeps files by name, such as weights/a.safetensors.
 
     Methods raise StoreUnavailable when it cannot be used now; calling again later is safe.
     """
 
     def check(self) -> None:
-        """See that a file can be put here."""
+        """Check that a file can be put here, by putting one and removing it."""
         ...
 
-    def put(self, path: Path, name: str) -> None: ...
+    def put(self, path: Path, name: str) -> None:
+        """Copy the file at a path here."""
+        ...
 
     def get(self, name: str, path: Path) -> bool:
-        """Bring a file to a path; False where there is none of that name."""
+        """Copy a file to a path; return False where there is none of that name."""
         ...
 
-    def drop(self, name: str) -> None:
-        """Remove a file; no matter if it is gone already."""
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is gone already is no error."""
         ...
 
 
 class MountedFolder:
-    """A folder of a volume."""
+    """An artifact store in a folder of a mounted volume."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -55,9 +61,10 @@ class MountedFolder:
     def check(self) -> None:
         with self._using("cannot be written"):
             self._folder.mkdir(parents=True, exist_ok=True)
-            trial = self._folder / f".check-{secrets.token_hex(4)}"
-            trial.touch()
-            trial.unlink()
+            # Of a name of its own: slots of several pods may check at the same time.
+            probe = self._folder / f".check-{secrets.token_hex(4)}"
+            probe.touch()
+            probe.unlink()
 
     def put(self, path: Path, name: str) -> None:
         with self._using(f"{name} cannot be written"):
@@ -74,7 +81,7 @@ class MountedFolder:
                 return False
             return True
 
-    def drop(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         with self._using(f"{name} cannot be removed"):
             (self._folder / name).unlink(missing_ok=True)
 
@@ -90,7 +97,7 @@ class MountedFolder:
 
 
 class ObjectStore:
-    """A folder of an object store, by its URL."""
+    """An artifact store in a folder of an object store, given by its URL."""
 
     def __init__(self, url: str) -> None:
         """
@@ -101,6 +108,8 @@ class ObjectStore:
         protocol = url.partition("://")[0]
         options = S3_OPTIONS if protocol in ("s3", "s3a") else {}
         try:
+            # Without fsspec's caches, which do not show what other pods have written. And an instance that was cached
+            # before a fork would have an event loop whose thread is not there.
             self._files, self._root = fsspec.core.url_to_fs(
                 url, use_listings_cache=False, skip_instance_cache=True, **options
             )
@@ -121,8 +130,8 @@ class ObjectStore:
     def get(self, name: str, path: Path) -> bool:
         return self._use(f"{name} cannot be read", lambda: self._get(name, path))
 
-    def drop(self, name: str) -> None:
-        self._use(f"{name} cannot be removed", lambda: self._drop(name))
+    def delete(self, name: str) -> None:
+        self._use(f"{name} cannot be removed", lambda: self._delete(name))
 
     def _get(self, name: str, path: Path) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +146,7 @@ class ObjectStore:
         finally:
             partial.unlink(missing_ok=True)
 
-    def _drop(self, name: str) -> bool:
+    def _delete(self, name: str) -> bool:
         try:
             self._files.rm_file(f"{self._root}/{name}")
         except FileNotFoundError:
@@ -147,7 +156,7 @@ class ObjectStore:
     def _use(self, what: str, act: Callable[[], bool]) -> bool:
         try:
             return act()
-        except MemoryError:
+        except MemoryError:  # the trial's own, of its memory cap
             raise
         except Exception as error:  # each store has errors of its own, and most are no OSError
             raise StoreUnavailable(
@@ -157,10 +166,11 @@ class ObjectStore:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A whole file, then moved into place; others may do the same at the same time."""
+    """Copy a file beside its target, then move it there; others may do the same at the same time."""
     partial = _beside(target)
     try:
         shutil.copyfile(source, partial)
+        # Network file systems report a full disk only when the data is flushed; after the move that would be too late.
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(target)
@@ -169,6 +179,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
+    """Return a new path in the same folder, and so on the same file system, from which a move is atomic."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 

@@ -1,12 +1,13 @@
 """
-A worker as a process of its own, beside the driver that started it: `python -m metasearch_trainer.process`.
+A worker of a local run: `python -m metasearch_trainer.local_worker`.
 
-It ends when its driver is gone, and leaves Ctrl-C to the driver.
+It ends when the process that started it is gone, and leaves Ctrl-C to the driver.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 from pathlib import Path
@@ -15,21 +16,23 @@ import torch
 
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import InvalidData, MetaSearchError
+from metasearch.retry import Retry
+from metasearch.storage_layout import CHECKPOINTS, WEIGHTS
 from metasearch.stores.sqlite import SqliteStore
 from metasearch_trainer.data import load
-from metasearch_trainer.endings import say
-from metasearch_trainer.leaving import Leaving
-from metasearch_trainer.runtime import prepare_torch
-from metasearch_trainer.storage import Folders
+from metasearch_trainer.process_output import log
+from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
+from metasearch_trainer.storage import LocalStorage
+from metasearch_trainer.torch_setup import prepare_torch
 from metasearch_trainer.trial import Trainer
-from metasearch_trainer.worker import Surroundings, Worker, WorkerLeaves
+from metasearch_trainer.worker import Worker, WorkerEnvironment
 
 
 def main() -> int:
-    """Run trials from a local store until the driver ends or says so."""
+    """Run trials from a local store until the driver ends or says so; return the exit code."""
     arguments = _arguments()
     prepare_torch()
-    leaving = Leaving(arguments.parent)
+    shutdown = ShutdownSignal(arguments.parent)
     try:
         store = SqliteStore(arguments.store)
         row = store.search()
@@ -42,14 +45,19 @@ def main() -> int:
             spec,
             load(spec.dataset, spec.task, spec.training),
             torch.device(arguments.device),
-            Folders(checkpoints=folder / "checkpoints", weights=folder / "weights"),
+            LocalStorage(checkpoints=folder / CHECKPOINTS, weights=folder / WEIGHTS),
         )
-        world = Surroundings(time.time, time.monotonic, time.sleep, leaving.is_due)
-        return Worker(arguments.name, arguments.gpus, store, trainer, world).work()
-    except WorkerLeaves:
+        environment = WorkerEnvironment(
+            now=time.time,
+            # A plain sleep: a result that cannot be recorded is worth the seconds that it delays the worker's end.
+            retry=Retry(time.monotonic, time.sleep, random.random, log),
+            is_shutting_down=shutdown.is_due,
+        )
+        return Worker(arguments.name, arguments.gpus, store, trainer, environment).work()
+    except WorkerShutdown:
         return 0
     except MetaSearchError as error:
-        say(error)
+        log(error)
         return error.exit_code
 
 
@@ -59,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--name", required=True, help="how claims are signed")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 and so on")
     parser.add_argument("--gpus", type=float, default=0.0, help="share of GPUs held, for the account")
-    parser.add_argument("--parent", type=int, required=True, help="process id of the driver")
+    parser.add_argument("--parent", type=int, required=True, help="the process without which this one ends")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""A queue that bears a store out of reach."""
+"""A queue whose store may be out of reach."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from pathlib import Path
 import pytest
 from builders import make_result, make_trial_spec
 from far_store import FarStore
-from patient import Clock
+from virtual_clock import VirtualClock
 
 from metasearch.cluster.api import Refused
 from metasearch.errors import StoreUnavailable
 from metasearch.search.trials import LOST, CurvePoint, Progress, Reason, StaleClaim, State, Trial
-from metasearch_trainer.spool import LOOK_SECONDS, PATIENCE_SECONDS, REFUSALS, PatientQueue, Spool
+from metasearch_trainer.retrying_queue import MAX_REFUSALS, SEND_SECONDS, STOP_CHECK_SECONDS, RetryingQueue
+from metasearch_trainer.spool import Spool
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[FarStore]:
+def store(tmp_path: Path, clock: VirtualClock) -> Iterator[FarStore]:
     opened = FarStore(tmp_path / "trials.db", clock)
     opened.propose([make_trial_spec("a", priority=0), make_trial_spec("b", priority=1)])
     yield opened
@@ -36,11 +37,11 @@ def spool(tmp_path: Path) -> Spool:
 
 
 @pytest.fixture
-def queue(store: FarStore, spool: Spool, clock: Clock) -> PatientQueue:
-    return PatientQueue(store, spool, clock.patience())
+def queue(store: FarStore, spool: Spool, clock: VirtualClock) -> RetryingQueue:
+    return RetryingQueue(store, spool, clock.retry())
 
 
-def claim(queue: PatientQueue) -> Trial:
+def claim(queue: RetryingQueue) -> Trial:
     claimed = queue.claim("w", 1.0, 0.5)
     assert claimed is not None
     return claimed
@@ -53,14 +54,14 @@ def recorded(store: FarStore, name: str = "a") -> Trial:
 # --- claims ---
 
 
-def test_without_the_store_there_is_nothing_to_do(queue: PatientQueue, store: FarStore) -> None:
+def test_without_the_store_there_is_nothing_to_do(queue: RetryingQueue, store: FarStore) -> None:
     store.is_cut = True
     assert queue.claim("w", 1.0, 0.0) is None
     store.is_cut = False
     assert claim(queue).name == "a"
 
 
-def test_a_claim_whose_answer_was_lost_is_taken_up(queue: PatientQueue, store: FarStore) -> None:
+def test_a_claim_whose_answer_was_lost_is_taken_up(queue: RetryingQueue, store: FarStore) -> None:
     store.loses_answers = True
     assert queue.claim("w", 1.0, 0.0) is None
     assert claim(queue) == recorded(store, "a")
@@ -70,14 +71,14 @@ def test_a_claim_whose_answer_was_lost_is_taken_up(queue: PatientQueue, store: F
 # --- reports ---
 
 
-def run(queue: PatientQueue, claimed: Trial, clock: Clock, seconds: int) -> None:
+def run(queue: RetryingQueue, claimed: Trial, clock: VirtualClock, seconds: int) -> None:
     """Train, and report every second."""
     for second in range(1, seconds + 1):
         clock.time += 1
         queue.report(claimed, Progress(second))
 
 
-def test_a_trial_of_half_a_minute_costs_two_writes(queue: PatientQueue, store: FarStore, clock: Clock) -> None:
+def test_a_trial_of_half_a_minute_costs_two_writes(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
     claimed = claim(queue)
     run(queue, claimed, clock, 29)
     queue.complete(claimed, make_result(), 2.0)
@@ -85,7 +86,7 @@ def test_a_trial_of_half_a_minute_costs_two_writes(queue: PatientQueue, store: F
 
 
 def test_a_trial_of_a_minute_costs_three_writes_and_a_longer_one_few_more(
-    queue: PatientQueue, store: FarStore, clock: Clock
+    queue: RetryingQueue, store: FarStore, clock: VirtualClock
 ) -> None:
     claimed = claim(queue)
     run(queue, claimed, clock, 60)
@@ -95,25 +96,27 @@ def test_a_trial_of_a_minute_costs_three_writes_and_a_longer_one_few_more(
     assert store.writes.count("report") <= 10
 
 
-def test_a_trial_that_is_to_stop_is_told_within_seconds(queue: PatientQueue, store: FarStore, clock: Clock) -> None:
+def test_a_trial_that_is_to_stop_is_told_within_seconds(
+    queue: RetryingQueue, store: FarStore, clock: VirtualClock
+) -> None:
     claimed = claim(queue)
     store.request_stop(["a"])
-    clock.time += LOOK_SECONDS - 0.1
+    clock.time += STOP_CHECK_SECONDS - 0.1
     assert not queue.report(claimed, Progress(1)).stop_requested
     clock.time += 0.2
     assert queue.report(claimed, Progress(2)).stop_requested
     assert store.writes == ["claim"]
 
 
-def test_a_trial_that_was_given_to_another_is_void(queue: PatientQueue, store: FarStore, clock: Clock) -> None:
+def test_a_trial_that_was_given_to_another_is_void(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
     claimed = claim(queue)
     store.release("w", 2.0, LOST)
-    clock.time += LOOK_SECONDS
+    clock.time += STOP_CHECK_SECONDS
     with pytest.raises(StaleClaim):
         queue.report(claimed, Progress(1))
 
 
-def test_training_goes_on_without_the_store(queue: PatientQueue, store: FarStore, clock: Clock) -> None:
+def test_training_goes_on_without_the_store(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
     claimed = claim(queue)
     store.is_cut = True
     run(queue, claimed, clock, 120)
@@ -121,7 +124,7 @@ def test_training_goes_on_without_the_store(queue: PatientQueue, store: FarStore
 
 
 def test_a_store_that_takes_long_to_answer_takes_a_tenth_of_the_time(
-    queue: PatientQueue, store: FarStore, clock: Clock
+    queue: RetryingQueue, store: FarStore, clock: VirtualClock
 ) -> None:
     claimed = claim(queue)
     store.is_cut, store.answer_seconds, began = True, 20.0, clock.time
@@ -130,7 +133,7 @@ def test_a_store_that_takes_long_to_answer_takes_a_tenth_of_the_time(
 
 
 def test_progress_that_is_no_number_does_not_end_the_trial(
-    queue: PatientQueue, store: FarStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    queue: RetryingQueue, store: FarStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> Trial:
         raise Refused("not valid")
@@ -144,14 +147,14 @@ def test_progress_that_is_no_number_does_not_end_the_trial(
 # --- results ---
 
 
-def test_a_result_is_on_disk_until_it_is_on_record(queue: PatientQueue, store: FarStore, spool: Spool) -> None:
+def test_a_result_is_on_disk_until_it_is_on_record(queue: RetryingQueue, store: FarStore, spool: Spool) -> None:
     on_disk = []
     store.is_cut = True
-    clock = Clock(at_wait=lambda: on_disk.append(spool.read()))
-    patient = PatientQueue(store, spool, clock.patience())
+    clock = VirtualClock(at_wait=lambda: on_disk.append(spool.read()))
+    retrying = RetryingQueue(store, spool, clock.retry())
     claimed = store_claim(store)
     with pytest.raises(StoreUnavailable):
-        patient.complete(claimed, make_result(0.7), 9.0)
+        retrying.complete(claimed, make_result(0.7), 9.0)
     assert {found.result.score for found in on_disk if found} == {0.7}
     store.is_cut = False
     assert queue.send_spooled() == recorded(store)
@@ -168,26 +171,26 @@ def store_claim(store: FarStore) -> Trial:
 
 
 def test_a_result_is_tried_for_ten_minutes_with_pauses_that_differ(
-    queue: PatientQueue, store: FarStore, spool: Spool, clock: Clock
+    queue: RetryingQueue, store: FarStore, spool: Spool, clock: VirtualClock
 ) -> None:
     claimed = claim(queue)
     store.is_cut = True
     with pytest.raises(StoreUnavailable):
         queue.complete(claimed, make_result(), 2.0)
-    assert PATIENCE_SECONDS <= sum(clock.waits) <= PATIENCE_SECONDS + 40
+    assert SEND_SECONDS <= sum(clock.waits) <= SEND_SECONDS + 40
     assert len(clock.waits) < 40
     assert len(set(clock.waits)) > 10
     assert spool.read() is not None
 
 
-def test_a_store_that_comes_back_gets_the_result(queue: PatientQueue, store: FarStore, clock: Clock) -> None:
+def test_a_store_that_comes_back_gets_the_result(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
     claimed = claim(queue)
     store.is_cut = True
     clock.at_wait = lambda: setattr(store, "is_cut", clock.time < 400)
     assert queue.complete(claimed, make_result(0.7), 2.0).score == 0.7
 
 
-def test_a_result_of_a_trial_that_another_has_is_dropped(queue: PatientQueue, store: FarStore, spool: Spool) -> None:
+def test_a_result_of_a_trial_that_another_has_is_dropped(queue: RetryingQueue, store: FarStore, spool: Spool) -> None:
     claimed = claim(queue)
     store.release("w", 2.0, LOST)
     with pytest.raises(StaleClaim):
@@ -197,7 +200,7 @@ def test_a_result_of_a_trial_that_another_has_is_dropped(queue: PatientQueue, st
 
 
 def test_a_spooled_result_of_a_trial_that_another_has_is_dropped(
-    queue: PatientQueue, store: FarStore, spool: Spool
+    queue: RetryingQueue, store: FarStore, spool: Spool
 ) -> None:
     claimed = claim(queue)
     store.is_cut = True
@@ -210,7 +213,7 @@ def test_a_spooled_result_of_a_trial_that_another_has_is_dropped(
 
 
 def test_a_result_that_is_refused_is_a_failure_that_is_tried_again(
-    queue: PatientQueue, store: FarStore, spool: Spool
+    queue: RetryingQueue, store: FarStore, spool: Spool
 ) -> None:
     for attempt in (1, 2):
         queue.complete(claim(queue), make_result(float("nan")), 2.0)
@@ -223,13 +226,13 @@ def test_a_result_that_is_refused_is_a_failure_that_is_tried_again(
     assert spool.read() is None
 
 
-def test_a_refusal_is_not_believed_at_once(queue: PatientQueue, store: FarStore, clock: Clock) -> None:
-    store.refusals = REFUSALS
+def test_a_refusal_is_not_believed_at_once(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
+    store.refusals = MAX_REFUSALS
     assert queue.complete(claim(queue), make_result(0.7), 2.0).score == 0.7
-    assert len(clock.waits) == REFUSALS
+    assert len(clock.waits) == MAX_REFUSALS
 
 
-def test_where_nothing_is_accepted_the_worker_ends(queue: PatientQueue, store: FarStore, spool: Spool) -> None:
+def test_where_nothing_is_accepted_the_worker_ends(queue: RetryingQueue, store: FarStore, spool: Spool) -> None:
     claimed = claim(queue)
     store.refusals = 99
     with pytest.raises(Refused):
@@ -237,7 +240,7 @@ def test_where_nothing_is_accepted_the_worker_ends(queue: PatientQueue, store: F
     assert spool.read() is None
 
 
-def test_a_result_is_kept_to_the_last_bit(spool: Spool, store: FarStore, queue: PatientQueue) -> None:
+def test_a_result_is_kept_to_the_last_bit(spool: Spool, store: FarStore, queue: RetryingQueue) -> None:
     claimed, result = claim(queue), replace(make_result(1 / 3), wall_seconds=0.1 + 0.2)
     store.is_cut = True
     with pytest.raises(StoreUnavailable):
@@ -247,7 +250,7 @@ def test_a_result_is_kept_to_the_last_bit(spool: Spool, store: FarStore, queue: 
     assert (unsent.claimed, unsent.result) == (claimed, result)
 
 
-def test_a_spool_that_cannot_be_read_is_no_reason_to_end(queue: PatientQueue, spool: Spool) -> None:
+def test_a_spool_that_cannot_be_read_is_no_reason_to_end(queue: RetryingQueue, spool: Spool) -> None:
     spool.path.parent.mkdir()
     spool.path.write_text('{"claimed": ')
     assert queue.send_spooled() is None
@@ -255,9 +258,9 @@ def test_a_spool_that_cannot_be_read_is_no_reason_to_end(queue: PatientQueue, sp
 
 
 def test_a_full_disk_does_not_keep_a_result_from_its_store(
-    tmp_path: Path, store: FarStore, clock: Clock, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, store: FarStore, clock: VirtualClock, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    queue = PatientQueue(store, Spool(tmp_path / "file" / "slot-0.json"), clock.patience())
+    queue = RetryingQueue(store, Spool(tmp_path / "file" / "slot-0.json"), clock.retry())
     assert queue.complete(claim(queue), make_result(0.7), 2.0).score == 0.7
     assert "slot-0.json cannot be written (File exists)" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""Places outside a pod: a mounted folder, and an object store that speaks S3."""
+"""Artifact stores: a mounted folder, and an object store that speaks S3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from object_store import BUCKET, ObjectServer, open_object_server
 
 from metasearch.errors import InvalidSpec, StoreUnavailable
-from metasearch_trainer.shelves import MountedFolder, ObjectStore, Shelf
+from metasearch_trainer.artifact_stores import ArtifactStore, MountedFolder, ObjectStore
 
 FOLDER = "team-a/search-12345678"
 
@@ -23,43 +23,43 @@ def server() -> Iterator[ObjectServer]:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
     if request.param == "folder":
         return MountedFolder(tmp_path / "volume" / FOLDER)
     request.getfixturevalue("server")
     return ObjectStore(f"s3://{BUCKET}/{tmp_path.name}/{FOLDER}")
 
 
-def test_what_is_put_can_be_got(shelf: Shelf, tmp_path: Path) -> None:
+def test_what_is_put_can_be_got(store: ArtifactStore, tmp_path: Path) -> None:
     (tmp_path / "here").write_bytes(b"weights")
-    shelf.put(tmp_path / "here", "weights/a.safetensors")
-    assert shelf.get("weights/a.safetensors", tmp_path / "new" / "there")
+    store.put(tmp_path / "here", "weights/a.safetensors")
+    assert store.get("weights/a.safetensors", tmp_path / "new" / "there")
     assert (tmp_path / "new" / "there").read_bytes() == b"weights"
 
 
-def test_what_is_put_again_takes_the_place_of_the_first(shelf: Shelf, tmp_path: Path) -> None:
+def test_what_is_put_again_takes_the_place_of_the_first(store: ArtifactStore, tmp_path: Path) -> None:
     for content in (b"first", b"second"):
         (tmp_path / "here").write_bytes(content)
-        shelf.put(tmp_path / "here", "a")
-    shelf.get("a", tmp_path / "there")
+        store.put(tmp_path / "here", "a")
+    store.get("a", tmp_path / "there")
     assert (tmp_path / "there").read_bytes() == b"second"
 
 
-def test_what_is_not_there_is_not_got(shelf: Shelf, tmp_path: Path) -> None:
-    assert not shelf.get("checkpoints/a", tmp_path / "there")
+def test_what_is_not_there_is_not_got(store: ArtifactStore, tmp_path: Path) -> None:
+    assert not store.get("checkpoints/a", tmp_path / "there")
     assert list(tmp_path.glob("*there*")) == []
 
 
-def test_what_is_dropped_is_gone_and_may_be_dropped_again(shelf: Shelf, tmp_path: Path) -> None:
+def test_what_is_deleted_is_gone_and_may_be_deleted_again(store: ArtifactStore, tmp_path: Path) -> None:
     (tmp_path / "here").touch()
-    shelf.put(tmp_path / "here", "a")
-    shelf.drop("a")
-    shelf.drop("a")
-    assert not shelf.get("a", tmp_path / "there")
+    store.put(tmp_path / "here", "a")
+    store.delete("a")
+    store.delete("a")
+    assert not store.get("a", tmp_path / "there")
 
 
-def test_a_check_leaves_nothing(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.check()
+def test_a_check_leaves_nothing(store: ArtifactStore, tmp_path: Path) -> None:
+    store.check()
     assert [path for path in (tmp_path / "volume").rglob("*") if path.is_file()] == []
 
 

@@ -1,4 +1,4 @@
-"""How often the kernel has killed a process of this container for lack of memory."""
+"""Count how often the kernel has killed a process of this container for lack of memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OWN = Path("/proc/self/cgroup")
 
 
 def oom_kills(root: Path = ROOT, own: Path = OWN) -> int:
-    """As our control group counts them, in version 2 or 1; 0 where nothing is counted."""
+    """Return the count of our control group, in version 2 or 1; 0 where nothing is counted."""
     for path in _counters(root, own):
         with suppress(OSError):
             for line in path.read_text(encoding="ascii").splitlines():
@@ -22,7 +22,7 @@ def oom_kills(root: Path = ROOT, own: Path = OWN) -> int:
 
 def _counters(root: Path, own: Path) -> list[Path]:
     """
-    Where the count may be, the best place first.
+    Return the files in which the count may be, the best first.
 
     A container mostly sees its own group as the root. Where it sees those of the whole machine, /proc says which one
     it is in.
@@ -51,11 +51,14 @@ class OomKills:
 
     def explain(self, count_at_start: int) -> bool:
         """
-        Whether a process that was killed may have been killed so; each count explains one.
+        Return whether a process that was killed may have been killed for lack of memory.
+
+        Each count explains one process: two that end in the same moment need two counts.
 
         Args:
-            count_at_start: what was counted when the process began.
+            count_at_start: the count when the process began; earlier kills were of earlier processes.
         """
+        # The kernel counts kills, but does not say whom; with several slots that is the best there is.
         known = max(count_at_start, self._explained)
         if self._count() <= known:
             return False
