@@ -7,6 +7,7 @@ The errors a caller may meet. The type says what to do next; the text is one sen
     ├── InvalidData        the images, the split, or the task asked of them are wrong: change the data or the spec
     ├── FolderConflict     the folder has no search, another one or another driver: choose another, or stop that
     ├── StoreUnavailable   the store cannot be used now (full disk, unreachable server): mend that, then resume
+    ├── ClusterUnusable    the kubeconfig is wrong, or the cluster refuses the user: change that, never retry
     └── SearchFailed       the search ended without a network: read the failed trials
 
 A trial that fails is none of these. It is a result with a reason (see `search.trials.FailureReason`).
@@ -45,6 +46,12 @@ class FolderConflict(MetaSearchError):
 
 class StoreUnavailable(MetaSearchError):
     """The store cannot be read or written now; nothing recorded is lost, and resuming is safe."""
+
+    exit_code = 5
+
+
+class ClusterUnusable(MetaSearchError):
+    """The cluster cannot be used with this kubeconfig, or as this user; retrying does not help."""
 
     exit_code = 5
 

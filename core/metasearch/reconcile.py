@@ -1,7 +1,7 @@
 """
-One turn of the wheel, the same for a local run and for the operator: observe, plan, apply.
+Reconcile the trials on record with what a search needs: observe, plan, apply.
 
-The drivers differ in the store they hand in, and in who starts workers.
+Local runs and the operator share this step. They differ in the store they pass, and in who starts the workers.
 """
 
 from __future__ import annotations
@@ -16,24 +16,32 @@ from metasearch.stores.base import TrialBook
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What was seen, and what was done about it."""
+class Step:
+    """The trials that were read, and the plan that was applied to them."""
 
     trials: Sequence[Trial]
     plan: Plan
 
     @property
-    def has_acted(self) -> bool:
-        """Whether the store has changed, so that it is worth looking again at once."""
+    def changed(self) -> bool:
+        """Whether the store was changed, so that the caller should reconcile again without waiting."""
         return bool(self.plan.propose or self.plan.stop)
 
 
-def reconcile(search: Search[C], book: TrialBook, now: float) -> Turn:
-    """Bring the store one step nearer to the end of the search; `now` is a Unix time in seconds."""
+def reconcile(search: Search[C], book: TrialBook, now: float) -> Step:
+    """
+    Bring the store one step nearer to the end of the search.
+
+    Args:
+        now: Unix time in seconds.
+
+    Raises:
+        StoreUnavailable: the store cannot be used now; to call this again is safe.
+    """
     trials = book.trials()
     decided = plan(search, trials, now)
     if decided.propose:
         book.propose(decided.propose)
     if decided.stop:
         book.request_stop(decided.stop)
-    return Turn(trials, decided)
+    return Step(trials, decided)

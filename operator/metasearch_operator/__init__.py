@@ -1,10 +1,10 @@
 """
-The operator: drives every MetaSearch of its namespaces to its end.
+The operator: reconcile every MetaSearch of its namespaces until it has ended.
 
-    handlers (kopf) ─▶ drives (a driver per search) ─▶ pass_over: observe ─▶ plan ─▶ apply ─▶ one status write ─▶ events
-                              ▲                            │
-                              └──── "something changed" ── copies (reflectors of trials, Jobs, pods, leases)
+    handlers (kopf) ─▶ search_tasks ─▶ reconciler: observe ─▶ plan ─▶ apply ─▶ one status write ─▶ events
+                            ▲                         │
+                            └─ "something changed" ─ cache (reflectors of trials, Jobs, pods, leases)
 
-A pass looks at all there is and does what is lacking; nothing it needs is remembered from one to the next. Killed
-anywhere and started again, or run twice at once, the operator comes to the same place.
+A reconcile looks at everything there is and makes what is missing; it needs nothing from the one before. An operator
+that is killed at any point and started again, or that runs twice at once, reaches the same state.
 """

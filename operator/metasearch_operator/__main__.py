@@ -1,4 +1,4 @@
-"""The operator's process: `python -m metasearch_operator --config FILE`."""
+"""The operator's command line: `python -m metasearch_operator --config FILE`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from metasearch_operator.handlers import Operator
 
 
 def main() -> int:
-    """Run until told to end."""
-    parser = argparse.ArgumentParser(description="Drive the MetaSearch resources of a cluster.")
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    parser = argparse.ArgumentParser(description="Reconcile the MetaSearch resources of a cluster.")
     parser.add_argument("--config", type=Path, required=True, help="YAML file; the Helm chart writes it")
-    parser.add_argument("--probes-port", type=int, default=probes.PORT, help="where /healthz and /readyz answer")
-    parser.add_argument("--verbose", action="store_true", help="log every pass")
+    parser.add_argument("--probes-port", type=int, default=probes.PORT, help="port of /healthz and /readyz")
+    parser.add_argument("--verbose", action="store_true", help="log every event and request")
     arguments = parser.parse_args()
     kopf.configure(verbose=arguments.verbose, log_format=kopf.LogFormat.FULL)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # our own words say when a request fails
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # our own log lines say when a request fails
     if not arguments.verbose:
-        logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it tells of every event it was told of
+        logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line for each watch event
     try:
         config = load_config(arguments.config)
         api = Api.of_this_pod() if "KUBERNETES_SERVICE_HOST" in os.environ else Api.of_kubeconfig()

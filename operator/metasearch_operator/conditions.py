@@ -1,14 +1,15 @@
 """
-What is so of a search: its conditions.
+Compute the status conditions of a MetaSearch.
 
-    Ready            nothing is in its way; the reason says where the search is
-    Progressing      trials are made or run
-    Succeeded        it has ended with a network
-    Failed           it has ended without one
+    Ready            nothing is in the search's way; the reason says how far it is
+    Progressing      trials are created or run
+    Succeeded        the search has ended with a network
+    Failed           the search has ended without one
     Suspended        spec.suspend has taken the workers away
-    BudgetExhausted  a limit of spec.budget has ended a stage of it
+    BudgetExhausted  a limit of spec.budget has ended a stage of the search
 
-All six are there once a pass was made. `lastTransitionTime` changes with `status` alone, as everywhere in Kubernetes.
+All six are present after the first reconcile. `lastTransitionTime` changes only when `status` does, which is the rule
+everywhere in Kubernetes.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ from metasearch.kubernetes.search_status import (
 )
 from metasearch.kubernetes.times import Time
 from metasearch.search.planner import Phase, Plan
+from metasearch_operator.diagnosis import Problem
 from metasearch_operator.reasons import EndReason, ExhaustedReason, ReadyReason, SuspendedReason
-from metasearch_operator.troubles import Trouble
 
 MESSAGE_MAX_LENGTH = 400
+"""The definition's limit. A status with a longer message would be refused as a whole."""
 
-UNDER_WAY = {
+READY_MESSAGES = {
     Phase.SEARCHING: "worker pods run trials",
     Phase.FINAL: "worker pods train the best cells in full",
 }
@@ -42,26 +44,30 @@ UNDER_WAY = {
 
 @dataclass(frozen=True)
 class Situation:
-    """All that a search's conditions depend on."""
+    """Everything that a search's conditions depend on."""
 
     spec: MetaSearchSpec
     plan: Plan
     workers: int
-    """Pods that run."""
+    """Number of pods that run."""
     trials_running: int
-    trouble: Trouble | None
+    problem: Problem | None
     remarks: Sequence[str]
-    """What else a person should know."""
+    """Sentences for people that are appended to Ready's message."""
 
 
-def conditions(situation: Situation, before: Sequence[Condition], generation: int, now: float) -> tuple[Condition, ...]:
+def compute_conditions(
+    situation: Situation, before: Sequence[Condition], generation: int, now: float
+) -> tuple[Condition, ...]:
     """
+    Return all six conditions.
+
     Args:
-        before: the conditions on record.
-        generation: of the resource that this is said of.
+        before: the conditions on record, whose transition times are kept where the status is the same.
+        generation: `metadata.generation` of the resource that the situation was computed from.
         now: Unix time in seconds.
     """
-    said = [
+    states = [
         _ready(situation),
         _progressing(situation),
         _succeeded(situation),
@@ -69,18 +75,28 @@ def conditions(situation: Situation, before: Sequence[Condition], generation: in
         _suspended(situation),
         _exhausted(situation),
     ]
-    return dated(said, before, generation, now)
+    return _with_transition_times(states, before, generation, now)
 
 
-def invalid(trouble: Trouble, before: Sequence[Condition], generation: int, now: float) -> tuple[Condition, ...]:
-    """Of a search that cannot be made sense of; what else was said of it stays, of the generation it was said of."""
-    said = [_Said(READY, False, trouble.reason, trouble.message), _Said(PROGRESSING, False, trouble.reason, "")]
+def problem_conditions(
+    problem: Problem, before: Sequence[Condition], generation: int, now: float
+) -> tuple[Condition, ...]:
+    """
+    Return the conditions of a search that cannot be reconciled: Ready and Progressing are False, the others stay.
+
+    Those that stay keep the generation that they were computed for, so that nobody takes the end of an earlier spec for
+    the end of this one.
+    """
+    states = [
+        _State(READY, False, problem.reason, problem.message),
+        _State(PROGRESSING, False, problem.reason, ""),
+    ]
     kept = [condition for condition in before if condition.type not in (READY, PROGRESSING)]
-    return (*dated(said, before, generation, now), *kept)
+    return (*_with_transition_times(states, before, generation, now), *kept)
 
 
 def has_ended(conditions: Iterable[Condition], generation: int) -> bool:
-    """Whether a search has ended, and its spec is the one that it ended with."""
+    """Return whether the search has ended with the spec of this generation."""
     return any(
         condition.status == "True" and condition.observed_generation == generation
         for condition in conditions
@@ -88,73 +104,79 @@ def has_ended(conditions: Iterable[Condition], generation: int) -> bool:
     )
 
 
-# --- each of them -------------------------------------------------------------------------------------------------
+# --- one function per condition -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Said:
+class _State:
+    """A condition without its times."""
+
     type: str
     holds: bool
     reason: str
     message: str = ""
 
 
-def _ready(situation: Situation) -> _Said:
-    phase, trouble = situation.plan.phase, situation.trouble
+def _ready(situation: Situation) -> _State:
+    """Compute Ready. The order of the cases is that of what a person should be told first."""
+    phase, problem = situation.plan.phase, situation.problem
     if phase.is_over:
-        said = _Said(READY, phase is Phase.SUCCEEDED, ReadyReason(phase), _ending(situation))
+        state = _State(READY, phase is Phase.SUCCEEDED, ReadyReason(phase), _end_message(situation))
     elif situation.spec.suspend:
-        said = _Said(READY, False, ReadyReason.SUSPENDED, "spec.suspend is true; nothing found is lost")
-    elif trouble and not (situation.workers and situation.trials_running):
-        said = _Said(READY, False, trouble.reason, trouble.message)
+        state = _State(READY, False, ReadyReason.SUSPENDED, "spec.suspend is true; nothing found is lost")
+    # A problem of one pod does not stop a search whose other pods run trials. Pods alone do not count: those of an
+    # earlier template may still run, without a trial, while their successors cannot start.
+    elif problem and not (situation.workers and situation.trials_running):
+        state = _State(READY, False, problem.reason, problem.message)
     elif not situation.workers:
-        said = _Said(READY, False, ReadyReason.WAITING_FOR_WORKERS, "no worker pod runs yet")
+        state = _State(READY, False, ReadyReason.WAITING_FOR_WORKERS, "no worker pod runs yet")
     else:
-        said = _Said(READY, True, ReadyReason(phase), trouble.message if trouble else UNDER_WAY[phase])
-    return replace(said, message="; ".join(filter(None, [said.message, *situation.remarks])))
+        state = _State(READY, True, ReadyReason(phase), problem.message if problem else READY_MESSAGES[phase])
+    return replace(state, message="; ".join(filter(None, [state.message, *situation.remarks])))
 
 
-def _progressing(situation: Situation) -> _Said:
+def _progressing(situation: Situation) -> _State:
     ready = _ready(situation)
-    is_under_way = not situation.plan.phase.is_over and (ready.holds or ready.reason == ReadyReason.WAITING_FOR_WORKERS)
-    return _Said(PROGRESSING, is_under_way, ready.reason)
+    # Workers that are about to start are progress, too: otherwise each start would look like a stalled search.
+    is_working = not situation.plan.phase.is_over and (ready.holds or ready.reason == ReadyReason.WAITING_FOR_WORKERS)
+    return _State(PROGRESSING, is_working, ready.reason)
 
 
-def _succeeded(situation: Situation) -> _Said:
+def _succeeded(situation: Situation) -> _State:
     if situation.plan.phase is Phase.SUCCEEDED:
-        return _Said(SUCCEEDED, True, EndReason.NETWORK_FOUND, _ending(situation))
+        return _State(SUCCEEDED, True, EndReason.NETWORK_FOUND, _end_message(situation))
     is_over = situation.plan.phase.is_over
-    return _Said(SUCCEEDED, False, EndReason.NO_NETWORK if is_over else EndReason.UNDER_WAY)
+    return _State(SUCCEEDED, False, EndReason.NO_NETWORK if is_over else EndReason.IN_PROGRESS)
 
 
-def _failed(situation: Situation) -> _Said:
+def _failed(situation: Situation) -> _State:
     if situation.plan.phase is Phase.FAILED:
-        return _Said(FAILED, True, EndReason.NO_NETWORK, _ending(situation))
+        return _State(FAILED, True, EndReason.NO_NETWORK, _end_message(situation))
     is_over = situation.plan.phase.is_over
-    return _Said(FAILED, False, EndReason.NETWORK_FOUND if is_over else EndReason.UNDER_WAY)
+    return _State(FAILED, False, EndReason.NETWORK_FOUND if is_over else EndReason.IN_PROGRESS)
 
 
-def _suspended(situation: Situation) -> _Said:
+def _suspended(situation: Situation) -> _State:
     if situation.spec.suspend and not situation.plan.phase.is_over:
-        return _Said(SUSPENDED, True, SuspendedReason.ASKED_FOR, "spec.suspend is true")
-    return _Said(SUSPENDED, False, SuspendedReason.NOT_ASKED_FOR)
+        return _State(SUSPENDED, True, SuspendedReason.SUSPENDED, "spec.suspend is true")
+    return _State(SUSPENDED, False, SuspendedReason.NOT_SUSPENDED)
 
 
-def _exhausted(situation: Situation) -> _Said:
+def _exhausted(situation: Situation) -> _State:
     limit = situation.plan.limit
     if limit is None:
-        return _Said(EXHAUSTED, False, ExhaustedReason.WITHIN_BUDGET)
-    given = situation.spec.budget.model_dump(mode="json", by_alias=True)[limit]
+        return _State(EXHAUSTED, False, ExhaustedReason.WITHIN_BUDGET)
+    value = situation.spec.budget.model_dump(mode="json", by_alias=True)[limit]
     ended = "the search" if situation.plan.phase.is_over else "a stage"
-    return _Said(
+    return _State(
         EXHAUSTED,
         True,
-        ExhaustedReason(limit[0].upper() + limit[1:]),
-        f"budget.{limit} ({given}) has ended {ended} early; everything found is kept",
+        ExhaustedReason(limit[0].upper() + limit[1:]),  # reasons are in CamelCase, fields in camelCase
+        f"budget.{limit} ({value}) has ended {ended} early; everything found is kept",
     )
 
 
-def _ending(situation: Situation) -> str:
+def _end_message(situation: Situation) -> str:
     if situation.plan.phase is Phase.FAILED:
         return situation.plan.message or ""
     if situation.spec.storage is None:
@@ -162,24 +184,28 @@ def _ending(situation: Situation) -> str:
     return "the network is delivered"
 
 
-def dated(said: Iterable[_Said], before: Sequence[Condition], generation: int, now: float) -> tuple[Condition, ...]:
-    """With the time since when each is so."""
+# --- times --------------------------------------------------------------------------------------------------------
+
+
+def _with_transition_times(
+    states: Iterable[_State], before: Sequence[Condition], generation: int, now: float
+) -> tuple[Condition, ...]:
     known = {condition.type: condition for condition in before}
-    dated = []
-    for one in said:
-        status = ConditionStatus.TRUE if one.holds else ConditionStatus.FALSE
-        old = known.get(one.type)
-        dated.append(
+    conditions = []
+    for state in states:
+        status = ConditionStatus.TRUE if state.holds else ConditionStatus.FALSE
+        old = known.get(state.type)
+        conditions.append(
             Condition(
-                type=one.type,
+                type=state.type,
                 status=status,
-                reason=one.reason,
-                message=_shortened(one.message),
+                reason=state.reason,
+                message=_shortened(state.message),
                 last_transition_time=old.last_transition_time if old and old.status is status else Time.at(now),
                 observed_generation=generation,
             )
         )
-    return tuple(dated)
+    return tuple(conditions)
 
 
 def _shortened(message: str) -> str:

@@ -1,4 +1,4 @@
-"""What the operator is told by its installation. The chart writes it; see helm/metasearch/values.yaml."""
+"""The operator's configuration file, which the Helm chart writes; see helm/metasearch/values.yaml."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from metasearch.loading import describe
 
 
 class OperatorConfig(SpecModel):
-    """All of it."""
+    """The content of the configuration file. Unknown keys are refused, so that a typing error is not ignored."""
 
     namespaces: tuple[str, ...] = Field(default=(), description="namespaces are those with searches; none means all.")
     worker: PodSettings = Field(description="worker is what all worker pods have in common.")
 
 
 def load_config(path: Path) -> OperatorConfig:
-    """Read it from a YAML file; raises InvalidSpec, which names the field."""
+    """
+    Read the configuration from a YAML file.
+
+    Raises:
+        InvalidSpec: the file cannot be read, or a field is wrong; the message names the field.
+    """
     try:
         return OperatorConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise InvalidSpec(f"{path} cannot be read as YAML ({said}); it must be the operator's configuration") from error
+        reason = " ".join(str(error).split())  # errors of YAML span several lines; ours are one sentence
+        raise InvalidSpec(
+            f"{path} cannot be read as YAML ({reason}); it must be the operator's configuration"
+        ) from error
     except ValidationError as error:
         raise InvalidSpec(f"{path}: {describe(error, OperatorConfig)}") from error

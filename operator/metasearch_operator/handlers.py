@@ -1,8 +1,8 @@
 """
-What kopf is told: to watch searches, and to tell of each that it is there, has changed or is gone.
+The kopf handlers: one event handler that starts, updates and stops a task per MetaSearch.
 
-Its daemons, diffs, indexes, progress and status patches are not used: they belong to handlers of single events, and
-here every pass looks at all there is. The reasons are in docs/operator.md.
+kopf's daemons, diffs, indexes, progress and status patches are not used. They belong to handlers of single events,
+whereas here every reconcile looks at everything there is; docs/operator.md has the reasons.
 """
 
 from __future__ import annotations
@@ -18,112 +18,114 @@ from typing import Any, cast
 import kopf
 
 from metasearch.cluster.api import Api
-from metasearch.cluster.reflector import Search
+from metasearch.cluster.reflector import SearchKey
 from metasearch.errors import MetaSearchError
 from metasearch.kubernetes import names
 from metasearch_operator import probes
+from metasearch_operator.cache import Cache
 from metasearch_operator.config import OperatorConfig
-from metasearch_operator.copies import Copies
-from metasearch_operator.definitions import require_definitions
-from metasearch_operator.driver import Driver
-from metasearch_operator.drives import Drives, key_of
-from metasearch_operator.notes import Note
-from metasearch_operator.offloading import Ranking
-from metasearch_operator.passes import Office, in_trouble, pass_over, read, record
+from metasearch_operator.crd_check import require_crds
+from metasearch_operator.events import emit
+from metasearch_operator.ranking_process import RankingProcess
+from metasearch_operator.reconciler import Reconciler
+from metasearch_operator.search_tasks import SearchLoop, SearchTasks
+from metasearch_operator.searches import read_search, search_key, write_status
 
-PASSES_AT_ONCE = 16
-"""They wait for the API server most of the time."""
+MAX_CONCURRENT_RECONCILES = 16
+"""Threads. They wait for the API server most of the time, so that their number says little about load."""
 
 SYNC_SECONDS = 0.1
+"""Time between two looks, at the start, whether the cache is filled."""
 
 Json = dict[str, Any]
 
 
 class Operator:
-    """All that lives as long as the process. Nothing of a search's state is in here."""
+    """The objects that live as long as the process. No search's state is among them."""
 
     def __init__(self, config: OperatorConfig, api: Api, probes_port: int) -> None:
         self._api, self._port = api, probes_port
-        self._drives = Drives(self._driver)
-        self._threads = ThreadPoolExecutor(PASSES_AT_ONCE, thread_name_prefix="pass")
-        self._copies = Copies(api, config.namespaces, self._note_news)
-        self._office = Office(api, self._copies, config.worker, Ranking(), time.time)
+        self._tasks = SearchTasks(self._make_loop)
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_RECONCILES, thread_name_prefix="reconcile")
+        self._cache = Cache(api, config.namespaces, self._on_cache_change)
+        self._reconciler = Reconciler(api, self._cache, config.worker, RankingProcess(), time.time)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Any = None
 
     def registry(self) -> kopf.OperatorRegistry:
-        """The handlers, for kopf to call."""
+        """Return the handlers, for kopf to call."""
         registry = kopf.OperatorRegistry()
         kind: tuple[str, str, str] = (names.GROUP, names.VERSION, names.SEARCH.plural)
-        kopf.on.login(registry=registry)(kopf.login_via_client)  # as the official client, which `Api` uses
+        kopf.on.login(registry=registry)(kopf.login_via_client)  # the official client's login, which `Api` uses, too
         kopf.on.startup(registry=registry)(self.start)
         kopf.on.cleanup(registry=registry)(self.stop)
-        kopf.on.event(*kind, registry=registry)(cast("Any", self.notice))
+        kopf.on.event(*kind, registry=registry)(cast("Any", self.on_event))
         return registry
 
     async def start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
-        """Before any search is seen: what this operator needs of the cluster, and a copy of what is there."""
+        """
+        Check the definitions, start the probes, and fill the cache.
+
+        kopf watches no search before this returns, so that no reconcile ever sees a cache that is half filled and takes
+        a trial that is not listed yet for one that has to be made.
+        """
         configure(settings)
         self._loop = asyncio.get_running_loop()
         try:
-            await self._in_thread(require_definitions, self._api)
+            await self._run_in_thread(require_crds, self._api)
         except MetaSearchError as error:
-            raise kopf.PermanentError(str(error)) from error
-        self._server = await probes.serve(lambda: self._copies.are_alive, lambda: self._copies.are_synced, self._port)
-        self._copies.start()
-        while not self._copies.are_synced:
+            raise kopf.PermanentError(str(error)) from error  # otherwise kopf would try again for ever
+        self._server = await probes.serve(lambda: self._cache.is_alive, lambda: self._cache.is_synced, self._port)
+        self._cache.start()
+        while not self._cache.is_synced:
             await asyncio.sleep(SYNC_SECONDS)
 
     async def stop(self, **_: Any) -> None:
-        """Passes under way end by themselves; a pass may be cut anywhere."""
-        await self._drives.stop()
-        self._copies.stop()
+        """Stop everything. A reconcile that runs in a thread is not waited for: it may be cut at any point."""
+        await self._tasks.stop()
+        self._cache.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._server is not None:
             await self._server.cleanup()
 
-    async def notice(self, type: str | None, body: kopf.Body, **_: Any) -> None:
-        """A search is there, was edited or written to, or is gone."""
+    async def on_event(self, type: str | None, body: kopf.Body, **_: Any) -> None:
+        """Hand a search that exists, was changed or was deleted to its task. Does nothing that can fail."""
         resource = dict(body)
         if type == "DELETED":
-            self._drives.end(key_of(resource))
+            self._tasks.remove(search_key(resource))
         else:
-            self._drives.take_in(resource)
+            self._tasks.upsert(resource)
 
-    def _driver(self, resource: Json) -> Driver:
-        return Driver(
-            pass_over=functools.partial(pass_over, self._office),
-            in_trouble=functools.partial(in_trouble, self._office),
-            record=functools.partial(record, self._api),
-            read=functools.partial(read, self._api),
-            run_in_thread=self._in_thread,
-            tell=_tell,
+    def _make_loop(self, resource: Json) -> SearchLoop:
+        return SearchLoop(
+            reconcile=self._reconciler.reconcile,
+            report_problem=self._reconciler.report_problem,
+            read_search=functools.partial(read_search, self._api),
+            write_status=functools.partial(write_status, self._api),
+            run_in_thread=self._run_in_thread,
+            emit=emit,
             clock=time.monotonic,
             resource=resource,
         )
 
-    def _note_news(self, key: Search) -> None:
-        """From a reflector's thread."""
+    def _on_cache_change(self, key: SearchKey) -> None:
+        """Wake a search's task. Called from a reflector's thread, and asyncio's objects belong to the event loop's."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._drives.tell, key)
+            self._loop.call_soon_threadsafe(self._tasks.wake, key)
 
-    async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
+    async def _run_in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """How kopf behaves; the reasons are in docs/operator.md."""
+    """Set kopf's settings; docs/operator.md has the reasons."""
     settings.scanning.disabled = True  # it would list CustomResourceDefinitions and namespaces
-    settings.posting.loggers = False  # events are for people; what is logged is for operators
+    settings.posting.loggers = False  # events are for people; log lines are for whoever runs the operator
     settings.posting.reporting_component = names.OPERATOR
     settings.posting.reporting_instance = platform.node()
     settings.posting.event_name_prefix = f"{names.OPERATOR}-"
     settings.networking.request_timeout = 20
     settings.networking.connect_timeout = 5
     settings.watching.server_timeout = 300
-    settings.watching.client_timeout = 330
-    settings.watching.inactivity_timeout = 90
-
-
-def _tell(resource: Json, note: Note) -> None:
-    kopf.event(cast("kopf.Body", resource), type=note.type, reason=note.reason, message=note.message)
+    settings.watching.client_timeout = 330  # more than the server's, which should end a watch in order
+    settings.watching.inactivity_timeout = 90  # bookmarks come once a minute

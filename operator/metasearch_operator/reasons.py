@@ -1,7 +1,7 @@
 """
-Every reason of a condition and of an event: one word each, for programs.
+The reasons of conditions and events: one word each, for programs.
 
-docs/reference/conditions.md says of each what it means and what to do; a test sees to it that none is missing there.
+docs/reference/conditions.md explains every one of them; a test compares the page with these enums.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from metasearch.search.planner import Phase
 
 
 class ReadyReason(StrEnum):
-    """Why a search is ready, or is not: the column State of `kubectl get`. Progressing and events say the same."""
+    """Reasons of Ready, which `kubectl get` shows in the column State. Progressing and events use the same."""
 
     SEARCHING = Phase.SEARCHING
     FINAL = Phase.FINAL
@@ -32,22 +32,22 @@ class ReadyReason(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Of Succeeded and Failed."""
+    """Reasons of the conditions Succeeded and Failed."""
 
-    UNDER_WAY = "UnderWay"
+    IN_PROGRESS = "InProgress"
     NETWORK_FOUND = "NetworkFound"
     NO_NETWORK = "NoNetwork"
 
 
 class SuspendedReason(StrEnum):
-    """Of Suspended."""
+    """Reasons of the condition Suspended."""
 
-    ASKED_FOR = "AskedFor"
-    NOT_ASKED_FOR = "NotAskedFor"
+    SUSPENDED = "Suspended"
+    NOT_SUSPENDED = "NotSuspended"
 
 
 class ExhaustedReason(StrEnum):
-    """Of BudgetExhausted: the limit that has ended a stage, by the name of its field."""
+    """Reasons of the condition BudgetExhausted: the limit that has ended a stage, by the name of its field."""
 
     WITHIN_BUDGET = "WithinBudget"
     MAX_TRIALS = "MaxTrials"
@@ -57,7 +57,7 @@ class ExhaustedReason(StrEnum):
 
 
 class EventReason(StrEnum):
-    """Of events that do not tell of Ready."""
+    """Reasons of events that do not report a change of Ready."""
 
     BUDGET_EXHAUSTED = "BudgetExhausted"
     LEVEL_STARTED = "LevelStarted"

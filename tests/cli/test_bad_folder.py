@@ -127,7 +127,7 @@ def test_a_search_without_a_network_says_where_to_look(tmp_path: Path) -> None:
     resource = write_small(tmp_path, budget={"trialMemory": "1Mi", "maxAttempts": 1, "maxFailedTrials": 0})
     told = sentence_of(metasearch("run", resource, "--output", out, "--workers", "1"), code=6)
     assert told == (
-        "the search 'small' failed: 1 trial failed, more than budget.maxFailedTrials bears (0); "
+        "the search 'small' failed: 1 trial failed, more than budget.maxFailedTrials allows (0); "
         f"see metasearch trials {out}"
     )
     assert State.FAILED in {trial.state for trial in trials_in(out)}

@@ -18,7 +18,7 @@ from cluster.control_plane import ControlPlane
 
 from metasearch.cluster import api as api_module
 from metasearch.cluster.api import Api, Conflict, Expired, NotFound, Refused
-from metasearch.errors import StoreUnavailable
+from metasearch.errors import ClusterUnusable, StoreUnavailable
 from metasearch.kubernetes import names
 
 Json = dict[str, Any]
@@ -54,7 +54,7 @@ def test_what_is_made_can_be_read_changed_and_removed(client: Api, room: str) ->
 def test_a_long_list_comes_page_by_page(client: Api, room: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         client.create(leases(room), lease(f"l{number}", parity=str(number % 2)))
-    monkeypatch.setattr(api_module, "PAGE", 2)
+    monkeypatch.setattr(api_module, "PAGE_SIZE", 2)
     found, version = client.list_all(leases(room))
     assert [item["metadata"]["name"] for item in found] == ["l0", "l1", "l2", "l3", "l4"]
     assert int(version) > 0
@@ -199,7 +199,7 @@ def test_one_that_hangs_up_is_told_without_the_clients_words(tmp_path: Path) -> 
 
 
 def test_no_kubeconfig_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match=r"^no cluster to talk to .*set KUBECONFIG"):
+    with pytest.raises(ClusterUnusable, match=r"^no cluster to talk to .*set KUBECONFIG"):
         Api.of_kubeconfig(str(tmp_path / "nothing"))
 
 

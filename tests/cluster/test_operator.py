@@ -271,7 +271,7 @@ def test_trials_that_fail_end_a_search(begin: Begin) -> None:
     with open_hand(search, failing):
         assert search.wait_until_over() == "Failed"
     assert search.condition("BudgetExhausted")[:2] == ("True", "MaxFailedTrials")
-    assert "more than budget.maxFailedTrials bears (2)" in search.condition("Failed")[2]
+    assert "more than budget.maxFailedTrials allows (2)" in search.condition("Failed")[2]
 
 
 def test_the_number_of_trials_ends_a_search(begin: Begin) -> None:

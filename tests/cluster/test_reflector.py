@@ -15,7 +15,7 @@ from local_search import wait_until
 
 from metasearch.cluster import reflector as reflector_module
 from metasearch.cluster.api import Api
-from metasearch.cluster.reflector import Entry, Reflector, Search
+from metasearch.cluster.reflector import Entry, Reflector, SearchKey
 from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes import names
 from metasearch.kubernetes.names import LABEL_SEARCH
@@ -39,7 +39,7 @@ class Copy:
     api: Api
     room: str
     namespace: str | None
-    told: list[Search] = field(default_factory=list)
+    told: list[SearchKey] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._ticks = itertools.count()  # no two readings of its clock are the same

@@ -26,7 +26,7 @@ from pictures import write_class_folders, write_split
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 from metasearch.search.trials import Trial
-from metasearch_operator.attendance import pod_of
+from metasearch_operator.lost_workers import pod_of
 
 Json = dict[str, Any]
 Apply = Callable[..., Searched]

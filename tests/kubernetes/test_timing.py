@@ -20,7 +20,7 @@ OVER = replace(SUSPENDED_ONCE, completed_at=STARTED + 200)
 
 def status(suspended: ConditionStatus, **changes: object) -> SearchStatus:
     since = Condition(
-        type=SUSPENDED, status=suspended, reason="AskedFor", message="", last_transition_time=Time.at(STARTED + 100)
+        type=SUSPENDED, status=suspended, reason="Suspended", message="", last_transition_time=Time.at(STARTED + 100)
     )
     return SearchStatus(conditions=(since,), **changes)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Which changes of a spec a search that was begun can bear."""
+"""Some changes of a spec are allowed once the search has begun, and others are refused."""
 
 from __future__ import annotations
 

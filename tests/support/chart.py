@@ -75,7 +75,7 @@ DEFINITIONS = table(
 
 WORKER = table("""
     metasearch.dev metasearches: get
-    metasearch.dev metatrials: get list watch
+    metasearch.dev metatrials: get list
     metasearch.dev metatrials/status: patch
     coordination.k8s.io leases: create patch get
 """)

@@ -12,7 +12,7 @@ from metasearch.cluster.api import NotFound
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.search import trials
 from metasearch.search.trials import Trial
-from metasearch_operator.copies import EndedContainer, RecordedTrial, WorkerJob, WorkerPod
+from metasearch_operator.cache import CachedTrial, EndedContainer, WorkerJob, WorkerPod
 
 Json = dict[str, Any]
 
@@ -46,7 +46,7 @@ def make_job(**changes: Any) -> WorkerJob:
         queue=None,
         failed_at=None,
         failure="",
-        is_leaving=False,
+        is_terminating=False,
     )
     return replace(job, **changes)
 
@@ -54,7 +54,13 @@ def make_job(**changes: Any) -> WorkerJob:
 def make_pod(name: str = "test-workers-0-a", **changes: Any) -> WorkerPod:
     """One that runs."""
     pod = WorkerPod(
-        name=name, uid=f"{name}-uid", phase="Running", is_leaving=False, not_scheduled=None, waiting=None, ended=None
+        name=name,
+        uid=f"{name}-uid",
+        phase="Running",
+        is_terminating=False,
+        not_scheduled=None,
+        waiting=None,
+        ended=None,
     )
     return replace(pod, **changes)
 
@@ -63,10 +69,10 @@ def make_ended(exit_code: int, message: str = "", reason: str = "Error", at: flo
     return EndedContainer(exit_code, reason, message, at)
 
 
-def claimed(trial: Trial, pod: WorkerPod, slot: int = 0) -> RecordedTrial:
+def claimed(trial: Trial, pod: WorkerPod, slot: int = 0) -> CachedTrial:
     """A trial that a slot of a pod has."""
     running = trials.claim(trial, f"{pod.name}.{slot}-0", STARTED, gpus=0.0)
-    return RecordedTrial(trial.name, UID, pod.uid, running)
+    return CachedTrial(trial.name, UID, pod.uid, running)
 
 
 @dataclass

@@ -16,6 +16,7 @@ import torch
 
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import InvalidData, MetaSearchError
+from metasearch.loading import parse_search
 from metasearch.retry import Retry
 from metasearch.storage_layout import CHECKPOINTS, WEIGHTS
 from metasearch.stores.sqlite import SqliteStore
@@ -34,12 +35,8 @@ def main() -> int:
     prepare_torch()
     shutdown = ShutdownSignal(arguments.parent)
     try:
-        store = SqliteStore(arguments.store)
-        row = store.search()
-        if row is None:
-            raise InvalidData(f"{arguments.store} holds no search yet; a worker is started by metasearch run")
-        spec = MetaSearchSpec.model_validate_json(row.spec)
-        store.max_attempts = spec.budget.max_attempts
+        spec = _recorded_spec(arguments.store)
+        store = SqliteStore(arguments.store, spec.budget.max_attempts)
         folder = arguments.store.parent
         trainer = Trainer(
             spec,
@@ -59,6 +56,18 @@ def main() -> int:
     except MetaSearchError as error:
         log(error)
         return error.exit_code
+
+
+def _recorded_spec(path: Path) -> MetaSearchSpec:
+    """Return the spec of the search that a store belongs to."""
+    store = SqliteStore(path)
+    try:
+        row = store.search()
+    finally:
+        store.close()
+    if row is None:
+        raise InvalidData(f"{path} holds no search yet; a worker is started by metasearch run")
+    return parse_search(row.resource, where=str(path)).spec
 
 
 def _arguments() -> argparse.Namespace:

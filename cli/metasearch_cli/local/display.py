@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from metasearch.api import Strategy
-from metasearch.reconcile import Turn
+from metasearch.reconcile import Step
 from metasearch.search import board, budget
 from metasearch.search.cells import Cell
 from metasearch.search.planner import Phase, Search, by_level
@@ -35,11 +35,11 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def show(self, search: Search[Cell], turn: Turn, now: float) -> None:
-        for title, trials in _stages(search, turn.trials):
+    def show(self, search: Search[Cell], step: Step, now: float) -> None:
+        for title, trials in _stages(search, step.trials):
             if title not in self._begun:
                 self._begun.add(title)
-                self._print(f"{title}: {len(trials)} trials ({_spending(search, turn, now)})")
+                self._print(f"{title}: {len(trials)} trials ({_spending(search, step, now)})")
             over = [trial for trial in trials if trial.state.is_over]
             for trial in over:
                 if trial.name not in self._ended:
@@ -68,15 +68,15 @@ class BarDisplay:
     ) -> None:
         self._progress.stop()
 
-    def show(self, search: Search[Cell], turn: Turn, now: float) -> None:
-        for title, trials in _stages(search, turn.trials):
+    def show(self, search: Search[Cell], step: Step, now: float) -> None:
+        for title, trials in _stages(search, step.trials):
             if title not in self._bars:
                 self._bars[title] = self._progress.add_task(title, total=1.0, text="")
             over = sum(trial.state.is_over for trial in trials)
             text = f"{over}/{len(trials)} trials{_best_text(trials)}"
             self._progress.update(self._bars[title], completed=_share_done(trials), text=text)
-        share = 1.0 if turn.plan.phase.is_over else _share_of_budget(search, turn, now)
-        self._progress.update(self._spending, completed=share, text=_spending(search, turn, now))
+        share = 1.0 if step.plan.phase.is_over else _share_of_budget(search, step, now)
+        self._progress.update(self._spending, completed=share, text=_spending(search, step, now))
 
 
 def _stages(search: Search[Cell], trials: Sequence[Trial]) -> list[tuple[str, Sequence[Trial]]]:
@@ -110,10 +110,10 @@ def _outcome(trial: Trial) -> str:
     return f"{trial.state} ({reason}: {trial.result.message if trial.result else ''})"
 
 
-def _share_of_budget(search: Search[Cell], turn: Turn, now: float) -> float:
+def _share_of_budget(search: Search[Cell], step: Step, now: float) -> float:
     """How much of the scarcest limit is used."""
-    limits, used = search.spec.budget, budget.spent(turn.trials, search.wall_seconds(now), now)
-    shares = [used.trials / limits.max_trials if turn.plan.phase is Phase.SEARCHING else 0.0]
+    limits, used = search.spec.budget, budget.spent(step.trials, search.wall_seconds(now), now)
+    shares = [used.trials / limits.max_trials if step.plan.phase is Phase.SEARCHING else 0.0]
     if limits.wall_time is not None:
         shares.append(used.wall_seconds / max(1, limits.wall_time.seconds))
     if limits.gpu_hours is not None:
@@ -121,8 +121,8 @@ def _share_of_budget(search: Search[Cell], turn: Turn, now: float) -> float:
     return min(1.0, max(shares))
 
 
-def _spending(search: Search[Cell], turn: Turn, now: float) -> str:
-    limits, used = search.spec.budget, budget.spent(turn.trials, search.wall_seconds(now), now)
+def _spending(search: Search[Cell], step: Step, now: float) -> str:
+    limits, used = search.spec.budget, budget.spent(step.trials, search.wall_seconds(now), now)
     parts = [f"{used.trials} of {limits.max_trials} trials", _time(used.wall_seconds, limits.wall_time)]
     if used.gpu_hours > 0 or limits.gpu_hours is not None:
         of = f" of {limits.gpu_hours}" if limits.gpu_hours is not None else ""

@@ -17,7 +17,7 @@ import torch
 
 from metasearch.api import MetaSearch
 from metasearch.outcome.results import SearchResult, summarize
-from metasearch.reconcile import Turn, reconcile
+from metasearch.reconcile import Step, reconcile
 from metasearch.search.cells import Cell
 from metasearch.search.definition import define
 from metasearch.search.planner import Search
@@ -42,7 +42,7 @@ STOP_SECONDS = 10.0
 class Display(Protocol):
     """Shows a person how far the search is."""
 
-    def show(self, search: Search[Cell], turn: Turn, now: float) -> None: ...
+    def show(self, search: Search[Cell], step: Step, now: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ class _Loop:
         """Turn until the plan says so."""
         while True:
             version = self.store.version()
-            turn = reconcile(self.search, self.store, self.clock.now())
-            for worker in _claimants(turn.trials) - {str(worker) for worker in self.pool.workers}:
+            step = reconcile(self.search, self.store, self.clock.now())
+            for worker in _claimants(step.trials) - {str(worker) for worker in self.pool.workers}:
                 # A killed driver's worker, on its way out, has claimed once more after all such claims were freed.
                 self.store.release(worker, self.clock.now(), INTERRUPTED)
-            self.display.show(self.search, turn, self.clock.now())
-            if turn.plan.phase.is_over:
-                return summarize(self.search, turn.trials, turn.plan, self.clock.now())
-            if not turn.has_acted:
+            self.display.show(self.search, step, self.clock.now())
+            if step.plan.phase.is_over:
+                return summarize(self.search, step.trials, step.plan, self.clock.now())
+            if not step.changed:
                 self._wait_for_news(version)
 
     def _wait_for_news(self, version: int) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from metasearch.api import CHANGEABLE, MetaSearch, MetaSearchSpec
 from metasearch.errors import FolderConflict, MetaSearchError, StoreUnavailable
+from metasearch.loading import parse_search
 from metasearch.storage_layout import WEIGHTS
 from metasearch.stores.sqlite import SearchRow, SqliteStore
 
@@ -102,7 +103,7 @@ def open_search(folder: RunFolder, resource: MetaSearch, resume: bool, now: floa
 def _require_same(path: Path, row: SearchRow, name: str, spec: MetaSearchSpec, resume: bool) -> None:
     if row.name != name:
         raise FolderConflict(f"{path} holds the search {row.name!r}, not {name!r}; choose another --output")
-    begun = MetaSearchSpec.model_validate_json(row.spec)
+    begun = parse_search(row.resource, where=str(path)).spec
     if difference := _first_difference(begun.model_dump(by_alias=True), spec.model_dump(by_alias=True)):
         field, was, is_now = difference
         raise FolderConflict(

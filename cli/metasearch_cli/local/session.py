@@ -12,6 +12,7 @@ from rich.console import Console
 
 from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.errors import SearchFailed
+from metasearch.loading import parse_search
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.definition import define
 from metasearch.search.planner import Phase, standing
@@ -98,7 +99,7 @@ def look(path: Path) -> Snapshot:
         store.close()
     if row is None:
         raise folder.holds_no_search()
-    search = define(row.name, MetaSearchSpec.model_validate_json(row.spec), row.started_at, row.paused_seconds)
+    search = define(row.name, parse_search(row.resource, where=str(path)).spec, row.started_at, row.paused_seconds)
     now = min(time.time(), row.seen_at)
     result = summarize(search, trials, standing(search, trials, now), now)
     return Snapshot(trials, result, lambda _: nullcontext(folder.weights), folder.report, folder.best)

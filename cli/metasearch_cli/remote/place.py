@@ -11,7 +11,7 @@ from typing import Any
 
 from metasearch.api.names import LABEL_MAX_LENGTH, LABEL_PATTERN
 from metasearch.cluster.api import Api, NotFound, Refused, namespace_of
-from metasearch.errors import InvalidSpec, MetaSearchError, StoreUnavailable
+from metasearch.errors import ClusterUnusable, InvalidSpec, MetaSearchError
 from metasearch.kubernetes import names
 
 Json = dict[str, Any]
@@ -65,7 +65,7 @@ def told() -> Iterator[None]:
         raise _no_definitions() from error
     except Refused as error:
         said = " ".join(str(error).split()).rstrip(".")
-        raise StoreUnavailable(f"the cluster refuses that ({said}); ask whoever runs it for the right to") from error
+        raise ClusterUnusable(f"the cluster refuses that ({said}); ask whoever runs it for the right to") from error
 
 
 def _is_name(text: str) -> bool:
@@ -73,7 +73,7 @@ def _is_name(text: str) -> bool:
 
 
 def _no_definitions() -> MetaSearchError:
-    return StoreUnavailable("the cluster does not know MetaSearch; install its Helm chart, or at least crds/, first")
+    return ClusterUnusable("the cluster does not know MetaSearch; install its Helm chart, or at least crds/, first")
 
 
 def _listed(there: list[str]) -> str:

@@ -28,7 +28,7 @@ class Budget(SpecModel):
         default=20,
         ge=0,
         le=100_000,
-        description="maxFailedTrials is the number of failed trials that is borne. Default: 20.",
+        description="maxFailedTrials is the number of failed trials that is allowed. Default: 20.",
     )
     max_attempts: int = Field(
         default=2,

@@ -55,7 +55,7 @@ class TaintEffect(StrEnum):
 
 
 class Toleration(SpecModel):
-    """A taint that worker pods bear, as in any pod."""
+    """A taint that worker pods tolerate, as in any pod."""
 
     key: str | None = Field(
         default=None,
@@ -76,7 +76,7 @@ class Toleration(SpecModel):
         default=None,
         ge=0,
         le=2**31 - 1,
-        description="tolerationSeconds is how long a NoExecute taint is borne, in seconds. Default: for ever.",
+        description="tolerationSeconds is how long a NoExecute taint is tolerated, in seconds. Default: for ever.",
     )
 
     rules = (
@@ -134,7 +134,7 @@ class PodTemplate(SpecModel):
         description="nodeSelector has the labels that a node must have. Default: none.",
     )
     tolerations: tuple[Toleration, ...] = Field(
-        default=(), max_length=32, description="tolerations are the taints that pods bear. Default: none."
+        default=(), max_length=32, description="tolerations are the taints that pods tolerate. Default: none."
     )
     volumes: tuple[Volume, ...] = Field(
         default=(),

@@ -1,5 +1,5 @@
 """
-Talking to an API server: requests in plain JSON, and copies of what is there that keep up by themselves.
+Talk to an API server: requests in plain JSON, copies of objects that are kept up to date, and commands in pods.
 
-Only these modules know the Kubernetes client; they know nothing of searches.
+Only these modules import the Kubernetes client; they know nothing about searches except their label.
 """

@@ -1,10 +1,10 @@
 """
 Requests to an API server, in plain JSON.
 
-The official client gives the connection: kubeconfig, service account, certificates, proxies. Its generated models are
-left aside, for custom resources have none, and one way to speak of Jobs, Leases and MetaTrials is enough.
+The official client provides the connection: kubeconfig, service account, certificates, proxies. Its generated models
+are not used: custom resources have none, and Jobs, leases and MetaTrials should be handled in one way.
 
-Errors are translated here and nowhere else. The type says what to do next.
+The client's errors are translated here and nowhere else. The type says what to do next.
 """
 
 from __future__ import annotations
@@ -18,45 +18,53 @@ import urllib3
 import yaml
 from kubernetes import client, config
 
-from metasearch.errors import MetaSearchError, StoreUnavailable
+from metasearch.errors import ClusterUnusable, MetaSearchError, StoreUnavailable
 
 Json = dict[str, Any]
 
-PAGE = 500
+PAGE_SIZE = 500
 """Objects per answer of a list; a thousand MetaTrials are a few megabytes."""
 
 REQUEST_SECONDS = (5.0, 20.0)
-"""To connect, and to wait for an answer."""
+"""Timeouts to connect, and to wait for an answer."""
 
 SILENCE_SECONDS = 90.0
-"""Bookmarks come about once a minute, so that a watch which is silent for longer is dead."""
+"""Time after which a silent watch is dead: the API server sends a bookmark about once a minute."""
 
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
 
 
 class NotFound(MetaSearchError):
-    """There is no such object, or no such kind of object."""
+    """The API server has no such object, or no such kind of object."""
 
 
 class Conflict(MetaSearchError):
-    """The object is there already, or is not what it was when it was read: read again."""
+    """The object exists already, or has changed since it was read: read it again."""
 
 
 class Expired(MetaSearchError):
-    """The version to watch from is forgotten: list again."""
+    """The API server has forgotten the version to watch from: list again."""
 
 
 class Refused(MetaSearchError):
-    """The API server will not have it, now or later: not allowed, or not valid."""
+    """The API server refuses the request, now and later: it is not valid, or not allowed."""
 
 
 class Forbidden(Refused):
-    """Not allowed, to whoever asks."""
+    """The user who asks lacks the right, or is not known to the API server."""
 
 
 def namespace_of(context: str | None = None) -> str:
-    """The namespace of a kubeconfig's context, the current one unless told otherwise."""
+    """
+    Return the namespace of a context of the kubeconfig.
+
+    Args:
+        context: None for the current one.
+
+    Raises:
+        ClusterUnusable: there is no kubeconfig, or it is not valid.
+    """
     with _kubeconfig_errors():
         contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
         known = {each["name"]: each for each in contexts}
@@ -66,35 +74,45 @@ def namespace_of(context: str | None = None) -> str:
 
 @contextmanager
 def _kubeconfig_errors() -> Iterator[None]:
-    """What is wrong with a kubeconfig, as a sentence."""
+    """Translate the client's errors about a kubeconfig."""
     try:
         yield
     except config.ConfigException as error:
         reason = str(error).rstrip(".")
-        raise StoreUnavailable(f"no cluster to talk to ({reason}); set KUBECONFIG, or give --context") from error
+        raise ClusterUnusable(f"no cluster to talk to ({reason}); set KUBECONFIG, or give --context") from error
     except (OSError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise StoreUnavailable(f"the kubeconfig cannot be used ({reason}); set KUBECONFIG to one that can") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # the client does not look before it leaps
-        raise StoreUnavailable("the kubeconfig is none; set KUBECONFIG to one that can be used") from error
+        raise ClusterUnusable(f"the kubeconfig cannot be used ({reason}); set KUBECONFIG to one that can") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The client reads the file without checking it, so that any content that is not a kubeconfig ends like this.
+        raise ClusterUnusable("the kubeconfig is not valid; set KUBECONFIG to one that is") from error
 
 
 class Api:
-    """One API server, as one user. Safe to use from several threads."""
+    """A connection to one API server, as one user. Safe to use from several threads."""
 
     def __init__(self, connection: client.ApiClient) -> None:
         self._connection = connection
 
     @classmethod
     def of_this_pod(cls) -> Api:
-        """As the service account of the pod that this runs in; its token is read anew as it is rotated."""
+        """Connect as the service account of the pod that this runs in; its token is read again when it is rotated."""
         configuration = client.Configuration()
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return cls(client.ApiClient(configuration))
 
     @classmethod
     def of_kubeconfig(cls, path: str | None = None, context: str | None = None) -> Api:
-        """As the user of a kubeconfig: KUBECONFIG or ~/.kube/config, and its current context, unless told otherwise."""
+        """
+        Connect as the user of a kubeconfig.
+
+        Args:
+            path: None for KUBECONFIG or ~/.kube/config.
+            context: None for the current one.
+
+        Raises:
+            ClusterUnusable: there is no kubeconfig, or it is not valid.
+        """
         with _kubeconfig_errors():
             return cls(
                 config.new_client_from_config(  # type: ignore[no-untyped-call]
@@ -111,38 +129,34 @@ class Api:
     # --- requests ---
 
     def get(self, path: str, **query: str) -> Json:
-        """One object, or one page of a list."""
+        """Return one object, or one page of a list."""
         return self._request("GET", path, query)
 
     def list_all(self, path: str, **query: str) -> tuple[list[Json], str]:
-        """All objects of a kind, page by page, and the version of the whole; `query` has labelSelector and the like."""
+        """Return all objects of a kind, and the version to watch from; `query` has labelSelector and the like."""
         items: list[Json] = []
-        following: Mapping[str, str] = {"limit": str(PAGE)}
+        following: Mapping[str, str] = {"limit": str(PAGE_SIZE)}
         while True:
             page = self._request("GET", path, {**query, **following})
             items += page["items"]
             if not (token := page["metadata"].get("continue")):
                 return items, page["metadata"]["resourceVersion"]
-            following = {"limit": str(PAGE), "continue": token}
+            following = {"limit": str(PAGE_SIZE), "continue": token}
 
     def create(self, path: str, body: Json, **query: str) -> Json:
-        """Make an object; Conflict where there is one of that name."""
+        """Create an object; raises Conflict where one of that name exists."""
         return self._request("POST", path, query, body)
 
     def patch(self, path: str, operations: list[Json]) -> Json:
-        """
-        Change an object by a JSON patch.
-
-        Conflict where a `test` among the operations fails.
-        """
+        """Change an object by a JSON patch; raises Conflict where a `test` among the operations fails."""
         return self._request("PATCH", path, {}, operations, JSON_PATCH)
 
     def apply(self, path: str, body: Json, **query: str) -> Json:
-        """Make an object or change the one there is, as `kubectl apply --server-side --force-conflicts`."""
+        """Create or change an object, like `kubectl apply --server-side --force-conflicts`."""
         return self._request("PATCH", path, {"force": "true", **query}, body, APPLY)
 
     def delete(self, path: str, **options: Any) -> None:
-        """Have an object removed, and its dependents after it; no matter if it is gone already."""
+        """Delete an object, and its dependents after it. It is no error if there is none."""
         try:
             self._request("DELETE", path, {}, {"propagationPolicy": "Background", **options})
         except NotFound:
@@ -150,11 +164,16 @@ class Api:
 
     def watch(self, path: str, version: str, seconds: int, **query: str) -> Iterator[tuple[str, Json]]:
         """
-        What happens from a version on: (ADDED, MODIFIED, DELETED or BOOKMARK, object), for so many seconds at most.
+        Yield changes from a version on: (ADDED, MODIFIED, DELETED or BOOKMARK, object).
+
+        Args:
+            path: that of a list.
+            version: a resourceVersion.
+            seconds: after which the API server ends the watch.
 
         Raises:
-            Expired: the version is too old, so list again.
-            StoreUnavailable: the connection broke, or nothing came for longer than it should.
+            Expired: the version is too old; list again.
+            StoreUnavailable: the connection broke, or was silent for SILENCE_SECONDS.
         """
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true"}
         asked |= {"resourceVersion": version, "timeoutSeconds": str(seconds)}
@@ -208,7 +227,7 @@ class Api:
         kind: str | None,
         timeout: tuple[float, float],
     ) -> urllib3.BaseHTTPResponse:
-        """The answer to a request, its body not yet read."""
+        """Send a request and return its answer, with the body not yet read."""
         headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
         request = self.serialized(method, path, list(query.items()), headers, body)
         try:
@@ -224,7 +243,7 @@ class Api:
 
 
 def _status_of(response: urllib3.BaseHTTPResponse) -> Json:
-    """The API server's Status; what a proxy says instead, as one."""
+    """Return the Status in an answer; the text of a proxy that answered instead, as one."""
     try:
         status: Json = json.loads(response.data)
     except ValueError:
@@ -233,7 +252,7 @@ def _status_of(response: urllib3.BaseHTTPResponse) -> Json:
 
 
 def error_of(code: int, status: Json, request: str) -> MetaSearchError:
-    """What an answer other than a good one means."""
+    """Translate an answer with an error code."""
     message = status.get("message") or f"{request} was answered with {code}"
     reason = status.get("reason")
     if code == 404:
@@ -243,7 +262,8 @@ def error_of(code: int, status: Json, request: str) -> MetaSearchError:
     if code == 410 or reason == "Expired":
         return Expired(message)
     if code == 422 and not status.get("details", {}).get("causes"):
-        return Conflict(message)  # a test in a JSON patch failed; what is not valid comes with causes
+        # A `test` of a JSON patch has failed. The same code for an object that is not valid comes with causes.
+        return Conflict(message)
     if code in (401, 403):
         return Forbidden(message)
     if code in (400, 405, 413, 415, 422):
@@ -252,14 +272,14 @@ def error_of(code: int, status: Json, request: str) -> MetaSearchError:
 
 
 def _cause(error: Exception) -> str:
-    """What went wrong at the bottom, without the client's wrapping."""
+    """Return the innermost reason of an error, without the client's wrapping."""
     reason = getattr(error, "reason", None) or error
-    said = reason.args[-1] if reason.args else reason  # before it comes the connection that it happened to
-    return str(said).rpartition(": ")[2]
+    text = reason.args[-1] if reason.args else reason  # urllib3 puts the connection object before the text
+    return str(text).rpartition(": ")[2]
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """The lines of a stream as they come."""
+    """Yield the lines of a stream as they arrive."""
     rest = b""
     for chunk in response.stream(2**16):
         *whole, rest = (rest + chunk).split(b"\n")

@@ -1,8 +1,9 @@
 """
-A copy of the objects of one kind, kept up by a thread.
+Keep a local copy of all objects of one kind, in a thread: list, replace, watch, and list again now and then.
 
-List, replace, watch, and list again now and then: what vanished while nobody looked is found by the replacing, and a
-watch is not trusted to tell everything. A copy may be behind; whoever acts on it must be safe if it is.
+Listing finds what vanished while a watch was broken, and what a watch has missed. A copy may be behind the API server;
+whatever acts on it must be safe when it is. (`kubernetes.informer` of the official client asks for no bookmarks, has no
+timeout for a silent connection, and does not say since when it has seen everything, which leases need here.)
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from metasearch.kubernetes.names import LABEL_SEARCH, Kind, Resource
 T = TypeVar("T")
 
 WATCH_SECONDS = 240
-"""How long one watch lasts."""
+"""Duration of one watch, after which the next one goes on from the last version seen."""
 
 RELIST_SECONDS = 600.0
-"""After which the copy is made anew, whatever the watch says."""
+"""Time after which everything is listed again, whatever the watch has reported."""
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Pauses after failures in a row."""
+"""Pauses after the first, second, … of several failures in a row."""
 
-Search = tuple[str, str]
+SearchKey = tuple[str, str]
 """The namespace and the name of a search."""
 
 logger = logging.getLogger(__name__)
@@ -37,16 +38,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """An object as last seen."""
+    """An object as it was last seen."""
 
     value: T
     version: str
     seen_at: float
-    """When this version came, on the reflector's clock: deadlines do not depend on the clocks of other machines."""
+    """When this version arrived, on the reflector's clock: deadlines must not depend on other machines' clocks."""
 
 
 class Reflector(Generic[T]):
-    """All objects of a kind that carry a search's label, by search."""
+    """A copy of all objects of a kind that carry the label of a search, by search. Safe to read from any thread."""
 
     def __init__(
         self,
@@ -54,22 +55,22 @@ class Reflector(Generic[T]):
         kind: Kind | Resource,
         namespace: str | None,
         parse: Callable[[Json], T],
-        on_change: Callable[[Search], None],
+        on_change: Callable[[SearchKey], None],
         clock: Callable[[], float],
         selector: str = LABEL_SEARCH,
     ) -> None:
         """
         Args:
             namespace: None for all.
-            selector: the labels that objects must have, as the API server takes them; a search's among them.
-            parse: what to keep of an object.
-            on_change: told of which search something has changed, from the reflector's thread.
+            parse: reduces an object to what is kept of it.
+            on_change: called with the search of which an object has changed, from the reflector's thread.
             clock: monotonic, in seconds.
+            selector: a label selector of the API server. It must select the label of a search among others.
         """
         self._api, self._path, self._parse, self._selector = api, kind.path(namespace), parse, selector
         self._on_change, self._clock = on_change, clock
         self._name = f"{kind.plural} in {namespace or 'all namespaces'}"
-        self._entries: dict[Search, dict[str, Entry[T]]] = {}
+        self._entries: dict[SearchKey, dict[str, Entry[T]]] = {}
         self._unbroken_since = math.inf
         self._lock = threading.Lock()
         self._synced = threading.Event()
@@ -77,28 +78,30 @@ class Reflector(Generic[T]):
         self._thread = threading.Thread(target=self._follow, name=f"reflector of {self._name}", daemon=True)
 
     def start(self) -> None:
+        """Start the thread. It is a daemon, for it may sit in a watch when the process ends."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Soon; a watch under way is left to end by itself."""
+        """Ask the thread to end; a watch that is open ends by itself."""
         self._stopped.set()
 
     @property
     def is_synced(self) -> bool:
-        """Whether there is a copy at all."""
+        """Whether everything has been listed once."""
         return self._synced.is_set()
 
     @property
     def is_alive(self) -> bool:
+        """Whether the thread runs. It dies only of an error of ours, and nothing here starts it again."""
         return self._thread.is_alive()
 
     @property
     def unbroken_since(self) -> float:
-        """On its clock: since when whatever happens is seen; infinite while nothing is."""
+        """Time, on the clock, since which every change has been seen; infinite while the connection is broken."""
         return self._unbroken_since
 
-    def of(self, search: Search) -> Sequence[Entry[T]]:
-        """What a search has, in no order."""
+    def of(self, search: SearchKey) -> Sequence[Entry[T]]:
+        """Return the objects of a search, in no order."""
         with self._lock:
             return list(self._entries.get(search, {}).values())
 
@@ -111,43 +114,46 @@ class Reflector(Generic[T]):
                 version = self._replace()
                 self._unbroken_since = min(self._unbroken_since, self._clock())
                 self._watch(version)
-            except Expired:
+            except Expired:  # not a failure: the server forgets old versions, and to list again is the remedy
                 self._stopped.wait(RETRY_SECONDS[0])
             except MetaSearchError as error:
-                if self._clock() - self._unbroken_since > RETRY_SECONDS[-1]:  # it went well for a while
+                if (
+                    self._clock() - self._unbroken_since > RETRY_SECONDS[-1]
+                ):  # it worked for a while, so this is a new outage
                     failures = 0
                 self._unbroken_since = math.inf
                 pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
                 failures += 1
-                logger.warning("the copy of %s cannot be kept up (%s); trying again in %s s", self._name, error, pause)
+                logger.warning("cannot list and watch %s (%s); trying again in %s s", self._name, error, pause)
                 self._stopped.wait(pause)
 
     def _replace(self) -> str:
-        """Make the copy anew."""
+        """List everything, replace the copy, and return the version from which to watch."""
         items, version = self._api.list_all(self._path, labelSelector=self._selector)
-        fresh: dict[Search, dict[str, Entry[T]]] = {}
+        fresh: dict[SearchKey, dict[str, Entry[T]]] = {}
         for item in items:
             fresh.setdefault(_search_of(item), {})[_uid_of(item)] = self._entry(item)
         with self._lock:
             before, self._entries = self._entries, fresh
         self._synced.set()
+        # Not every search: after a reconnect, thousands of them would be reconciled for nothing.
         for search in before.keys() | fresh.keys():
             if _versions(before.get(search, {})) != _versions(fresh.get(search, {})):
                 self._on_change(search)
         return version
 
     def _watch(self, version: str) -> None:
-        """Take in what happens, until it is time to list again."""
+        """Apply changes from a version on, until it is time to list again."""
         relist_at = self._clock() + RELIST_SECONDS
         while not self._stopped.is_set() and self._clock() < relist_at:
             for kind, item in self._api.watch(self._path, version, WATCH_SECONDS, labelSelector=self._selector):
                 version = item["metadata"]["resourceVersion"]
-                if kind != "BOOKMARK":
-                    self._take_in(kind, item)
+                if kind != "BOOKMARK":  # a bookmark only moves the version on, so that a quiet watch does not expire
+                    self._apply(kind, item)
                 if self._stopped.is_set():
                     return
 
-    def _take_in(self, kind: str, item: Json) -> None:
+    def _apply(self, kind: str, item: Json) -> None:
         search, uid = _search_of(item), _uid_of(item)
         entry = self._entry(item)
         with self._lock:
@@ -156,19 +162,19 @@ class Reflector(Generic[T]):
                 mine.pop(uid, None)
             else:
                 mine[uid] = entry
-            if not mine:
+            if not mine:  # or searches that are gone would stay for ever, with nothing in them
                 del self._entries[search]
         self._on_change(search)
 
     def _entry(self, item: Json) -> Entry[T]:
-        """An object's entry; the one there is, where the object is the same."""
+        """Return an object's entry: the known one if its version is the same, as its time is that of the change."""
         version = item["metadata"]["resourceVersion"]
         with self._lock:
             known = self._entries.get(_search_of(item), {}).get(_uid_of(item))
         return known if known and known.version == version else Entry(self._parse(item), version, self._clock())
 
 
-def _search_of(item: Json) -> Search:
+def _search_of(item: Json) -> SearchKey:
     metadata = item["metadata"]
     return metadata["namespace"], metadata["labels"][LABEL_SEARCH]
 

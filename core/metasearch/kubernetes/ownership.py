@@ -1,4 +1,4 @@
-"""What belongs to a search, and what is about to go."""
+"""Owner references, and the deletion of what is owned."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ Json = dict[str, Any]
 
 
 def owner_reference(search: Mapping[str, Any]) -> Json:
-    """Whatever is made for a search is removed with it."""
+    """
+    Return the reference that makes a search the controller of an object, which is then deleted with the search.
+
+    Args:
+        search: the MetaSearch, as read from the cluster.
+    """
     return {
         "apiVersion": names.API_VERSION,
         "kind": names.SEARCH.kind,
@@ -23,11 +28,12 @@ def owner_reference(search: Mapping[str, Any]) -> Json:
 
 
 def is_owned_by(resource: Mapping[str, Any], search: Mapping[str, Any]) -> bool:
-    """Whether a search made an object; another search of the same name may have been there before."""
+    """Return whether a search owns an object."""
+    # By uid: another search of the same name may have existed before, and its objects may not be gone yet.
     owners = resource["metadata"].get("ownerReferences", [])
     return any(owner["uid"] == search["metadata"]["uid"] for owner in owners)
 
 
-def is_leaving(resource: Mapping[str, Any]) -> bool:
-    """Whether an object is being deleted, and waits for what it owns or for whoever holds it."""
+def is_terminating(resource: Mapping[str, Any]) -> bool:
+    """Return whether an object is being deleted and waits for its finalizers, or for what it owns."""
     return "deletionTimestamp" in resource["metadata"]

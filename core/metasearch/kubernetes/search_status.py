@@ -118,7 +118,7 @@ class Left(ClusterModel):
     """What the search may still use; of limits that spec.budget does not set, nothing."""
 
     trials: Count = Field(description="trials is the number of search trials that may still be proposed.")
-    failed_trials: Count = Field(description="failedTrials is the number of failures that are still borne.")
+    failed_trials: Count = Field(description="failedTrials is the number of failures that are still allowed.")
     wall_time: Duration | None = Field(default=None, description="wallTime is what is left of it, such as 5400s.")
     gpu_hours: DecimalText | None = Field(default=None, description='gpuHours is what is left of them, such as "12.5".')
 

@@ -87,9 +87,9 @@ def plan(search: Search[C], trials: Sequence[Trial], now: float) -> Plan:
     if limit is not None and running:
         return Plan(Phase.SEARCHING, stop=_names_to_stop(running), limit=limit)
     if limit is budget.Limit.FAILED_TRIALS:
-        borne = search.spec.budget.max_failed_trials
+        allowed = search.spec.budget.max_failed_trials
         failed = "1 trial" if used.failed_trials == 1 else f"{used.failed_trials} trials"
-        message = f"{failed} failed, more than budget.maxFailedTrials bears ({borne})"
+        message = f"{failed} failed, more than budget.maxFailedTrials allows ({allowed})"
         return Plan(Phase.FAILED, limit=limit, message=message)
     if limit is None:
         proposals = _next_trials(search, searching)

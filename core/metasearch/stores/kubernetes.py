@@ -40,7 +40,7 @@ class KubernetesStore:
             pod_uid: of the pod that claims are made for.
             recorded: where to read the search's trials; None to ask the API server each time. A copy may be behind.
         """
-        self.api, self.search, self.max_attempts, self.pod_uid = api, search, max_attempts, pod_uid
+        self.api, self.search, self._max_attempts, self.pod_uid = api, search, max_attempts, pod_uid
         self._recorded = recorded or (lambda: list(map(trial_of, self._listed())))
         metadata = search["metadata"]
         self._folder = names.TRIAL.path(metadata["namespace"])
@@ -99,7 +99,7 @@ class KubernetesStore:
 
     def complete(self, claimed: Trial, result: TrialResult, now: float) -> Trial:
         return self._change(
-            claimed.name, lambda trial: trials.complete(trial, claimed.epoch, result, now, self.max_attempts)
+            claimed.name, lambda trial: trials.complete(trial, claimed.epoch, result, now, self._max_attempts)
         )
 
     # --- resources ---

@@ -7,14 +7,17 @@ to and when a driver was at work on it, for time that nobody drove a search does
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from metasearch.errors import FolderConflict, StoreUnavailable
+from metasearch.kubernetes.names import API_VERSION, SEARCH
 from metasearch.search import trials
 from metasearch.search.trials import Progress, State, Trial, TrialResult, TrialSpec, trial_json
 from metasearch.stores.order import place_of
@@ -46,6 +49,12 @@ class SearchRow:
     seen_at: float
     """When a driver was last at work, or the start where none has been yet. Unix time in seconds."""
 
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The MetaSearch, as `loading.parse_search` takes it."""
+        metadata = {"name": self.name}
+        return {"apiVersion": API_VERSION, "kind": SEARCH.kind, "metadata": metadata, "spec": json.loads(self.spec)}
+
 
 class SqliteStore:
     """A `TrialStore` in a file. One object per process; not for several threads."""
@@ -56,7 +65,7 @@ class SqliteStore:
             path: made, with its tables, where there is none.
             max_attempts: `spec.budget.maxAttempts`.
         """
-        self.path, self.max_attempts = path, max_attempts
+        self.path, self._max_attempts = path, max_attempts
         with _translated(path):
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
             self._write_ahead()
@@ -146,7 +155,7 @@ class SqliteStore:
 
     def complete(self, claimed: Trial, result: TrialResult, now: float) -> Trial:
         return self._change(
-            claimed.name, lambda trial: trials.complete(trial, claimed.epoch, result, now, self.max_attempts)
+            claimed.name, lambda trial: trials.complete(trial, claimed.epoch, result, now, self._max_attempts)
         )
 
     # --- the file ---

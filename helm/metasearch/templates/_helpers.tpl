@@ -135,7 +135,7 @@ worker:
   verbs: [get]
 - apiGroups: [metasearch.dev]
   resources: [metatrials]
-  verbs: [get, list, watch]
+  verbs: [get, list]
 - apiGroups: [metasearch.dev]
   resources: [metatrials/status]
   verbs: [patch]

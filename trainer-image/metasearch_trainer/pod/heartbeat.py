@@ -15,7 +15,7 @@ from typing import Any
 from metasearch.cluster.api import Api, Conflict, NotFound
 from metasearch.errors import MetaSearchError
 from metasearch.kubernetes import names
-from metasearch.kubernetes.ownership import is_leaving
+from metasearch.kubernetes.ownership import is_terminating
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.worker_job import LEASE_SECONDS, RENEW_SECONDS
 from metasearch_trainer.pod.settings import Pod
@@ -75,7 +75,7 @@ class Heartbeat:
             search = self._api.get(names.SEARCH.path(self._pod.namespace, self._search_name))
         except NotFound:
             return True
-        return is_leaving(search) or search["metadata"]["uid"] != self._search_uid
+        return is_terminating(search) or search["metadata"]["uid"] != self._search_uid
 
     def _path(self, name: str | None = None) -> str:
         return names.LEASE.path(self._pod.namespace, name)

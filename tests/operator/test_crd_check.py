@@ -1,4 +1,4 @@
-"""Whether the cluster's definitions are those that the operator was made for."""
+"""Older and missing CustomResourceDefinitions are refused at the start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metasearch.cluster.api import Refused, StoreUnavailable
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.crds import CRD_VERSION, definitions
-from metasearch_operator.definitions import require_definitions
+from metasearch_operator.crd_check import require_crds
 
 Json = dict[str, Any]
 
@@ -30,11 +30,11 @@ def api(**annotations: str) -> RecordingApi:
 
 
 def test_the_definitions_that_come_with_it_will_do() -> None:
-    require_definitions(api())
+    require_crds(api())
 
 
 def test_newer_definitions_will_do() -> None:
-    require_definitions(api(metasearch=str(CRD_VERSION + 1)))
+    require_crds(api(metasearch=str(CRD_VERSION + 1)))
 
 
 @pytest.mark.parametrize("resource", [names.SEARCH, names.TRIAL], ids=lambda resource: resource.kind)
@@ -43,19 +43,19 @@ def test_older_definitions_and_unknown_ones_are_refused(resource: names.Resource
     with pytest.raises(
         InvalidSpec, match=rf"{resource.definition} has version \d+ and this operator needs {CRD_VERSION};"
     ):
-        require_definitions(api(**{resource.singular: version}))
+        require_crds(api(**{resource.singular: version}))
 
 
 def test_a_definition_without_annotations_is_refused() -> None:
     there = api()
     there.objects = {path: {"metadata": {}} for path in there.objects}
     with pytest.raises(InvalidSpec, match="has version 0"):
-        require_definitions(there)
+        require_crds(there)
 
 
-def test_missing_definitions_are_told() -> None:
+def test_missing_definitions_are_refused() -> None:
     with pytest.raises(InvalidSpec, match=r"metasearches.metasearch.dev is missing; apply crds/"):
-        require_definitions(RecordingApi())
+        require_crds(RecordingApi())
 
 
 class NotAllowed(RecordingApi):
@@ -65,7 +65,7 @@ class NotAllowed(RecordingApi):
 
 def test_an_operator_that_may_not_look_goes_on_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        require_definitions(NotAllowed())
+        require_crds(NotAllowed())
     assert [record.message for record in caplog.records] == [
         f"may not read the CustomResourceDefinition {resource.definition}; its version is not checked"
         for resource in (names.SEARCH, names.TRIAL)
@@ -79,4 +79,4 @@ class Unreachable(RecordingApi):
 
 def test_an_api_server_that_does_not_answer_is_not_taken_for_missing_definitions() -> None:
     with pytest.raises(StoreUnavailable):
-        require_definitions(Unreachable())
+        require_crds(Unreachable())

@@ -1,4 +1,4 @@
-"""Whose trials are freed, and how."""
+"""Trials whose worker is gone are found and released."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from staff import NAMESPACE, UID, RecordingApi, claimed, make_ended, make_pod
 
 from metasearch.kubernetes.worker_job import LEASE_SECONDS
 from metasearch.search.trials import LOST, Reason, StaleClaim, State
-from metasearch_operator.attendance import Absence, absences, free, pod_of
-from metasearch_operator.copies import RecordedTrial, WorkerLease, WorkerPod
+from metasearch_operator.cache import CachedTrial, WorkerLease, WorkerPod
+from metasearch_operator.lost_workers import OrphanedTrial, find_orphaned, pod_of, release
 
 POD = make_pod()
 TRIAL = claimed(make_trial("a"), POD)
@@ -27,34 +27,34 @@ def lease(version: str) -> dict[str, Any]:
     return {LEASE: {"metadata": {"resourceVersion": version}}}
 
 
-def freed(
-    running: Sequence[RecordedTrial],
+def orphaned(
+    running: Sequence[CachedTrial],
     pods: Sequence[WorkerPod],
     leases: Mapping[str, WorkerLease] | None = None,
     objects: Mapping[str, Any] | None = None,
 ) -> dict[str, bool]:
-    """By the trial's name, whether its worker was killed for lack of memory."""
-    found = absences(running, pods, leases or {}, RecordingApi(objects or {}), NAMESPACE)
-    return {absence.trial.name: absence.was_out_of_memory for absence in found}
+    """Return the orphaned trials by name, with whether their worker was killed for lack of memory."""
+    found = find_orphaned(running, pods, leases or {}, RecordingApi(objects or {}), NAMESPACE)
+    return {orphan.trial.name: orphan.was_out_of_memory for orphan in found}
 
 
 def test_a_worker_that_is_there_keeps_its_trials() -> None:
-    assert not freed([TRIAL], [POD])
-    assert not freed([TRIAL], [POD], {POD.name: WorkerLease("7", LEASE_SECONDS)})
-    assert not freed([TRIAL], [replace(POD, is_leaving=True)])
+    assert not orphaned([TRIAL], [POD])
+    assert not orphaned([TRIAL], [POD], {POD.name: WorkerLease("7", LEASE_SECONDS)})
+    assert not orphaned([TRIAL], [replace(POD, is_terminating=True)])
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_a_pod_that_is_over_has_lost_its_trials(phase: str) -> None:
-    assert freed([TRIAL], [replace(POD, phase=phase)]) == {"a": False}
+    assert orphaned([TRIAL], [replace(POD, phase=phase)]) == {"a": False}
 
 
 def test_a_pod_that_is_gone_has_lost_its_trials() -> None:
-    assert freed([TRIAL], []) == {"a": False}
+    assert orphaned([TRIAL], []) == {"a": False}
 
 
-def test_a_pod_that_only_the_copy_does_not_know_keeps_its_trials() -> None:
-    assert not freed([TRIAL], [], objects=ON_RECORD)
+def test_a_pod_that_only_the_cache_does_not_know_keeps_its_trials() -> None:
+    assert not orphaned([TRIAL], [], objects=ON_RECORD)
 
 
 @pytest.mark.parametrize(
@@ -66,30 +66,30 @@ def test_a_pod_that_only_the_copy_does_not_know_keeps_its_trials() -> None:
 )
 def test_a_pod_that_is_not_the_one_or_not_at_work_has_lost_its_trials(pod: dict[str, Any]) -> None:
     (path,) = ON_RECORD
-    assert freed([TRIAL], [], objects={path: pod}) == {"a": False}
+    assert orphaned([TRIAL], [], objects={path: pod}) == {"a": False}
 
 
 def test_a_pod_that_gives_no_sign_of_life_has_lost_its_trials() -> None:
     """Its node does not answer, or its supervisor hangs: the pod is there all the same."""
-    assert freed([TRIAL], [POD], SILENT, lease("7")) == {"a": False}
-    assert freed([TRIAL], [POD], SILENT) == {"a": False}  # the lease is gone
-    assert freed([TRIAL], [], SILENT, ON_RECORD | lease("7")) == {"a": False}
+    assert orphaned([TRIAL], [POD], SILENT, lease("7")) == {"a": False}
+    assert orphaned([TRIAL], [POD], SILENT) == {"a": False}  # the lease is gone
+    assert orphaned([TRIAL], [], SILENT, ON_RECORD | lease("7")) == {"a": False}
 
 
-def test_a_renewal_that_only_the_copy_has_missed_keeps_the_trials() -> None:
-    assert not freed([TRIAL], [POD], SILENT, lease("8"))
+def test_a_renewal_that_only_the_cache_has_missed_keeps_the_trials() -> None:
+    assert not orphaned([TRIAL], [POD], SILENT, lease("8"))
 
 
 def test_a_trial_that_nobody_holds_is_left_alone() -> None:
-    assert not freed([RecordedTrial("a", UID, None, make_trial("a")), RecordedTrial("b", UID, "x", None)], [])
+    assert not orphaned([CachedTrial("a", UID, None, make_trial("a")), CachedTrial("b", UID, "x", None)], [])
 
 
 def test_memory_is_to_blame_where_the_container_ran_that_trial_alone() -> None:
-    assert freed([TRIAL], [OOM]) == {"a": True}
+    assert orphaned([TRIAL], [OOM]) == {"a": True}
     other = claimed(make_trial("b"), POD, slot=1)
-    assert freed([TRIAL, other], [OOM]) == {"a": False, "b": False}
+    assert orphaned([TRIAL, other], [OOM]) == {"a": False, "b": False}
     elsewhere = claimed(make_trial("b"), make_pod("elsewhere"))
-    assert freed([TRIAL, elsewhere], [OOM, make_pod("elsewhere")]) == {"a": True}
+    assert orphaned([TRIAL, elsewhere], [OOM, make_pod("elsewhere")]) == {"a": True}
 
 
 def test_a_worker_tells_its_pod() -> None:
@@ -97,7 +97,7 @@ def test_a_worker_tells_its_pod() -> None:
     assert pod_of("with.dots.1-12") == "with.dots"
 
 
-# --- how they are freed -------------------------------------------------------------------------------------------
+# --- how they are released -------------------------------------------------------------------------------------------
 
 
 class Store:
@@ -122,8 +122,8 @@ class Store:
 def test_a_lost_trial_is_given_back_and_lack_of_memory_is_an_attempt() -> None:
     assert TRIAL.trial is not None
     store = Store()
-    free(Absence(TRIAL.trial, was_out_of_memory=False), store, STARTED)
-    free(Absence(TRIAL.trial, was_out_of_memory=True), store, STARTED)
+    release(OrphanedTrial(TRIAL.trial, was_out_of_memory=False), store, STARTED)
+    release(OrphanedTrial(TRIAL.trial, was_out_of_memory=True), store, STARTED)
     assert store.done == [
         ("release", "a", f"{POD.name}.0-0", STARTED, LOST),
         ("complete", "a", State.FAILED, Reason.OUT_OF_MEMORY, STARTED),
@@ -131,7 +131,7 @@ def test_a_lost_trial_is_given_back_and_lack_of_memory_is_an_attempt() -> None:
 
 
 @pytest.mark.parametrize("was_out_of_memory", [False, True])
-def test_a_trial_that_was_freed_before_is_no_trouble(was_out_of_memory: bool) -> None:
-    """The copy that told of it was behind, or it was deleted by hand."""
+def test_a_trial_that_was_released_before_is_no_problem(was_out_of_memory: bool) -> None:
+    """The cache was behind, or it was deleted by hand."""
     assert TRIAL.trial is not None
-    free(Absence(TRIAL.trial, was_out_of_memory), Store(StaleClaim("a")), STARTED)
+    release(OrphanedTrial(TRIAL.trial, was_out_of_memory), Store(StaleClaim("a")), STARTED)

@@ -1,4 +1,4 @@
-"""Proposing in a child process: the same proposals, and a child that dies is no more than a failed pass."""
+"""Proposing in a child process: the same proposals, and a child that dies is no more than a failed reconcile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from metasearch.api import MetaSearchSpec
 from metasearch.search.cells import Cell
 from metasearch.search.definition import define
 from metasearch.search.strategies.base import Measured
-from metasearch_operator.offloading import Offloaded, Ranking, RankingFailed
+from metasearch_operator.ranking_process import RankingFailed, RankingProcess, SubprocessStrategy
 
 SPEC = make_spec(
     space={"operations": ["conv3x3", "identity"], "maxBlocks": 3},
@@ -24,48 +24,48 @@ SPEC = make_spec(
 
 
 def measured(spec: MetaSearchSpec) -> Sequence[Sequence[Measured[Cell]]]:
-    """A first level, with scores made up."""
+    """Return a first level with invented scores."""
     search = define("test", spec, started_at=0.0)
     first = search.strategy.propose([])
     return [[Measured(each.candidate, pretend_score(search.space.text(each.candidate))) for each in first]]
 
 
 def children() -> list[psutil.Process]:
-    """Those that rank: not the one that keeps the books of semaphores."""
+    """Return the processes that rank; multiprocessing has another one that tracks semaphores."""
     mine = psutil.Process(os.getpid()).children()
     return [child for child in mine if "spawn_main" in " ".join(child.cmdline())]
 
 
 @pytest.fixture
-def offloaded() -> Offloaded:
-    return Offloaded(SPEC, define("test", SPEC, started_at=0.0).strategy, Ranking())
+def strategy() -> SubprocessStrategy:
+    return SubprocessStrategy(SPEC, define("test", SPEC, started_at=0.0).strategy, RankingProcess())
 
 
-def test_a_child_proposes_what_the_strategy_itself_does_and_ends(offloaded: Offloaded) -> None:
+def test_a_child_proposes_what_the_strategy_itself_does_and_ends(strategy: SubprocessStrategy) -> None:
     levels = measured(SPEC)
     expected = define("test", SPEC, started_at=0.0).strategy.propose(levels)
     assert len(expected) == 4
-    assert offloaded.propose(levels) == expected
+    assert strategy.propose(levels) == expected
     assert not children()
 
 
-def test_the_first_level_takes_no_child(offloaded: Offloaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ranking, "propose", lambda *_: pytest.fail("a child was asked"))
-    assert len(offloaded.propose([])) == 10
+def test_the_first_level_takes_no_child(strategy: SubprocessStrategy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RankingProcess, "propose", lambda *_: pytest.fail("a child was asked"))
+    assert len(strategy.propose([])) == 10
 
 
-def test_when_a_search_is_complete_is_known_without_a_child(offloaded: Offloaded) -> None:
-    strategy = define("test", SPEC, started_at=0.0).strategy
+def test_when_a_search_is_complete_is_known_without_a_child(strategy: SubprocessStrategy) -> None:
+    itself = define("test", SPEC, started_at=0.0).strategy
     for sizes in ([], [10], [10, 4, 4], [10, 4, 1]):
-        assert offloaded.is_complete(sizes) == strategy.is_complete(sizes)
+        assert strategy.is_complete(sizes) == itself.is_complete(sizes)
 
 
-def test_a_child_that_is_killed_is_told(offloaded: Offloaded) -> None:
+def test_a_child_that_is_killed_is_reported(strategy: SubprocessStrategy) -> None:
     levels, failures = measured(SPEC), list[Exception]()
 
     def propose() -> None:
         try:
-            offloaded.propose(levels)
+            strategy.propose(levels)
         except RankingFailed as error:
             failures.append(error)
 

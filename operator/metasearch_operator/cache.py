@@ -1,4 +1,9 @@
-"""What the operator keeps a copy of: trials, Jobs, pods and leases of all searches, each cut to what it looks at."""
+"""
+The operator's cache: trials, Jobs, pods and leases of all searches, each reduced to the fields that are used.
+
+It may be behind the API server, by milliseconds or, while a connection is broken, by more. Whatever acts on it must be
+safe when it is.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from metasearch.cluster.api import Api, Json
-from metasearch.cluster.reflector import Reflector, Search
+from metasearch.cluster.reflector import Reflector, SearchKey
 from metasearch.kubernetes import names
-from metasearch.kubernetes.ownership import is_leaving
+from metasearch.kubernetes.ownership import is_terminating
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_conversion import trial_of
 from metasearch.kubernetes.worker_job import CONTAINER
@@ -20,16 +25,16 @@ from metasearch.search.trials import Stage, State, Trial
 
 
 @dataclass(frozen=True)
-class RecordedTrial:
+class CachedTrial:
     """A MetaTrial."""
 
     name: str
     owner: str | None
-    """The uid of the search that made it."""
+    """The uid of the search that controls it."""
     pod_uid: str | None
-    """Of the pod with the last claim."""
+    """The uid of the pod that made the last claim."""
     trial: Trial | None
-    """None where what it holds is no trial."""
+    """None where the resource is not a valid trial."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,17 @@ class WorkerJob:
     name: str
     uid: str
     owner: str | None
+    """The uid of the search that controls it."""
     created_at: float
+    """Unix time in seconds."""
     parallelism: int
     is_suspended: bool
     queue: str | None
     """The LocalQueue of Kueue that it is in."""
     failed_at: float | None
-    """When it made an end of its own and will start no more pods; None if it did not."""
+    """Unix time in seconds at which it ended and stopped to create pods; None while it goes on."""
     failure: str
-    is_leaving: bool
+    is_terminating: bool
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,11 @@ class WorkerPod:
     name: str
     uid: str
     phase: str
-    is_leaving: bool
+    is_terminating: bool
     not_scheduled: str | None
-    """Why no node takes it."""
+    """The scheduler's message, where no node takes it."""
     waiting: tuple[str, str] | None
-    """Why its container does not start: reason and message."""
+    """Reason and message, where its container does not start."""
     ended: EndedContainer | None
 
     @property
@@ -71,77 +78,89 @@ class WorkerPod:
 
 @dataclass(frozen=True)
 class WorkerLease:
-    """The sign of life of a worker's pod."""
+    """The heartbeat of a worker's pod."""
 
     version: str
-    """Another with every renewal."""
+    """The resourceVersion, which changes with every renewal."""
     age: float
-    """Seconds in which a renewal would have been seen, and was not."""
+    """Seconds since the last renewal, counting only time in which the operator would have seen one."""
 
 
 @dataclass(frozen=True)
 class EndedContainer:
-    """How a pod's container ended."""
+    """The end of a pod's container."""
 
     exit_code: int
     reason: str
     message: str
     at: float
+    """Unix time in seconds; 0 where the kubelet did not see it."""
 
 
-class Copies:
-    """All of them. They may be behind."""
+class Cache:
+    """The reflectors of all four kinds, per namespace."""
 
     def __init__(
         self,
         api: Api,
         namespaces: Sequence[str],
-        on_change: Callable[[Search], None],
+        on_change: Callable[[SearchKey], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
-            namespaces: none means all.
-            on_change: told of which search something has changed, from another thread.
+            namespaces: empty for all.
+            on_change: called with the search of which an object has changed, from a reflector's thread.
+            clock: monotonic, in seconds.
         """
         self._clock = clock
-        places: Sequence[str | None] = list(dict.fromkeys(namespaces)) or [None]
-        self._trials = [Reflector(api, names.TRIAL, place, recorded_trial, on_change, clock) for place in places]
-        self._jobs = [Reflector(api, names.JOB, place, worker_job, on_change, clock) for place in places]
+        scopes: Sequence[str | None] = list(dict.fromkeys(namespaces)) or [None]
+        self._trials = [Reflector(api, names.TRIAL, scope, cached_trial, on_change, clock) for scope in scopes]
+        self._jobs = [Reflector(api, names.JOB, scope, worker_job, on_change, clock) for scope in scopes]
+        # `metasearch export` starts pods with a search's label, too; they are none of its workers.
         workers = f"{names.LABEL_SEARCH},{names.LABEL_COMPONENT}={names.COMPONENT_WORKER}"
-        self._pods = [Reflector(api, names.POD, place, worker_pod, on_change, clock, workers) for place in places]
-        # Leases change all the time, and nothing is to be done when they do, only when they do not.
-        self._leases = [Reflector(api, names.LEASE, place, lease_name, lambda _: None, clock) for place in places]
+        self._pods = [Reflector(api, names.POD, scope, worker_pod, on_change, clock, workers) for scope in scopes]
+        # Renewals come every few seconds and need no reconcile: only a lease that is not renewed does.
+        self._leases = [Reflector(api, names.LEASE, scope, lease_name, lambda _: None, clock) for scope in scopes]
 
     def start(self) -> None:
+        """Start to fill the cache, in threads."""
         for reflector in self._all:
             reflector.start()
 
     def stop(self) -> None:
+        """Ask the threads to end."""
         for reflector in self._all:
             reflector.stop()
 
     @property
-    def are_synced(self) -> bool:
+    def is_synced(self) -> bool:
+        """True once every kind has been listed."""
         return all(reflector.is_synced for reflector in self._all)
 
     @property
-    def are_alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """False once a reflector's thread has died; only a restart helps then."""
         return all(reflector.is_alive for reflector in self._all)
 
-    def trials(self, search: Search) -> list[RecordedTrial]:
+    def trials(self, search: SearchKey) -> list[CachedTrial]:
+        """Return the search's trials, in no order."""
         return [entry.value for reflector in self._trials for entry in reflector.of(search)]
 
-    def jobs(self, search: Search) -> list[WorkerJob]:
+    def jobs(self, search: SearchKey) -> list[WorkerJob]:
+        """Return the search's Jobs, in no order."""
         return [entry.value for reflector in self._jobs for entry in reflector.of(search)]
 
-    def pods(self, search: Search) -> list[WorkerPod]:
+    def pods(self, search: SearchKey) -> list[WorkerPod]:
+        """Return the search's worker pods, in no order."""
         return [entry.value for reflector in self._pods for entry in reflector.of(search)]
 
-    def leases(self, search: Search) -> dict[str, WorkerLease]:
-        """By the name of the pod."""
+    def leases(self, search: SearchKey) -> dict[str, WorkerLease]:
+        """Return the leases of the search's workers, by the name of the pod."""
         now = self._clock()
         return {
+            # Age is judged by our own clock, and starts anew after an outage: a worker that could not renew because
+            # the API server was away must not be taken for lost the moment it is back.
             entry.value: WorkerLease(entry.version, max(0.0, now - max(entry.seen_at, reflector.unbroken_since)))
             for reflector in self._leases
             for entry in reflector.of(search)
@@ -152,10 +171,11 @@ class Copies:
         return [*self._trials, *self._jobs, *self._pods, *self._leases]
 
 
-# --- what is kept of an object ------------------------------------------------------------------------------------
+# --- from resources -----------------------------------------------------------------------------------------------
 
 
-def recorded_trial(resource: Json) -> RecordedTrial:
+def cached_trial(resource: Json) -> CachedTrial:
+    """Reduce a MetaTrial. One that is not valid is kept without its trial, so that a person can be told of it."""
     try:
         trial: Trial | None = trial_of(resource)
     except ValidationError:
@@ -163,12 +183,14 @@ def recorded_trial(resource: Json) -> RecordedTrial:
     if trial is not None and not _is_sound(trial):
         trial = None
     claim = resource.get("status", {}).get("claim", {})
-    return RecordedTrial(resource["metadata"]["name"], _owner(resource), claim.get("podUID"), trial)
+    return CachedTrial(resource["metadata"]["name"], _owner(resource), claim.get("podUID"), trial)
 
 
 def worker_job(resource: Json) -> WorkerJob:
+    """Reduce a Job."""
     metadata, spec = resource["metadata"], resource["spec"]
-    failed = [
+    # Complete is an end like Failed: workers never exit with 0, but if one does, its Job starts no more pods.
+    ended = [
         condition
         for condition in resource.get("status", {}).get("conditions", [])
         if condition["type"] in ("Failed", "Complete") and condition["status"] == "True"
@@ -181,18 +203,20 @@ def worker_job(resource: Json) -> WorkerJob:
         parallelism=spec.get("parallelism", 1),
         is_suspended=spec.get("suspend", False),
         queue=metadata.get("labels", {}).get(names.LABEL_QUEUE),
-        failed_at=Time(failed[0]["lastTransitionTime"]).unix_seconds if failed else None,
-        failure=failed[0].get("message", "") if failed else "",
-        is_leaving=is_leaving(resource),
+        failed_at=Time(ended[0]["lastTransitionTime"]).unix_seconds if ended else None,
+        failure=ended[0].get("message", "") if ended else "",
+        is_terminating=is_terminating(resource),
     )
 
 
 def worker_pod(resource: Json) -> WorkerPod:
+    """Reduce a worker's pod to what is known of it and of its container."""
     metadata, status = resource["metadata"], resource.get("status", {})
+    # By name: webhooks of the cluster may have put other containers beside ours.
     states = [each.get("state", {}) for each in status.get("containerStatuses", []) if each["name"] == CONTAINER]
     state = states[0] if states else {}
     waiting, ended = state.get("waiting"), state.get("terminated")
-    refusals = [
+    unscheduled = [
         condition.get("message", "")
         for condition in status.get("conditions", [])
         if condition["type"] == "PodScheduled" and condition["status"] == "False"
@@ -201,23 +225,24 @@ def worker_pod(resource: Json) -> WorkerPod:
         name=metadata["name"],
         uid=metadata["uid"],
         phase=status.get("phase", "Pending"),
-        is_leaving=is_leaving(resource),
-        not_scheduled=refusals[0] if refusals else None,
+        is_terminating=is_terminating(resource),
+        not_scheduled=unscheduled[0] if unscheduled else None,
         waiting=(waiting.get("reason", ""), waiting.get("message", "")) if waiting else None,
         ended=_ended(ended) if ended else None,
     )
 
 
 def lease_name(resource: Json) -> str:
+    """Reduce a lease to its name; its version and its age come from the reflector's entry."""
     return str(resource["metadata"]["name"])
 
 
 def _is_sound(trial: Trial) -> bool:
-    """Whether it has what the rules of a trial's life see to; the API server holds its writers to most, not to all."""
+    """Return whether a trial keeps the rules that its definition cannot express, and that planning relies on."""
     if trial.state is State.RUNNING:
         return bool(trial.attempts) and trial.attempts[-1].epoch == trial.epoch
-    is_examined = trial.result is not None and trial.result.test is not None
-    return trial.state is not State.SUCCEEDED or trial.spec.stage is Stage.SEARCH or is_examined
+    has_test = trial.result is not None and trial.result.test is not None
+    return trial.state is not State.SUCCEEDED or trial.spec.stage is Stage.SEARCH or has_test
 
 
 def _ended(state: Json) -> EndedContainer:
@@ -230,5 +255,6 @@ def _ended(state: Json) -> EndedContainer:
 
 
 def _owner(resource: Json) -> str | None:
+    """Return the uid of the controller; other owners only share in keeping an object."""
     owners = [owner["uid"] for owner in resource["metadata"].get("ownerReferences", []) if owner.get("controller")]
     return owners[0] if owners else None

@@ -1,8 +1,8 @@
 """
-Proposing in a process of its own.
+Rank candidates in a child process.
 
-To rank a level the surrogate needs seconds of both a core and half a gigabyte for PyTorch. The operator's process has
-probes to answer, and its memory is a limit that people pay for; so the child ends when it has answered.
+To rank a level the surrogate needs seconds of a core, and half a gigabyte for PyTorch. The operator must answer probes
+meanwhile, and its memory is reserved for as long as it runs; so a child does the ranking and ends.
 """
 
 from __future__ import annotations
@@ -22,19 +22,26 @@ from metasearch.search.strategies.base import Measured, Proposal
 
 
 class RankingFailed(MetaSearchError):
-    """No candidates were proposed; nothing recorded is touched, and trying again is safe."""
+    """The child ended without proposals; nothing recorded has changed, and trying again is safe."""
 
 
-class Ranking:
-    """Where strategies propose: one child at a time, whoever asks."""
+class RankingProcess:
+    """Runs strategies in child processes, one at a time. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        # One child at a time: two would need twice the memory, and the pod's limit has room for one.
+        self._one_at_a_time = threading.Lock()
 
     def propose(self, spec: MetaSearchSpec, levels: Sequence[Sequence[Measured[Cell]]]) -> Sequence[Proposal[Cell]]:
-        """As the spec's own strategy does. Blocks until it has."""
+        """
+        Return what the spec's own strategy proposes after these levels. Blocks until the child has answered.
+
+        Raises:
+            RankingFailed: the child was killed.
+        """
+        # A forked child would inherit kopf's event loop, the reflectors' locks and their open connections.
         context = multiprocessing.get_context("spawn")
-        with self._turn, ProcessPoolExecutor(1, mp_context=context) as child:
+        with self._one_at_a_time, ProcessPoolExecutor(1, mp_context=context) as child:
             try:
                 return child.submit(_propose, spec, levels).result()
             except BrokenProcessPool as error:
@@ -44,13 +51,14 @@ class Ranking:
                 ) from error
 
 
-class Offloaded:
-    """A strategy that leaves proposing to `Ranking`, once there is something to learn from."""
+class SubprocessStrategy:
+    """A strategy that proposes the first level itself and ranks the others in a `RankingProcess`."""
 
-    def __init__(self, spec: MetaSearchSpec, strategy: Strategy[Cell], ranking: Ranking) -> None:
+    def __init__(self, spec: MetaSearchSpec, strategy: Strategy[Cell], ranking: RankingProcess) -> None:
         self._spec, self._strategy, self._ranking = spec, strategy, ranking
 
     def propose(self, levels: Sequence[Sequence[Measured[Cell]]]) -> Sequence[Proposal[Cell]]:
+        # Without results there is nothing to learn from: no surrogate, so no child to wait seconds for.
         return self._ranking.propose(self._spec, levels) if levels else self._strategy.propose(levels)
 
     def is_complete(self, level_sizes: Sequence[int]) -> bool:
@@ -58,8 +66,9 @@ class Offloaded:
 
 
 def _propose(spec: MetaSearchSpec, levels: Sequence[Sequence[Measured[Cell]]]) -> Sequence[Proposal[Cell]]:
-    """In the child. One thread, as in a local run: the same sums, and other pods' cores stay theirs."""
-    import torch
+    """Run the strategy. Called in the child."""
+    import torch  # here and not above: the operator's own process never needs its half gigabyte
 
+    # One thread: the same floating-point sums as in a local run, and no core taken from other pods.
     torch.set_num_threads(1)
     return define("", spec, started_at=0.0).strategy.propose(levels)

@@ -1,6 +1,4 @@
-"""
-One pass over a search, with what the copies hold made up. With a real operator on a real API server: tests/cluster.
-"""
+"""A search is reconciled with an invented cache. With a real operator on a real API server: tests/cluster."""
 
 from __future__ import annotations
 
@@ -12,37 +10,38 @@ import pytest
 from builders import SMALL, STARTED, completed, make_trial, pretend_result
 from staff import UID, RecordingApi, claimed, make_job, make_pod, make_search_json, make_settings
 
-from metasearch.api import MetaSearchSpec
 from metasearch.cluster.api import Conflict, NotFound, Refused
 from metasearch.errors import StoreUnavailable
-from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY
+from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY, SearchStatus
+from metasearch.loading import parse_search
 from metasearch.search.definition import define
 from metasearch.search.planner import plan
 from metasearch.search.trials import Reason, State, Trial, TrialResult
-from metasearch_operator.copies import RecordedTrial, WorkerJob, WorkerLease, WorkerPod
-from metasearch_operator.offloading import Ranking
-from metasearch_operator.passes import Office, Outcome, SearchGone, in_trouble, pass_over, record
+from metasearch_operator.cache import CachedTrial, WorkerJob, WorkerLease, WorkerPod
+from metasearch_operator.diagnosis import Problem
+from metasearch_operator.ranking_process import RankingProcess
 from metasearch_operator.reasons import ReadyReason
-from metasearch_operator.troubles import Trouble
+from metasearch_operator.reconciler import Reconciler, ReconcileResult
+from metasearch_operator.searches import SearchGone, status_json, write_status
 
 Json = dict[str, Any]
 
-TROUBLE = Trouble(ReadyReason.OPERATOR_ERROR, "the operator cannot go on for now: boom")
+PROBLEM = Problem(ReadyReason.OPERATOR_ERROR, "the operator cannot go on for now: boom")
 CREATE_TRIAL = "/apis/metasearch.dev/v1alpha1/namespaces/team-a/metatrials"
 CREATE_JOB = "/apis/batch/v1/namespaces/team-a/jobs"
 ONE_LEVEL = {"space": {"operations": ["conv3x3", "identity"], "maxBlocks": 1}}
 
 
 @dataclass
-class Held:
-    """What the copies hold of every search."""
+class FakeCache:
+    """Holds the same for every search."""
 
-    held_trials: Sequence[RecordedTrial] = ()
+    held_trials: Sequence[CachedTrial] = ()
     held_jobs: Sequence[WorkerJob] = ()
     held_pods: Sequence[WorkerPod] = ()
     held_leases: dict[str, WorkerLease] | None = None
 
-    def trials(self, _search: Any) -> list[RecordedTrial]:
+    def trials(self, _search: Any) -> list[CachedTrial]:
         return list(self.held_trials)
 
     def jobs(self, _search: Any) -> list[WorkerJob]:
@@ -55,8 +54,8 @@ class Held:
         return self.held_leases or {}
 
 
-def office(copies: Held | None = None, api: RecordingApi | None = None, now: float = STARTED) -> Office:
-    return Office(api or RecordingApi(), copies or Held(), make_settings(), Ranking(), lambda: now)  # type: ignore[arg-type]
+def reconciler(cache: FakeCache | None = None, api: RecordingApi | None = None, now: float = STARTED) -> Reconciler:
+    return Reconciler(api or RecordingApi(), cache or FakeCache(), make_settings(), RankingProcess(), lambda: now)  # type: ignore[arg-type]
 
 
 def search(status: Json | None = None, generation: int = 1, **spec: Any) -> Json:
@@ -65,23 +64,28 @@ def search(status: Json | None = None, generation: int = 1, **spec: Any) -> Json
     return {**made, "status": status or {}}
 
 
-def said(outcome: Outcome, type: str = READY) -> tuple[str, str, str]:
-    (found,) = [each for each in outcome.status["conditions"] if each["type"] == type]
+def written(result: ReconcileResult) -> Json:
+    """Return a result's status as it goes on record."""
+    return status_json(result.status)
+
+
+def said(result: ReconcileResult, type: str = READY) -> tuple[str, str, str]:
+    (found,) = [each for each in written(result)["conditions"] if each["type"] == type]
     return found["status"], found["reason"], found["message"]
 
 
-def recorded(trials: Sequence[Trial], owner: str = UID) -> list[RecordedTrial]:
-    return [RecordedTrial(trial.name, owner, None, trial) for trial in trials]
+def cached(trials: Sequence[Trial], owner: str = UID) -> list[CachedTrial]:
+    return [CachedTrial(trial.name, owner, None, trial) for trial in trials]
 
 
 def first_level(**spec: Any) -> list[Trial]:
-    definition = define("test", MetaSearchSpec.model_validate(search(**spec)["spec"]), STARTED)
+    definition = define("test", parse_search(search(**spec)).spec, STARTED)
     return [Trial(spec=each) for each in plan(definition, [], STARTED).propose]
 
 
 def succeeded() -> list[Trial]:
     """A whole search of one level that ended with a network."""
-    definition = define("test", MetaSearchSpec.model_validate(search(**ONE_LEVEL)["spec"]), STARTED)
+    definition = define("test", parse_search(search(**ONE_LEVEL)).spec, STARTED)
     trials: list[Trial] = []
     while not (decided := plan(definition, trials, STARTED)).phase.is_over:
         trials += [completed(Trial(spec=each), pretend_result(each)) for each in decided.propose]
@@ -93,32 +97,32 @@ def succeeded() -> list[Trial]:
 
 def test_a_new_search_gets_its_trials_its_workers_and_a_status() -> None:
     api = RecordingApi()
-    outcome = pass_over(office(api=api), search())
+    result = reconciler(api=api).reconcile(search())
     created = [path for verb, path, _ in api.asked if verb == "create"]
     assert created == [CREATE_TRIAL] * 10 + [CREATE_JOB]
-    assert outcome.is_news
-    assert said(outcome)[:2] == ("False", "WaitingForWorkers")
-    assert outcome.status["startTime"] == "1970-01-01T00:16:40.000000Z"
+    assert result.is_urgent
+    assert said(result)[:2] == ("False", "WaitingForWorkers")
+    assert written(result)["startTime"] == "1970-01-01T00:16:40.000000Z"
 
 
 def test_a_spec_that_makes_no_sense_is_told_and_nothing_is_done() -> None:
     api = RecordingApi()
-    outcome = pass_over(office(api=api), search(parallelism=0))
-    assert said(outcome)[:2] == ("False", "InvalidSpec")
-    assert "spec: parallelism" in said(outcome)[2]
+    result = reconciler(api=api).reconcile(search(parallelism=0))
+    assert said(result)[:2] == ("False", "InvalidSpec")
+    assert "spec.parallelism is 0; it must be at least 1" in said(result)[2]
     assert not api.asked
 
 
 def test_a_status_that_somebody_wrote_nonsense_to_is_made_anew() -> None:
-    outcome = pass_over(office(), search(status={"level": "high", "conditions": 7}))
-    assert outcome.status["level"] == 0
+    result = reconciler().reconcile(search(status={"level": "high", "conditions": 7}))
+    assert written(result)["level"] == 0
 
 
 def test_a_suspended_search_proposes_nothing_and_lets_its_workers_go() -> None:
     api = RecordingApi()
-    outcome = pass_over(office(Held(held_jobs=[make_job()]), api), search(suspend=True))
+    result = reconciler(FakeCache(held_jobs=[make_job()]), api).reconcile(search(suspend=True))
     assert [verb for verb, *_ in api.asked] == ["delete"]
-    assert said(outcome)[:2] == ("False", "Suspended")
+    assert said(result)[:2] == ("False", "Suspended")
 
 
 @pytest.mark.parametrize(
@@ -136,60 +140,61 @@ def test_a_job_that_is_refused_is_told_and_everything_else_goes_on(error: Except
             return super().create(path, body)
 
     api = NoJobs()
-    outcome = pass_over(office(api=api), search())
-    assert said(outcome) == ("False", "PodsRefused", f"the Job of the workers is refused: {error}")
+    result = reconciler(api=api).reconcile(search())
+    assert said(result) == ("False", "PodsRefused", f"the Job of the workers is refused: {error}")
     assert len(api.asked) == 10
 
 
 def test_a_job_that_kueue_has_put_in_a_queue_gets_its_full_size() -> None:
     spec = {"parallelism": 4, "budget": {"maxTrials": 2}}
-    trials = recorded(first_level(**spec))
+    trials = cached(first_level(**spec))
     api = RecordingApi()
-    pass_over(office(Held(trials), api), search(**spec))
+    reconciler(FakeCache(trials), api).reconcile(search(**spec))
     (made,) = [name for _, path, name in api.asked if path == CREATE_JOB]
     for queue, asked in ((None, 2), ("default", 4)):
         api = RecordingApi()
-        pass_over(office(Held(trials, [make_job(name=made, parallelism=1, queue=queue)]), api), search(**spec))
+        reconciler(FakeCache(trials, [make_job(name=made, parallelism=1, queue=queue)]), api).reconcile(search(**spec))
         ((_, _, operations),) = [each for each in api.asked if each[0] == "patch"]
         assert operations[-1] == {"op": "replace", "path": "/spec/parallelism", "value": asked}
 
 
 def test_a_job_in_a_queue_is_told_of_before_it_has_workers() -> None:
-    outcome = pass_over(office(Held(held_jobs=[make_job(queue="team-a", is_suspended=True)])), search())
-    assert said(outcome)[1:] == ("Queued", "the Job test-workers-0 waits in the queue team-a")
-    assert said(outcome, PROGRESSING)[:2] == ("False", "Queued")
+    result = reconciler(FakeCache(held_jobs=[make_job(queue="team-a", is_suspended=True)])).reconcile(search())
+    assert said(result)[1:] == ("Queued", "the Job test-workers-0 waits in the queue team-a")
+    assert said(result, PROGRESSING)[:2] == ("False", "Queued")
 
 
 # --- whose is what ------------------------------------------------------------------------------------------------
 
 
-def test_what_is_none_of_the_searchs_is_passed_over_and_remarked_on() -> None:
+def test_a_trial_of_nobody_knows_whom_is_ignored_and_remarked_on() -> None:
     stranger = make_trial("test-1-0123456789")
-    held = Held([*recorded(first_level()), *recorded([stranger])], held_pods=[make_pod()])
+    cache = FakeCache([*cached(first_level()), *cached([stranger])], held_pods=[make_pod()])
     api = RecordingApi()
-    outcome = pass_over(office(held, api), search())
-    assert outcome.status["trials"]["total"] == 10
-    assert said(outcome) == (
+    result = reconciler(cache, api).reconcile(search())
+    assert written(result)["trials"]["total"] == 10
+    assert said(result) == (
         "True",
         "Searching",
-        "worker pods run trials; the MetaTrial test-1-0123456789 is none of the search's and is passed over; delete it",
+        "worker pods run trials; "
+        "the MetaTrial test-1-0123456789 does not belong to this search and is ignored; delete it",
     )
 
 
 def test_what_an_earlier_search_of_the_name_has_left_does_not_count() -> None:
-    held = Held(recorded(first_level(), owner="an earlier one"), [make_job(owner="an earlier one")])
+    cache = FakeCache(cached(first_level(), owner="an earlier one"), [make_job(owner="an earlier one")])
     api = RecordingApi()
-    outcome = pass_over(office(held, api), search())
-    assert outcome.status["trials"]["total"] == 0
+    result = reconciler(cache, api).reconcile(search())
+    assert written(result)["trials"]["total"] == 0
     assert [verb for verb, *_ in api.asked] == ["create"] * 11
 
 
 def test_a_trial_that_was_freed_before_does_not_stop_a_pass() -> None:
     """The copy is behind: it still shows a claim of a pod that is gone, of a trial that is deleted by now."""
     first, *rest = first_level()
-    held = Held([claimed(first, make_pod("gone")), *recorded(rest)])
-    outcome = pass_over(office(held), search())
-    assert said(outcome)[1] == "WaitingForWorkers"
+    cache = FakeCache([claimed(first, make_pod("gone")), *cached(rest)])
+    result = reconciler(cache).reconcile(search())
+    assert said(result)[1] == "WaitingForWorkers"
 
 
 # --- the end ------------------------------------------------------------------------------------------------------
@@ -197,14 +202,14 @@ def test_a_trial_that_was_freed_before_does_not_stop_a_pass() -> None:
 
 def ended() -> Json:
     """The status of a search that succeeded."""
-    return pass_over(office(Held(recorded(succeeded()))), search(**ONE_LEVEL)).status
+    return written(reconciler(FakeCache(cached(succeeded()))).reconcile(search(**ONE_LEVEL)))
 
 
 def test_a_search_that_has_ended_stays_so_without_its_trials() -> None:
     status = ended()
     api = RecordingApi()
-    outcome = pass_over(office(Held(held_jobs=[make_job()]), api, STARTED + 999), search(status, **ONE_LEVEL))
-    assert outcome == Outcome(status, is_news=False)
+    result = reconciler(FakeCache(held_jobs=[make_job()]), api, STARTED + 999).reconcile(search(status, **ONE_LEVEL))
+    assert (written(result), result.is_urgent, result.events) == (status, False, ())
     assert [verb for verb, *_ in api.asked] == ["delete"]
 
 
@@ -212,31 +217,32 @@ def test_a_search_that_has_ended_goes_on_under_a_budget_with_room() -> None:
     first, *rest = first_level(**ONE_LEVEL)
     diverged = TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="NaN")
     done = [completed(first, diverged), *(completed(trial, pretend_result(trial.spec)) for trial in rest)]
-    held = Held(recorded(done))
-    before = pass_over(office(held), search(**ONE_LEVEL, budget={"maxFailedTrials": 0}))
+    cache = FakeCache(cached(done))
+    before = reconciler(cache).reconcile(search(**ONE_LEVEL, budget={"maxFailedTrials": 0}))
     assert said(before, FAILED)[0] == "True"
     assert said(before, EXHAUSTED)[:2] == ("True", "MaxFailedTrials")
     api = RecordingApi()
-    more = search(before.status, generation=2, **ONE_LEVEL, budget={"maxFailedTrials": 1})
-    after = pass_over(office(held, api, STARTED + 60), more)
+    more = search(written(before), generation=2, **ONE_LEVEL, budget={"maxFailedTrials": 1})
+    after = reconciler(cache, api, STARTED + 60).reconcile(more)
     assert said(after, FAILED)[0] == "False"
     assert [path for _, path, _ in api.asked] == [CREATE_TRIAL] * 4 + [CREATE_JOB]
-    assert "completionTime" not in after.status
-    assert after.status["suspendedTime"] == "60s"  # the time between does not count
+    assert "completionTime" not in written(after)
+    assert written(after)["suspendedTime"] == "60s"  # the time between does not count
 
 
 def test_trouble_of_the_operators_does_not_touch_a_search_that_has_ended() -> None:
     status = ended()
-    assert in_trouble(office(), search(status, **ONE_LEVEL), TROUBLE) == Outcome(status, is_news=False)
+    result = reconciler().report_problem(search(status, **ONE_LEVEL), PROBLEM)
+    assert (written(result), result.is_urgent, result.events) == (status, False, ())
 
 
 def test_trouble_with_a_new_spec_does_not_pass_for_its_end() -> None:
-    failed = in_trouble(office(), search(ended(), generation=2, **ONE_LEVEL), TROUBLE)
+    failed = reconciler().report_problem(search(ended(), generation=2, **ONE_LEVEL), PROBLEM)
     assert said(failed)[:2] == ("False", "OperatorError")
-    held = Held(recorded(succeeded()))
-    again = pass_over(office(held), search(failed.status, generation=2, **ONE_LEVEL))
+    cache = FakeCache(cached(succeeded()))
+    again = reconciler(cache).reconcile(search(written(failed), generation=2, **ONE_LEVEL))
     assert said(again)[:2] == ("True", "Succeeded")
-    assert {each["observedGeneration"] for each in again.status["conditions"]} == {2}
+    assert {each["observedGeneration"] for each in written(again)["conditions"]} == {2}
 
 
 # --- writing ------------------------------------------------------------------------------------------------------
@@ -244,33 +250,33 @@ def test_trouble_with_a_new_spec_does_not_pass_for_its_end() -> None:
 
 def test_a_status_is_written_over_the_version_that_it_was_made_from() -> None:
     api = RecordingApi()
-    assert record(api, search(), {"level": 1})  # type: ignore[arg-type]
+    assert write_status(api, search(), SearchStatus(level=1))  # type: ignore[arg-type]
     assert api.asked == [
         (
             "patch",
             "/apis/metasearch.dev/v1alpha1/namespaces/team-a/metasearches/test/status",
             [
                 {"op": "test", "path": "/metadata/resourceVersion", "value": "5"},
-                {"op": "add", "path": "/status", "value": {"level": 1}},
+                {"op": "add", "path": "/status", "value": status_json(SearchStatus(level=1))},
             ],
         )
     ]
 
 
 def test_a_search_that_has_changed_is_not_written_to() -> None:
-    assert not record(RecordingApi(errors={"patch": Conflict("changed")}), search(), {})  # type: ignore[arg-type]
+    assert not write_status(RecordingApi(errors={"patch": Conflict("changed")}), search(), SearchStatus())  # type: ignore[arg-type]
 
 
 def test_a_search_that_is_gone_is_left_alone() -> None:
     with pytest.raises(SearchGone):
-        record(RecordingApi(errors={"patch": NotFound("gone")}), search(), {})  # type: ignore[arg-type]
+        write_status(RecordingApi(errors={"patch": NotFound("gone")}), search(), SearchStatus())  # type: ignore[arg-type]
 
 
 def test_only_figures_are_no_news() -> None:
-    held = Held(recorded(first_level()), held_pods=[make_pod()])
-    first = pass_over(office(held), search()).status
-    later = office(replace(held), now=STARTED + 60)
-    second = pass_over(later, search(first))
-    assert not second.is_news
-    assert second.status["spent"]["wallTime"] == "60s"
-    assert not second.notes
+    cache = FakeCache(cached(first_level()), held_pods=[make_pod()])
+    first = written(reconciler(cache).reconcile(search()))
+    later = reconciler(replace(cache), now=STARTED + 60)
+    second = later.reconcile(search(first))
+    assert not second.is_urgent
+    assert written(second)["spent"]["wallTime"] == "60s"
+    assert not second.events

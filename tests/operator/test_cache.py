@@ -1,4 +1,4 @@
-"""What is kept of an object. As a real API server gives them: tests/cluster/test_copies.py."""
+"""Objects are reduced to the fields that are used. As a real API server gives them: tests/cluster/test_cache.py."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_conversion import new_trial, status_of
 from metasearch.search import trials
 from metasearch.search.trials import Stage, Trial
-from metasearch_operator.copies import (
-    Copies,
+from metasearch_operator.cache import (
+    Cache,
     EndedContainer,
     WorkerLease,
-    recorded_trial,
+    cached_trial,
     worker_job,
     worker_pod,
 )
@@ -56,7 +56,7 @@ def pod(status: Json | None = None, state: Json | None = None, **metadata: Any) 
 def test_of_a_job_is_kept_who_it_is_and_how_large() -> None:
     kept = worker_job(job())
     assert (kept.name, kept.uid, kept.owner, kept.created_at) == ("j", "j-uid", UID, NOON_SECONDS)
-    assert (kept.parallelism, kept.is_suspended, kept.failed_at, kept.failure, kept.is_leaving) == (
+    assert (kept.parallelism, kept.is_suspended, kept.failed_at, kept.failure, kept.is_terminating) == (
         3,
         False,
         None,
@@ -69,7 +69,7 @@ def test_a_job_says_that_it_waits_or_goes() -> None:
     assert worker_job(job(suspend=True)).is_suspended
     assert worker_job(job()).queue is None
     assert worker_job(job(metadata={"labels": {"kueue.x-k8s.io/queue-name": "team-a"}})).queue == "team-a"
-    assert worker_job(job(metadata={"deletionTimestamp": NOON})).is_leaving
+    assert worker_job(job(metadata={"deletionTimestamp": NOON})).is_terminating
 
 
 def test_a_job_that_nobody_controls_has_no_owner() -> None:
@@ -90,9 +90,15 @@ def test_a_job_that_made_an_end_starts_no_more_pods(type: str) -> None:
 
 def test_of_a_pod_is_kept_what_it_is_doing() -> None:
     kept = worker_pod(pod({"phase": "Running"}, state={"running": {"startedAt": NOON}}))
-    assert (kept.name, kept.uid, kept.phase, kept.is_leaving, kept.is_over) == ("p", "p-uid", "Running", False, False)
+    assert (kept.name, kept.uid, kept.phase, kept.is_terminating, kept.is_over) == (
+        "p",
+        "p-uid",
+        "Running",
+        False,
+        False,
+    )
     assert (kept.not_scheduled, kept.waiting, kept.ended) == (None, None, None)
-    assert worker_pod(pod(deletionTimestamp=NOON)).is_leaving
+    assert worker_pod(pod(deletionTimestamp=NOON)).is_terminating
 
 
 def test_a_pod_that_was_just_made_says_nothing_yet() -> None:
@@ -142,45 +148,45 @@ def resource(trial: Trial, pod_uid: str | None = "pod") -> Json:
 
 def test_a_trial_is_kept_with_its_search_and_the_pod_of_its_claim() -> None:
     claimed = trials.claim(make_trial("a"), "w", STARTED, gpus=0.0)
-    kept = recorded_trial(resource(claimed))
+    kept = cached_trial(resource(claimed))
     assert (kept.name, kept.owner, kept.pod_uid, kept.trial) == ("a", UID, "pod", claimed)
-    assert recorded_trial(resource(make_trial("a"))).pod_uid is None
+    assert cached_trial(resource(make_trial("a"))).pod_uid is None
 
 
 def test_what_holds_no_trial_is_kept_as_nothing() -> None:
-    """It must not keep the copy from being made, nor the search from going on."""
-    strange = resource(make_trial("a"))
-    assert recorded_trial({**strange, "spec": {}}).trial is None
-    assert recorded_trial({**strange, "status": {"state": "Asleep"}}).trial is None
-    assert recorded_trial({key: value for key, value in strange.items() if key != "status"}).trial == make_trial("a")
+    """It must not keep the cache from being filled, nor the search from going on."""
+    broken = resource(make_trial("a"))
+    assert cached_trial({**broken, "spec": {}}).trial is None
+    assert cached_trial({**broken, "status": {"state": "Asleep"}}).trial is None
+    assert cached_trial({key: value for key, value in broken.items() if key != "status"}).trial == make_trial("a")
 
 
 def test_a_claim_without_an_attempt_is_no_trial() -> None:
     """A definition allows it, and whoever looks for its holder would stumble."""
     claimed = resource(trials.claim(make_trial("a"), "w", STARTED, gpus=0.0))
-    assert recorded_trial({**claimed, "status": {**claimed["status"], "attempts": []}}).trial is None
+    assert cached_trial({**claimed, "status": {**claimed["status"], "attempts": []}}).trial is None
     (attempt,) = claimed["status"]["attempts"]
     other = {**claimed["status"], "attempts": [{**attempt, "epoch": 2}]}
-    assert recorded_trial({**claimed, "status": other}).trial is None
+    assert cached_trial({**claimed, "status": other}).trial is None
 
 
 @pytest.mark.parametrize("stage", [Stage.FINAL, Stage.BASELINE])
-def test_a_final_trial_that_was_not_examined_is_no_trial(stage: Stage) -> None:
+def test_a_final_trial_that_was_not_tested_is_no_trial(stage: Stage) -> None:
     done = make_trial("a", stage=stage)
-    assert recorded_trial(resource(completed(done, make_result()))).trial is None
+    assert cached_trial(resource(completed(done, make_result()))).trial is None
     examined = completed(done, make_result(test=make_accuracies(0.5)))
-    assert recorded_trial(resource(examined)).trial == examined
+    assert cached_trial(resource(examined)).trial == examined
     searched = completed(make_trial("a"), pretend_result(make_trial("a").spec))
-    assert recorded_trial(resource(searched)).trial == searched
+    assert cached_trial(resource(searched)).trial == searched
 
 
 # --- all of them --------------------------------------------------------------------------------------------------
 
 
 def test_a_namespace_that_is_named_twice_is_watched_once() -> None:
-    copies = Copies(None, ["a", "b", "a"], lambda _: None)  # type: ignore[arg-type]
-    assert len(copies._all) == 4 * 2
-    assert len(Copies(None, [], lambda _: None)._all) == 4  # type: ignore[arg-type]
+    cache = Cache(None, ["a", "b", "a"], lambda _: None)  # type: ignore[arg-type]
+    assert len(cache._all) == 4 * 2
+    assert len(Cache(None, [], lambda _: None)._all) == 4  # type: ignore[arg-type]
 
 
 class Leases:
@@ -203,6 +209,6 @@ class Leases:
     ],
 )
 def test_silence_counts_only_while_somebody_listens(seen_at: float, unbroken_since: float, age: float) -> None:
-    copies = Copies(None, ["a"], lambda _: None, clock=lambda: 100.0)  # type: ignore[arg-type]
-    copies._leases = [Leases(seen_at, unbroken_since)]  # type: ignore[list-item]
-    assert copies.leases(("a", "test")) == {"p": WorkerLease("7", age)}
+    cache = Cache(None, ["a"], lambda _: None, clock=lambda: 100.0)  # type: ignore[arg-type]
+    cache._leases = [Leases(seen_at, unbroken_since)]  # type: ignore[list-item]
+    assert cache.leases(("a", "test")) == {"p": WorkerLease("7", age)}

@@ -17,9 +17,9 @@ from metasearch import cluster
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase, Plan
 from metasearch_operator import conditions as conditions_module
-from metasearch_operator.conditions import Situation, conditions
+from metasearch_operator.conditions import Situation, compute_conditions
+from metasearch_operator.diagnosis import EXIT_REASONS
 from metasearch_operator.reasons import EndReason, EventReason, ExhaustedReason, ReadyReason, SuspendedReason
-from metasearch_operator.troubles import EXIT_REASONS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/conditions.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -51,8 +51,8 @@ def test_every_reason_that_a_person_has_to_act_on_says_how() -> None:
 
 
 def test_the_page_has_every_condition() -> None:
-    situation = Situation(make_spec(), Plan(Phase.SEARCHING), workers=1, trials_running=1, trouble=None, remarks=())
-    said = {condition.type for condition in conditions(situation, (), 1, STARTED)}
+    situation = Situation(make_spec(), Plan(Phase.SEARCHING), workers=1, trials_running=1, problem=None, remarks=())
+    said = {condition.type for condition in compute_conditions(situation, (), 1, STARTED)}
     assert set(re.findall(r"^\| `([A-Za-z]+)` \|", SECTIONS["Conditions"], re.MULTILINE)) == said
 
 
@@ -74,7 +74,9 @@ def test_no_reason_is_spelled_out_elsewhere() -> None:
         for word in spelled.findall(path.read_text(encoding="utf-8"))
     }
     types = {f'conditions.py: "{name}"' for name in ("Succeeded", "Failed", "Suspended", "BudgetExhausted")}
-    phases_of_pods = {f'{name}.py: "{phase}"' for name in ("attendance", "copies") for phase in ("Succeeded", "Failed")}
+    phases_of_pods = {
+        f'{name}.py: "{phase}"' for name in ("lost_workers", "cache") for phase in ("Succeeded", "Failed")
+    }
     assert found <= types | phases_of_pods
 
 
@@ -86,7 +88,7 @@ CONSTANTS: dict[str, str] = dict(re.findall(r"^\| `([a-z_.]+\.[A-Z_]+)` \| ([0-9
 
 def value_of(constant: str) -> Any:
     module, _, name = constant.rpartition(".")
-    return getattr(importlib.import_module(f"metasearch.{module}"), name)
+    return getattr(importlib.import_module(module), name)
 
 
 @pytest.mark.parametrize("constant", CONSTANTS)
@@ -101,5 +103,4 @@ def test_the_page_has_every_length_of_time() -> None:
         for found in pkgutil.iter_modules(package.__path__):
             text = (Path(package.__path__[0]) / f"{found.name}.py").read_text(encoding="utf-8")
             names = re.findall(r"^([A-Z_]+_SECONDS) = ", text, re.MULTILINE)
-            prefix = package.__name__.removeprefix("metasearch.")
-            assert {f"{prefix}.{found.name}.{name}" for name in names} <= CONSTANTS.keys()
+            assert {f"{package.__name__}.{found.name}.{name}" for name in names} <= CONSTANTS.keys()

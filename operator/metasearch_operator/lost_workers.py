@@ -1,8 +1,9 @@
 """
-Whose trials are to be freed: a worker that is gone does not give back what it had claimed.
+Find trials whose worker is gone, and release them.
 
-The copies may be behind, so a pod that is missing there is asked for before it is taken to be gone, and so is a lease
-that was not renewed. A trial that is freed too early is run twice, which costs time; its record stays one.
+The cache may be behind. So a pod that it lacks and a lease that it calls old are read from the API server before the
+worker is taken to be lost. A trial that is released too early is run twice, which costs time and nothing else: by the
+rules of `search.trials`, only one of the two results is recorded.
 """
 
 from __future__ import annotations
@@ -16,28 +17,30 @@ from metasearch.kubernetes import names
 from metasearch.kubernetes.worker_job import CONTAINER, LEASE_SECONDS
 from metasearch.search.trials import LOST, Reason, StaleClaim, State, Trial, TrialResult
 from metasearch.stores.kubernetes import KubernetesStore
-from metasearch_operator.copies import RecordedTrial, WorkerLease, WorkerPod
+from metasearch_operator.cache import CachedTrial, WorkerLease, WorkerPod
 
 
 @dataclass(frozen=True)
-class Absence:
-    """A trial whose worker is gone."""
+class OrphanedTrial:
+    """A running trial whose worker is gone."""
 
     trial: Trial
     was_out_of_memory: bool
-    """Its container was killed for lack of memory, and had no other trial."""
+    """True if the kernel killed the worker's container for lack of memory while it ran this trial alone."""
 
 
-def absences(
-    running: Sequence[RecordedTrial],
+def find_orphaned(
+    running: Sequence[CachedTrial],
     pods: Iterable[WorkerPod],
     leases: Mapping[str, WorkerLease],
     api: Api,
     namespace: str,
-) -> Iterator[Absence]:
+) -> Iterator[OrphanedTrial]:
     """
+    Yield the trials of workers whose pod is gone, has ended, or has stopped renewing its lease.
+
     Args:
-        running: trials that are claimed.
+        running: the search's trials in state Running.
         leases: by the pod's name.
     """
     by_uid = {pod.uid: pod for pod in pods}
@@ -48,18 +51,24 @@ def absences(
         name = pod_of(recorded.trial.holder)
         is_silent = _is_silent(api, namespace, name, leases.get(name))
         if pod is None and (is_silent or not _exists(api, namespace, name, recorded.pod_uid)):
-            yield Absence(recorded.trial, was_out_of_memory=False)
+            yield OrphanedTrial(recorded.trial, was_out_of_memory=False)
         elif pod is not None and (pod.is_over or is_silent):
+            # With several trials in the container nobody can tell which of them took the memory.
             alone = sum(other.pod_uid == pod.uid for other in running) == 1
             killed = pod.ended is not None and pod.ended.reason == "OOMKilled"
-            yield Absence(recorded.trial, was_out_of_memory=killed and alone)
+            yield OrphanedTrial(recorded.trial, was_out_of_memory=killed and alone)
 
 
-def free(absence: Absence, store: KubernetesStore, now: float) -> None:
-    """Give the trial back to be run again; what killed its worker counts as an attempt."""
-    trial = absence.trial
-    with contextlib.suppress(StaleClaim):  # it was freed, or deleted, and the copy is behind
-        if absence.was_out_of_memory:
+def release(orphan: OrphanedTrial, store: KubernetesStore, now: float) -> None:
+    """
+    Make a trial pending again.
+
+    Lack of memory counts as one of its attempts (`budget.maxAttempts`), for it would most likely happen again; any
+    other loss of a worker does not, for the trial had no part in it.
+    """
+    trial = orphan.trial
+    with contextlib.suppress(StaleClaim):  # released or deleted before, and the cache is behind
+        if orphan.was_out_of_memory:
             message = f"the container {CONTAINER} was killed for lack of memory"
             result = TrialResult(state=State.FAILED, reason=Reason.OUT_OF_MEMORY, message=message)
             store.complete(trial, result, now)
@@ -68,23 +77,25 @@ def free(absence: Absence, store: KubernetesStore, now: float) -> None:
 
 
 def pod_of(worker: str) -> str:
-    """The name of a worker's pod: `<pod>.<slot>-<start>` without the last part."""
+    """Return the name of a worker's pod. Workers are named `<pod>.<slot>-<start>`, and a pod's name may have dots."""
     return worker.rpartition(".")[0]
 
 
 def _is_silent(api: Api, namespace: str, name: str, lease: WorkerLease | None) -> bool:
-    """Whether the worker has not renewed its lease for too long, and it is not the copy that is behind."""
+    """Return whether a worker's lease has expired, on the API server as well as in the cache."""
+    # A worker that has not made its lease yet has only just started.
     if lease is None or lease.age <= LEASE_SECONDS:
         return False
     try:
-        there = api.get(names.LEASE.path(namespace, name))
+        current = api.get(names.LEASE.path(namespace, name))
     except NotFound:
         return True
-    return bool(there["metadata"]["resourceVersion"] == lease.version)
+    # Another version means that it was renewed and the cache has missed it.
+    return bool(current["metadata"]["resourceVersion"] == lease.version)
 
 
 def _exists(api: Api, namespace: str, name: str, uid: str | None) -> bool:
-    """Whether the pod is there after all, and can still be at work."""
+    """Return whether the API server has a pod of this name and uid that has not ended."""
     try:
         pod = api.get(names.POD.path(namespace, name))
     except NotFound:

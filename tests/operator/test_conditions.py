@@ -1,4 +1,4 @@
-"""What is said of a search, given how it stands."""
+"""The conditions of a search are computed from its situation."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from metasearch.search.planner import Phase, Plan
 from metasearch_operator.conditions import (
     MESSAGE_MAX_LENGTH,
     Situation,
-    conditions,
+    compute_conditions,
     has_ended,
-    invalid,
+    problem_conditions,
 )
+from metasearch_operator.diagnosis import Problem
 from metasearch_operator.reasons import ReadyReason
-from metasearch_operator.troubles import Trouble
 
-NO_NODE = Trouble(ReadyReason.UNSCHEDULABLE, "no node takes it")
-WRONG = Trouble(ReadyReason.INVALID_SPEC, "spec.task.ways is wrong")
+NO_NODE = Problem(ReadyReason.UNSCHEDULABLE, "no node takes it")
+WRONG = Problem(ReadyReason.INVALID_SPEC, "spec.task.ways is wrong")
 
-Told = dict[str, tuple[str, str]]
+Reported = dict[str, tuple[str, str]]
 
 
 def situation(phase: Phase = Phase.SEARCHING, spec: dict[str, Any] | None = None, **changes: Any) -> Situation:
@@ -41,17 +41,17 @@ def situation(phase: Phase = Phase.SEARCHING, spec: dict[str, Any] | None = None
         "plan": Plan(phase, limit=changes.pop("limit", None), message=changes.pop("message", None)),
         "workers": 2,
         "trials_running": 2,
-        "trouble": None,
+        "problem": None,
         "remarks": (),
     }
     return Situation(spec=make_spec(**(spec or {})), **{**asked, **changes})
 
 
 def said(of: Situation, before: Sequence[Condition] = (), generation: int = 1, now: float = STARTED) -> list[Condition]:
-    return list(conditions(of, before, generation, now))
+    return list(compute_conditions(of, before, generation, now))
 
 
-def told(of: Situation) -> Told:
+def reported(of: Situation) -> Reported:
     return {condition.type: (str(condition.status), condition.reason) for condition in said(of)}
 
 
@@ -65,7 +65,7 @@ def message(of: Situation, type: str = READY) -> str:
 
 def test_all_six_are_always_there() -> None:
     for phase in Phase:
-        assert set(told(situation(phase))) == {READY, PROGRESSING, SUCCEEDED, FAILED, SUSPENDED, EXHAUSTED}
+        assert set(reported(situation(phase))) == {READY, PROGRESSING, SUCCEEDED, FAILED, SUSPENDED, EXHAUSTED}
 
 
 @pytest.mark.parametrize(
@@ -80,62 +80,62 @@ def test_all_six_are_always_there() -> None:
         ),
         pytest.param(situation(spec={"suspend": True}), ("False", "Suspended"), "False", id="suspended"),
         pytest.param(
-            situation(workers=0, trials_running=0, trouble=NO_NODE), ("False", "Unschedulable"), "False", id="trouble"
+            situation(workers=0, trials_running=0, problem=NO_NODE), ("False", "Unschedulable"), "False", id="problem"
         ),
         pytest.param(
-            situation(workers=0, trouble=NO_NODE),
+            situation(workers=0, problem=NO_NODE),
             ("False", "Unschedulable"),
             "False",
-            id="trouble, and pods that leave",
+            id="problem, and pods that leave",
         ),
-        pytest.param(situation(trouble=NO_NODE), ("True", "Searching"), "True", id="trouble that stops nobody"),
+        pytest.param(situation(problem=NO_NODE), ("True", "Searching"), "True", id="problem that stops nobody"),
         pytest.param(
-            situation(Phase.SUCCEEDED, trouble=NO_NODE, workers=0), ("True", "Succeeded"), "False", id="too late"
+            situation(Phase.SUCCEEDED, problem=NO_NODE, workers=0), ("True", "Succeeded"), "False", id="too late"
         ),
         pytest.param(
             situation(Phase.SUCCEEDED, spec={"suspend": True}), ("True", "Succeeded"), "False", id="over and suspended"
         ),
         pytest.param(
-            situation(spec={"suspend": True}, trouble=NO_NODE), ("False", "Suspended"), "False", id="both at once"
+            situation(spec={"suspend": True}, problem=NO_NODE), ("False", "Suspended"), "False", id="both at once"
         ),
     ],
 )
 def test_a_search_is_ready_where_nothing_is_in_its_way(of: Situation, ready: tuple[str, str], progressing: str) -> None:
-    assert told(of)[READY] == ready
-    assert told(of)[PROGRESSING] == (progressing, ready[1])
+    assert reported(of)[READY] == ready
+    assert reported(of)[PROGRESSING] == (progressing, ready[1])
 
 
 @pytest.mark.parametrize(
     ("phase", "succeeded", "failed"),
     [
-        (Phase.SEARCHING, ("False", "UnderWay"), ("False", "UnderWay")),
-        (Phase.FINAL, ("False", "UnderWay"), ("False", "UnderWay")),
+        (Phase.SEARCHING, ("False", "InProgress"), ("False", "InProgress")),
+        (Phase.FINAL, ("False", "InProgress"), ("False", "InProgress")),
         (Phase.SUCCEEDED, ("True", "NetworkFound"), ("False", "NetworkFound")),
         (Phase.FAILED, ("False", "NoNetwork"), ("True", "NoNetwork")),
     ],
 )
 def test_a_search_ends_in_one_of_two_ways(phase: Phase, succeeded: tuple[str, str], failed: tuple[str, str]) -> None:
-    assert told(situation(phase))[SUCCEEDED] == succeeded
-    assert told(situation(phase))[FAILED] == failed
+    assert reported(situation(phase))[SUCCEEDED] == succeeded
+    assert reported(situation(phase))[FAILED] == failed
 
 
 @pytest.mark.parametrize(
     ("of", "suspended"),
     [
-        pytest.param(situation(), ("False", "NotAskedFor"), id="not"),
-        pytest.param(situation(spec={"suspend": True}), ("True", "AskedFor"), id="so"),
-        pytest.param(situation(Phase.SUCCEEDED, spec={"suspend": True}), ("False", "NotAskedFor"), id="too late"),
+        pytest.param(situation(), ("False", "NotSuspended"), id="not"),
+        pytest.param(situation(spec={"suspend": True}), ("True", "Suspended"), id="so"),
+        pytest.param(situation(Phase.SUCCEEDED, spec={"suspend": True}), ("False", "NotSuspended"), id="too late"),
     ],
 )
 def test_suspended_says_whether_workers_were_taken_away(of: Situation, suspended: tuple[str, str]) -> None:
-    assert told(of)[SUSPENDED] == suspended
+    assert reported(of)[SUSPENDED] == suspended
 
 
 @pytest.mark.parametrize("limit", Limit)
 def test_a_limit_that_was_reached_is_named_with_its_value(limit: Limit) -> None:
     budget = {"maxTrials": 7, "maxFailedTrials": 7, "wallTime": "7s", "gpuHours": "7"}
     of = situation(Phase.SUCCEEDED, spec={"budget": budget}, limit=limit)
-    status, reason = told(of)[EXHAUSTED]
+    status, reason = reported(of)[EXHAUSTED]
     assert (status, reason.casefold()) == ("True", limit.casefold())
     assert message(of, EXHAUSTED).startswith(f"budget.{limit} (7")
     assert "has ended the search early" in message(of, EXHAUSTED)
@@ -143,7 +143,7 @@ def test_a_limit_that_was_reached_is_named_with_its_value(limit: Limit) -> None:
 
 def test_a_limit_that_ended_only_the_search_stage_says_so() -> None:
     assert "has ended a stage early" in message(situation(Phase.FINAL, limit=Limit.TRIALS), EXHAUSTED)
-    assert told(situation())[EXHAUSTED] == ("False", "WithinBudget")
+    assert reported(situation())[EXHAUSTED] == ("False", "WithinBudget")
 
 
 # --- what people read ---------------------------------------------------------------------------------------------
@@ -155,13 +155,13 @@ def test_an_end_says_what_became_of_the_weights() -> None:
     assert message(situation(Phase.FAILED, message="no search trial succeeded")) == "no search trial succeeded"
 
 
-def test_remarks_and_a_trouble_that_stops_nobody_are_told_all_the_same() -> None:
-    assert message(situation(trouble=NO_NODE, remarks=["one", "other"])) == "no node takes it; one; other"
+def test_remarks_and_a_problem_that_stops_nobody_are_told_all_the_same() -> None:
+    assert message(situation(problem=NO_NODE, remarks=["one", "other"])) == "no node takes it; one; other"
     assert message(situation(workers=0, trials_running=0, remarks=["one"])) == "no worker pod runs yet; one"
 
 
 def test_a_long_message_is_cut_to_what_the_definition_allows() -> None:
-    long = message(situation(trouble=Trouble(ReadyReason.WORKERS_FAILING, "x" * 1000)))
+    long = message(situation(problem=Problem(ReadyReason.WORKERS_FAILING, "x" * 1000)))
     assert (len(long), long[-2:]) == (MESSAGE_MAX_LENGTH, "x…")
 
 
@@ -185,12 +185,12 @@ def test_every_condition_says_of_which_generation_it_is() -> None:
     assert {condition.observed_generation for condition in said(situation(), generation=7)} == {7}
 
 
-# --- a search that cannot be made sense of ------------------------------------------------------------------------
+# --- a search that cannot be reconciled -----------------------------------------------------------------------
 
 
 def test_what_cannot_be_made_sense_of_is_not_ready_and_the_rest_stays() -> None:
     before = said(situation(spec={"suspend": True}))
-    after = {condition.type: condition for condition in invalid(WRONG, before, generation=2, now=STARTED)}
+    after = {condition.type: condition for condition in problem_conditions(WRONG, before, generation=2, now=STARTED)}
     assert (after[READY].status, after[READY].reason, after[READY].message) == (
         "False",
         "InvalidSpec",
@@ -209,7 +209,7 @@ def test_a_search_that_ended_stays_so_for_the_spec_that_it_ended_with() -> None:
     assert not has_ended((), 1)
 
 
-def test_trouble_with_a_new_spec_does_not_end_a_search_with_it() -> None:
+def test_a_problem_with_a_new_spec_does_not_end_a_search_with_it() -> None:
     """The operator fails once over a raised budget; the next pass must not take the old end for the new spec's."""
     ended = said(situation(Phase.SUCCEEDED), generation=3)
-    assert not has_ended(invalid(WRONG, ended, generation=4, now=STARTED), 4)
+    assert not has_ended(problem_conditions(WRONG, ended, generation=4, now=STARTED), 4)

@@ -1,0 +1,255 @@
+"""When a search is reconciled, and when its status is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from metasearch.cluster.api import Refused
+from metasearch.errors import StoreUnavailable
+from metasearch.kubernetes.search_status import Condition, ConditionStatus, SearchStatus
+from metasearch.kubernetes.times import Time
+from metasearch_operator.diagnosis import Problem
+from metasearch_operator.events import Event
+from metasearch_operator.reconciler import ReconcileResult
+from metasearch_operator.search_tasks import FIGURES_SECONDS, REREAD_SECONDS, RESYNC_SECONDS, RETRY_SECONDS, SearchLoop
+from metasearch_operator.searches import SearchGone, status_json
+
+Json = dict[str, Any]
+
+EVENT = Event("Normal", "LevelStarted", "level 1: 10 cells to try")
+SEARCH: Json = {"metadata": {"namespace": "team-a", "name": "test"}, "status": status_json(SearchStatus(level=1))}
+
+
+def not_ready(message: str) -> Condition:
+    status = ConditionStatus.FALSE
+    return Condition(
+        type="Ready", status=status, reason="OperatorError", message=message, last_transition_time=Time.at(0)
+    )
+
+
+class LoopHarness:
+    """Drives a loop whose reconciles return what a test says, and records what it does."""
+
+    def __init__(self) -> None:
+        self.result: ReconcileResult | Exception = ReconcileResult(
+            SearchStatus(level=2), is_urgent=True, events=[EVENT]
+        )
+        self.is_written: bool | Exception = True
+        self.current: Json | Exception = SEARCH
+        self.reconciled: Json = {}
+        self.now = 0.0
+        self.reconciles = 0
+        self.written: list[SearchStatus] = []
+        self.emitted: list[Event] = []
+        self.problems: list[Problem] = []
+        self.loop = SearchLoop(
+            reconcile=self._reconcile,
+            report_problem=self._report_problem,
+            write_status=self._write_status,
+            read_search=self._read_search,
+            run_in_thread=self._at_once,
+            emit=lambda _resource, event: self.emitted.append(event),
+            clock=lambda: self.now,
+            resource=SEARCH,
+        )
+
+    def reconcile_once(self) -> float:
+        return asyncio.run(self.loop.reconcile_once())
+
+    def _read_search(self, _resource: Json) -> Json:
+        if isinstance(self.current, Exception):
+            raise self.current
+        return self.current
+
+    def _reconcile(self, resource: Json) -> ReconcileResult:
+        self.reconciles += 1
+        self.reconciled = resource
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+    def _report_problem(self, _resource: Json, problem: Problem) -> ReconcileResult:
+        self.problems.append(problem)
+        return ReconcileResult(SearchStatus(conditions=(not_ready(problem.message),)), is_urgent=True)
+
+    def _write_status(self, _resource: Json, status: SearchStatus) -> bool:
+        if isinstance(self.is_written, Exception):
+            raise self.is_written
+        self.written += [status] if self.is_written else []
+        return self.is_written
+
+    async def _at_once(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        return call(*arguments)
+
+
+@pytest.fixture
+def harness() -> LoopHarness:
+    return LoopHarness()
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def test_news_is_written_and_told(harness: LoopHarness) -> None:
+    assert harness.reconcile_once() == RESYNC_SECONDS
+    assert (harness.written, harness.emitted) == ([SearchStatus(level=2)], [EVENT])
+
+
+def test_what_is_on_record_is_not_written_again(harness: LoopHarness) -> None:
+    harness.result = ReconcileResult(SearchStatus(level=1), is_urgent=True, events=[EVENT])
+    assert harness.reconcile_once() == RESYNC_SECONDS
+    assert not harness.written
+    assert not harness.emitted
+
+
+def test_figures_alone_are_written_now_and_then(harness: LoopHarness) -> None:
+    for second in range(int(2 * FIGURES_SECONDS) + 1):
+        harness.now = float(second)
+        harness.result = ReconcileResult(SearchStatus(best_score=f"0.{second:04d}"), is_urgent=False)
+        assert harness.reconcile_once() == RESYNC_SECONDS
+    assert harness.written == [
+        SearchStatus(best_score=f"0.{second:04.0f}") for second in (0, FIGURES_SECONDS, 2 * FIGURES_SECONDS)
+    ]
+
+
+def test_news_does_not_wait_for_figures(harness: LoopHarness) -> None:
+    harness.reconcile_once()
+    harness.result = ReconcileResult(SearchStatus(level=3), is_urgent=True)
+    harness.reconcile_once()
+    assert harness.written == [SearchStatus(level=2), SearchStatus(level=3)]
+
+
+def test_of_a_search_that_has_changed_meanwhile_nothing_is_told(harness: LoopHarness) -> None:
+    harness.is_written = False
+    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    assert not harness.emitted
+    assert harness.loop.failures == 0
+
+
+# --- without an event ---------------------------------------------------------------------------------------------
+
+
+def test_a_search_that_nobody_told_of_for_long_is_read(harness: LoopHarness) -> None:
+    harness.current = {**SEARCH, "status": {"level": 3}}
+    harness.now = REREAD_SECONDS - 1
+    harness.reconcile_once()
+    assert harness.reconciled == SEARCH
+    harness.now = REREAD_SECONDS
+    harness.reconcile_once()
+    assert harness.reconciled == harness.current
+
+
+def test_one_that_was_told_of_is_not(harness: LoopHarness) -> None:
+    harness.current = AssertionError("was read")
+    harness.now = REREAD_SECONDS
+    harness.loop.update(changed := {**SEARCH, "status": {"level": 4}})
+    harness.reconcile_once()
+    assert harness.reconciled == changed
+    assert harness.loop.changed.is_set()
+
+
+def test_where_it_is_gone_there_is_no_pass(harness: LoopHarness) -> None:
+    harness.current = SearchGone("test")
+    harness.now = REREAD_SECONDS
+    with pytest.raises(SearchGone):
+        harness.reconcile_once()
+    assert harness.reconciles == 0
+    asyncio.run(harness.loop.run())  # ends
+
+
+def test_it_is_read_again_where_that_failed(harness: LoopHarness) -> None:
+    harness.current = StoreUnavailable("no answer")
+    harness.now = REREAD_SECONDS
+    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    harness.current = {**SEARCH, "status": {"level": 3}}
+    harness.reconcile_once()
+    assert harness.reconciled == harness.current
+
+
+# --- failing ------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_does_not_answer_is_asked_again_later_and_later(harness: LoopHarness) -> None:
+    harness.result = StoreUnavailable("no answer")
+    pauses = [harness.reconcile_once() for _ in range(len(RETRY_SECONDS) + 2)]
+    assert pauses == [*RETRY_SECONDS, RETRY_SECONDS[-1], RETRY_SECONDS[-1]]
+    assert not harness.written
+
+
+def test_after_a_pass_that_went_well_failures_are_forgotten(harness: LoopHarness) -> None:
+    harness.result = StoreUnavailable("no answer")
+    harness.reconcile_once()
+    harness.reconcile_once()
+    harness.result = ReconcileResult(SearchStatus(level=2), is_urgent=True)
+    assert harness.reconcile_once() == RESYNC_SECONDS
+    harness.result = StoreUnavailable("no answer")
+    assert harness.reconcile_once() == RETRY_SECONDS[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        pytest.param(Refused("jobs.batch is forbidden"), "for now: jobs.batch is forbidden", id="a sentence of ours"),
+        pytest.param(ZeroDivisionError("division"), "for now: ZeroDivisionError: division", id="what nobody foresaw"),
+    ],
+)
+def test_what_was_not_foreseen_is_told_where_people_look(harness: LoopHarness, error: Exception, words: str) -> None:
+    harness.result = error
+    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    (problem,) = harness.problems
+    assert problem.reason == "OperatorError"
+    assert words in problem.message
+    assert harness.written == [SearchStatus(conditions=(not_ready(problem.message),))]
+
+
+def test_a_failure_that_cannot_be_written_either_is_tried_again(harness: LoopHarness) -> None:
+    harness.result = ZeroDivisionError("division")
+    harness.is_written = StoreUnavailable("no answer")
+    assert [harness.reconcile_once(), harness.reconcile_once()] == list(RETRY_SECONDS[:2])
+
+
+def test_a_status_that_is_refused_is_told(harness: LoopHarness) -> None:
+    harness.is_written = Refused("status.level: Invalid value")
+    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    assert harness.problems[0].message.endswith("status.level: Invalid value")
+
+
+# --- going on -----------------------------------------------------------------------------------------------------
+
+
+def test_a_search_is_looked_at_whenever_something_has_changed(harness: LoopHarness) -> None:
+    async def run() -> int:
+        driving = asyncio.create_task(harness.loop.run())
+        for _ in range(3):
+            before = harness.reconciles
+            harness.loop.changed.set()
+            async with asyncio.timeout(30):
+                while harness.reconciles == before:
+                    await asyncio.sleep(0.01)
+        driving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await driving
+        return harness.reconciles
+
+    assert asyncio.run(run()) >= 3
+
+
+def test_what_changes_during_a_pass_is_looked_at_after_it(harness: LoopHarness) -> None:
+    async def pass_and_change(call: Callable[..., Any], *arguments: Any) -> Any:
+        if harness.reconciles == 0:
+            harness.loop.changed.set()  # as a reflector would, in the middle of the pass
+        return call(*arguments)
+
+    async def run() -> None:
+        harness.loop.run_in_thread = pass_and_change
+        driving = asyncio.create_task(harness.loop.run())
+        async with asyncio.timeout(RESYNC_SECONDS - 5):
+            while harness.reconciles < 2:
+                await asyncio.sleep(0.01)
+        driving.cancel()
+
+    asyncio.run(run())
