@@ -7,8 +7,11 @@ from typing import Any
 
 from metasearch.api import Space
 from metasearch.kubernetes.schemas import schema_of
-from metasearch.kubernetes.search_status import MAX_BEST, MAX_BYTES, MAX_FRONT, MAX_LEVELS, SearchStatus
+from metasearch.kubernetes.search_status import MAX_BEST, MAX_FRONT, MAX_LEVELS, SearchStatus
 from metasearch.outcome.results import FRONT_LENGTH
+
+MAX_BYTES = 64 * 1024
+"""Most that a status takes, as docs/operator.md says."""
 
 Schema = dict[str, Any]
 

@@ -10,13 +10,16 @@ import pytest
 from builders import STARTED, completed, make_accuracies, make_result, make_search, make_trial, pretend_result
 
 from metasearch.api import Storage
-from metasearch.kubernetes.search_status import MAX_BYTES, Condition, ConditionStatus, SearchStatus
+from metasearch.kubernetes.search_status import Condition, ConditionStatus, SearchStatus
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.outcome.summary import search_status
 from metasearch.search.planner import plan, standing
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch.storage_layout import search_folder, weights_path
+
+MAX_BYTES = 64 * 1024
+"""Most that a status takes, as docs/operator.md says."""
 
 INT64_MAX = 2**63 - 1
 FOLDER = "team-a/test-1b9d6bcd"

@@ -1,5 +1,5 @@
 """
-What Kubernetes holds of a search: names, the resources MetaSearch and MetaTrial, and their definitions.
+The Kubernetes objects of a search: names, MetaSearch, MetaTrial, their definitions, and the Job of the workers.
 
 These modules turn values into values and talk to no cluster.
 """

@@ -1,4 +1,4 @@
-"""What the resources' models have in common beyond those of `spec`."""
+"""Types that the models of MetaTrial and of a search's status share, besides those of `metasearch.api`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from metasearch.api import SpecModel
 from metasearch.quantities import NumberText
 
 CANDIDATE_MAX_LENGTH = 512
-"""Eight blocks of the longest names take half of it."""
+"""Length of a cell's text; eight blocks with the longest names take half of it."""
 
 TRIAL_NAME_MAX_LENGTH = 63
-"""As a label's value, so that a trial can be named in one."""
+"""Length of a trial's name: that of a label's value, so that a label can name a trial."""
 
 Count = Annotated[int, Field(ge=0)]
 
 Share = Annotated[NumberText, Field(ge=0, le=1)]
-"""Of a whole, in [0, 1]."""
+"""A share of a whole, in [0, 1]."""
 
 Candidate = Annotated[str, Field(min_length=1, max_length=CANDIDATE_MAX_LENGTH, pattern=r"^[-A-Za-z0-9_()+| ]+$")]
 
 
 class ClusterModel(SpecModel):
     """
-    A part of what the operator and its workers write, for each other and for people to read.
+    A part of what the operator and its workers write, for each other and for people.
 
-    An unknown field is passed over: it was written by a newer version.
+    Unknown fields are ignored: a newer version has written them.
     """
 
     model_config = ConfigDict(extra="ignore")

@@ -1,4 +1,4 @@
-"""What an installation says of its worker pods."""
+"""The settings of an installation for all of its worker pods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from metasearch.quantities import Quantity
 
 
 class PodSettings(SpecModel):
-    """What all worker pods of an operator have in common; spec.worker.template goes before it."""
+    """Settings that all worker pods of an operator share; a search's spec.worker.template takes precedence."""
 
     image: str = Field(description="image is the trainer's, where a search names none.")
     image_pull_policy: str = "IfNotPresent"
@@ -24,7 +24,7 @@ class PodSettings(SpecModel):
     env: dict[str, str] = Field(default={})
     resources: Resources = Field(
         default=Resources(requests={"cpu": Quantity("1"), "memory": Quantity("1Gi")}),
-        description="resources are what a pod asks for where its search says nothing.",
+        description="resources are those of a pod whose search gives none.",
     )
     node_lost_seconds: int = Field(
         default=30, ge=0, description="nodeLostSeconds is how long pods stay on a node that does not answer."

@@ -1,9 +1,9 @@
 """
-From a pydantic model to the structural OpenAPI v3 schema of a custom resource.
+Convert pydantic models to structural OpenAPI v3 schemas of custom resources.
 
-A field becomes optional where the model has a default, and its default is in the schema; an optional field without one
-is left out, never null. Objects inside default to {}, from which the API server fills in the defaults below. Bounds
-that OpenAPI cannot say of text become rules in CEL.
+A field with a default is optional, and its default is in the schema; an optional field without a value is missing,
+never null. Nested objects default to {}, which the API server fills with the defaults below it. Bounds of numbers in
+text, which OpenAPI cannot express, become rules in CEL.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ INT32_MAX = 2**31 - 1
 
 
 def schema_of(model: type[SpecModel]) -> Schema:
-    """An object with the model's fields and rules."""
+    """Return the schema of an object with the model's fields and rules; its docstring is the description."""
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     schema: Schema = {
         "type": "object",
@@ -50,7 +50,7 @@ def schema_of(model: type[SpecModel]) -> Schema:
 
 
 def field_schema(field: FieldInfo) -> Schema:
-    """A field's type, bounds, default and description."""
+    """Return the schema of a field: type, bounds, default and description."""
     schema = {**_type_schema(field.annotation, field.metadata), **_extra(field)}
     if field.description:
         schema["description"] = field.description
@@ -60,12 +60,12 @@ def field_schema(field: FieldInfo) -> Schema:
 
 
 def rule(cel: str, message: str) -> Schema:
-    """An entry of x-kubernetes-validations."""
+    """Return an entry of x-kubernetes-validations."""
     return {"rule": cel, "message": message}
 
 
 def with_rules(schema: Schema, *rules: Schema) -> Schema:
-    """The schema, with further rules."""
+    """Return the schema with further rules."""
     return {**schema, RULES: [*schema.get(RULES, ()), *rules]} if rules else schema
 
 
@@ -74,8 +74,10 @@ def with_rules(schema: Schema, *rules: Schema) -> Schema:
 
 def _type_schema(annotation: Any, rules: Sequence[Any]) -> Schema:
     """
+    Return the schema of a type.
+
     Args:
-        rules: what pydantic keeps of the bounds beside the type.
+        rules: pydantic's bounds, such as Ge(0), which it keeps beside the type.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if NoneType in arguments:
@@ -102,12 +104,12 @@ def _plain_schema(kind: type, rules: Sequence[Any]) -> Schema:
         return _choice([each.value for each in kind])
     if issubclass(kind, PatternText):
         return _pattern_text(kind)
-    if issubclass(kind, bool):
+    if issubclass(kind, bool):  # before int, for a bool is one
         return {"type": "boolean"}
     if issubclass(kind, int):
         return _integer(rules)
     if issubclass(kind, Decimal):
-        signless = [each for each in rules if each != Ge(0)]  # that much the pattern says
+        signless = [each for each in rules if each != Ge(0)]  # the pattern allows no sign anyway
         return _bounded_text(DECIMAL_PATTERN, DECIMAL_MAX_LENGTH, signless)
     if issubclass(kind, float):
         return _bounded_text(NUMBER_PATTERN, NUMBER_MAX_LENGTH, rules)
@@ -122,10 +124,10 @@ def _choice(values: Sequence[Any]) -> Schema:
 
 def _pattern_text(kind: type[PatternText]) -> Schema:
     schema = {"minLength": 1, "maxLength": kind.max_length, "pattern": kind.pattern}
-    if issubclass(kind, Quantity):
+    if issubclass(kind, Quantity):  # as Kubernetes' own: `cpu: 1` and `cpu: "1"` are both usual
         return {"x-kubernetes-int-or-string": True, "minimum": 0, **schema}
     if issubclass(kind, Time):
-        # Without the rule, the API server takes [] for a date-time.
+        # Without the rule, the API server accepts [] as a date-time.
         since = rule("self >= timestamp('1970-01-01T00:00:00Z')", "must be a time since 1970")
         return with_rules({"type": "string", "format": "date-time", **schema}, since)
     return {"type": "string", **schema}
@@ -145,7 +147,7 @@ def _integer(rules: Sequence[Any]) -> Schema:
 
 
 def _bounded_text(pattern: str, max_length: int, rules: Sequence[Any]) -> Schema:
-    """A number in text. CEL reads it as a double, which is exact enough to compare with the small bounds we have."""
+    """Return the schema of a number in text. CEL compares it as a double, exact enough for our small bounds."""
     schema = {"type": "string", "maxLength": max_length, "pattern": pattern}
     return with_rules(schema, *(_bound(sign, limit, text) for sign, limit, text in _limits(rules)))
 
@@ -173,22 +175,22 @@ def _lengths(what: str, rules: Sequence[Any]) -> Schema:
 
 
 def _extra(field: FieldInfo) -> Schema:
-    """Keywords that no bound or type stands for, such as how lists are merged."""
+    """Return keywords that no type or bound expresses, such as how lists are merged."""
     return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
 
 
 def _default(field: FieldInfo) -> Any:
-    """What the API server fills in; None for nothing. Empty lists and maps are left out of resources."""
+    """Return the default that the API server fills in, or None. Empty lists and maps are left out of resources."""
     if field.is_required() or field.default in (None, (), {}):
         return None
-    if isinstance(field.default, BaseModel):
+    if isinstance(field.default, BaseModel):  # the defaults of its own fields fill it
         return {}
     value = list(field.default) if isinstance(field.default, tuple) else field.default
     return _plain(value)
 
 
 def _plain(value: Any) -> Any:
-    """As YAML has it: enums and text types are plain text."""
+    """Return a value as YAML has it: enums and text types become plain text."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return value if isinstance(value, bool | int) else str(value)

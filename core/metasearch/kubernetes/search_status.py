@@ -1,9 +1,9 @@
 """
-The status of a MetaSearch: what `kubectl get`, dashboards and people want to know of a search, and no more.
+The status of a MetaSearch: a summary of the search for `kubectl get`, dashboards and people.
 
-It is computed from the trials and never read back to decide anything, but for startTime and suspendedTime: they say
-how much of spec.budget.wallTime is spent, and no trial records them. Its size does not grow with the trials: every text
-has a greatest length and every list a greatest number of entries, 64 KiB in all.
+It is computed from the trials. Only the times in it (`timing.py`) and whether the search has ended are read back, for
+no trial records them. Its size does not grow with the trials: every text has a greatest length and every list a
+greatest number of entries, so that it takes at most 64 KiB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from metasearch.kubernetes.models import TRIAL_NAME_MAX_LENGTH, Candidate, Clust
 from metasearch.kubernetes.times import Time
 from metasearch.quantities import DecimalText, Duration, NumberText
 
-MAX_BYTES = 64 * 1024
 MAX_LEVELS = 8  # as spec.space.maxBlocks
 MAX_BEST = 10
 MAX_FRONT = 20
@@ -25,13 +24,13 @@ MAX_FRONT = 20
 IMAGE_MAX_LENGTH = 512  # as spec.worker.template.image
 
 WEIGHTS_MAX_LENGTH = 1280
-"""The longest spec.storage.url, and below it namespace, search and trial."""
+"""Length of an address: the longest spec.storage.url, with namespace, search and trial below it."""
 
 _Correlation = Annotated[NumberText, Field(ge=-1, le=1)]
 
 
 class ConditionStatus(StrEnum):
-    """Whether a condition holds."""
+    """The status of a condition, with the values of Kubernetes."""
 
     TRUE = "True"
     FALSE = "False"
@@ -39,7 +38,7 @@ class ConditionStatus(StrEnum):
 
 
 class Condition(ClusterModel):
-    """One thing that is so, or is not, as in any Kubernetes resource."""
+    """A condition, as in any Kubernetes resource."""
 
     type: str = Field(
         min_length=1, max_length=64, pattern=r"^[A-Za-z]+$", description="type names the condition, such as Ready."
@@ -56,13 +55,13 @@ class Condition(ClusterModel):
         description="lastTransitionTime is when status last changed, in UTC, such as 2026-01-31T12:00:00Z."
     )
     observed_generation: Count | None = Field(
-        default=None, description="observedGeneration is the metadata.generation that this was said of."
+        default=None, description="observedGeneration is the metadata.generation that the condition was computed for."
     )
 
 
 READY, PROGRESSING, SUSPENDED = "Ready", "Progressing", "Suspended"
 SUCCEEDED, FAILED, EXHAUSTED = "Succeeded", "Failed", "BudgetExhausted"
-"""The conditions that a search has."""
+"""The types of a search's conditions."""
 
 
 class TrialCounts(ClusterModel):
@@ -72,7 +71,9 @@ class TrialCounts(ClusterModel):
     pending: Count = Field(description="pending is the number of trials that wait for a worker.")
     running: Count = Field(description="running is the number of trials that a worker has claimed.")
     succeeded: Count = Field(description="succeeded is the number of trials that ran to their end.")
-    stopped: Count = Field(description="stopped is the number of trials given up, for doing badly or for the budget.")
+    stopped: Count = Field(
+        description="stopped is the number of trials stopped early, for a low score or for the budget."
+    )
     failed: Count = Field(description="failed is the number of trials that failed for good.")
 
 
@@ -96,7 +97,7 @@ class LevelStatus(ClusterModel):
 
 
 class Spent(ClusterModel):
-    """What the search has used."""
+    """The part of the budget that the search has used."""
 
     share: str = Field(
         pattern=r"^[0-9]{1,3}%$",
@@ -115,7 +116,7 @@ class Spent(ClusterModel):
 
 
 class Left(ClusterModel):
-    """What the search may still use; of limits that spec.budget does not set, nothing."""
+    """The part of the budget that is left; limits that spec.budget does not set are missing."""
 
     trials: Count = Field(description="trials is the number of search trials that may still be proposed.")
     failed_trials: Count = Field(description="failedTrials is the number of failures that are still allowed.")
@@ -124,7 +125,7 @@ class Left(ClusterModel):
 
 
 class FoundCell(ClusterModel):
-    """A cell and what was measured of it in a search trial."""
+    """A cell with its measurements in a search trial."""
 
     trial: str = Field(
         min_length=1,
@@ -151,13 +152,13 @@ class AccuracyStatus(ClusterModel):
 
 
 class DeliveredNetwork(ClusterModel):
-    """The network that the search hands over: of those trained in full, the one with the best score."""
+    """The network that the search delivers: of those trained in full, the one with the best score."""
 
     cell: Candidate = Field(description="cell is its text form, canonical.")
     trial: str = Field(
         min_length=1,
         max_length=TRIAL_NAME_MAX_LENGTH,
-        description="trial is the name of the MetaTrial whose weights are handed over; other seeds have others.",
+        description="trial is the name of the MetaTrial whose weights are delivered; other seeds have others.",
     )
     parameters: Count = Field(description="parameters is the number of weights, normalisation and classifier included.")
     meta_iterations: Count = Field(
@@ -174,12 +175,12 @@ class DeliveredNetwork(ClusterModel):
         pattern=r"^[!-~]+$",
         description="weights is where they are: an address below spec.storage.url, or the claim and the path on its "
         "volume, such as models/team-a/omniglot-1b9d6bcd/weights/omniglot-5-0a1b2c3d4e.safetensors. Default: none, "
-        "for they were trained without spec.storage, and not kept.",
+        "for they were trained without spec.storage and are not kept.",
     )
 
 
 class BaselineStatus(ClusterModel):
-    """The hand-made network that was trained beside it."""
+    """The hand-made network that was trained for comparison."""
 
     name: str = Field(
         min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]+$", description="name is the network's, such as Conv4."
@@ -190,24 +191,26 @@ class BaselineStatus(ClusterModel):
 
 
 class SearchStatus(ClusterModel):
-    """How far the search is and what it has found so far."""
+    """The progress of the search and its results so far."""
 
     observed_generation: Count | None = Field(
-        default=None, description="observedGeneration is the metadata.generation that this status is of."
+        default=None, description="observedGeneration is the metadata.generation that this status was computed for."
     )
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=8,
-        description="conditions are what is so now; Ready's reason says where the search is.",
+        description="conditions are Ready, Progressing, Succeeded, Failed, Suspended and BudgetExhausted; Ready's "
+        "reason says how far the search is.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     start_time: Time | None = Field(
-        default=None, description="startTime is when the first trials were made, in UTC, such as 2026-01-31T12:00:00Z."
+        default=None,
+        description="startTime is when the first trials were created, in UTC, such as 2026-01-31T12:00:00Z.",
     )
     suspended_time: Duration | None = Field(
         default=None,
         description="suspendedTime is the time since the start in which the search was suspended, such as 5400s; a "
-        "suspension under way, since the condition Suspended became True, comes on top of it.",
+        "suspension that goes on, since the condition Suspended became True, comes on top of it.",
     )
     completion_time: Time | None = Field(
         default=None, description="completionTime is when the search ended, in UTC, such as 2026-01-31T12:00:00Z."
@@ -254,5 +257,5 @@ class SearchStatus(ClusterModel):
     )
 
     def condition(self, type: str) -> Condition | None:
-        """The one of that type, if there is one."""
+        """Return the condition of a type, or None."""
         return next((condition for condition in self.conditions if condition.type == type), None)

@@ -1,8 +1,8 @@
 """
-When a search began, was suspended and ended: the only thing that its status remembers, for no trial does.
+The start, the suspensions and the end of a search, which are read from its status because no trial records them.
 
-A suspension under way counts from the condition Suspended's last transition; once it is over, it is added to
-suspendedTime in the same write that turns the condition.
+A suspension that goes on counts from the last transition of the condition Suspended; when it ends, it is added to
+suspendedTime in the same write that changes the condition. So it is counted once, wherever the operator is killed.
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ from metasearch.kubernetes.search_status import SUSPENDED, ConditionStatus, Sear
 
 @dataclass(frozen=True)
 class Timing:
-    """Unix times and lengths, in seconds."""
+    """Unix times and durations, in seconds."""
 
     started_at: float
     suspended_seconds: float
-    """Of suspensions that are over."""
+    """Sum of all suspensions that have ended."""
     suspended_at: float | None
-    """When the one under way began."""
+    """Begin of the suspension that goes on; None without one."""
     completed_at: float | None
+    """End of the search; None while it goes on."""
 
     def paused_seconds(self, now: float) -> float:
-        """Time that does not count against the budget."""
+        """Return the time that does not count against `budget.wallTime`."""
         return self.suspended_seconds + (0.0 if self.suspended_at is None else max(0.0, now - self.suspended_at))
 
     def resumed(self, now: float) -> Timing:
-        """Of a search that had ended and goes on: the time between does not count."""
+        """Return the timing of a search that had ended and goes on: the time between counts as a suspension."""
         assert self.completed_at is not None
         idle = max(0.0, now - self.completed_at)
         return replace(self, suspended_seconds=self.suspended_seconds + idle, completed_at=None)
 
     def noted(self, now: float, is_over: bool, is_suspended: bool) -> Timing:
-        """As it is to be on record, given how things stand now."""
-        if is_over:
+        """Return the timing to record, given whether the search has ended or is suspended now."""
+        if is_over:  # the first end stays, however often an ended search is looked at
             return replace(self._unsuspended(now), completed_at=self.completed_at or now)
         return self if is_suspended else self._unsuspended(now)
 
@@ -44,7 +45,7 @@ class Timing:
 
 
 def timing_of(status: SearchStatus, now: float) -> Timing:
-    """What a status says; of a search that begins, that it begins now."""
+    """Return the timing that a status records; a search without one begins now."""
     suspended = status.condition(SUSPENDED)
     is_suspended = suspended is not None and suspended.status is ConditionStatus.TRUE
     return Timing(

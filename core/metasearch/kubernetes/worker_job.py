@@ -1,8 +1,8 @@
 """
-The Job that runs a search's trials: worker pods that take trials from the API server until there are none.
+The manifest of the Job that runs a search's trials: worker pods that claim trials through the API server.
 
-Its name has a hash of the pod template in it, so that another template is another Job: a Job's own cannot be changed.
-So with its queue, which cannot be changed while it runs.
+The Job's name contains a hash of its pod template, because the template of a Job cannot be changed: a changed spec
+makes a Job of another name, which replaces the first. The same holds for its queue, which is fixed while the Job runs.
 """
 
 from __future__ import annotations
@@ -20,26 +20,30 @@ from metasearch.kubernetes.pod_settings import PodSettings
 Json = dict[str, Any]
 
 CONTAINER = "trainer"
+"""The name of the workers' container."""
+
 LEFT = 75
-"""A worker's exit code when it was told to leave; not a failure (sysexits.h: try again)."""
+"""Exit code of a worker after SIGTERM; not a failure (EX_TEMPFAIL of sysexits.h)."""
 
 BACKOFF_LIMIT = 6
-"""Pods that fail before the Job is given up; the operator makes another after a while."""
+"""Number of failed pods after which Kubernetes gives the Job up; the operator creates another a minute later."""
 
 GRACE_SECONDS = 30
-"""What a pod gets to free its trials, and to write their checkpoints."""
+"""Time for a pod to write checkpoints and release its trials after SIGTERM."""
 
 KEPT_SECONDS = 3600
-"""How long a Job that failed is kept to be looked at."""
+"""Time that a failed Job is kept for people to look at."""
 
 LEASE_SECONDS = 60
+"""Time without a renewal of its lease after which a worker's pod is taken to be lost."""
+
 RENEW_SECONDS = 20.0
-"""A pod that has not renewed its lease for so long is taken to be gone; how often it does, so that one may get lost."""
+"""Time between renewals; a third of a lease, so that one or two may fail."""
 
 DATA = "/var/lib/metasearch/data"
 STORAGE = "/var/lib/metasearch/storage"
 SCRATCH = "/var/lib/metasearch/scratch"
-"""Where a worker finds dataset.folder.claim and spec.storage.claim, and where it may write what it can do without."""
+"""Mount paths of dataset.folder.claim, of spec.storage.claim, and of a volume for files that may be lost."""
 
 BUSY_PROBE: Json = {
     "exec": {"command": ["sh", "-c", f'[ -n "$(ls {SCRATCH}/busy)" ]']},
@@ -48,32 +52,33 @@ BUSY_PROBE: Json = {
     "failureThreshold": 1,
 }
 """
-A pod is ready while one of its slots has work.
+The readiness probe: a pod is ready while one of its slots has work.
 
-Nobody sends requests to workers. But of a Job that is to have fewer pods, Kubernetes removes those first that are not
-ready, and so the idle ones.
+Nobody sends requests to workers. But when a Job is made smaller, Kubernetes removes pods that are not ready first: the
+idle ones.
 """
 
 GPU_SUFFIXES = ("/gpu", "/gpu.shared")
+"""Ends of the resource names of whole and shared GPUs, of any vendor."""
 
 
 def slots_per_pod(spec: MetaSearchSpec) -> int:
-    """Trials that one pod runs at once; fewer than worker.slots where that would be more than may run in all."""
+    """Return the number of trials that a pod runs at once: worker.slots, but at most spec.parallelism."""
     return min(spec.worker.slots, spec.parallelism)
 
 
 def most_pods(spec: MetaSearchSpec) -> int:
-    """As many as run `parallelism` trials and no more."""
+    """Return the greatest number of pods; together they never run more than spec.parallelism trials."""
     return spec.parallelism // slots_per_pod(spec)
 
 
 def worker_image(spec: MetaSearchSpec, settings: PodSettings) -> str:
-    """The search's own, or the one that came with the operator."""
+    """Return the image of the workers: the search's own, or that of the installation."""
     return spec.worker.template.image or settings.image
 
 
 def gpus_per_pod(resources: Resources) -> float:
-    """GPUs that a pod's limits name, and slices of them: one for each */gpu, */gpu.shared and */mig-*."""
+    """Return the number of GPUs, and of slices of them, in a pod's limits: */gpu, */gpu.shared and */mig-*."""
     return sum(
         amount.amount
         for name, amount in resources.limits.items()
@@ -83,11 +88,11 @@ def gpus_per_pod(resources: Resources) -> float:
 
 def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSettings, pods: int) -> Json:
     """
-    The Job, as to be created.
+    Return the Job's manifest.
 
     Args:
         search: the MetaSearch, as read from the cluster.
-        pods: how many are to run at once.
+        pods: number of pods that should run at once.
     """
     name = search["metadata"]["name"]
     template = _template(name, spec, settings)
@@ -105,10 +110,11 @@ def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSet
             "parallelism": pods,
             "backoffLimit": BACKOFF_LIMIT,
             "ttlSecondsAfterFinished": KEPT_SECONDS,
-            # A pod that is on its way out may still be at its trial; another takes its place once it is gone.
+            # A pod that is terminating may still run its trial: it is replaced only once it is gone.
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {
                 "rules": [
+                    # Evictions, preemptions and lost nodes say nothing about the workers.
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
                     {
                         "action": "Ignore",
@@ -139,7 +145,7 @@ def _template(search: str, spec: MetaSearchSpec, settings: PodSettings) -> Json:
     labels, wanted = _labels(search, settings), spec.worker.template
     volumes, mounts = _volumes(spec)
     pod: Json = {
-        "restartPolicy": "Never",
+        "restartPolicy": "Never",  # a pod per start: its uid signs its claims, and podFailurePolicy asks for it
         "serviceAccountName": settings.service_account,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": restricted.POD,
@@ -150,7 +156,7 @@ def _template(search: str, spec: MetaSearchSpec, settings: PodSettings) -> Json:
             {
                 "maxSkew": 1,
                 "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
+                "whenUnsatisfiable": "ScheduleAnyway",  # a hint: spreading must not keep a pod from running
                 "labelSelector": {"matchLabels": {names.LABEL_SEARCH: search}},
             }
         ],
@@ -177,6 +183,7 @@ def _container(search: str, spec: MetaSearchSpec, settings: PodSettings, mounts:
         "env": _environment(settings, resources),
         "resources": resources.model_dump(exclude_defaults=True),
         "volumeMounts": mounts,
+        # The operator shows the last line of the log as the cause of a failure.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "readinessProbe": BUSY_PROBE,
         "securityContext": restricted.CONTAINER,
@@ -204,7 +211,7 @@ def _environment(settings: PodSettings, resources: Resources) -> list[Json]:
     fields = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
     variables: list[Json] = [{"name": name, "value": value} for name, value in settings.env.items()]
     variables += [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
-    # One thread per process: two with two threads each on two cores run 13 to 40 times slower than with one.
+    # One thread per process: two processes with two threads each on two cores run 13 to 40 times slower than with one.
     variables.append({"name": "OMP_NUM_THREADS", "value": "1"})
     if "memory" in resources.limits:
         limit = {"resource": "limits.memory", "divisor": "1"}
@@ -213,7 +220,7 @@ def _environment(settings: PodSettings, resources: Resources) -> list[Json]:
 
 
 def _volumes(spec: MetaSearchSpec) -> tuple[list[Json], list[Json]]:
-    """A pod's volumes, and where its container sees them."""
+    """Return a pod's volumes and the mounts of its container."""
     volumes: list[Json] = [{"name": "scratch", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     mounts: list[Json] = [{"name": "scratch", "mountPath": SCRATCH}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
     folder, storage = spec.dataset.folder, spec.storage
@@ -230,11 +237,12 @@ def _volumes(spec: MetaSearchSpec) -> tuple[list[Json], list[Json]]:
 
 
 def _tolerations(spec: MetaSearchSpec, settings: PodSettings) -> list[Json]:
-    """What the search bears, and of nodes that do not answer, so much as it takes to be sure."""
+    """Return the search's tolerations, and those that limit the time that pods stay on a node that does not answer."""
     wanted = [
         toleration.model_dump(mode="json", by_alias=True, exclude_none=True)
         for toleration in spec.worker.template.tolerations
     ]
+    # Kubernetes would add both with 300 seconds, for which the search would be a pod short.
     lost = [
         {
             "key": f"node.kubernetes.io/{taint}",

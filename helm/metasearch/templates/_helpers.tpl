@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Of what is in a namespace. Short enough for what is added to it. */}}
+{{/* The name of namespaced objects. Cut at 50, so that suffixes fit into the 63 characters of a label. */}}
 {{- define "metasearch.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
@@ -13,7 +13,10 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Of what is in no namespace: releases of one name in several namespaces do not meet. Takes the root and a part. */}}
+{{/*
+The name of cluster-wide objects. It contains the namespace, for releases of one name in several namespaces must not
+claim the same object. Takes the root and a part.
+*/}}
 {{- define "metasearch.clusterName" -}}
 {{- $root := index . 0 -}}
 {{- printf "%s-%s.%s" (include "metasearch.fullname" $root) (index . 1) $root.Release.Namespace -}}
@@ -25,7 +28,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
-{{/* Takes the root and a component. */}}
+{{/* The labels of an object. Takes the root and a component. */}}
 {{- define "metasearch.labels" -}}
 {{- $root := index . 0 -}}
 {{- $labels := dict
@@ -51,22 +54,24 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* The namespaces with workers' accounts, as JSON: also those that are watched, unless all are. */}}
+{{/* The namespaces with service accounts of workers, as JSON. Unless watch.all is set, they are the watched ones. */}}
 {{- define "metasearch.namespaces" -}}
 {{- .Values.watch.namespaces | default (list .Release.Namespace) | uniq | sortAlpha | toJson -}}
 {{- end -}}
 
+{{/* The name of the operator's service account. */}}
 {{- define "metasearch.operatorAccount" -}}
 {{- .Values.operator.serviceAccount.name | default (include "metasearch.fullname" .) -}}
 {{- end -}}
 
+{{/* The operator, as the subject of a binding. */}}
 {{- define "metasearch.operatorSubject" -}}
 - kind: ServiceAccount
   name: {{ include "metasearch.operatorAccount" . }}
   namespace: {{ .Release.Namespace }}
 {{- end -}}
 
-{{/* Takes the root and the image. */}}
+{{/* The reference of an image; a digest takes precedence over a tag. Takes the root and the image. */}}
 {{- define "metasearch.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
@@ -79,7 +84,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* What `python -m metasearch_operator --config` reads. */}}
+{{/* The configuration file of `python -m metasearch_operator --config`. */}}
 {{- define "metasearch.config" -}}
 namespaces: {{ .Values.watch.all | ternary (list) (include "metasearch.namespaces" . | fromJsonArray) | toJson }}
 worker:
@@ -96,7 +101,7 @@ worker:
   nodeLostSeconds: {{ .Values.worker.nodeLostSeconds | int }}
 {{- end -}}
 
-{{/* What the operator may do with what is in the namespaces that it watches. */}}
+{{/* The operator's rights in the namespaces that it watches. docs/install.md says why it needs each. */}}
 {{- define "metasearch.operatorRules" -}}
 - apiGroups: [metasearch.dev]
   resources: [metasearches]
@@ -104,7 +109,7 @@ worker:
 - apiGroups: [metasearch.dev]
   resources: [metasearches/status, metatrials/status]
   verbs: [patch]
-# Lets it name a search as the owner whose deletion waits for what it owns, where a cluster checks that.
+# For blockOwnerDeletion in owner references, where the cluster's OwnerReferencesPermissionEnforcement checks it.
 - apiGroups: [metasearch.dev]
   resources: [metasearches/finalizers]
   verbs: [update]
@@ -128,7 +133,7 @@ worker:
   verbs: [list]
 {{- end -}}
 
-{{/* What a worker may do. The admission policies narrow its writes to what is its own. */}}
+{{/* A worker's rights. The admission policies restrict its writes to its own trials and lease. */}}
 {{- define "metasearch.workerRules" -}}
 - apiGroups: [metasearch.dev]
   resources: [metasearches]
