@@ -4,16 +4,16 @@ The command line: `metasearch`, and `kubectl metasearch`, which always means a s
 Exit codes: 0 done · 1 a fault of ours · 2 wrong command line or resource · 3 wrong data · 4 the folder is not ours to
 use · 5 the disk, store or cluster cannot be used · 6 the search ended without a network · 130 interrupted
 (Ctrl-C) · 143 terminated (SIGTERM)
+
+Each command imports what it needs when it is called: PyTorch, the Kubernetes client and matplotlib take a second each,
+and not every machine has them.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from metasearch import __version__
 from metasearch.errors import MetaSearchError, StoreUnavailable
+from metasearch.version import __version__
+from metasearch_cli.extras import Extra, needing, require
 
 if TYPE_CHECKING:
-    from metasearch.api import MetaSearchSpec
-    from metasearch_cli.snapshot import Snapshot
-    from metasearch_trainer.data.images import Splits
+    from metasearch_cli.outcome.snapshot import Snapshot
+    from metasearch_cli.remote.target import ClusterTarget
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -75,7 +75,7 @@ Context = Annotated[
 
 
 class Format(StrEnum):
-    """How trials are listed."""
+    """The formats of a list of trials."""
 
     TABLE = "table"
     CSV = "csv"
@@ -83,31 +83,31 @@ class Format(StrEnum):
 
 
 def main() -> None:
-    """`metasearch`: runs on this machine, and searches on a cluster where one is named."""
+    """Run `metasearch`: searches on this machine, and on a cluster where one is named."""
     _run(app, "metasearch", always_remote=False)
 
 
 def plugin() -> None:
-    """`kubectl metasearch`: searches on a cluster."""
+    """Run `kubectl metasearch`: searches on a cluster."""
     _run(kubectl_app, "kubectl metasearch", always_remote=True)
 
 
 def _run(commands: typer.Typer, name: str, always_remote: bool) -> None:
-    """Run a command; what the user can mend is told in one sentence."""
-    signal.signal(signal.SIGTERM, _leave)
+    """Run a command; print what the user can mend as one sentence, and exit with the error's code."""
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
         commands(prog_name=name, obj=always_remote)
     except MetaSearchError as error:
         _end(str(error), error.exit_code)
     except OSError as error:
-        place = error.filename or "standard output"
-        _end(f"{place} cannot be used ({error.strerror}); mend that and try again", StoreUnavailable.exit_code)
+        file = error.filename or "standard output"
+        _end(f"{file} cannot be used ({error.strerror}); mend that and try again", StoreUnavailable.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """End by an exception, as Ctrl-C does, so that what is at work is ended first."""
+def _exit_on_signal(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Exit through an exception, as Ctrl-C does, so that workers are ended first."""
     sys.exit(TERMINATED)
 
 
@@ -142,22 +142,35 @@ def run(
     """Run a search on this machine, to its report."""
     from metasearch.loading import load_search
     from metasearch_cli.local import session
+    from metasearch_cli.local.display import display_for
+    from metasearch_cli.outcome.tables import print_status
 
-    resource = load_search(file, overrides or [])
+    resource, console = load_search(file, overrides or []), Console()
     try:
-        session.run_and_report(resource, output, workers, resume, Console())
+        with display_for(console) as display:
+            snapshot = session.run(
+                resource,
+                output,
+                workers,
+                resume,
+                display,
+                announce=lambda sentence: console.print(sentence, markup=False, highlight=False, soft_wrap=True),
+            )
     except KeyboardInterrupt:
         typer.echo("metasearch: interrupted; everything recorded is kept, and --resume goes on with it", err=True)
         raise
+    print_status(console, snapshot.result)
+    session.require_success(snapshot)
+    console.print(f"report: {snapshot.report}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 @kubectl_app.command()
 def status(ctx: typer.Context, subject: Subject, namespace: Namespace = None, context: Context = None) -> None:
     """Say how far a search is."""
-    from metasearch_cli.tables import print_status
+    from metasearch_cli.outcome.tables import print_status
 
-    print_status(Console(), _look(ctx, subject, namespace, context).result)
+    print_status(Console(), _load_snapshot(ctx, subject, namespace, context).result)
 
 
 @app.command()
@@ -170,9 +183,9 @@ def trials(
     context: Context = None,
 ) -> None:
     """List every trial."""
-    from metasearch_cli.tables import print_trials, trials_as_csv, trials_as_json
+    from metasearch_cli.outcome.tables import print_trials, trials_as_csv, trials_as_json
 
-    recorded = _look(ctx, subject, namespace, context).trials
+    recorded = _load_snapshot(ctx, subject, namespace, context).trials
     match output:
         case Format.TABLE:
             print_trials(Console(), recorded)
@@ -194,7 +207,7 @@ def report(
     context: Context = None,
 ) -> None:
     """Write the HTML report anew, from what is recorded now."""
-    typer.echo(_look(ctx, subject, namespace, context).write_report(output))
+    typer.echo(_load_snapshot(ctx, subject, namespace, context).write_report(output))
 
 
 @app.command()
@@ -216,7 +229,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the delivered network: cell, weights, model card and a snippet that uses it."""
-    snapshot = _look(ctx, subject, namespace, context, image)
+    snapshot = _load_snapshot(ctx, subject, namespace, context, image)
     with Console(stderr=True).status("fetching the weights"):
         written = snapshot.export(output)
     typer.echo(written)
@@ -237,82 +250,50 @@ def validate(
     from metasearch.loading import load_search
 
     resource = load_search(file, overrides or [])
-    told = [resource.metadata.name]
+    findings, estimate = [resource.metadata.name], list[str]()
     if is_remote := _is_remote(ctx, namespace, context):
-        with _cluster_packages():
-            from metasearch_cli.remote import session
-            from metasearch_cli.remote.place import Place
+        target = _cluster(namespace, context)
+        from metasearch_cli.remote.session import dry_run
 
-        place = Place.of(namespace, context)
-        session.try_out(place, resource, file)
-        told.append(f"taken by the namespace {place.namespace}")
+        dry_run(target, resource, file)
+        findings.append(f"taken by the namespace {target.namespace}")
     if is_remote and resource.spec.dataset.folder:
-        told.append("with data that is looked at there, before the first trial")
+        findings.append("with data that is looked at there, before the first trial")
     else:
-        splits = _data_of(resource.spec)
-        told.append(_told_of(splits))
-    typer.echo(f"{file} is a valid search: {', '.join(told)}")
-    if not is_remote:
-        for sentence in _estimate(resource.spec, splits):
-            typer.echo(sentence)
+        from metasearch_cli.local import session
 
-
-def _data_of(spec: MetaSearchSpec) -> Splits:
-    """The data; raises InvalidData where it is not enough."""
-    from metasearch_trainer.data import load
-
-    return load(spec.dataset, spec.task, spec.training)
-
-
-def _estimate(spec: MetaSearchSpec, splits: Splits) -> list[str]:
-    """How long the search will take here; nothing where PyTorch, and so whatever trains, is not installed."""
-    if find_spec("torch") is None:
-        return []
-    import torch
-
-    from metasearch_cli.local import estimate, session
-
-    torch.set_num_threads(1)  # as a worker has it
-    return estimate.foretell(spec, splits.train.channels, splits.train.side, session.default_workers(spec))
-
-
-def _told_of(splits: Splits) -> str:
-    """What of the data is there."""
-    parts = (("training", splits.train), ("validation", splits.validation), ("test", splits.test))
-    classes = ", ".join(f"{len(images.counts)} {part} classes" for part, images in parts)
-    return f"{classes} of {splits.train.side} pixels"
+        data = session.inspect_data(resource.spec)
+        findings.append(data.sentence)
+        if not is_remote:
+            estimate = session.estimate_time(resource.spec, data, session.default_workers(resource.spec))
+    typer.echo("\n".join([f"{file} is a valid search: {', '.join(findings)}", *estimate]))
 
 
 def _is_remote(ctx: typer.Context, namespace: str | None, context: str | None) -> bool:
     return bool(ctx.obj) or namespace is not None or context is not None
 
 
-@contextmanager
-def _cluster_packages() -> Iterator[None]:
-    """What talks to a cluster is not installed on every machine."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("kubernetes", "websocket"):
-            raise
-        raise MetaSearchError(
-            f"a cluster needs {error.name}, which is not installed; pip install 'metasearch-operator[cluster]'"
-        ) from error
+def _cluster(namespace: str | None, context: str | None) -> ClusterTarget:
+    """Return the cluster and namespace that a command is about."""
+    require(Extra.CLUSTER, "a cluster")
+    with needing(Extra.CLUSTER, "a cluster"):
+        from metasearch_cli.remote.target import ClusterTarget
+
+    return ClusterTarget.of(namespace, context)
 
 
-def _look(
+def _load_snapshot(
     ctx: typer.Context, subject: str, namespace: str | None, context: str | None, image: str | None = None
 ) -> Snapshot:
-    """What is on record of a run, or of a search on a cluster."""
+    """Read a run's folder, or a search on a cluster."""
     if _is_remote(ctx, namespace, context):
-        with _cluster_packages():
-            from metasearch_cli.remote import session as remote  # only now, for a second of import time
-            from metasearch_cli.remote.place import Place
+        target = _cluster(namespace, context)
+        from metasearch_cli.remote import session as remote
 
-        return remote.look(Place.of(namespace, context), subject, image)
+        return remote.load_snapshot(target, subject, image)
     from metasearch_cli.local import session
 
-    return session.look(Path(subject))
+    return session.load_snapshot(Path(subject))
 
 
 if __name__ == "__main__":

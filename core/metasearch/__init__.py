@@ -1,3 +1,3 @@
 """MetaSearch: progressive neural architecture search for few-shot learners, on a laptop or a Kubernetes cluster."""
 
-__version__ = "0.1.0"
+from metasearch.version import __version__ as __version__

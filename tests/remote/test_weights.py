@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from metasearch.errors import FolderConflict, MetaSearchError
-from metasearch_cli.remote.claim import is_running, pending_because, problem_of, received
+from metasearch_cli.remote.pvc import is_running, pending_because, problem_of, received
 from metasearch_cli.remote.weights import fetch
 
 CONTENT = bytes(range(256)) * 3

@@ -15,7 +15,7 @@ from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.cells import cell_from_json, parse_cell
 from metasearch.search.planner import standing
 from metasearch.search.trials import Stage
-from metasearch_cli.export import export
+from metasearch_cli.outcome.export import export
 
 CELL = "conv3x3(-1)+identity(-2) | conv3x3(0)+conv3x3(0)"
 FILES = {"README.md", "cell.json", "metrics.json", "use.py", "weights.safetensors"}

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from builders import STARTED, make_accuracies, make_result, make_search, make_trial
+from scipy.special import stdtrit
 
-from metasearch.outcome.results import SearchResult, summarize
+from metasearch.api import Final
+from metasearch.outcome.results import STUDENT_QUANTILES, SearchResult, summarize
 from metasearch.search import trials as life
 from metasearch.search.planner import Phase, standing
 from metasearch.search.trials import Accuracies, Accuracy, Reason, Stage, State, Trial, TrialResult
@@ -215,3 +217,8 @@ def test_without_a_baseline_nothing_is_compared() -> None:
 def test_a_result_is_read_back_as_it_was_written() -> None:
     result = summarized([searched("a", 0.5), make_trial("b", DIVERGED), trained("f", 0.5, 0.6)])
     assert SearchResult.model_validate_json(result.model_dump_json(by_alias=True)) == result
+
+
+def test_students_quantiles_are_those_of_scipy_for_all_numbers_of_seeds() -> None:
+    most_seeds = next(each.le for each in Final.model_fields["seeds"].metadata if hasattr(each, "le"))
+    assert tuple(stdtrit(seeds - 1, 0.975) for seeds in range(2, most_seeds + 1)) == STUDENT_QUANTILES

@@ -13,7 +13,7 @@ from rich.console import Console
 from metasearch.outcome.results import summarize
 from metasearch.search.planner import standing
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
-from metasearch_cli.tables import COLUMNS, print_status, print_trials, trials_as_csv, trials_as_json
+from metasearch_cli.outcome.tables import COLUMNS, print_status, print_trials, trials_as_csv, trials_as_json
 
 CELL = "conv3x3(-1)+identity(-2) | " + " | ".join(["conv3x3(0)+identity(-1)"] * 4)
 FAILED = TrialResult(state=State.FAILED, reason=Reason.OUT_OF_MEMORY, message='too large, "by far"\nby 3 GB')

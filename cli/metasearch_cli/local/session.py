@@ -1,14 +1,14 @@
-"""What the commands do with a run's folder."""
+"""Run a search on this machine into a folder, and read such a folder."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.errors import SearchFailed
@@ -17,79 +17,148 @@ from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.definition import define
 from metasearch.search.planner import Phase, standing
 from metasearch.search.trials import Trial
-from metasearch_cli.export import export
-from metasearch_cli.local.display import display_for
+from metasearch_cli.extras import Extra, is_installed, needing, require
 from metasearch_cli.local.folder import RunFolder, translated_disk_errors
-from metasearch_cli.local.workers import WORKER_MODULE
-from metasearch_cli.report import write_report as write_report_file
-from metasearch_cli.snapshot import Snapshot
-from metasearch_cli.tables import print_status
-from metasearch_trainer.data import load
-from metasearch_trainer.processes import Launcher
+from metasearch_cli.outcome.snapshot import Snapshot
 
-DEFAULT_OUTPUT = Path("runs")
+if TYPE_CHECKING:
+    from metasearch_cli.local.driver import Display
 
 
-def run_and_report(
-    resource: MetaSearch, output: Path | None, workers: int | None, resume: bool, console: Console
-) -> SearchResult:
-    """Run a search to its end and write all that belongs in its folder; raises SearchFailed where it found nothing."""
-    from metasearch_trainer.fork_server import open_launcher
-
-    # First, so that the workers' imports and ours, seconds each, take place at the same time.
-    with closing(open_launcher([WORKER_MODULE])) as launcher:
-        return _run_and_report(resource, output, workers, resume, console, launcher)
-
-
-def _run_and_report(
+def run(
     resource: MetaSearch,
     output: Path | None,
     workers: int | None,
     resume: bool,
-    console: Console,
-    launcher: Launcher,
-) -> SearchResult:
-    import torch  # here, for a second of import time that the other commands need not spend
+    display: Display,
+    announce: Callable[[str], None] | None = None,
+) -> Snapshot:
+    """
+    Run a search to its end, and write everything that belongs in its folder.
 
-    from metasearch_cli.local import driver, estimate
+    Args:
+        output: the folder; None for runs/<name>.
+        workers: processes that train; None for `spec.parallelism`, at most one per core.
+        resume: go on with what the folder holds, if anything.
+        display: is shown every step of the driver.
+        announce: gets the sentences of an estimate of the time that a new search takes, before it starts; None for
+            no estimate, which takes some seconds to measure.
 
-    torch.set_num_threads(1)  # the workers have the other cores; and the same sums on every machine of a kind
-    spec, folder = resource.spec, RunFolder(output or DEFAULT_OUTPUT / resource.metadata.name)
-    # Before anything is made, for what is wrong with the data is the user's to mend.
-    images = load(spec.dataset, spec.task, spec.training).train
-    channels, side = images.channels, images.side
-    del images  # each worker has its own
-    number = workers or default_workers(spec)
-    if not folder.store.exists():
-        for sentence in estimate.foretell(spec, channels, side, number):
-            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    with display_for(console) as display:
-        result = driver.run(resource, folder, number, resume, display, launcher)
-    publish(folder, result, look(folder.path).trials)
-    print_status(console, result)
-    if result.search.phase is Phase.FAILED:
-        raise SearchFailed(
-            f"the search {result.search.name!r} failed: {result.search.message}; see metasearch trials {folder.path}"
-        )
-    console.print(f"report: {folder.report}", markup=False, highlight=False, soft_wrap=True)
-    return result
+    Returns:
+        The search at its end, which may be that it failed: see `require_success`.
+
+    Raises:
+        MetaSearchError: a sentence for the user. Everything recorded stays.
+        KeyboardInterrupt: passed on once the workers have ended; so is SystemExit.
+    """
+    # Before the start: a report that cannot be drawn would be found out after hours of training.
+    require(Extra.TRAINER, "a run")
+    require(Extra.REPORT, "the report of a run")
+    from metasearch_cli.local.workers import WORKER_MODULE
+    from metasearch_trainer.fork_server import open_launcher
+
+    # First, so that the workers' imports and ours, seconds each, take place at the same time.
+    with closing(open_launcher([WORKER_MODULE])) as launcher:
+        from metasearch_cli.local import driver  # imports torch, which the other commands need not wait for
+
+        spec, folder = resource.spec, RunFolder(output or default_output(resource))
+        data = inspect_data(spec)  # refuses wrong data before anything is written
+        number = workers or default_workers(spec)
+        with _one_thread():
+            if announce is not None and not folder.store.exists():
+                for sentence in estimate_time(spec, data, number):
+                    announce(sentence)
+            result = driver.run(resource, folder, number, resume, display, launcher)
+    snapshot = replace(load_snapshot(folder.path), result=result)
+    publish(folder, snapshot)
+    return snapshot
 
 
 def default_workers(spec: MetaSearchSpec) -> int:
-    """As many as may run at once, and no more than there are cores."""
+    """Return the number of workers of a run that was not given one: `parallelism`, but at most one per core."""
     return min(spec.parallelism, os.cpu_count() or 1)
 
 
-def publish(folder: RunFolder, result: SearchResult, trials: Sequence[Trial]) -> None:
+def default_output(resource: MetaSearch) -> Path:
+    """Return the folder of a run that was not given one."""
+    return Path("runs", resource.metadata.name)
+
+
+def require_success(snapshot: Snapshot) -> None:
+    """Raise SearchFailed where a search ended without a network."""
+    search = snapshot.result.search
+    if search.phase is Phase.FAILED:
+        raise SearchFailed(
+            f"the search {search.name!r} failed: {search.message}; see metasearch trials {snapshot.report.parent}"
+        )
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The data of a search in figures."""
+
+    sentence: str
+    """Classes of each split and size of the images, for people."""
+    channels: int
+    side: int
+    """Height and width of an image in pixels."""
+
+
+def inspect_data(spec: MetaSearchSpec) -> DataSummary:
+    """
+    Load the data that a spec names, and count its classes.
+
+    Raises:
+        InvalidData: the data is missing, unreadable or too little for the task.
+        MetaSearchError: what reads it is not installed.
+    """
+    with needing(Extra.TRAINER, "a look at the data"):
+        from metasearch_trainer.data import load
+
+    splits = load(spec.dataset, spec.task, spec.training)
+    parts = (("training", splits.train), ("validation", splits.validation), ("test", splits.test))
+    classes = ", ".join(f"{len(images.counts)} {part} classes" for part, images in parts)
+    return DataSummary(f"{classes} of {splits.train.side} pixels", splits.train.channels, splits.train.side)
+
+
+def estimate_time(spec: MetaSearchSpec, data: DataSummary, workers: int) -> list[str]:
+    """
+    Say in sentences about how long a search takes on this machine, and what does not fit its budget.
+
+    Empty where PyTorch, which the estimate measures, is not installed.
+    """
+    if not is_installed(Extra.TRAINER):
+        return []
+    from metasearch_cli.local import estimate
+
+    with _one_thread():  # as a worker has it
+        return estimate.foretell(spec, data.channels, data.side, workers)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Rank with one thread of PyTorch: workers have the other cores, and sums are alike on all machines of a kind."""
+    import torch
+
+    threads = torch.get_num_threads()  # given back, for in a notebook the process is the user's
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def publish(folder: RunFolder, snapshot: Snapshot) -> None:
     """Write result.json, report.html and, where there is a network, best/."""
     with translated_disk_errors(folder.path):
-        folder.result.write_text(result.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
-        if result.delivered is not None:
-            export(result, folder.weights, folder.best)
-        write_report_file(folder.report, result, trials)
+        text = snapshot.result.model_dump_json(by_alias=True, indent=2)
+        folder.result.write_text(text + "\n", encoding="utf-8")
+        if snapshot.result.delivered is not None:
+            snapshot.export()
+        snapshot.write_report()
 
 
-def look(path: Path) -> Snapshot:
+def load_snapshot(path: Path) -> Snapshot:
     """Read a run's folder, whether its search is under way or over."""
     folder = RunFolder(path)
     store = folder.open_store()
@@ -100,6 +169,12 @@ def look(path: Path) -> Snapshot:
     if row is None:
         raise folder.holds_no_search()
     search = define(row.name, parse_search(row.resource, where=str(path)).spec, row.started_at, row.paused_seconds)
+    # A search that nobody drives has used no time since its driver was last seen.
     now = min(time.time(), row.seen_at)
     result = summarize(search, trials, standing(search, trials, now), now)
+    return snapshot_of(folder, trials, result)
+
+
+def snapshot_of(folder: RunFolder, trials: Sequence[Trial], result: SearchResult) -> Snapshot:
+    """Return what is known of a search together with the places in its folder."""
     return Snapshot(trials, result, lambda _: nullcontext(folder.weights), folder.report, folder.best)

@@ -1,5 +1,5 @@
 """
-What the commands do with a search on a cluster, as the user of a kubeconfig.
+The commands for a search on a cluster, as the user of a kubeconfig.
 
-It only reads, but for the pod that lends the weights on a claim. Whatever the API server refuses is told in a sentence.
+They only read, but for the pod that reads weights from a claim. A refusal of the API server becomes a sentence.
 """

@@ -1,4 +1,4 @@
-"""What the commands do with a search on a cluster."""
+"""Read a search on a cluster, and ask the API server whether it would take one."""
 
 from __future__ import annotations
 
@@ -19,42 +19,43 @@ from metasearch.outcome.results import summarize
 from metasearch.search.definition import define
 from metasearch.search.planner import Plan, standing
 from metasearch.stores.kubernetes import KubernetesStore
-from metasearch_cli.remote.place import Place, told
-from metasearch_cli.remote.weights import Lender
-from metasearch_cli.snapshot import Snapshot
+from metasearch_cli.outcome.snapshot import Snapshot
+from metasearch_cli.remote.target import ClusterTarget, user_errors
+from metasearch_cli.remote.weights import WeightsDownload
 
-MANAGER = "metasearch"
-"""Whom the API server takes for the writer of what is only tried."""
+FIELD_MANAGER = "metasearch"
+"""The field manager of dry-run applies."""
 
 
-def look(place: Place, name: str, image: str | None = None) -> Snapshot:
+def load_snapshot(target: ClusterTarget, name: str, image: str | None = None) -> Snapshot:
     """
-    Read a search, whether it is under way or over.
+    Read a search that is under way or over.
 
     Args:
-        image: for the pod that lends the weights on a claim; None for the one that trained them.
+        image: of the pod that reads weights from a claim; None for that of the search's workers.
     """
-    resource = place.search(name)
+    resource = target.search(name)
     spec = parse_search(resource, where=f"the search {name!r} on the cluster").spec
     status = SearchStatus.model_validate(resource.get("status", {}))
-    with told():
-        trials = KubernetesStore(place.api, resource).trials()
+    with user_errors():
+        trials = KubernetesStore(target.api, resource).trials()
     now = time.time()
     timing = timing_of(status, now)
+    # A search that is over is shown as it was then: its wall time must not grow with every look.
     at = now if timing.completed_at is None else timing.completed_at
     search = define(name, spec, timing.started_at, timing.paused_seconds(at))
     stands = with_trouble(standing(search, trials, at), status)
     return Snapshot(
         trials,
         summarize(search, trials, stands, at),
-        Lender(place, resource, spec, image),
+        WeightsDownload(target, resource, spec, image),
         report=Path(f"{name}.html"),
         best=Path(f"{name}-best"),
     )
 
 
 def with_trouble(plan: Plan, status: SearchStatus) -> Plan:
-    """Where a search is, and why it does not get on, if the operator says so or there is none."""
+    """Add to a plan why the search makes no progress, where the operator says so or there is no operator."""
     if plan.phase.is_over:
         return plan
     ready = status.condition(READY)
@@ -65,24 +66,29 @@ def with_trouble(plan: Plan, status: SearchStatus) -> Plan:
     return plan
 
 
-def try_out(place: Place, resource: MetaSearch, file: Path) -> None:
-    """Ask the API server whether it would take a resource, new or changed; InvalidSpec says why it would not."""
+def dry_run(target: ClusterTarget, resource: MetaSearch, file: Path) -> None:
+    """
+    Ask the API server whether it would take a resource, new or changed. Nothing is written.
+
+    Raises:
+        InvalidSpec: it would not; the sentence says why.
+    """
     name, body = resource.metadata.name, as_given(resource)
-    path = names.SEARCH.path(place.namespace, name)
-    asked: Mapping[str, str] = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": MANAGER}
-    with told():
+    path = names.SEARCH.path(target.namespace, name)
+    asked: Mapping[str, str] = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": FIELD_MANAGER}
+    with user_errors():
         try:
-            place.api.apply(path, body, **asked)
+            target.api.apply(path, body, **asked)
         except Forbidden:
             raise
         except Refused as error:
             raise InvalidSpec(f"{file}: {' '.join(str(error).split())}") from error
         except NotFound as error:
             if str(error).startswith("namespaces"):
-                raise InvalidSpec(f"the cluster has no namespace {place.namespace!r}; give one with -n") from error
+                raise InvalidSpec(f"the cluster has no namespace {target.namespace!r}; give one with -n") from error
             raise
 
 
 def as_given(resource: MetaSearch) -> dict[str, Any]:
-    """What the file said, for a resource as the API server takes it; it fills in the defaults itself."""
+    """Return the resource without defaults, as its file had it: the API server fills them in itself."""
     return resource.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)

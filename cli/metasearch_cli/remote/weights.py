@@ -1,4 +1,4 @@
-"""From where a search on a cluster keeps its weights to a folder here, for as long as they are wanted."""
+"""Download a network's weights from where a search on a cluster keeps them: an object store or a claim."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from metasearch.api import MetaSearchSpec
 from metasearch.errors import MetaSearchError, SearchFailed, StoreUnavailable
 from metasearch.outcome.results import FinalNetwork
 from metasearch.storage_layout import address_of, file_name, search_folder, weights_path
-from metasearch_cli.export import weights_are_gone
-from metasearch_cli.remote.claim import Reader
-from metasearch_cli.remote.place import Place
+from metasearch_cli.extras import Extra, needing
+from metasearch_cli.outcome.export import weights_are_gone
+from metasearch_cli.remote.pvc import PvcReader
+from metasearch_cli.remote.target import ClusterTarget
 
 
 @dataclass(frozen=True)
-class Lender:
-    """Lends the weights of a search's networks; a `snapshot.Weights`."""
+class WeightsDownload:
+    """Download the weights of a search's networks into a temporary folder; a `snapshot.Weights`."""
 
-    place: Place
+    target: ClusterTarget
     search: Mapping[str, Any]
     """The MetaSearch, as read from the cluster."""
     spec: MetaSearchSpec
     image: str | None
-    """For the pod that reads a claim."""
+    """The image of the pod that reads a claim; None for that of the workers."""
 
     @contextmanager
     def __call__(self, network: FinalNetwork) -> Iterator[Path]:
@@ -35,7 +36,7 @@ class Lender:
             self._fetch(network, Path(folder, file_name(network.trials[0])))
             yield Path(folder)
 
-    def _fetch(self, network: FinalNetwork, target: Path) -> None:
+    def _fetch(self, network: FinalNetwork, output: Path) -> None:
         storage, path = self.spec.storage, weights_path(search_folder(self.search), network.trials[0])
         if storage is None or network.weights is None:
             raise SearchFailed(
@@ -43,31 +44,42 @@ class Lender:
                 "final trials ended; give it a claim or a url there and search again"
             )
         if storage.url is not None:
-            fetch(address_of(storage.url, path), target)
+            fetch(address_of(storage.url, path), output)
         else:
             assert storage.claim is not None  # exactly one of them is set
-            Reader(self.place, self.search, self.spec, storage.claim, self.image).fetch(path, target)
+            PvcReader(self.target, self.search, self.spec, storage.claim, self.image).fetch(path, output)
 
 
-def fetch(address: str, target: Path) -> None:
-    """Copy a file from an object store, as whoever the environment says we are."""
+def fetch(address: str, output: Path) -> None:
+    """
+    Copy a file from an object store with the credentials of the environment.
+
+    Args:
+        address: of the file, such as s3://models/weights/a.safetensors.
+
+    Raises:
+        MetaSearchError: no installed package can read such an address.
+        FolderConflict: the file is gone.
+        StoreUnavailable: the store refuses to give it, or it was cut short on its way.
+    """
+    with needing(Extra.STORAGE, address):
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
     try:
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # not installed on every machine
-
         store, path = url_to_fs(address)
-    except (ImportError, ValueError) as error:  # which fsspec raises for what it does not know
+    except (ImportError, ValueError) as error:  # fsspec raises these for kinds of addresses that it does not know
         raise MetaSearchError(
             f"{address} cannot be read here ({error}); pip install 'metasearch-operator[storage]', or what it names"
         ) from error
     try:
         size = store.info(path)["size"]
-        store.get_file(path, str(target))
+        store.get_file(path, str(output))
     except FileNotFoundError as error:
         raise weights_are_gone(address) from error
-    except Exception as error:  # every store has its own, and most are no OSError
+    except Exception as error:  # every store has errors of its own, and most are no OSError
         said = " ".join(str(error).split()) or type(error).__name__
         raise StoreUnavailable(
             f"{address} cannot be read from here ({said}); give this machine the right to"
         ) from error
-    if target.stat().st_size != size:
+    if output.stat().st_size != size:
         raise StoreUnavailable(f"{address} was cut short on its way here; try again")

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from metasearch.errors import MetaSearchError
 from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
-
-_NEEDED = ("jinja2", "markupsafe", "matplotlib")
+from metasearch_cli.extras import Extra, needing
 
 
 def write_report(path: Path, result: SearchResult, trials: Sequence[Trial]) -> None:
@@ -28,12 +26,6 @@ def write_report(path: Path, result: SearchResult, trials: Sequence[Trial]) -> N
     Raises:
         MetaSearchError: what draws reports is not installed.
     """
-    try:
-        from metasearch_cli.report.page import render  # drawing is slow to import, and not installed on every machine
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _NEEDED:
-            raise
-        raise MetaSearchError(
-            f"the report needs {error.name}, which is not installed; pip install 'metasearch-operator[report]'"
-        ) from error
+    with needing(Extra.REPORT, "the report"):
+        from metasearch_cli.report.page import render  # only now: matplotlib takes a second to import
     path.write_text(render(result, trials), encoding="utf-8")

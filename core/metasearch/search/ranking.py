@@ -1,13 +1,18 @@
-"""How well a level was ranked before it was measured, from predictions made then and scores measured since."""
+"""
+Rate a ranking of candidates: predictions made before they were measured against the scores measured since.
+
+Both correlations are computed here and not by SciPy, which takes a second to import, since every look at a search
+prints them. They are SciPy's `spearmanr` and `kendalltau` to the last digit; tests compare them.
+"""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 TOP_SHARE = 0.25
 """Top-K recall asks for the best quarter."""
@@ -32,13 +37,41 @@ def ranking_quality(predicted: Sequence[float], measured: Sequence[float]) -> Ra
     """Compare predictions with measurements of the same candidates."""
     if len(predicted) < FEWEST:
         return RankingQuality(None, None, None)
-    from scipy import stats  # here, for it takes a second or more that a command without levels need not spend
+    return RankingQuality(
+        _spearman(predicted, measured), _kendall(predicted, measured), _top_recall(predicted, measured)
+    )
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.ConstantInputWarning)  # answered by None below
-        spearman = stats.spearmanr(predicted, measured).statistic
-        kendall = stats.kendalltau(predicted, measured).statistic
-    return RankingQuality(_number(spearman), _number(kendall), _top_recall(predicted, measured))
+
+def _spearman(predicted: Sequence[float], measured: Sequence[float]) -> float | None:
+    """Return the correlation of the two sequences' ranks, in [-1, 1]; None where one of them ties throughout."""
+    ranks = np.vstack((_ranks(predicted), _ranks(measured)))
+    if (ranks == ranks[:, :1]).all(axis=1).any():
+        return None
+    correlations = np.asarray(np.corrcoef(ranks))
+    return float(correlations[1, 0])
+
+
+def _ranks(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Return the rank of each value from 1; equal values share the mean of their ranks."""
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    mean_ranks: npt.NDArray[np.float64] = np.cumsum(sizes) - (sizes - 1) / 2
+    return mean_ranks[group]
+
+
+def _kendall(predicted: Sequence[float], measured: Sequence[float]) -> float | None:
+    """Return Kendall's tau-b, in [-1, 1]; None where one of the sequences ties throughout."""
+    first, second = np.asarray(predicted), np.asarray(measured)
+    concordant_less_discordant = untied_first = untied_second = 0
+    # A row at a time: all pairs at once would take memory that grows with the square of the candidates.
+    for index in range(len(first) - 1):
+        signs = np.sign(first[index + 1 :] - first[index]), np.sign(second[index + 1 :] - second[index])
+        concordant_less_discordant += int(signs[0] @ signs[1])
+        untied_first += int(np.count_nonzero(signs[0]))
+        untied_second += int(np.count_nonzero(signs[1]))
+    if not untied_first or not untied_second:
+        return None
+    tau = concordant_less_discordant / math.sqrt(untied_first) / math.sqrt(untied_second)
+    return max(-1.0, min(1.0, tau))  # rounding may lead beyond
 
 
 def _top_recall(predicted: Sequence[float], measured: Sequence[float]) -> float:
@@ -47,7 +80,3 @@ def _top_recall(predicted: Sequence[float], measured: Sequence[float]) -> float:
         set(np.argsort(np.negative(values), kind="stable")[:count]) for values in (predicted, measured)
     )
     return len(best_predicted & best_measured) / count
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

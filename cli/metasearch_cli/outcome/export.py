@@ -18,7 +18,7 @@ from metasearch.errors import FolderConflict, SearchFailed
 from metasearch.outcome.results import FinalNetwork, SearchResult
 from metasearch.search.cells import cell_to_json, parse_cell
 from metasearch.storage_layout import file_name
-from metasearch_cli.model_card import model_card
+from metasearch_cli.outcome.model_card import model_card
 
 USE = '''\
 """Learn new characters from one image of each, with the network beside this file."""

@@ -1,4 +1,4 @@
-"""A file on a PersistentVolumeClaim, read through a pod that lives only for that."""
+"""Read a file from a PersistentVolumeClaim through a pod that lives only for that."""
 
 from __future__ import annotations
 
@@ -17,52 +17,58 @@ from metasearch.cluster.streams import CommandFailed, output_of
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.kubernetes import names, restricted
 from metasearch.kubernetes.ownership import is_owned_by, owner_reference
-from metasearch_cli.export import weights_are_gone
-from metasearch_cli.remote.place import Place, told
+from metasearch_cli.outcome.export import weights_are_gone
+from metasearch_cli.remote.target import ClusterTarget, user_errors
 
 Json = dict[str, Any]
 
-CLAIM = names.Kind("/api/v1", "persistentvolumeclaims")
+PVC = names.Kind("/api/v1", "persistentvolumeclaims")
 CONTAINER = "reader"
 MOUNT = "/storage"
-"""The workers', who wrote the file."""
+"""The mount path in the pod; workers, who wrote the file, have the same."""
 
 LIFE_SECONDS = 1800
-"""The pod ends by itself, should nobody be left to delete it."""
+"""The pod's activeDeadlineSeconds: it ends by itself should nobody be left to delete it."""
 
 START_SECONDS = 300
-"""For an image of some gigabytes that a node has yet to fetch."""
+"""The time a pod gets to start: its node may have to fetch an image of some gigabytes first."""
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 READ = 'test -f "$1" || exit 44; sha256sum < "$1" && exec cat "$1"'
-"""A line that begins with the file's digest, and then the file."""
+"""Prints a line that begins with the file's digest, and then the file."""
 
 MISSING = 44
-"""The exit code for it, as none of these commands has it."""
+"""The exit code for a missing file; none of the commands in READ ends with it."""
 
 HOPELESS = ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError")
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Reads files of a search's claim."""
+class PvcReader:
+    """Read files from the PersistentVolumeClaim of a search."""
 
-    place: Place
+    target: ClusterTarget
     search: Mapping[str, Any]
     """The MetaSearch, as read from the cluster."""
     spec: MetaSearchSpec
     claim: str
     image: str | None
-    """One with a shell, sha256sum and cat; None for the one that the search's workers have."""
+    """An image with a shell, sha256sum and cat; None for that of the search's workers."""
 
-    def fetch(self, path: str, target: Path) -> None:
-        """Copy a file from the claim, and make sure that it is the same."""
+    def fetch(self, path: str, output: Path) -> None:
+        """
+        Copy a file from the claim to `output`, and compare its SHA-256 digest at both ends.
+
+        Raises:
+            FolderConflict: the claim or the file is gone.
+            StoreUnavailable: the file cannot be read, or came over damaged.
+        """
         command = ["sh", "-c", READ, "sh", f"{MOUNT}/{path}"]
         where = f"{path} on the claim {self.claim!r}"
         try:
-            with told(), self._pod() as pod:
-                announced, came = received(output_of(self.place.api, pod, CONTAINER, command), target)
+            with user_errors(), self._pod() as pod:
+                announced, came = received(output_of(self.target.api, pod, CONTAINER, command), output)
         except CommandFailed as error:
             if error.code == MISSING:
                 raise weights_are_gone(where) from error
@@ -72,24 +78,24 @@ class Reader:
 
     @contextmanager
     def _pod(self) -> Iterator[str]:
-        """A pod that runs, by its path; it is deleted whatever happens."""
-        namespace, search = self.place.namespace, self.search["metadata"]["name"]
+        """Create the pod, and yield its path in the API once it runs. It is deleted whatever happens."""
+        namespace, search = self.target.namespace, self.search["metadata"]["name"]
         body = self.manifest(f"{search}-export-{uuid.uuid4().hex[:8]}")
         self._require_claim()
         path = names.POD.path(namespace, body["metadata"]["name"])
         try:
-            self.place.api.create(names.POD.path(namespace), body)
+            self.target.api.create(names.POD.path(namespace), body)
             self._wait_until_it_runs(path)
             yield path
         except (Conflict, NotFound) as error:  # somebody else has deleted it, or is deleting the namespace
             raise StoreUnavailable(f"the pod that reads the claim is gone ({error}); try again") from error
         finally:
-            self.place.api.delete(path, gracePeriodSeconds=0)
+            self.target.api.delete(path, gracePeriodSeconds=0)
 
     def _require_claim(self) -> None:
-        """A pod would wait for ever for a claim that is gone; who may not look it up lets it."""
+        """Refuse a claim that is gone: a pod would wait for it for ever. Who may not look lets it wait."""
         try:
-            self.place.api.get(CLAIM.path(self.place.namespace, self.claim))
+            self.target.api.get(PVC.path(self.target.namespace, self.claim))
         except NotFound as error:
             raise weights_are_gone(f"the claim {self.claim!r}") from error
         except Refused:
@@ -97,14 +103,14 @@ class Reader:
 
     def _wait_until_it_runs(self, path: str) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not is_running(pod := self.place.api.get(path)):
+        while not is_running(pod := self.target.api.get(path)):
             if (problem := problem_of(pod)) or time.monotonic() > deadline:
                 problem = problem or pending_because(pod)
                 raise StoreUnavailable(f"the pod that reads the claim {self.claim!r} does not start ({problem})")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def manifest(self, name: str) -> Json:
-        """The pod, as to be created: it sees the claim, read-only, and nothing else."""
+        """Return the pod to create: it mounts the claim read-only, and nothing else."""
         settings = self._worker_settings()
         small = {"cpu": "100m", "memory": "64Mi"}
         return {
@@ -141,7 +147,7 @@ class Reader:
         }
 
     def _worker_settings(self) -> Json:
-        """What the pod has of the workers': where it may run, and its image unless another one is asked for."""
+        """Return the part of the pod's spec that follows the workers': placement, and the image unless one is given."""
         template = self._worker_template()
         (worker,) = template.get("containers", [{}])[:1]
         image = self.image or worker.get("image") or self.search.get("status", {}).get("workerImage")
@@ -159,8 +165,8 @@ class Reader:
     def _worker_template(self) -> Json:
         selector = f"{names.LABEL_SEARCH}={self.search['metadata']['name']}"
         try:
-            jobs, _ = self.place.api.list_all(names.JOB.path(self.place.namespace), labelSelector=selector)
-        except Refused:  # then only --image helps
+            jobs, _ = self.target.api.list_all(names.JOB.path(self.target.namespace), labelSelector=selector)
+        except Refused:  # no right to list jobs; the user can still give --image
             return {}
         owned = (job for job in jobs if is_owned_by(job, self.search))
         newest = max(owned, key=lambda job: str(job["metadata"]["creationTimestamp"]), default=None)
@@ -168,10 +174,11 @@ class Reader:
         return template
 
 
-def received(chunks: Iterator[bytes], target: Path) -> tuple[str, str]:
-    """Write the file; returns the digest that was announced, and that of what came."""
+def received(chunks: Iterator[bytes], output: Path) -> tuple[str, str]:
+    """Write what READ prints to a file; return the announced digest and the digest of what came."""
     head, digest = b"", hashlib.sha256()
-    with target.open("wb") as file:
+    # The first line may arrive in several chunks, and its chunk may hold the beginning of the file.
+    with output.open("wb") as file:
         for chunk in chunks:
             if b"\n" not in head:
                 head += chunk
@@ -181,16 +188,16 @@ def received(chunks: Iterator[bytes], target: Path) -> tuple[str, str]:
     return head.split(maxsplit=1)[0].decode() if head else "", digest.hexdigest()
 
 
-# --- how a pod is -------------------------------------------------------------------------------------------------
+# --- state of a pod -------------------------------------------------------------------------------------------------
 
 
 def is_running(pod: Json) -> bool:
-    """Whether a command can be run in it."""
+    """Tell whether a command can be run in the pod."""
     return any("running" in status["state"] for status in pod["status"].get("containerStatuses", []))
 
 
 def problem_of(pod: Json) -> str | None:
-    """Why it will never run; None while it may."""
+    """Return why the pod will never run; None while it may."""
     if pod["status"].get("phase") in ("Failed", "Succeeded"):
         return str(pod["status"].get("message") or pod["status"].get("reason") or "it ended at once")
     for status in pod["status"].get("containerStatuses", []):
@@ -201,7 +208,7 @@ def problem_of(pod: Json) -> str | None:
 
 
 def pending_because(pod: Json) -> str:
-    """Why it has not begun yet."""
+    """Return why the pod has not started yet."""
     conditions = pod["status"].get("conditions", [])
-    said = [condition["message"] for condition in conditions if condition.get("message")]
-    return said[0] if said else f"nothing was heard of it for {START_SECONDS} s"
+    messages = [condition["message"] for condition in conditions if condition.get("message")]
+    return messages[0] if messages else f"nothing was heard of it for {START_SECONDS} s"

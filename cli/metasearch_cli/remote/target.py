@@ -1,4 +1,4 @@
-"""A namespace of a cluster, and what is said where it cannot be read."""
+"""The namespace and cluster that a command looks at, and the sentences for what cannot be read there."""
 
 from __future__ import annotations
 
@@ -16,30 +16,36 @@ from metasearch.kubernetes import names
 
 Json = dict[str, Any]
 
-NAMED = 20
-"""Searches that a sentence lists."""
+LISTED = 20
+"""The most searches that a sentence lists."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where on which cluster, and as whom."""
+class ClusterTarget:
+    """A namespace, and the API server it is on, as the user of a kubeconfig."""
 
     api: Api
     namespace: str
 
     @classmethod
-    def of(cls, namespace: str | None, context: str | None) -> Place:
-        """By the kubeconfig: its current context and that one's namespace, unless told otherwise."""
+    def of(cls, namespace: str | None, context: str | None) -> ClusterTarget:
+        """Read the kubeconfig: by default its current context, and the namespace of the context."""
         namespace = namespace or namespace_of(context)
         if not _is_name(namespace):
             raise InvalidSpec(f"{namespace!r} cannot be a namespace; its name must match {LABEL_PATTERN}")
         return cls(Api.of_kubeconfig(context=context), namespace)
 
     def search(self, name: str) -> Json:
-        """A MetaSearch, as the cluster has it."""
-        with told():
+        """
+        Return a MetaSearch as the API server has it.
+
+        Raises:
+            InvalidSpec: the namespace has no search of that name; the sentence lists those it has.
+            StoreUnavailable: the API server refuses, or does not know MetaSearch.
+        """
+        with user_errors():
             try:
-                if _is_name(name):
+                if _is_name(name):  # else the path would mean something else to the API server
                     return self.api.get(names.SEARCH.path(self.namespace, name))
             except NotFound:
                 pass
@@ -57,8 +63,8 @@ class Place:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What the API server refuses, as a sentence that says what to do about it."""
+def user_errors() -> Iterator[None]:
+    """Turn refusals of the API server into sentences that say what to do about them."""
     try:
         yield
     except NotFound as error:
@@ -79,5 +85,5 @@ def _no_definitions() -> MetaSearchError:
 def _listed(there: list[str]) -> str:
     if not there:
         return "are none"
-    more = f" and {len(there) - NAMED} more" if len(there) > NAMED else ""
-    return f"{'is' if len(there) == 1 else 'are'} {', '.join(there[:NAMED])}{more}"
+    more = f" and {len(there) - LISTED} more" if len(there) > LISTED else ""
+    return f"{'is' if len(there) == 1 else 'are'} {', '.join(there[:LISTED])}{more}"

@@ -1,0 +1,73 @@
+"""A search at one moment, wherever it runs, and the files and networks that can be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metasearch.outcome.results import FinalNetwork, SearchResult
+from metasearch.search.trials import Trial
+from metasearch.storage_layout import file_name
+from metasearch_cli.extras import Extra, needing
+from metasearch_cli.outcome.export import export, require_delivered
+from metasearch_cli.report import write_report
+
+if TYPE_CHECKING:
+    from metasearch_trainer.learner import FewShotLearner
+
+Weights = Callable[[FinalNetwork], AbstractContextManager[Path]]
+"""Gives a folder with a network's weights, `<trial>.safetensors`, for as long as the context lasts.
+
+Raises MetaSearchError where there are none."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The recorded trials of a search, and its result so far. The Python API calls it a run."""
+
+    trials: Sequence[Trial]
+    result: SearchResult
+    weights: Weights
+    report: Path
+    """The default file of the report."""
+    best: Path
+    """The default folder of the delivered network."""
+
+    def write_report(self, output: Path | None = None) -> Path:
+        """Write the report anew, and return its path."""
+        target = output or self.report
+        write_report(target, self.result, self.trials)
+        return target
+
+    def export(self, output: Path | None = None) -> Path:
+        """
+        Write the folder of the delivered network, and return its path.
+
+        Raises:
+            SearchFailed: the search has delivered none (yet).
+        """
+        target = output or self.best
+        with self.weights(require_delivered(self.result)) as weights:
+            export(self.result, weights, target)
+        return target
+
+    def learner(self, device: str = "cpu") -> FewShotLearner:
+        """
+        Load the delivered network, ready to learn new classes.
+
+        Args:
+            device: of PyTorch, such as cuda:0.
+
+        Raises:
+            SearchFailed: the search has delivered none (yet).
+            MetaSearchError: PyTorch is not installed.
+        """
+        with needing(Extra.TRAINER, "a network"):
+            from metasearch_trainer.learner import FewShotLearner
+
+        network = require_delivered(self.result)
+        with self.weights(network) as weights:
+            return FewShotLearner.load(weights / file_name(network.trials[0]), device)
