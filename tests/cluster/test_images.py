@@ -1,9 +1,10 @@
-"""The project's images: really built from their Dockerfiles, and really run where the strictest rules hold."""
+"""The project's images: really built from the Dockerfile, and really run where the strictest rules hold."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from cluster import golden
 from cluster.access import Access
 from cluster.binaries import ROOT
-from cluster.builds import DOCKERFILES, FOLDER, OPERATOR, TRAINER, Builder, alone
+from cluster.builds import DOCKERFILE, FOLDER, OPERATOR, TARGETS, TRAINER, Builder, alone
 from cluster.household import open_household
 from cluster.janitor import marked
 from local_search import wait_until
@@ -118,7 +119,7 @@ assert logits.shape == (2, 3, 5)
 
 RANK = """
 import subprocess
-import kopf, kubernetes, prometheus_client
+import aiohttp, kopf, kubernetes
 ranking = '''
 from metasearch import api
 from metasearch.search.surrogates import build
@@ -167,13 +168,15 @@ def test_code_is_a_small_layer_above_all_others(built: Built) -> None:
         assert 500_000 < image.layers[-1].size < 5_000_000
 
 
-def test_the_dockerfiles_are_the_same_until_they_say_otherwise() -> None:
-    operator, trainer = (
-        (ROOT / file).read_text(encoding="utf-8").partition("\nARG BASE=")[2].partition("# Here they begin to differ.")
-        for file in DOCKERFILES.values()
-    )
-    assert operator[0] == trainer[0]
-    assert operator[2] != trainer[2]
+def test_both_targets_begin_with_the_same_stage_and_differ_in_their_code() -> None:
+    text = DOCKERFILE.read_text(encoding="utf-8")
+    stages = {name: base for base, name in re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)}
+    assert {stages[target] for target in TARGETS.values()} == {"shared"}
+    for target in TARGETS.values():
+        copied = set(re.findall(rf"^COPY \S+/(metasearch\w*) /code/{target}/\1$", text, re.MULTILINE))
+        assert copied == {"operator": {"metasearch", "metasearch_operator"}}.get(
+            target, {"metasearch", "metasearch_trainer", "metasearch_cli"}
+        )
 
 
 @pytest.mark.usefixtures("built")
@@ -182,13 +185,13 @@ def test_with_an_index_for_pytorch_nothing_of_cuda_is_installed(tmp_path: Path) 
         builder = Builder(household)
         builder.arguments["TORCH_INDEX"] = "https://wheels.example/cpu"
         name = "localhost/metasearch-requirements:dev"
-        builder.build_from(ROOT / DOCKERFILES[OPERATOR], ROOT, name, "--target=requirements")
+        builder.build_from(DOCKERFILE, ROOT, name, "--target=requirements")
         builder.copy_out(name, "/requirements", tmp_path)
     assert (tmp_path / "torch.txt").read_text(encoding="utf-8").startswith("torch==")
-    for kind in ("project", "operator", "trainer"):
+    for kind in ("shared", "operator", "trainer"):
         lines = (tmp_path / f"{kind}.txt").read_text(encoding="utf-8").splitlines()
-        packages = {line.partition("==")[0] for line in lines if not line.startswith(" ")}
-        assert {"numpy", "typer", "sympy"} <= packages
+        packages = {line.partition("==")[0] for line in lines}
+        assert {"numpy", "typer", "sympy", "kubernetes"} <= packages
         assert not [each for each in packages if each.startswith(("torch", "triton", "nvidia", "cuda"))]
 
 

@@ -7,7 +7,7 @@ janitor         the program that takes everything down
 access          what a test has in hand: an address, a kubeconfig, kubectl
 control_plane   etcd, API server, controller manager and scheduler
 kueue           Kueue on such a control plane
-builds          the project's own images, built from their Dockerfiles
+builds          the project's own images, built from the Dockerfile
 golden          those images on nodes, without importing them into each
 existing        a cluster that is there already, used instead
 measured        one node with the operator on it, for benchmarks

@@ -1,4 +1,4 @@
-"""The project's own images, really built from their Dockerfiles, with buildah on a base image that is made here.
+"""The project's own images, really built from the Dockerfile, with buildah on a base image that is made here.
 
 All of it is kept in `.cache/images`, away from the storage of whoever uses buildah on this machine. What neither image
 needs any more is removed after each build, so that it does not grow.
@@ -25,7 +25,8 @@ FOLDER = ROOT / ".cache/images"
 
 OPERATOR = "localhost/metasearch-operator:dev"
 TRAINER = "localhost/metasearch-trainer:dev"
-DOCKERFILES = {TRAINER: Path("trainer-image/Dockerfile"), OPERATOR: Path("operator/Dockerfile")}
+DOCKERFILE = ROOT / "Dockerfile"
+TARGETS = {TRAINER: "trainer", OPERATOR: "operator"}
 
 BASE = "localhost/metasearch-base:dev"
 RELEASE = "bookworm"
@@ -35,7 +36,7 @@ HANDED_DOWN = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PRO
 """Of our environment, to programs that download."""
 
 SETTINGS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
-"""Of our environment, to the Dockerfiles as arguments."""
+"""Of our environment, to the Dockerfile as arguments."""
 
 CERTIFICATES = Path("/etc/ssl/certs")
 SHARED_CACHE = Path("/var/cache/uv")
@@ -105,7 +106,9 @@ class Builder:
         """Both images. What is there already, as a whole or in part, is not made again."""
         self.buildah("rm", "--all")  # left by a build that was interrupted
         self._build_base()
-        built = {name: self.build_from(ROOT / file, ROOT, name) for name, file in DOCKERFILES.items()}
+        built = {
+            name: self.build_from(DOCKERFILE, ROOT, name, f"--target={target}") for name, target in TARGETS.items()
+        }
         sizes = {image["id"][:SHORT]: image["size"] for image in json.loads(self.buildah("images", "--all", "--json"))}
         if unused := sizes.keys() - self._used:
             self.buildah("rmi", "--force", *unused)
