@@ -17,6 +17,9 @@ Schema = dict[str, Any]
 
 INT64_MAX = 2**63 - 1
 
+MAX_BYTES = 64 * 1024
+"""That a status stays below, however many trials there are."""
+
 
 def largest(schema: Schema) -> Any:
     """Nothing that fits the schema takes more bytes."""

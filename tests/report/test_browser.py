@@ -49,7 +49,7 @@ addEventListener("load", () => {{
     found.push([what, ...elements.map((each) => each.textContent.trim().slice(0, 40))].join(" "));
   const wide = page.scrollingElement.scrollWidth;
   if (wide > {width}) say(`the page is ${{wide}} pixels wide`);
-  for (const box of page.querySelectorAll(".tiles > div, .remark, h1, .lead"))
+  for (const box of page.querySelectorAll(".tiles > div, .notice, h1, .lead"))
     if (box.scrollWidth > box.clientWidth + 1) say("too wide:", box);
   for (const svg of page.querySelectorAll("svg")) {{
     const edge = svg.getBoundingClientRect();

@@ -98,8 +98,8 @@ def test_every_input_operation_and_sum_is_drawn_once(cell: Cell, concat: Concat)
 
 @for_any_cell
 def test_every_branch_and_every_block_that_leaves_ends_in_an_arrow(cell: Cell, concat: Concat) -> None:
-    leaving = len(cell.unused) if concat is Concat.UNUSED else len(cell)
-    assert Picture(draw_cell(cell, concat)).counts["polygon"] == 2 * len(cell) + leaving + 1  # and out of the cell
+    outputs = len(cell.unused) if concat is Concat.UNUSED else len(cell)
+    assert Picture(draw_cell(cell, concat)).counts["polygon"] == 2 * len(cell) + outputs + 1  # and out of the cell
 
 
 @for_any_cell

@@ -13,7 +13,7 @@ from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch_cli.report import formats, sentences, series
-from metasearch_cli.report.verdict import Remark, Tone, verdict
+from metasearch_cli.report.notices import Importance, Notice, compare
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MakeScene = Callable[..., "Scene"]
 
 
-# --- the verdict --------------------------------------------------------------------------------------------------
+# --- the answer --------------------------------------------------------------------------------------------------
 
 
 def network(accuracy: float, interval: float, parameters: int, seeds: int, name: str | None = None) -> FinalNetwork:
@@ -41,11 +41,11 @@ def network(accuracy: float, interval: float, parameters: int, seeds: int, name:
 
 
 @pytest.fixture
-def judged(make_scene: MakeScene) -> Callable[..., Remark]:
-    """The verdict on a network beside a baseline of accuracy 0.75 ± 0.03 and 100,000 parameters."""
+def judged(make_scene: MakeScene) -> Callable[..., Notice]:
+    """The answer on a network beside a baseline of accuracy 0.75 ± 0.03 and 100,000 parameters."""
     result = make_scene((1,)).result
 
-    def judge(accuracy: float, parameters: int, interval: float = 0.04, seeds: int = 2) -> Remark:
+    def judge(accuracy: float, parameters: int, interval: float = 0.04, seeds: int = 2) -> Notice:
         found, baseline = network(accuracy, interval, parameters, seeds), network(0.75, 0.03, 100_000, seeds, "Conv4")
         comparison = Comparison(
             accuracy_difference=found.non_transductive.accuracy - 0.75,
@@ -53,28 +53,28 @@ def judged(make_scene: MakeScene) -> Callable[..., Remark]:
             parameter_ratio=parameters / 100_000,
         )
         changed = {"final": (found,), "baseline": baseline, "comparison": comparison}
-        answer = verdict(result.model_copy(update=changed))
+        answer = compare(result.model_copy(update=changed))
         assert answer is not None
         return answer
 
     return judge
 
 
-def test_small_and_accurate_is_a_yes(judged: Callable[..., Remark]) -> None:
+def test_small_and_accurate_is_a_yes(judged: Callable[..., Notice]) -> None:
     answer = judged(0.85, 25_000)
-    assert (answer.tone, answer.heading) == (Tone.GOOD, "Yes.")
+    assert (answer.importance, answer.heading) == (Importance.GOOD, "Yes.")
     assert "has 25.0 % of Conv4’s parameters, and is 10.0 percentage points more accurate" in said(answer)
     assert "The difference is larger than its 95 % interval of ± 5.0 points." in said(answer)
 
 
-def test_small_and_less_accurate_is_a_no(judged: Callable[..., Remark]) -> None:
+def test_small_and_less_accurate_is_a_no(judged: Callable[..., Notice]) -> None:
     answer = judged(0.74, 5_000)
-    assert (answer.tone, answer.heading) == (Tone.WARNING, "No.")
+    assert (answer.importance, answer.heading) == (Importance.WARNING, "No.")
     assert "has 5.0 % of Conv4’s parameters, but is 1.0 percentage points less accurate" in said(answer)
     assert "so which of the two is more accurate is not settled" in said(answer)
 
 
-def test_accurate_and_large_is_a_no(judged: Callable[..., Remark]) -> None:
+def test_accurate_and_large_is_a_no(judged: Callable[..., Notice]) -> None:
     assert judged(0.85, 25_001).heading == "No."
     assert "has 40.0 % of Conv4’s parameters, more than a quarter, but is 10.0" in said(judged(0.85, 40_000))
     assert "has 2.5 times as many parameters as Conv4, and is 10.0 percentage points less" in said(
@@ -82,35 +82,35 @@ def test_accurate_and_large_is_a_no(judged: Callable[..., Remark]) -> None:
     )
 
 
-def test_equal_accuracy_is_enough(judged: Callable[..., Remark]) -> None:
+def test_equal_accuracy_is_enough(judged: Callable[..., Notice]) -> None:
     answer = judged(0.75, 10_000)
     assert answer.heading == "Yes."
     assert "is exactly as accurate" in said(answer)
 
 
-def test_one_seed_is_said_to_be_one(judged: Callable[..., Remark]) -> None:
+def test_one_seed_is_said_to_be_one(judged: Callable[..., Notice]) -> None:
     assert "With one seed" in said(judged(0.8, 10_000, seeds=1))
     assert "With one seed" not in said(judged(0.8, 10_000, seeds=2))
 
 
 def test_there_is_no_verdict_without_a_comparison(make_scene: MakeScene) -> None:
-    assert verdict(make_scene(baseline=None).result) is None
-    assert verdict(make_scene(top=0).result) is None
+    assert compare(make_scene(baseline=None).result) is None
+    assert compare(make_scene(top=0).result) is None
 
 
-def said(remark: Remark) -> str:
-    return plain(remark.text)
+def said(notice: Notice) -> str:
+    return plain(notice.text)
 
 
 def plain(text: str) -> str:
     return text.replace(formats.SPACE, " ")
 
 
-# --- remarks ------------------------------------------------------------------------------------------------------
+# --- notices ------------------------------------------------------------------------------------------------------
 
 
-def remarks(scene: Scene) -> dict[str, str]:
-    return {remark.heading: plain(remark.text) for remark in sentences.remarks(scene.result, scene.trials)}
+def notices(scene: Scene) -> dict[str, str]:
+    return {notice.heading: plain(notice.text) for notice in sentences.notices(scene.result, scene.trials)}
 
 
 def given_up(trials: list[Trial]) -> list[Trial]:
@@ -121,12 +121,12 @@ def given_up(trials: list[Trial]) -> list[Trial]:
 
 
 def test_an_ordinary_search_needs_no_remark(make_scene: MakeScene) -> None:
-    assert remarks(make_scene()) == {}
+    assert notices(make_scene()) == {}
 
 
 def test_a_limit_of_time_is_named_with_what_it_cost(make_scene: MakeScene) -> None:
     scene = make_scene((10,), change=given_up, limit=Limit.WALL_TIME, budget={"wallTime": "6m"})
-    text = remarks(scene)["A limit ended a stage early."]
+    text = notices(scene)["A limit ended a stage early."]
     assert text.startswith(
         "budget.wallTime (6m, of which 30 % is kept for final training) was reached, and 2 search trials were given up."
     )
@@ -159,22 +159,22 @@ def test_networks_that_were_cut_short_are_said_to_be(make_scene: MakeScene) -> N
 
 
 def test_a_limit_of_trials_does_not_depend_on_the_machine(make_scene: MakeScene) -> None:
-    text = remarks(make_scene(limit=Limit.TRIALS, budget={"maxTrials": 32}))["The budget ended the search stage."]
+    text = notices(make_scene(limit=Limit.TRIALS, budget={"maxTrials": 32}))["The budget ended the search stage."]
     assert text == "budget.maxTrials (32) was reached before the search had grown to its last level."
 
 
 def test_cells_chosen_on_test_classes_are_said_to_be(make_scene: MakeScene) -> None:
-    assert "Test accuracies flatter the found cells." in remarks(make_scene(evaluation={"split": "Test"}))
+    assert "Test accuracies flatter the found cells." in notices(make_scene(evaluation={"split": "Test"}))
 
 
 def test_a_missing_baseline_is_said_to_be(make_scene: MakeScene) -> None:
-    assert "None was asked for" in remarks(make_scene(baseline=None, final={"baseline": "None"}))["Without a baseline."]
-    assert "none of its trials ran to its end" in remarks(make_scene(baseline=None))["Without a baseline."]
+    assert "None was asked for" in notices(make_scene(baseline=None, final={"baseline": "None"}))["Without a baseline."]
+    assert "none of its trials ran to its end" in notices(make_scene(baseline=None))["Without a baseline."]
 
 
 def test_a_failed_search_counts_its_failures(make_scene: MakeScene) -> None:
     scene = make_scene((42,), top=0, baseline=None, phase=Phase.FAILED, message="no search trial succeeded")
-    assert remarks(scene)["The search failed."] == (
+    assert notices(scene)["The search failed."] == (
         "No search trial succeeded. Trials failed for these reasons: Diverged 1."
     )
 
@@ -183,7 +183,7 @@ def test_a_failed_search_counts_its_failures(make_scene: MakeScene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("luck", "spearman", "number", "text"),
+    ("p_value", "spearman", "number", "text"),
     [
         (None, None, 2, "Too few measured candidates to say how well they were ranked."),
         (0.9, -0.3, 10, "No better than chance."),
@@ -194,9 +194,9 @@ def test_a_failed_search_counts_its_failures(make_scene: MakeScene) -> None:
     ],
 )
 def test_a_ranking_is_called_no_better_than_it_is(
-    luck: float | None, spearman: float | None, number: int, text: str
+    p_value: float | None, spearman: float | None, number: int, text: str
 ) -> None:
-    assert plain(sentences.ranking(luck, spearman, number)) == text
+    assert plain(sentences.ranking(p_value, spearman, number)) == text
 
 
 def test_the_chance_of_a_perfect_ranking_of_four_is_one_in_twenty_four(make_scene: MakeScene) -> None:
@@ -204,7 +204,7 @@ def test_the_chance_of_a_perfect_ranking_of_four_is_one_in_twenty_four(make_scen
         return [replace(trial, spec=replace(trial.spec, predicted=trial.score)) for trial in trials[:4]]
 
     (level,) = series.predicted_levels(make_scene((4,), top=0, change=ranked).trials)
-    assert level.luck == pytest.approx(1 / 24)
+    assert level.p_value == pytest.approx(1 / 24)
 
 
 # --- series -------------------------------------------------------------------------------------------------------

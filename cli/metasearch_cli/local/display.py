@@ -1,4 +1,4 @@
-"""Shows how a local search goes: bars in a terminal, a line per event elsewhere."""
+"""Show the progress of a local search: bars in a terminal, a line per event elsewhere."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from metasearch.api import Strategy
 from metasearch.reconcile import Step
 from metasearch.search import board, budget
 from metasearch.search.cells import Cell
-from metasearch.search.planner import Phase, Search, by_level
+from metasearch.search.planner import Search, by_level
 from metasearch.search.trials import Stage, State, Trial
 
 
 def display_for(console: Console) -> BarDisplay | LineDisplay:
-    """Bars where a person looks on, lines where a log is kept."""
+    """Return bars for a terminal, lines for a log."""
     return BarDisplay(console) if console.is_terminal else LineDisplay(console)
 
 
@@ -51,7 +51,7 @@ class LineDisplay:
 
 
 class BarDisplay:
-    """One bar per level and stage, with the best score; below them what was spent and what is left."""
+    """One bar per level and stage, with the best score; below them how much of the budget is used."""
 
     def __init__(self, console: Console) -> None:
         columns = (TextColumn("{task.description:<14}"), BarColumn(), TextColumn("{task.fields[text]}"))
@@ -75,12 +75,13 @@ class BarDisplay:
             over = sum(trial.state.is_over for trial in trials)
             text = f"{over}/{len(trials)} trials{_best_text(trials)}"
             self._progress.update(self._bars[title], completed=_share_done(trials), text=text)
-        share = 1.0 if step.plan.phase.is_over else _share_of_budget(search, step, now)
+        used = budget.spent(step.trials, search.wall_seconds(now), now)
+        share = min(1.0, budget.used_share(search.spec, used))
         self._progress.update(self._spending, completed=share, text=_spending(search, step, now))
 
 
 def _stages(search: Search[Cell], trials: Sequence[Trial]) -> list[tuple[str, Sequence[Trial]]]:
-    """The trials as a person thinks of them: level after level, then the final ones."""
+    """Group trials as people think of them: level after level, then the final ones."""
     is_random = search.spec.search.strategy is Strategy.RANDOM
     stages: list[tuple[str, Sequence[Trial]]] = [
         ("Random cells" if is_random else f"Level {level[0].spec.level} of {search.space.levels}", level)
@@ -91,7 +92,7 @@ def _stages(search: Search[Cell], trials: Sequence[Trial]) -> list[tuple[str, Se
 
 
 def _share_done(trials: Sequence[Trial]) -> float:
-    """Share of the meta-iterations that are done, running trials included."""
+    """Return the share of the meta-iterations that are done, running trials included."""
     done = sum(trial.spec.meta_iterations if trial.state.is_over else trial.progress.meta_iteration for trial in trials)
     return done / sum(trial.spec.meta_iterations for trial in trials)
 
@@ -108,17 +109,6 @@ def _outcome(trial: Trial) -> str:
         )
     reason = trial.result.reason if trial.result else None
     return f"{trial.state} ({reason}: {trial.result.message if trial.result else ''})"
-
-
-def _share_of_budget(search: Search[Cell], step: Step, now: float) -> float:
-    """How much of the scarcest limit is used."""
-    limits, used = search.spec.budget, budget.spent(step.trials, search.wall_seconds(now), now)
-    shares = [used.trials / limits.max_trials if step.plan.phase is Phase.SEARCHING else 0.0]
-    if limits.wall_time is not None:
-        shares.append(used.wall_seconds / max(1, limits.wall_time.seconds))
-    if limits.gpu_hours is not None:
-        shares.append(used.gpu_hours / max(1e-9, float(limits.gpu_hours)))
-    return min(1.0, max(shares))
 
 
 def _spending(search: Search[Cell], step: Step, now: float) -> str:

@@ -69,8 +69,8 @@ def draw_cell(cell: Cell, concat: str) -> str:
     Args:
         concat: of `spec.Concat`; which blocks leave the cell.
     """
-    leaving = cell.unused if concat == Concat.UNUSED else tuple(range(len(cell)))
-    return _Drawing(cell, leaving).svg()
+    outputs = cell.unused if concat == Concat.UNUSED else tuple(range(len(cell)))
+    return _Drawing(cell, outputs).svg()
 
 
 def readable(operation: str) -> str:
@@ -82,14 +82,14 @@ def readable(operation: str) -> str:
 class _Drawing:
     """The measures of one drawing, and its parts."""
 
-    def __init__(self, cell: Cell, leaving: Sequence[int]) -> None:
-        self.cell, self.leaving = cell, leaving
+    def __init__(self, cell: Cell, outputs: Sequence[int]) -> None:
+        self.cell, self.outputs = cell, outputs
         longest = max(len(readable(branch.operation)) for each in cell.blocks for branch in each)
         self.operation_width = max(84.0, round(longest * CHARACTER + 18))
         self.block_width = self.operation_width + SUM_GAP + SUM + 2 * PADDING
         heights = dict.fromkeys(range(len(cell)), BLOCK_HEIGHT) | dict.fromkeys(_INPUTS, INPUT_SIZE[1])
-        heights[OUTPUT] = max(INPUT_SIZE[1], PORT * (len(leaving) + 1))
-        self.layout: Layout = lay_out(cell, leaving, heights, LANE, ROW_GAP)
+        heights[OUTPUT] = max(INPUT_SIZE[1], PORT * (len(outputs) + 1))
+        self.layout: Layout = lay_out(cell, outputs, heights, LANE, ROW_GAP)
 
     def svg(self) -> str:
         width = self._left(self.cell.depth + 1) + OUTPUT_WIDTH + TAIL + MARGIN
@@ -201,13 +201,13 @@ class _Drawing:
 
     def _output(self) -> Iterator[str]:
         (item,) = self.layout.columns[-1]
-        height = max(INPUT_SIZE[1], PORT * (len(self.leaving) + 1))
+        height = max(INPUT_SIZE[1], PORT * (len(self.outputs) + 1))
         left, middle = self._left(item.column), self._middle(item)
         end = Point(left + OUTPUT_WIDTH + TAIL, middle)
         yield _path(f"M{_xy(Point(left + OUTPUT_WIDTH, middle))}H{_number(end.x - 4)}", "edge")
         yield _arrow_head(end, "edge")
         yield _box("node output", Point(left, middle - height / 2), (OUTPUT_WIDTH, height), "plain", "ink", radius=8)
-        label = "concat" if len(self.leaving) > 1 else "output"
+        label = "concat" if len(self.outputs) > 1 else "output"
         yield _text(label, Point(left + OUTPUT_WIDTH / 2, middle + 4.3), weight=600)
 
 

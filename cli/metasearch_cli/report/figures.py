@@ -121,7 +121,7 @@ def _prediction(
     label = f"Predicted against measured scores of {plural(number, 'candidate')} of level {level.level}."
     return Figure(
         charts.predicted(level, spec.space.max_blocks, limits, label),
-        ranking(level.luck, quality.spearman, number),
+        ranking(level.p_value, quality.spearman, number),
         title=f"Level {level.level}, {plural(number, 'candidate')}",
         facts=(
             f"Spearman {correlation(quality.spearman)}",

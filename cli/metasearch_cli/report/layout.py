@@ -47,15 +47,15 @@ class Layout:
     height: float
 
 
-def lay_out(cell: Cell, leaving: Iterable[int], heights: Mapping[int, float], lane: float, gap: float) -> Layout:
+def lay_out(cell: Cell, outputs: Iterable[int], heights: Mapping[int, float], lane: float, gap: float) -> Layout:
     """
     Args:
-        leaving: the blocks that the cell's output is made of.
+        outputs: the blocks that the cell's output is made of.
         heights: of every input that is read, every block, and OUTPUT.
         lane: the height that a passing edge takes.
         gap: between two items of a column.
     """
-    successors = _edges(cell, frozenset(leaving))
+    successors = _edges(cell, frozenset(outputs))
     predecessors = _reversed(successors)
     size = {item: lane if item.is_lane else heights[item.source] for item in successors}
     columns = _ordered(_columns(successors), successors, predecessors)
@@ -74,13 +74,13 @@ def lay_out(cell: Cell, leaving: Iterable[int], heights: Mapping[int, float], la
 # --- the graph ----------------------------------------------------------------------------------------------------
 
 
-def _edges(cell: Cell, leaving: frozenset[int]) -> dict[Item, list[Item]]:
+def _edges(cell: Cell, outputs: frozenset[int]) -> dict[Item, list[Item]]:
     """Every item, with those of the next column that it leads to."""
     column = {read: 0 for read in cell.inputs if read < 0} | dict(enumerate(cell.depths)) | {OUTPUT: cell.depth + 1}
     edges: dict[Item, list[Item]] = {Item(source, place): [] for source, place in sorted(column.items())}
     for source in sorted(column):
         targets = {index for index, each in enumerate(cell.blocks) if source in (each.first.input, each.second.input)}
-        targets |= {OUTPUT} if source in leaving else set()
+        targets |= {OUTPUT} if source in outputs else set()
         _lead(edges, Item(source, column[source]), [Item(target, column[target]) for target in sorted(targets)])
     return edges
 

@@ -13,7 +13,7 @@ from metasearch.search.planner import Phase
 from metasearch.search.trials import Trial
 from metasearch_cli.report import figures, sentences, series, tables, tiles
 from metasearch_cli.report.formats import moment
-from metasearch_cli.report.verdict import question, verdict
+from metasearch_cli.report.notices import compare, question
 
 PHASES = {
     Phase.SEARCHING: "searching",
@@ -56,8 +56,8 @@ def _head(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
         "subtitle": sentences.subtitle(result.search.spec),
         "headline": sentences.headline(result),
         "question": question(result.baseline) if result.baseline else "",
-        "verdict": verdict(result),
-        "remarks": sentences.remarks(result, trials),
+        "answer": compare(result),
+        "notices": sentences.notices(result, trials),
         "tiles": tiles.tiles(result),
     }
 
@@ -87,7 +87,7 @@ def _cost(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
     return {
         "budget": tables.budget(result),
         "time": time,
-        "fates": {fate for row in time for fate, _ in row.bars},
+        "outcomes": {outcome for row in time for outcome, _ in row.bars},
         "failed": list(tables.failed(trials, result.search.spec)),
         "failed_count": len(series.failed(trials)),
     }

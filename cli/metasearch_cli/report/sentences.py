@@ -10,8 +10,9 @@ from metasearch.outcome.results import FinalNetwork, SearchResult
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial
+from metasearch_cli.report import series
 from metasearch_cli.report.formats import SPACE, count, percent, percent_with_interval, plural
-from metasearch_cli.report.verdict import Remark, Tone
+from metasearch_cli.report.notices import Importance, Notice
 
 # --- what came out ------------------------------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ def _things(spec: MetaSearchSpec) -> str:
 # --- what else to know --------------------------------------------------------------------------------------------
 
 
-def remarks(result: SearchResult, trials: Sequence[Trial]) -> list[Remark]:
+def notices(result: SearchResult, trials: Sequence[Trial]) -> list[Notice]:
     """Whatever a reader must know so as not to take the numbers for more than they are."""
     return [
         *_failure(result, trials),
@@ -78,7 +79,7 @@ def remarks(result: SearchResult, trials: Sequence[Trial]) -> list[Remark]:
     ]
 
 
-def _failure(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Remark]:
+def _failure(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Notice]:
     if result.search.phase is Phase.FAILED:
         message = result.search.message or "no reason was recorded"
         reasons = Counter(str(trial.result.reason) for trial in trials if trial.state is State.FAILED and trial.result)
@@ -86,28 +87,28 @@ def _failure(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Remark]:
         if reasons:
             counted = ", ".join(f"{reason} {number:,}" for reason, number in reasons.most_common())
             text += f" Trials failed for these reasons: {counted}."
-        yield Remark(Tone.BAD, "The search failed.", text)
+        yield Notice(Importance.BAD, "The search failed.", text)
 
 
-def _under_way(result: SearchResult) -> Iterator[Remark]:
+def _under_way(result: SearchResult) -> Iterator[Notice]:
     if not result.search.phase.is_over:
         stage = "Cells are being searched" if result.search.phase is Phase.SEARCHING else "The best are trained in full"
         text = (
             f"{stage}; {plural(result.trials.running, 'trial')} running, {count(result.trials.pending)} waiting. "
             "Everything here is as it was when this report was written."
         )
-        yield Remark(Tone.PLAIN, "Under way.", text)
+        yield Notice(Importance.PLAIN, "Under way.", text)
 
 
-def _limit(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Remark]:
+def _limit(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Notice]:
     spec = result.search.spec
     limit = result.search.limit
     if limit is None or limit is Limit.FAILED_TRIALS:
         return
     field = f"budget.{limit}"
     if limit is Limit.TRIALS:
-        yield Remark(
-            Tone.PLAIN,
+        yield Notice(
+            Importance.PLAIN,
             "The budget ended the search stage.",
             f"{field} ({count(spec.budget.max_trials)}) was reached before the search had grown to its last level.",
         )
@@ -116,8 +117,8 @@ def _limit(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Remark]:
     kept = (
         f", of which {percent(float(spec.final.reserve), 0)} is kept for final training" if spec.final.reserve else ""
     )
-    yield Remark(
-        Tone.WARNING,
+    yield Notice(
+        Importance.WARNING,
         "A limit ended a stage early.",
         f"{field} ({value}{kept}) was reached{_given_up(trials)}. How far a search gets in a given time depends on the "
         "machine’s speed, so on another machine, or run again, the results may differ.",
@@ -159,17 +160,17 @@ def _given_up(trials: Sequence[Trial]) -> str:
     return f", and {' and '.join(counted)} {'was' if ended.total() == 1 else 'were'} given up"
 
 
-def _chosen_on_test(result: SearchResult) -> Iterator[Remark]:
+def _chosen_on_test(result: SearchResult) -> Iterator[Notice]:
     if result.search.spec.evaluation.split is Split.TEST and result.best is not None:
-        yield Remark(
-            Tone.WARNING,
+        yield Notice(
+            Importance.WARNING,
             "Test accuracies flatter the found cells.",
             "Cells were chosen by their score on the test classes (evaluation.split: Test, as in Auto-Meta), so their "
             "accuracy on the same classes is not that on classes which nothing was chosen by.",
         )
 
 
-def _no_baseline(result: SearchResult) -> Iterator[Remark]:
+def _no_baseline(result: SearchResult) -> Iterator[Notice]:
     spec = result.search.spec
     if result.delivered is None or result.baseline is not None:
         return
@@ -177,7 +178,7 @@ def _no_baseline(result: SearchResult) -> Iterator[Remark]:
         text = "None was asked for (final.baseline: None), so nothing here says whether searching was worth it."
     else:
         text = f"{spec.final.baseline} was asked for, but none of its trials ran to its end."
-    yield Remark(Tone.PLAIN, "Without a baseline.", text)
+    yield Notice(Importance.PLAIN, "Without a baseline.", text)
 
 
 # --- smaller texts ------------------------------------------------------------------------------------------------
@@ -195,15 +196,21 @@ def score_meaning(spec: MetaSearchSpec) -> str:
     )
 
 
-def ranking(luck: float | None, spearman: float | None, number: int) -> str:
-    """How good the predictions of a level were, given the probability that luck does as well."""
-    if luck is None or spearman is None:
+def ranking(p_value: float | None, spearman: float | None, number: int) -> str:
+    """
+    Say how well a level was ranked.
+
+    Args:
+        p_value: probability of a ranking at least as good by chance.
+        number: of candidates that were both predicted and measured.
+    """
+    if p_value is None or spearman is None:
         return "Too few measured candidates to say how well they were ranked."
     if spearman <= 0:
         return "No better than chance."
-    if luck > 0.05:
-        return f"Cannot be told from chance with {plural(number, 'candidate')} (p{SPACE}={SPACE}{luck:.2f})."
-    return f"Better than chance (p{SPACE}{f'={SPACE}{luck:.3f}' if luck >= 0.001 else f'<{SPACE}0.001'})."
+    if p_value > series.CHANCE:
+        return f"Cannot be told from chance with {plural(number, 'candidate')} (p{SPACE}={SPACE}{p_value:.2f})."
+    return f"Better than chance (p{SPACE}{f'={SPACE}{p_value:.3f}' if p_value >= 0.001 else f'<{SPACE}0.001'})."
 
 
 def level_name(spec: MetaSearchSpec, level: int) -> str:

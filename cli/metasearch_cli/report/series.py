@@ -1,4 +1,4 @@
-"""What the charts and tables show, taken from trials. Values only; nothing is drawn or worded here."""
+"""Series of values for the charts and tables, taken from trials. Nothing is drawn or put into words here."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scipy import stats
 from metasearch.outcome.results import SearchResult
 from metasearch.search import board
 from metasearch.search.planner import by_level
-from metasearch.search.ranking import FEWEST
+from metasearch.search.ranking import FEWEST, Prediction, predictions
 from metasearch.search.trials import Attempt, CurvePoint, Reason, Stage, State, Trial
 
 FAILED_SHOWN = 20
 CURVES_SHOWN = 10
 CHANCE = 0.05
-"""A level is ranked better than chance where this or less is the probability of a ranking as good by luck."""
+"""The p-value up to which a level counts as ranked better than chance."""
 
 
 def of_stage(trials: Iterable[Trial], *stages: Stage) -> list[Trial]:
@@ -60,23 +60,13 @@ def _end(trial: Trial) -> tuple[float, float, str]:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """A score that was predicted, and then measured."""
-
-    predicted: float
-    measured: float
-    complete: bool
-    """Whether the trial ran to its end; else `measured` is where it was given up."""
-
-
-@dataclass(frozen=True)
 class PredictedLevel:
     """The predictions of a level that have been measured."""
 
     level: int
     predictions: tuple[Prediction, ...]
-    luck: float | None
-    """Probability of a ranking at least as good (Kendall's tau) by luck; None where there are too few to rank."""
+    p_value: float | None
+    """Probability of a Kendall's tau at least as good by chance; None where there are too few to rank."""
 
 
 def predicted_levels(trials: Iterable[Trial]) -> list[PredictedLevel]:
@@ -86,17 +76,13 @@ def predicted_levels(trials: Iterable[Trial]) -> list[PredictedLevel]:
 
 
 def _predicted(trials: Sequence[Trial]) -> PredictedLevel:
-    found = tuple(
-        Prediction(trial.spec.predicted, trial.score, trial.state is State.SUCCEEDED)
-        for trial in trials
-        if trial.spec.predicted is not None and trial.score is not None
-    )
-    return PredictedLevel(trials[0].spec.level, found, _luck(found))
+    found = predictions(trials)
+    return PredictedLevel(trials[0].spec.level, found, _p_value(found))
 
 
-def _luck(predictions: Sequence[Prediction]) -> float | None:
-    predicted, measured = ([getattr(each, side) for each in predictions] for side in ("predicted", "measured"))
-    if len(predictions) < FEWEST or len(set(predicted)) == 1 or len(set(measured)) == 1:
+def _p_value(found: Sequence[Prediction]) -> float | None:
+    predicted, measured = [each.predicted for each in found], [each.measured for each in found]
+    if len(found) < FEWEST or len(set(predicted)) == 1 or len(set(measured)) == 1:
         return None
     return float(stats.kendalltau(predicted, measured, alternative="greater").pvalue)
 
@@ -182,13 +168,13 @@ def _time_spent(trials: Sequence[Trial], now: float) -> TimeSpent:
     first = trials[0].spec
     seconds = dict.fromkeys(("complete", "stopped", "lost", "running"), 0.0)
     for attempt in (attempt for trial in trials for attempt in trial.attempts):
-        seconds[_fate(attempt)] += max(
+        seconds[_outcome_of(attempt)] += max(
             0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at
         )
     return TimeSpent(first.stage, first.level if first.stage is Stage.SEARCH else 0, len(trials), **seconds)
 
 
-def _fate(attempt: Attempt) -> str:
+def _outcome_of(attempt: Attempt) -> str:
     if attempt.ended_at is None:
         return "running"
     if attempt.outcome == State.SUCCEEDED:

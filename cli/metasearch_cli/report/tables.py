@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from metasearch.api import MetaSearchSpec
 from metasearch.outcome.results import FinalNetwork, Found, Measured, SearchResult
+from metasearch.search.budget import Limit, used_shares
 from metasearch.search.trials import Stage, Trial
 from metasearch_cli.report import series
 from metasearch_cli.report.formats import (
@@ -20,6 +21,8 @@ from metasearch_cli.report.formats import (
     short,
 )
 from metasearch_cli.report.sentences import level_name
+
+NO_LIMIT = "no limit"
 
 # --- levels -------------------------------------------------------------------------------------------------------
 
@@ -143,16 +146,15 @@ class BudgetRow:
 
 
 def budget(result: SearchResult) -> list[BudgetRow]:
-    """Everything that has a limit in `spec.budget`."""
-    spent, limits = result.spent, result.search.spec.budget
+    """Return a row for everything that `spec.budget` can limit."""
+    spent, limits, shares = result.spent, result.search.spec.budget, used_shares(result.search.spec, result.spent)
     return [
-        _budget_row("Search trials", count(spent.trials), count(limits.max_trials), spent.trials, limits.max_trials),
-        _budget_row(
+        BudgetRow("Search trials", count(spent.trials), count(limits.max_trials), min(1.0, shares[Limit.TRIALS])),
+        BudgetRow(
             "Failed search trials",
             count(spent.failed_trials),
             count(limits.max_failed_trials),
-            spent.failed_trials,
-            limits.max_failed_trials,
+            min(1.0, shares[Limit.FAILED_TRIALS]),
         ),
         wall_time(result),
         gpu_hours(result),
@@ -160,23 +162,20 @@ def budget(result: SearchResult) -> list[BudgetRow]:
 
 
 def wall_time(result: SearchResult) -> BudgetRow:
-    spec = result.search.spec
-    used = result.spent.wall_seconds
-    limit = spec.budget.wall_time.seconds if spec.budget.wall_time else None
-    return _budget_row("Wall time", duration(used), duration(limit), used, limit)
+    spec, spent = result.search.spec, duration(result.spent.wall_seconds)
+    if spec.budget.wall_time is None:
+        return BudgetRow("Wall time", spent, NO_LIMIT, None)
+    share = min(1.0, used_shares(spec, result.spent)[Limit.WALL_TIME])
+    return BudgetRow("Wall time", spent, duration(spec.budget.wall_time.seconds), share)
 
 
 def gpu_hours(result: SearchResult) -> BudgetRow:
-    used, limit = result.spent.gpu_hours, result.search.spec.budget.gpu_hours
+    spec, used = result.search.spec, result.spent.gpu_hours
     text = "0" if used == 0 else f"{used:,.2f}"
-    return _budget_row("GPU-hours", text, f"{limit:,}" if limit else "", used, float(limit) if limit else None)
-
-
-def _budget_row(name: str, spent: str, limit_text: str, used: float, limit: float | None) -> BudgetRow:
-    if limit is None:
-        return BudgetRow(name, spent, "no limit", None)
-    share = used / limit if limit else float(used > 0)
-    return BudgetRow(name, spent, limit_text, min(1.0, share))
+    if spec.budget.gpu_hours is None:
+        return BudgetRow("GPU-hours", text, NO_LIMIT, None)
+    share = min(1.0, used_shares(spec, result.spent)[Limit.GPU_HOURS])
+    return BudgetRow("GPU-hours", text, f"{spec.budget.gpu_hours:,}", share)
 
 
 @dataclass(frozen=True)
@@ -205,9 +204,9 @@ def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeRow]:
             duration(row.total),
             percent(row.total / everything, 0),
             tuple(
-                (fate, getattr(row, fate) / longest)
-                for fate in ("complete", "stopped", "lost", "running")
-                if getattr(row, fate)
+                (outcome, getattr(row, outcome) / longest)
+                for outcome in ("complete", "stopped", "lost", "running")
+                if getattr(row, outcome)
             ),
         )
         for row in rows

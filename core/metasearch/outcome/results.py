@@ -18,7 +18,7 @@ from metasearch.api import MetaSearchSpec, Score
 from metasearch.search import board, budget
 from metasearch.search.cells import Cell, parse_cell
 from metasearch.search.planner import Phase, Plan, Search, by_level
-from metasearch.search.ranking import ranking_quality
+from metasearch.search.ranking import predictions, ranking_quality
 from metasearch.search.trials import Accuracy, Reason, Stage, State, Trial, count_by_state
 from metasearch.version import __version__
 
@@ -154,16 +154,6 @@ class TrialCounts(_Model):
     failed: int
 
 
-class Spent(_Model):
-    """What the search has used."""
-
-    trials: int = Field(description="search trials")
-    failed_trials: int
-    wall_seconds: float = Field(description="pauses left out")
-    worker_seconds: float = Field(description="sum over all attempts, failed and lost ones too")
-    gpu_hours: float
-
-
 class SearchState(_Model):
     """Which search, and how far it is."""
 
@@ -204,7 +194,7 @@ class SearchResult(_Model):
     final: tuple[FinalNetwork, ...] = Field(description="best score first")
     baseline: FinalNetwork | None
     comparison: Comparison | None
-    spent: Spent
+    spent: budget.Spent
 
     @property
     def delivered(self) -> FinalNetwork | None:
@@ -229,7 +219,7 @@ def summarize(search: Search[Cell], trials: Sequence[Trial], decided: Plan, now:
         final=tuple(final),
         baseline=baseline,
         comparison=_compare(final[0], baseline) if final and baseline else None,
-        spent=_spent(search, trials, now),
+        spent=budget.spent(trials, search.wall_seconds(now), now),
     )
 
 
@@ -257,26 +247,11 @@ def _counts(trials: Sequence[Trial]) -> TrialCounts:
     return TrialCounts(total=len(trials), **{state.lower(): count for state, count in counts.items()})
 
 
-def _spent(search: Search[Cell], trials: Sequence[Trial], now: float) -> Spent:
-    used = budget.spent(trials, search.wall_seconds(now), now)
-    return Spent(
-        trials=used.trials,
-        failed_trials=used.failed_trials,
-        wall_seconds=used.wall_seconds,
-        worker_seconds=used.worker_seconds,
-        gpu_hours=used.gpu_hours,
-    )
-
-
 def _level(trials: Sequence[Trial]) -> Level:
     counts = count_by_state(trials)
     ended = [trial for trial in trials if trial.state is State.SUCCEEDED]
-    pairs = [
-        (trial.spec.predicted, trial.score)
-        for trial in trials
-        if trial.spec.predicted is not None and trial.score is not None
-    ]
-    quality = ranking_quality([predicted for predicted, _ in pairs], [score for _, score in pairs])
+    found = predictions(trials)
+    quality = ranking_quality([each.predicted for each in found], [each.measured for each in found])
     depths = [parse_cell(trial.spec.candidate).depth for trial in trials]
     return Level(
         level=trials[0].spec.level,

@@ -31,6 +31,7 @@ from metasearch.kubernetes.search_status import (
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.results import FinalNetwork, Found, Level, Measured, SearchResult
 from metasearch.quantities import Duration
+from metasearch.search import budget
 from metasearch.storage_layout import address_of, weights_path
 
 MOST_HOURS = 10**12 - 1
@@ -121,28 +122,18 @@ def _spent(result: SearchResult) -> Spent:
 
 
 def _percent(result: SearchResult) -> int:
-    """Of the limit that is nearest; 100 not before it is reached."""
-    budget, spent = result.search.spec.budget, result.spent
-    shares = [spent.trials / budget.max_trials, spent.failed_trials / (budget.max_failed_trials + 1)]
-    if budget.wall_time is not None:
-        shares.append(_share(spent.wall_seconds, budget.wall_time.seconds))
-    if budget.gpu_hours is not None:
-        shares.append(_share(spent.gpu_hours, float(budget.gpu_hours)))
-    return min(999, math.floor(100 * max(shares) + 1e-9))
-
-
-def _share(used: float, limit: float) -> float:
-    """Of a limit that may be zero, which allows nothing."""
-    return used / limit if limit else float(used > 0)
+    """Return how much of the nearest limit is used, in whole percent; 100 not before it is reached."""
+    share = budget.used_share(result.search.spec, result.spent)
+    return min(999, math.floor(100 * share + 1e-9))  # three digits are all that the status has room for
 
 
 def _left(result: SearchResult) -> Left:
-    budget, spent = result.search.spec.budget, result.spent
+    limits, spent = result.search.spec.budget, result.spent
     return Left(
-        trials=max(0, budget.max_trials - spent.trials),
-        failed_trials=max(0, budget.max_failed_trials - spent.failed_trials),
-        wall_time=None if budget.wall_time is None else _duration(budget.wall_time.seconds - spent.wall_seconds),
-        gpu_hours=None if budget.gpu_hours is None else _hours(float(budget.gpu_hours) - spent.gpu_hours),
+        trials=max(0, limits.max_trials - spent.trials),
+        failed_trials=max(0, limits.max_failed_trials - spent.failed_trials),
+        wall_time=None if limits.wall_time is None else _duration(limits.wall_time.seconds - spent.wall_seconds),
+        gpu_hours=None if limits.gpu_hours is None else _hours(float(limits.gpu_hours) - spent.gpu_hours),
     )
 
 

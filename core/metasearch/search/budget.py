@@ -1,13 +1,14 @@
-"""What a search has spent, counted from its trials alone, and which limit that reaches."""
+"""Add up what a search has spent, from its trials alone, and find the limits that it comes near to and reaches."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
-from metasearch.api import MetaSearchSpec
+from pydantic import Field
+
+from metasearch.api import MetaSearchSpec, SpecModel
 from metasearch.search.trials import Stage, State, Trial
 
 SECONDS_PER_HOUR = 3600
@@ -22,20 +23,14 @@ class Limit(StrEnum):
     GPU_HOURS = "gpuHours"
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What a search has used so far."""
+class Spent(SpecModel):
+    """The trials, time and GPU-hours that a search has used so far."""
 
-    trials: int
-    """Search trials proposed."""
-    failed_trials: int
-    """Search trials that failed."""
-    wall_seconds: float
-    """Since the search began, pauses left out."""
-    gpu_hours: float
-    """GPU share x time of every attempt."""
-    worker_seconds: float
-    """Time of every attempt, failed and lost ones too."""
+    trials: int = Field(description="search trials proposed")
+    failed_trials: int = Field(description="search trials that failed")
+    wall_seconds: float = Field(description="since the search began, pauses left out")
+    worker_seconds: float = Field(description="sum over all attempts, failed and lost ones too")
+    gpu_hours: float = Field(description="GPU share x hours, summed over all attempts, failed and lost ones too")
 
 
 def spent(trials: Iterable[Trial], wall_seconds: float, now: float) -> Spent:
@@ -50,11 +45,46 @@ def spent(trials: Iterable[Trial], wall_seconds: float, now: float) -> Spent:
             seconds = max(0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at)
             worker_seconds += seconds
             gpu_seconds += seconds * attempt.gpus
-    return Spent(proposed, failed, wall_seconds, gpu_seconds / SECONDS_PER_HOUR, worker_seconds)
+    return Spent(
+        trials=proposed,
+        failed_trials=failed,
+        wall_seconds=wall_seconds,
+        worker_seconds=worker_seconds,
+        gpu_hours=gpu_seconds / SECONDS_PER_HOUR,
+    )
+
+
+def used_shares(spec: MetaSearchSpec, used: Spent) -> dict[Limit, float]:
+    """
+    Return how much of each limit that `spec.budget` sets is used: 1 where it is reached, more beyond.
+
+    The status, the report and the progress bar all show these.
+    """
+    budget = spec.budget
+    shares = {
+        Limit.TRIALS: used.trials / budget.max_trials,
+        # So many failures are tolerated; it is the one after them that ends the stage.
+        Limit.FAILED_TRIALS: used.failed_trials / (budget.max_failed_trials + 1),
+    }
+    if budget.wall_time is not None:
+        shares[Limit.WALL_TIME] = _share(used.wall_seconds, budget.wall_time.seconds)
+    if budget.gpu_hours is not None:
+        shares[Limit.GPU_HOURS] = _share(used.gpu_hours, float(budget.gpu_hours))
+    return shares
+
+
+def used_share(spec: MetaSearchSpec, used: Spent) -> float:
+    """Return how much is used of the limit that is nearest."""
+    return max(used_shares(spec, used).values())
+
+
+def _share(used: float, limit: float) -> float:
+    """Divide by a limit that may be zero, which allows nothing."""
+    return used / limit if limit else float(used > 0)
 
 
 def seconds_left(spec: MetaSearchSpec, wall_seconds: float) -> float:
-    """Time until `budget.wallTime` next ends a stage; infinite where it does not."""
+    """Return the seconds until `budget.wallTime` next ends a stage; infinite where it does not."""
     if spec.budget.wall_time is None:
         return math.inf
     whole = spec.budget.wall_time.seconds
@@ -64,7 +94,7 @@ def seconds_left(spec: MetaSearchSpec, wall_seconds: float) -> float:
 
 def reached(spec: MetaSearchSpec, used: Spent, stage: Stage) -> Limit | None:
     """
-    The limit that ends a stage, if any.
+    Return the limit that ends a stage, if any.
 
     The search stage ends early enough to leave final trials their share of time and GPU-hours. `maxTrials` is no such
     limit: the planner just proposes no more than that.

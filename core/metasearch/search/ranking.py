@@ -8,17 +8,38 @@ prints them. They are SciPy's `spearmanr` and `kendalltau` to the last digit; te
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from metasearch.search.trials import State, Trial
 
 TOP_SHARE = 0.25
 """Top-K recall asks for the best quarter."""
 
 FEWEST = 3
 """Below this many pairs a rank correlation says nothing."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A score that was predicted, and then measured. Both are in [0, 1]."""
+
+    predicted: float
+    measured: float
+    complete: bool
+    """True where the trial ran to its end; else `measured` is the score at which it was given up."""
+
+
+def predictions(trials: Iterable[Trial]) -> tuple[Prediction, ...]:
+    """Return the predictions of all trials that have been measured since."""
+    return tuple(
+        Prediction(trial.spec.predicted, trial.score, trial.state is State.SUCCEEDED)
+        for trial in trials
+        if trial.spec.predicted is not None and trial.score is not None
+    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether the search was worth it: the delivered network beside the baseline, and how sure that is."""
+"""Notices for the top of the report, and the one that says whether the search was worth it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from metasearch.outcome.results import Comparison, FinalNetwork, SearchResult
 from metasearch_cli.report.formats import SPACE, points, share_of
 
 AIMED_RATIO = 0.25
-"""Of the baseline's parameters: the most that a found network may have to count as small."""
+"""The share of the baseline's parameters up to which a found network counts as small."""
 
 
-class Tone(StrEnum):
-    """How a remark is shown."""
+class Importance(StrEnum):
+    """The importance of a notice, which decides its colour."""
 
     GOOD = "good"
     PLAIN = "plain"
@@ -23,21 +23,21 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True)
-class Remark:
-    """Something to know of the search, in a few words and then in full."""
+class Notice:
+    """A thing to know of the search, in a few words and then in full."""
 
-    tone: Tone
+    importance: Importance
     heading: str
     text: str
 
 
 def question(baseline: FinalNetwork) -> str:
-    """What the verdict answers."""
+    """Return the question that `compare` answers."""
     return f"Is the found network at least as accurate as {baseline.name}, with at most a quarter of its parameters?"
 
 
-def verdict(result: SearchResult) -> Remark | None:
-    """The answer, where a network and a baseline have been trained in full."""
+def compare(result: SearchResult) -> Notice | None:
+    """Compare the delivered network with the baseline; None until both are trained in full."""
     if result.comparison is None or result.delivered is None or result.baseline is None:
         return None
     is_small = result.comparison.parameter_ratio <= AIMED_RATIO
@@ -47,8 +47,8 @@ def verdict(result: SearchResult) -> Remark | None:
         f"{compared} {_accuracy(result.comparison)}. {_certainty(result.comparison, result.delivered, result.baseline)}"
     )
     if is_small and is_accurate:
-        return Remark(Tone.GOOD, "Yes.", text)
-    return Remark(Tone.WARNING, "No.", text)
+        return Notice(Importance.GOOD, "Yes.", text)
+    return Notice(Importance.WARNING, "No.", text)
 
 
 def _size(comparison: Comparison, baseline: FinalNetwork) -> str:
@@ -67,7 +67,7 @@ def _accuracy(comparison: Comparison) -> str:
 
 
 def _certainty(comparison: Comparison, delivered: FinalNetwork, baseline: FinalNetwork) -> str:
-    """What the 95% intervals say of the difference."""
+    """Say what the 95% intervals mean for the difference."""
     interval = math.hypot(delivered.non_transductive.interval, baseline.non_transductive.interval)
     bounds = f"its 95{SPACE}% interval of ±{SPACE}{100 * interval:.1f} points"
     if abs(comparison.accuracy_difference) <= interval:
