@@ -30,6 +30,7 @@ class Group(StrEnum):
     META_LEARNERS = "metasearch.meta_learners"
     OPERATIONS = "metasearch.operations"
     DATASETS = "metasearch.datasets"
+    DRIVERS = "metasearch.drivers"
 
 
 def names(group: Group, built_in: Collection[str]) -> list[str]:

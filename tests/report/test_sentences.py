@@ -150,7 +150,7 @@ def cut_short(trials: list[Trial]) -> list[Trial]:
 def test_networks_that_were_cut_short_are_said_to_be(make_scene: MakeScene) -> None:
     budget = {"budget": {"wallTime": "6m"}, "final": {"metaIterations": 20_000}}
     scene = make_scene(top=1, change=cut_short, limit=Limit.WALL_TIME, **budget)
-    told = remarks(scene)
+    told = notices(scene)
     assert told["Training was cut short."].startswith(
         "Of the 20,000 meta-iterations asked for, the delivered network had 700 and Conv4 had 700 when the budget was "
         "spent."

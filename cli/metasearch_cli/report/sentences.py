@@ -125,12 +125,12 @@ def _limit(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Notice]:
     )
 
 
-def _cut_short(result: SearchResult) -> Iterator[Remark]:
+def _cut_short(result: SearchResult) -> Iterator[Notice]:
     asked = result.search.spec.final.meta_iterations
     cut = [f"{name} had {count(network.meta_iterations)}" for name, network in _networks(result) if network.cut_short]
     if cut:
-        yield Remark(
-            Tone.WARNING,
+        yield Notice(
+            Importance.WARNING,
             "Training was cut short.",
             f"Of the {count(asked)} meta-iterations asked for, {' and '.join(cut)} when the budget was spent. "
             "Accuracies are of what was trained until then; a larger budget or a smaller final.metaIterations lets "
