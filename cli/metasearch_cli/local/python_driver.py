@@ -7,7 +7,7 @@ from pathlib import Path
 from metasearch.api import MetaSearch
 from metasearch.outcome.results import summarize
 from metasearch.python_api import Progress
-from metasearch.reconcile import Turn
+from metasearch.reconcile import Step
 from metasearch.search.cells import Cell
 from metasearch.search.planner import Search
 from metasearch_cli.local import session
@@ -31,12 +31,12 @@ class LocalDriver:
 
 
 class _Callback:
-    """A display that hands each turn to the user's function."""
+    """A display that hands each step to the user's function."""
 
     def __init__(self, folder: RunFolder, progress: Progress | None) -> None:
         self._folder, self._progress = folder, progress
 
-    def show(self, search: Search[Cell], turn: Turn, now: float) -> None:
+    def show(self, search: Search[Cell], step: Step, now: float) -> None:
         if self._progress is not None:
-            result = summarize(search, turn.trials, turn.plan, now)
-            self._progress(session.snapshot_of(self._folder, turn.trials, result))
+            result = summarize(search, step.trials, step.plan, now)
+            self._progress(session.snapshot_of(self._folder, step.trials, result))
