@@ -36,7 +36,20 @@ def load_search(path: Path, overrides: Sequence[str] = ()) -> MetaSearch:
 
 
 def parse_search(resource: Any, overrides: Sequence[str] = (), where: str = "the resource") -> MetaSearch:
-    """The same from what a YAML file holds."""
+    """
+    Read a MetaSearch resource from JSON values: the content of a file, or an object of the API server.
+
+    This is the only reader of a MetaSearch: commands, operator, worker pods and local workers take a resource alike.
+    Values are taken strictly, as the API server takes them; null fields and the status are ignored.
+
+    Args:
+        resource: such as `{"apiVersion": …, "kind": "MetaSearch", "metadata": …, "spec": …}`.
+        overrides: `PATH=VALUE` each, as for `load_search`.
+        where: the source of the resource, for messages.
+
+    Raises:
+        InvalidSpec: says which field is wrong and what would be right.
+    """
     if not isinstance(resource, dict):
         raise InvalidSpec(
             f"{where} holds {_kind_of(resource)}; it must be a MetaSearch resource (apiVersion, kind, metadata, spec)"

@@ -24,7 +24,7 @@ class Step:
 
     @property
     def changed(self) -> bool:
-        """Whether the store was changed, so that the caller should reconcile again without waiting."""
+        """True if the store was changed, so that the caller should reconcile again without waiting."""
         return bool(self.plan.propose or self.plan.stop)
 
 

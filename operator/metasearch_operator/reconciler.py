@@ -83,7 +83,7 @@ class Reconciler:
             StoreUnavailable: the API server cannot be reached now; the next reconcile does what is missing.
         """
         try:
-            spec = parse_search(resource, where="the resource").spec
+            spec = parse_search(resource, where=f"MetaSearch {resource['metadata']['name']}").spec
         except InvalidSpec as error:
             return self.report_problem(resource, Problem(ReadyReason.INVALID_SPEC, str(error)))
         return _Reconciliation(self, resource, spec).run()

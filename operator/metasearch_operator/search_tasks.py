@@ -71,11 +71,11 @@ class SearchLoop:
     changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set when the search, or anything that belongs to it, has changed."""
     seen_at: float = field(init=False)
-    """When `resource` was received, on the clock."""
+    """Time at which `resource` was received, on the clock."""
     failures: int = field(default=0, init=False)
     """Failed reconciles in a row."""
     written_at: float = field(default=-math.inf, init=False)
-    """When a status was last written, on the clock."""
+    """Time at which a status was last written, on the clock."""
 
     def __post_init__(self) -> None:
         self.seen_at = self.clock()

@@ -1,4 +1,4 @@
-"""What the chart writes for the operator is what the operator reads."""
+"""The operator reads the configuration that the chart writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the docs tell people to write is taken."""
+"""The specs and values in the docs are valid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_values(helm: Helm, values: dict[str, Any]) -> None:
 
 
 def test_every_value_that_install_names_is_one() -> None:
-    """Of those that belong to the chart: a first word that it has, and a second."""
+    """Return the values of the chart: those whose first and second words it has."""
     values = yaml.safe_load((ROOT / "helm" / "metasearch" / "values.yaml").read_text(encoding="utf-8"))
     pages = "".join(
         (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("install.md", "gpus.md", "quotas.md")

@@ -1,4 +1,4 @@
-"""Who may do what: exactly what is written down in `chart`. A verb more is a verb too many."""
+"""Roles grant exactly the rights that are listed in `chart`. A verb more is a verb too many."""
 
 from __future__ import annotations
 

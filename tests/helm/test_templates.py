@@ -1,4 +1,4 @@
-"""What is installed, for every value that can be set."""
+"""The chart installs the right objects for every value that can be set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def container(objects: list[Json]) -> Json:
 
 
 def config(objects: list[Json]) -> Json:
-    """What the operator reads."""
+    """Return the configuration that the operator reads."""
     parsed: Json = yaml.safe_load(only(objects, "ConfigMap")["data"]["config.yaml"])
     return parsed
 

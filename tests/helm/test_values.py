@@ -1,4 +1,4 @@
-"""What can be set, and what is said of it."""
+"""The chart's values are described and checked."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def test_every_value_has_a_meaning() -> None:
-    """In the table that is made from the comments above the values."""
+    """The table is generated from the comments above the values."""
     text = (ROOT / "docs" / "values.md").read_text(encoding="utf-8")
     told = re.findall(r"^\| `(\S+)` \|.*\| [^|]+\. \|$", text, re.MULTILINE)
     assert told == list(leaves(VALUES))

@@ -36,7 +36,7 @@ Reported = dict[str, tuple[str, str]]
 
 
 def situation(phase: Phase = Phase.SEARCHING, spec: dict[str, Any] | None = None, **changes: Any) -> Situation:
-    """Of a search that gets on well."""
+    """Return the situation of a search without problems, with some changes."""
     asked: dict[str, Any] = {
         "plan": Plan(phase, limit=changes.pop("limit", None), message=changes.pop("message", None)),
         "workers": 2,

@@ -1,4 +1,4 @@
-"""What an installation tells the operator."""
+"""The operator reads its configuration file."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_a_cluster_without_kueue_is_queue_message() -> None:
 
 
 def test_a_job_that_is_suspended_and_in_no_queue_is_queue_message() -> None:
-    """By hand, or by a Kueue that looks after all Jobs."""
+    """A person has suspended it, or a Kueue that manages all Jobs."""
     api = RecordingApi()
     found = queue_problem(api, "team-a", [make_job(is_suspended=True)])  # type: ignore[arg-type]
     assert found is not None

@@ -31,7 +31,7 @@ REASONS: dict[str, type[StrEnum]] = {
     "BudgetExhausted": ExhaustedReason,
     "Events": EventReason,
 }
-"""By the section of the page that tells of them."""
+"""The enums of reasons, by the section of the page that explains them."""
 
 
 def told_in(section: str) -> set[str]:
@@ -63,7 +63,7 @@ def test_reasons_follow_what_they_are_of() -> None:
 
 
 def test_no_reason_is_spelled_out_elsewhere() -> None:
-    """What is not of `reasons` would not be found missing here."""
+    """A reason outside of `reasons` would not be compared with the page."""
     folder = Path(conditions_module.__file__).parent
     spelled = re.compile("|".join(rf'"{reason}"' for reasons in REASONS.values() for reason in reasons))
     allowed = {"reasons.py": True}

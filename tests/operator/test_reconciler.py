@@ -102,14 +102,25 @@ def test_a_new_search_gets_its_trials_its_workers_and_a_status() -> None:
     assert created == [CREATE_TRIAL] * 10 + [CREATE_JOB]
     assert result.is_urgent
     assert said(result)[:2] == ("False", "WaitingForWorkers")
+    assert result.outcome is not None
+    assert result.outcome.trials.total == result.status.trials.total  # type: ignore[union-attr]
     assert written(result)["startTime"] == "1970-01-01T00:16:40.000000Z"
 
 
-def test_a_spec_that_makes_no_sense_is_told_and_nothing_is_done() -> None:
+@pytest.mark.parametrize(
+    ("parallelism", "sentence"),
+    [
+        pytest.param(0, "MetaSearch test: spec.parallelism is 0; it must be at least 1", id="out of bounds"),
+        pytest.param(
+            "4", 'MetaSearch test: spec.parallelism is "4"; it must be a whole number', id="text for a number"
+        ),
+    ],
+)
+def test_an_invalid_spec_is_reported_and_nothing_is_done(parallelism: object, sentence: str) -> None:
+    """Values are taken as strictly as by workers and commands."""
     api = RecordingApi()
-    result = reconciler(api=api).reconcile(search(parallelism=0))
-    assert said(result)[:2] == ("False", "InvalidSpec")
-    assert "spec.parallelism is 0; it must be at least 1" in said(result)[2]
+    result = reconciler(api=api).reconcile(search(parallelism=parallelism))
+    assert said(result) == ("False", "InvalidSpec", sentence)
     assert not api.asked
 
 

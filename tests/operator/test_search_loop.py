@@ -1,4 +1,4 @@
-"""When a search is reconciled, and when its status is written."""
+"""A search is reconciled when something changes or is due; its status is written when it is news."""
 
 from __future__ import annotations
 

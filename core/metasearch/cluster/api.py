@@ -122,7 +122,7 @@ class Api:
 
     @property
     def configuration(self) -> client.Configuration:
-        """Certificates, proxies and the like; for streams, which are no requests."""
+        """The client's configuration (certificates, proxies), for streams, which it does not open as requests."""
         configuration: client.Configuration = self._connection.configuration
         return configuration
 
@@ -178,6 +178,7 @@ class Api:
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true"}
         asked |= {"resourceVersion": version, "timeoutSeconds": str(seconds)}
         response = self._send("GET", path, asked, None, None, timeout=(REQUEST_SECONDS[0], SILENCE_SECONDS))
+        # Errors after the start of a watch come as events, for the code of the answer was sent already.
         try:
             for line in _lines(response):
                 event = json.loads(line)
@@ -197,7 +198,7 @@ class Api:
         headers: Mapping[str, str],
         body: object = None,
     ) -> tuple[str, str, dict[str, str], Any, Any]:
-        """A request as the client sends it, with whatever says who asks: (method, address, headers, body, …)."""
+        """Return a request as the client sends it, with its credentials: (method, address, headers, body, …)."""
         serialized: tuple[str, str, dict[str, str], Any, Any] = self._connection.param_serialize(
             method,
             path,
@@ -229,6 +230,7 @@ class Api:
     ) -> urllib3.BaseHTTPResponse:
         """Send a request and return its answer, with the body not yet read."""
         headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
+        # `param_serialize` and `call_api` are below the generated classes, which know no custom resources.
         request = self.serialized(method, path, list(query.items()), headers, body)
         try:
             answer = self._connection.call_api(*request, _request_timeout=timeout)

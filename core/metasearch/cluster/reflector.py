@@ -43,7 +43,7 @@ class Entry(Generic[T]):
     value: T
     version: str
     seen_at: float
-    """When this version arrived, on the reflector's clock: deadlines must not depend on other machines' clocks."""
+    """Arrival of this version, on the reflector's clock: deadlines must not depend on other machines' clocks."""
 
 
 class Reflector(Generic[T]):
@@ -87,12 +87,12 @@ class Reflector(Generic[T]):
 
     @property
     def is_synced(self) -> bool:
-        """Whether everything has been listed once."""
+        """True once everything has been listed."""
         return self._synced.is_set()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs. It dies only of an error of ours, and nothing here starts it again."""
+        """True while the thread runs. It dies only of an error of ours, and nothing here starts it again."""
         return self._thread.is_alive()
 
     @property
