@@ -163,7 +163,7 @@ def test_operator_and_kueue_leave_each_others_fields_alone(team: Team) -> None:
     running, waiting = one_after_another(team)
     running.wait_for(lambda: job(running)["status"].get("active") == 2)
     before = [job(search) for search in (running, waiting)]
-    for trials in (7, 8, 9):  # a pass each
+    for trials in (7, 8, 9):  # a reconcile each
         for search in (running, waiting):
             search.edit(budget={"maxTrials": trials})
         for search in (running, waiting):

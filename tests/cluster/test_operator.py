@@ -252,7 +252,7 @@ def test_a_trial_made_by_hand_is_passed_over(begin: Begin, client: Api) -> None:
     (first, *_) = search.wait_for(search.trials)
     forged = replace(first.spec, name="test-1-forged", candidate="conv3x3(-1)+conv3x3(7)")
     client.create(names.TRIAL.path(search.namespace), new_trial(forged, search.resource))
-    search.wait_for(lambda: "test-1-forged is none of the search's" in search.condition("Ready")[2])
+    search.wait_for(lambda: "test-1-forged does not belong to this search" in search.condition("Ready")[2])
     client.delete(names.TRIAL.path(search.namespace, forged.name))
     with open_hand(search):
         assert search.wait_until_over() == "Succeeded"

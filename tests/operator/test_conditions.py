@@ -155,7 +155,7 @@ def test_an_end_says_what_became_of_the_weights() -> None:
     assert message(situation(Phase.FAILED, message="no search trial succeeded")) == "no search trial succeeded"
 
 
-def test_remarks_and_a_problem_that_stops_nobody_are_told_all_the_same() -> None:
+def test_remarks_and_a_problem_that_stops_nobody_are_in_the_message_all_the_same() -> None:
     assert message(situation(problem=NO_NODE, remarks=["one", "other"])) == "no node takes it; one; other"
     assert message(situation(workers=0, trials_running=0, remarks=["one"])) == "no worker pod runs yet; one"
 
@@ -210,6 +210,6 @@ def test_a_search_that_ended_stays_so_for_the_spec_that_it_ended_with() -> None:
 
 
 def test_a_problem_with_a_new_spec_does_not_end_a_search_with_it() -> None:
-    """The operator fails once over a raised budget; the next pass must not take the old end for the new spec's."""
+    """The operator fails once over a raised budget; the next reconcile must not take the old end for the new spec's."""
     ended = said(situation(Phase.SUCCEEDED), generation=3)
     assert not has_ended(problem_conditions(WRONG, ended, generation=4, now=STARTED), 4)

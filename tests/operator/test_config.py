@@ -72,7 +72,7 @@ def test_a_wrong_file_gives_one_sentence_that_names_the_field(path: Path, text: 
     assert "\n" not in message
 
 
-def test_a_file_that_cannot_be_read_is_told(path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named(path: Path) -> None:
     with pytest.raises(InvalidSpec, match=r"cannot be read as YAML .*No such file"):
         load_config(path)
     path.write_bytes(b"\xff\xfe\x00")

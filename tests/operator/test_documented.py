@@ -34,14 +34,14 @@ REASONS: dict[str, type[StrEnum]] = {
 """The enums of reasons, by the section of the page that explains them."""
 
 
-def told_in(section: str) -> set[str]:
+def explained_in(section: str) -> set[str]:
     """The reasons that a section's table has."""
     return set(re.findall(r"^\| `([A-Za-z]+)` \|", SECTIONS[section], re.MULTILINE))
 
 
 @pytest.mark.parametrize("section", REASONS)
 def test_the_page_has_every_reason_and_no_other(section: str) -> None:
-    assert told_in(section) == {str(reason) for reason in REASONS[section]}
+    assert explained_in(section) == {str(reason) for reason in REASONS[section]}
 
 
 def test_every_reason_that_a_person_has_to_act_on_says_how() -> None:

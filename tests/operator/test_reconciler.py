@@ -143,7 +143,7 @@ def test_a_suspended_search_proposes_nothing_and_lets_its_workers_go() -> None:
         pytest.param(StoreUnavailable('failed calling webhook "mjob.kb.io"'), id="a webhook that does not answer"),
     ],
 )
-def test_a_job_that_is_refused_is_told_and_everything_else_goes_on(error: Exception) -> None:
+def test_a_job_that_is_refused_is_reported_and_everything_else_goes_on(error: Exception) -> None:
     class NoJobs(RecordingApi):
         def create(self, path: str, body: Json) -> Json:
             if path == CREATE_JOB:
@@ -169,7 +169,7 @@ def test_a_job_that_kueue_has_put_in_a_queue_gets_its_full_size() -> None:
         assert operations[-1] == {"op": "replace", "path": "/spec/parallelism", "value": asked}
 
 
-def test_a_job_in_a_queue_is_told_of_before_it_has_workers() -> None:
+def test_a_job_in_a_queue_is_reported_before_it_has_workers() -> None:
     result = reconciler(FakeCache(held_jobs=[make_job(queue="team-a", is_suspended=True)])).reconcile(search())
     assert said(result)[1:] == ("Queued", "the Job test-workers-0 waits in the queue team-a")
     assert said(result, PROGRESSING)[:2] == ("False", "Queued")
@@ -178,7 +178,7 @@ def test_a_job_in_a_queue_is_told_of_before_it_has_workers() -> None:
 # --- whose is what ------------------------------------------------------------------------------------------------
 
 
-def test_a_trial_of_nobody_knows_whom_is_ignored_and_remarked_on() -> None:
+def test_a_trial_that_the_search_could_not_have_proposed_is_ignored_and_remarked_on() -> None:
     stranger = make_trial("test-1-0123456789")
     cache = FakeCache([*cached(first_level()), *cached([stranger])], held_pods=[make_pod()])
     api = RecordingApi()
@@ -200,8 +200,8 @@ def test_what_an_earlier_search_of_the_name_has_left_does_not_count() -> None:
     assert [verb for verb, *_ in api.asked] == ["create"] * 11
 
 
-def test_a_trial_that_was_freed_before_does_not_stop_a_pass() -> None:
-    """The copy is behind: it still shows a claim of a pod that is gone, of a trial that is deleted by now."""
+def test_a_trial_that_was_released_before_does_not_stop_a_reconcile() -> None:
+    """The cache is behind: it still shows a claim of a pod that is gone, of a trial that is deleted by now."""
     first, *rest = first_level()
     cache = FakeCache([claimed(first, make_pod("gone")), *cached(rest)])
     result = reconciler(cache).reconcile(search())

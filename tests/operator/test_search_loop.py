@@ -94,7 +94,7 @@ def harness() -> LoopHarness:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def test_news_is_written_and_told(harness: LoopHarness) -> None:
+def test_news_is_written_and_posted(harness: LoopHarness) -> None:
     assert harness.reconcile_once() == RESYNC_SECONDS
     assert (harness.written, harness.emitted) == ([SearchStatus(level=2)], [EVENT])
 
@@ -123,7 +123,7 @@ def test_news_does_not_wait_for_figures(harness: LoopHarness) -> None:
     assert harness.written == [SearchStatus(level=2), SearchStatus(level=3)]
 
 
-def test_of_a_search_that_has_changed_meanwhile_nothing_is_told(harness: LoopHarness) -> None:
+def test_of_a_search_that_has_changed_meanwhile_nothing_is_posted(harness: LoopHarness) -> None:
     harness.is_written = False
     assert harness.reconcile_once() == RETRY_SECONDS[0]
     assert not harness.emitted
@@ -133,7 +133,7 @@ def test_of_a_search_that_has_changed_meanwhile_nothing_is_told(harness: LoopHar
 # --- without an event ---------------------------------------------------------------------------------------------
 
 
-def test_a_search_that_nobody_told_of_for_long_is_read(harness: LoopHarness) -> None:
+def test_a_search_without_an_event_for_long_is_read(harness: LoopHarness) -> None:
     harness.current = {**SEARCH, "status": {"level": 3}}
     harness.now = REREAD_SECONDS - 1
     harness.reconcile_once()
@@ -143,7 +143,7 @@ def test_a_search_that_nobody_told_of_for_long_is_read(harness: LoopHarness) -> 
     assert harness.reconciled == harness.current
 
 
-def test_one_that_was_told_of_is_not(harness: LoopHarness) -> None:
+def test_one_with_an_event_is_not(harness: LoopHarness) -> None:
     harness.current = AssertionError("was read")
     harness.now = REREAD_SECONDS
     harness.loop.update(changed := {**SEARCH, "status": {"level": 4}})
@@ -152,7 +152,7 @@ def test_one_that_was_told_of_is_not(harness: LoopHarness) -> None:
     assert harness.loop.changed.is_set()
 
 
-def test_where_it_is_gone_there_is_no_pass(harness: LoopHarness) -> None:
+def test_where_it_is_gone_there_is_no_reconcile(harness: LoopHarness) -> None:
     harness.current = SearchGone("test")
     harness.now = REREAD_SECONDS
     with pytest.raises(SearchGone):
@@ -180,7 +180,7 @@ def test_a_server_that_does_not_answer_is_asked_again_later_and_later(harness: L
     assert not harness.written
 
 
-def test_after_a_pass_that_went_well_failures_are_forgotten(harness: LoopHarness) -> None:
+def test_after_a_reconcile_that_succeeded_failures_are_forgotten(harness: LoopHarness) -> None:
     harness.result = StoreUnavailable("no answer")
     harness.reconcile_once()
     harness.reconcile_once()
@@ -197,7 +197,7 @@ def test_after_a_pass_that_went_well_failures_are_forgotten(harness: LoopHarness
         pytest.param(ZeroDivisionError("division"), "for now: ZeroDivisionError: division", id="what nobody foresaw"),
     ],
 )
-def test_what_was_not_foreseen_is_told_where_people_look(harness: LoopHarness, error: Exception, words: str) -> None:
+def test_an_unexpected_error_is_written_where_people_look(harness: LoopHarness, error: Exception, words: str) -> None:
     harness.result = error
     assert harness.reconcile_once() == RETRY_SECONDS[0]
     (problem,) = harness.problems
@@ -212,7 +212,7 @@ def test_a_failure_that_cannot_be_written_either_is_tried_again(harness: LoopHar
     assert [harness.reconcile_once(), harness.reconcile_once()] == list(RETRY_SECONDS[:2])
 
 
-def test_a_status_that_is_refused_is_told(harness: LoopHarness) -> None:
+def test_a_status_that_is_refused_is_reported(harness: LoopHarness) -> None:
     harness.is_written = Refused("status.level: Invalid value")
     assert harness.reconcile_once() == RETRY_SECONDS[0]
     assert harness.problems[0].message.endswith("status.level: Invalid value")
@@ -221,35 +221,35 @@ def test_a_status_that_is_refused_is_told(harness: LoopHarness) -> None:
 # --- going on -----------------------------------------------------------------------------------------------------
 
 
-def test_a_search_is_looked_at_whenever_something_has_changed(harness: LoopHarness) -> None:
+def test_a_search_is_reconciled_whenever_something_has_changed(harness: LoopHarness) -> None:
     async def run() -> int:
-        driving = asyncio.create_task(harness.loop.run())
+        running = asyncio.create_task(harness.loop.run())
         for _ in range(3):
             before = harness.reconciles
             harness.loop.changed.set()
             async with asyncio.timeout(30):
                 while harness.reconciles == before:
                     await asyncio.sleep(0.01)
-        driving.cancel()
+        running.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await driving
+            await running
         return harness.reconciles
 
     assert asyncio.run(run()) >= 3
 
 
-def test_what_changes_during_a_pass_is_looked_at_after_it(harness: LoopHarness) -> None:
-    async def pass_and_change(call: Callable[..., Any], *arguments: Any) -> Any:
+def test_what_changes_during_a_reconcile_causes_another(harness: LoopHarness) -> None:
+    async def reconcile_and_change(call: Callable[..., Any], *arguments: Any) -> Any:
         if harness.reconciles == 0:
-            harness.loop.changed.set()  # as a reflector would, in the middle of the pass
+            harness.loop.changed.set()  # as a reflector would, in the middle of the reconcile
         return call(*arguments)
 
     async def run() -> None:
-        harness.loop.run_in_thread = pass_and_change
-        driving = asyncio.create_task(harness.loop.run())
+        harness.loop.run_in_thread = reconcile_and_change
+        running = asyncio.create_task(harness.loop.run())
         async with asyncio.timeout(RESYNC_SECONDS - 5):
             while harness.reconciles < 2:
                 await asyncio.sleep(0.01)
-        driving.cancel()
+        running.cancel()
 
     asyncio.run(run())
