@@ -7,6 +7,7 @@ date, and fails.
 from __future__ import annotations
 
 import enum
+import inspect
 import json
 import sys
 import types
@@ -149,7 +150,7 @@ def _sections(model: type[BaseModel], path: str, with_bounds: bool) -> Iterator[
 
 
 def _first_paragraph(model: type[BaseModel]) -> str:
-    return " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
+    return " ".join((inspect.getdoc(model) or "").split("\n\n")[0].split())
 
 
 def _description(field: FieldInfo) -> str:

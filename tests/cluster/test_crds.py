@@ -405,7 +405,8 @@ def test_kubectl_lists_every_field(defined: Access, resource: names.Resource) ->
 
 def test_kubectl_get_shows_how_far_a_search_is(defined: Access, api: Api, namespace: str, name: str) -> None:
     kept = created(api, SEARCH, search({"dataset": OMNIGLOT}, name))
-    cell: Json = {"trial": "a-1-b", "cell": "conv3x3(-1)+identity(-2)", "level": 1, "parameters": 9, "multiplyAdds": 9}
+    cell: Json = {"trial": "a-1-b", "cell": "conv3x3(-1)+identity(-2)", "level": 1, "depth": 1}
+    size = {"parameterCount": 9, "multiplyAdds": 9}
     counts = {"total": 12, "pending": 1, "running": 2, "succeeded": 9, "stopped": 0, "failed": 0}
     spent = {"share": "37%", "trials": 12, "failedTrials": 0, "wallTime": "90s", "workerTime": "99s", "gpuHours": "0"}
     ready = {"type": "Ready", "status": "True", "reason": "Searching", "message": "", "lastTransitionTime": NOON}
@@ -413,7 +414,7 @@ def test_kubectl_get_shows_how_far_a_search_is(defined: Access, api: Api, namesp
         "level": 2,
         "trials": counts,
         "bestScore": "0.9123",
-        "best": [{**cell, "score": "0.91234", "interval": "0.01"}],
+        "ranked": [{**cell, **size, "score": "0.91234", "interval": "0.01"}],
         "spent": spent,
         "conditions": [ready],
     }

@@ -86,7 +86,7 @@ def test_a_finished_search_says_so_and_has_no_workers(begin: Begin) -> None:
     assert search.condition("Progressing")[0] == "False"
     assert status["observedGeneration"] == search.resource["metadata"]["generation"]
     assert status["trials"]["succeeded"] == status["trials"]["total"]
-    assert status["delivered"]["cell"] == status["best"][0]["cell"]
+    assert status["delivered"]["cell"] == status["ranked"][0]["cell"]
     assert "completionTime" in status
     search.wait_for(lambda: not search.jobs())
     search.wait_for(lambda: {"LevelStarted", "Succeeded"} <= set(search.events()))
@@ -291,7 +291,7 @@ def test_time_ends_a_search_and_what_was_found_is_kept(begin: Begin) -> None:
     with open_hand(search):
         assert search.wait_until_over() == "Succeeded"
     assert search.condition("BudgetExhausted")[1] == "WallTime"
-    assert search.status["best"][0]["score"] == "0.5"
+    assert search.status["ranked"][0]["score"] == "0.5"
 
 
 def test_gpu_hours_of_lost_attempts_count(begin: Begin) -> None:

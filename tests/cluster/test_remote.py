@@ -234,7 +234,7 @@ def delivered(search: RemoteSearch) -> str:
     """The trial whose weights are handed over."""
     trials = json.loads(printed(search.metasearch("trials", "-o", "json")))
     final = [trial for trial in trials if trial["stage"] == "Final"]
-    return str(min(final, key=lambda trial: (-trial["score"], trial["parameters"], trial["name"]))["name"])
+    return str(min(final, key=lambda trial: (-trial["score"], trial["parameterCount"], trial["name"]))["name"])
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from metasearch.api import Space
 from metasearch.kubernetes.schemas import schema_of
-from metasearch.kubernetes.search_status import MAX_BEST, MAX_FRONT, MAX_LEVELS, SearchStatus
+from metasearch.kubernetes.search_status import MAX_FRONT, MAX_LEVELS, MAX_RANKED, SearchStatus
 from metasearch.outcome.results import FRONT_LENGTH
 
 MAX_BYTES = 64 * 1024
@@ -39,7 +39,7 @@ def largest(schema: Schema) -> Any:
 def test_the_largest_status_there_can_be_fits() -> None:
     """With 2,000 trials or any other number: nothing in it grows with them."""
     status = largest(schema_of(SearchStatus))
-    assert (len(status["best"]), len(status["front"]), len(status["levels"])) == (MAX_BEST, MAX_FRONT, MAX_LEVELS)
+    assert (len(status["ranked"]), len(status["front"]), len(status["levels"])) == (MAX_RANKED, MAX_FRONT, MAX_LEVELS)
     assert len(json.dumps(status)) < MAX_BYTES
 
 

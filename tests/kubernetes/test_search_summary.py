@@ -66,7 +66,7 @@ def test_a_search_that_has_not_begun() -> None:
     status = status_of(summarized([]))
     assert status.trials is not None
     assert (status.level, status.trials.total, status.levels) == (0, 0, ())
-    assert (status.best, status.front, status.delivered, status.baseline) == ((), (), None, None)
+    assert (status.ranked, status.front, status.delivered, status.baseline) == ((), (), None, None)
     assert (status.observed_generation, status.completion_time) == (3, None)
 
 
@@ -147,8 +147,8 @@ def test_of_limits_that_are_not_set_nothing_is_left() -> None:
 
 def test_the_best_are_the_ten_best_search_trials() -> None:
     trials = [make_trial(f"t{number:02}", make_result(number / 100)) for number in range(12)]
-    best = status_of(summarized(trials)).best
-    assert [found.trial for found in best] == [f"t{number:02}" for number in reversed(range(2, 12))]
+    ranked = status_of(summarized(trials)).ranked
+    assert [found.trial for found in ranked] == [f"t{number:02}" for number in reversed(range(2, 12))]
 
 
 def test_correlations_stay_within_their_bounds() -> None:
@@ -170,7 +170,7 @@ def test_correlations_stay_within_their_bounds() -> None:
 def test_it_says_where_the_weights_are(storage: Storage | None, place: str | None) -> None:
     delivered = status_of(summarized([make_trial("a", make_result()), trained("f")]), storage=storage).delivered
     assert delivered is not None
-    assert (delivered.trial, delivered.seeds, delivered.meta_iterations, delivered.parameters) == ("f", 1, 10, 1_234)
+    assert (delivered.trials, delivered.meta_iterations, delivered.parameter_count) == (("f",), 10, 1_234)
     assert (delivered.transductive.accuracy, delivered.transductive.interval) == (0.625, 0.01)
     assert delivered.weights == place
 
@@ -187,7 +187,7 @@ def test_it_has_the_baseline_beside_it() -> None:
     conv4 = trained("c", stage=Stage.BASELINE, candidate="Conv4", level=0)
     baseline = status_of(summarized([make_trial("a", make_result()), conv4], final={"baseline": "Conv4"})).baseline
     assert baseline is not None
-    assert (baseline.name, baseline.parameters, baseline.non_transductive.accuracy) == ("Conv4", 1_234, 0.625)
+    assert (baseline.name, baseline.parameter_count, baseline.non_transductive.accuracy) == ("Conv4", 1_234, 0.625)
 
 
 def test_a_search_has_a_folder_of_its_own() -> None:
@@ -228,5 +228,5 @@ def test_two_thousand_trials_make_a_small_status() -> None:
     space = {"operations": ["conv1x7_7x1", "conv3x3"], "maxBlocks": 8}
     result = summarized([*trials, *finals], space=space)
     status = status_of(result, conditions=conditions, storage=storage, folder=folder)
-    assert (len(status.best), len(status.front), len(status.levels)) == (10, 20, 8)
+    assert (len(status.ranked), len(status.front), len(status.levels)) == (10, 20, 8)
     assert len(json.dumps(status.model_dump(mode="json", by_alias=True)).encode()) < 64 * 1024

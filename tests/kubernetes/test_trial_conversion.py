@@ -15,7 +15,6 @@ from pydantic import BaseModel, ValidationError
 from metasearch.api import MAX_CURVE_POINTS, Operation
 from metasearch.api.resource import NAME_MAX_LENGTH
 from metasearch.kubernetes import names
-from metasearch.kubernetes.models import CANDIDATE_MAX_LENGTH, TRIAL_NAME_MAX_LENGTH
 from metasearch.kubernetes.trial_conversion import new_trial, spec_of, status_of, trial_of
 from metasearch.kubernetes.trial_resource import (
     MESSAGE_MAX_LENGTH,
@@ -29,6 +28,7 @@ from metasearch.kubernetes.trial_resource import (
     ResultResource,
     ThresholdResource,
 )
+from metasearch.outcome.figures import CANDIDATE_MAX_LENGTH, TRIAL_NAME_MAX_LENGTH
 from metasearch.search import trials
 from metasearch.search.cells import Branch, Cell, block
 from metasearch.search.trials import (

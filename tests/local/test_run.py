@@ -66,7 +66,7 @@ def test_the_result_is_of_its_schema_and_whole(run: Path) -> None:
 
 def test_the_cost_of_networks_is_counted(run: Path) -> None:
     result = result_of(run)
-    assert result["best"]["parameters"] < result["baseline"]["parameters"]
+    assert result["best"]["parameterCount"] < result["baseline"]["parameterCount"]
     assert result["best"]["cell"] == result["final"][0]["cell"]
 
 

@@ -110,7 +110,7 @@ class Generator:
 
 
 def accuracies(score: float) -> Accuracies:
-    return Accuracies(Accuracy(score + 0.05, SURE, 200), Accuracy(score, SURE, 200))
+    return Accuracies(Accuracy(min(1.0, score + 0.05), SURE, 200), Accuracy(score, SURE, 200))
 
 
 def random_cells(rng: np.random.Generator, blocks: int, count: int) -> list[str]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metasearch.outcome.results import Comparison, FinalNetwork, Measured, SearchResult
+from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.results import Comparison, SearchResult
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
@@ -24,13 +25,15 @@ MakeScene = Callable[..., "Scene"]
 # --- the answer --------------------------------------------------------------------------------------------------
 
 
-def network(accuracy: float, interval: float, parameters: int, seeds: int, name: str | None = None) -> FinalNetwork:
-    measured = Measured(accuracy=accuracy, interval=interval)
-    return FinalNetwork(
+def network(
+    accuracy: float, interval: float, parameters: int, seeds: int, name: str | None = None
+) -> FinalNetwork[float]:
+    measured = Estimate[float](accuracy=accuracy, interval=interval)
+    return FinalNetwork[float](
         name=name,
         cell=None if name else "conv3x3(-1)+identity(-2)",
         trials=tuple(f"test-{seed}" for seed in range(seeds)),
-        parameters=parameters,
+        parameter_count=parameters,
         multiply_adds=1,
         meta_iterations=1,
         score=accuracy,

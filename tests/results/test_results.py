@@ -90,7 +90,7 @@ def test_a_score_of_a_stopped_trial_is_never_the_best() -> None:
 
 def test_the_front_trades_score_for_parameters() -> None:
     found = [searched("a", 0.7, WIDE, 900), searched("b", 0.6, SMALL, 100), searched("c", 0.6, WIDE, 500)]
-    assert [(each.trial, each.parameters) for each in summarized(found).front] == [("a", 900), ("b", 100)]
+    assert [(each.trial, each.parameter_count) for each in summarized(found).front] == [("a", 900), ("b", 100)]
 
 
 @pytest.mark.parametrize(("score", "interval"), [("NonTransductive", 0.02), ("Transductive", 0.01)])

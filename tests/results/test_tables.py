@@ -50,7 +50,12 @@ def test_no_trials_are_a_heading() -> None:
 def test_csv_has_a_column_for_each_field() -> None:
     good, bad, new = csv.DictReader(io.StringIO(trials_as_csv(TRIALS)))
     assert tuple(good) == COLUMNS
-    assert (good["name"], good["score"], good["parameters"], good["cell"]) == ("test-1-good", "0.512345", "1234", CELL)
+    assert (good["name"], good["score"], good["parameterCount"], good["cell"]) == (
+        "test-1-good",
+        "0.512345",
+        "1234",
+        CELL,
+    )
     assert (bad["state"], bad["reason"], bad["score"]) == ("Failed", "OutOfMemory", "")
     assert (new["state"], new["attempts"]) == ("Pending", "0")
 
@@ -59,7 +64,7 @@ def test_json_has_numbers_for_numbers_and_null_for_what_is_not_known() -> None:
     good, _, new = json.loads(trials_as_json(TRIALS))
     assert tuple(good) == COLUMNS
     assert (good["score"], good["level"], good["attempts"]) == (0.512345, 1, 1)
-    assert (new["score"], new["reason"], new["parameters"]) == (None, None, None)
+    assert (new["score"], new["reason"], new["parameterCount"]) == (None, None, None)
 
 
 def status_of(trials: list[Trial], **spec: object) -> str:

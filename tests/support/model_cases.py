@@ -21,7 +21,8 @@ from pydantic.fields import FieldInfo
 from metasearch.api import Dataset, Rule, Space, SpecModel, Toleration
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_resource import MetaTrialStatus
-from metasearch.quantities import DECIMAL_PATTERN, Duration, Memory, PatternText, Quantity
+from metasearch.outcome.figures import FinalNetwork
+from metasearch.quantities import DECIMAL_PATTERN, Duration, Memory, NumberText, PatternText, Quantity
 
 SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     Dataset: {"": {"name": "omniglot"}, "name": {}, "folder": {}},
@@ -32,6 +33,7 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
         "tolerationSeconds": {"key": "a", "effect": "NoExecute"},
     },
     MetaTrialStatus: {"result": {"state": "Failed"}},
+    FinalNetwork[NumberText]: {"": {"trials": ["a"]}, "trials": {}},
 }
 """Per model and field, what stands beside the field and the required ones; "" is for all other fields."""
 

@@ -15,7 +15,8 @@ import shutil
 from pathlib import Path
 
 from metasearch.errors import FolderConflict, SearchFailed
-from metasearch.outcome.results import FinalNetwork, SearchResult
+from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.results import SearchResult
 from metasearch.search.cells import cell_to_json, parse_cell
 from metasearch.storage_layout import file_name
 from metasearch_cli.outcome.model_card import model_card
@@ -35,14 +36,14 @@ print(classifier.classify(support))  # which class each image belongs to
 '''
 
 
-def require_delivered(result: SearchResult) -> FinalNetwork:
+def require_delivered(result: SearchResult) -> FinalNetwork[float]:
     """The network to hand over; raises SearchFailed where there is none (yet)."""
     if result.delivered is None:
         raise SearchFailed(f"the search {result.search.name!r} has no final network yet ({result.search.phase})")
     return result.delivered
 
 
-def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork:
+def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork[float]:
     """
     Write the delivered network's folder.
 
@@ -78,7 +79,7 @@ def _write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def _metrics(result: SearchResult, network: FinalNetwork) -> dict[str, object]:
+def _metrics(result: SearchResult, network: FinalNetwork[float]) -> dict[str, object]:
     return {
         "search": result.search.name,
         "version": result.search.version,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metasearch.api import MetaSearchSpec, Split
-from metasearch.outcome.results import FinalNetwork, Measured, SearchResult
+from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.results import SearchResult
 
 _CARD = """\
 # {name}: a {ways}-way {shots}-shot learner
@@ -35,7 +36,7 @@ _UNSEEN = {
 }
 
 
-def model_card(result: SearchResult, network: FinalNetwork) -> str:
+def model_card(result: SearchResult, network: FinalNetwork[float]) -> str:
     """What somebody who finds the weights should know of them, in Markdown."""
     spec = result.search.spec
     networks = [("this network", network)] + ([("Conv4 baseline", result.baseline)] if result.baseline else [])
@@ -60,7 +61,7 @@ def model_card(result: SearchResult, network: FinalNetwork) -> str:
     )
 
 
-def _cut_short(networks: Sequence[tuple[str, FinalNetwork]], asked: int) -> str:
+def _cut_short(networks: Sequence[tuple[str, FinalNetwork[float]]], asked: int) -> str:
     """Which of the networks a limit of the budget kept from their full training, if any."""
     cut = [
         f"{name} cut short after {network.meta_iterations:,} of {asked:,} meta-iterations"
@@ -76,11 +77,13 @@ def _data(spec: MetaSearchSpec) -> str:
     return "Omniglot" if spec.dataset.training_rotations == 1 else "Omniglot with rotated classes"
 
 
-def _row(name: str, network: FinalNetwork) -> str:
-    return f"| {name} | {network.parameters:,} | {_text(network.non_transductive)} | {_text(network.transductive)} |"
+def _row(name: str, network: FinalNetwork[float]) -> str:
+    return (
+        f"| {name} | {network.parameter_count:,} | {_text(network.non_transductive)} | {_text(network.transductive)} |"
+    )
 
 
-def _text(measured: Measured) -> str:
+def _text(measured: Estimate[float]) -> str:
     return f"{100 * measured.accuracy:.2f} ± {100 * measured.interval:.2f}"
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metasearch.outcome.results import FinalNetwork, SearchResult
+from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
 from metasearch.storage_layout import file_name
 from metasearch_cli.extras import Extra, needing
@@ -18,7 +19,7 @@ from metasearch_cli.report import write_report
 if TYPE_CHECKING:
     from metasearch_trainer.learner import FewShotLearner
 
-Weights = Callable[[FinalNetwork], AbstractContextManager[Path]]
+Weights = Callable[[FinalNetwork[float]], AbstractContextManager[Path]]
 """Gives a folder with a network's weights, `<trial>.safetensors`, for as long as the context lasts.
 
 Raises MetaSearchError where there are none."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from metasearch.outcome.results import FinalNetwork, Measured, SearchResult
+from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
 
 COLUMNS = (
@@ -21,7 +22,7 @@ COLUMNS = (
     "reason",
     "score",
     "predicted",
-    "parameters",
+    "parameterCount",
     "multiplyAdds",
     "wallSeconds",
     "attempts",
@@ -55,7 +56,7 @@ def print_status(console: Console, result: SearchResult) -> None:
         best = result.best.search
         console.print(f"best cell: {best.cell}", highlight=False, markup=False, soft_wrap=True)
         score = _share(best.score, best.interval)
-        console.print(f"  search score {score} with {best.parameters:,} parameters", highlight=False)
+        console.print(f"  search score {score} with {best.parameter_count:,} parameters", highlight=False)
     if result.final or result.baseline:
         _print_final(console, result)
 
@@ -149,19 +150,19 @@ def _print_final(console: Console, result: SearchResult) -> None:
             )
 
 
-def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork]]:
+def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]:
     """The networks as they are called here."""
     yield from ((f"cell {number}", network) for number, network in enumerate(result.final, start=1))
     if result.baseline:
         yield result.baseline.name or "", result.baseline
 
 
-def _add_network(table: Table, name: str, network: FinalNetwork) -> None:
+def _add_network(table: Table, name: str, network: FinalNetwork[float]) -> None:
     measured = (_measured(network.non_transductive), _measured(network.transductive))
-    table.add_row(name, f"{network.parameters:,}", *measured)
+    table.add_row(name, f"{network.parameter_count:,}", *measured)
 
 
-def _measured(measured: Measured) -> str:
+def _measured(measured: Estimate[float]) -> str:
     return _share(measured.accuracy, measured.interval)
 
 

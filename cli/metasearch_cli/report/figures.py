@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from metasearch.api import MetaSearchSpec
-from metasearch.outcome.results import Found, Level, SearchResult
+from metasearch.outcome.figures import CellSummary
+from metasearch.outcome.results import Level, SearchResult
 from metasearch.search import board
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Stage, State, Trial
@@ -163,14 +164,14 @@ def _is_cut_short(result: SearchResult) -> bool:
 
 def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontMarks:
     searched = series.of_stage(trials, Stage.SEARCH)
-    final = [charts.Mark(network.parameters, network.score) for network in result.final]
+    final = [charts.Mark(network.parameter_count, network.score) for network in result.final]
     return charts.FrontMarks(
         trials=_marks(board.ranked(searched)),
         front=_marks(board.front(searched)),  # all of it; the result has the best of it only
-        best=charts.Mark(result.best.parameters, result.best.search.score) if result.best else None,
+        best=charts.Mark(result.best.parameter_count, result.best.search.score) if result.best else None,
         delivered=final[0] if final else None,
         others=final[1:],
-        baseline=charts.Mark(result.baseline.parameters, result.baseline.score) if result.baseline else None,
+        baseline=charts.Mark(result.baseline.parameter_count, result.baseline.score) if result.baseline else None,
     )
 
 
@@ -204,7 +205,7 @@ def _best_name(result: SearchResult) -> str:
 def cells(result: SearchResult, trials: Sequence[Trial]) -> list[CellCard]:
     """The delivered cell or the best so far, then the next on the front, then the next by score."""
     first = "Delivered" if result.delivered else _best_name(result)
-    chosen: dict[str, tuple[str, Found | None]] = {}
+    chosen: dict[str, tuple[str, CellSummary[float] | None]] = {}
     if result.best:
         chosen[result.best.cell] = (first, result.best.search)
     for found in result.front:
@@ -218,7 +219,7 @@ def cells(result: SearchResult, trials: Sequence[Trial]) -> list[CellCard]:
     ]
 
 
-def _card(title: str, text: str, found: Found | None, trial: Trial, spec: MetaSearchSpec) -> CellCard:
+def _card(title: str, text: str, found: CellSummary[float] | None, trial: Trial, spec: MetaSearchSpec) -> CellCard:
     cell = parse_cell(text)
     score = percent_with_interval(found.score, found.interval) if found else percent(trial.score)
     parameters = trial.result.parameter_count if trial.result else None

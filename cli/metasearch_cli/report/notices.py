@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from metasearch.outcome.results import Comparison, FinalNetwork, SearchResult
+from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.results import Comparison, SearchResult
 from metasearch_cli.report.formats import SPACE, points, share_of
 
 AIMED_RATIO = 0.25
@@ -31,7 +32,7 @@ class Notice:
     text: str
 
 
-def question(baseline: FinalNetwork) -> str:
+def question(baseline: FinalNetwork[float]) -> str:
     """Return the question that `compare` answers."""
     return f"Is the found network at least as accurate as {baseline.name}, with at most a quarter of its parameters?"
 
@@ -51,7 +52,7 @@ def compare(result: SearchResult) -> Notice | None:
     return Notice(Importance.WARNING, "No.", text)
 
 
-def _size(comparison: Comparison, baseline: FinalNetwork) -> str:
+def _size(comparison: Comparison, baseline: FinalNetwork[float]) -> str:
     ratio = comparison.parameter_ratio
     if ratio > 1:
         return f"It has {share_of(ratio)} as many parameters as {baseline.name}"
@@ -66,7 +67,7 @@ def _accuracy(comparison: Comparison) -> str:
     return f"{points(difference)} {'more' if difference > 0 else 'less'} accurate (queries alone)"
 
 
-def _certainty(comparison: Comparison, delivered: FinalNetwork, baseline: FinalNetwork) -> str:
+def _certainty(comparison: Comparison, delivered: FinalNetwork[float], baseline: FinalNetwork[float]) -> str:
     """Say what the 95% intervals mean for the difference."""
     interval = math.hypot(delivered.non_transductive.interval, baseline.non_transductive.interval)
     bounds = f"its 95{SPACE}% interval of ±{SPACE}{100 * interval:.1f} points"

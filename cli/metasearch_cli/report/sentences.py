@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from metasearch.api import DatasetName, MetaSearchSpec, Score, Split, Strategy
-from metasearch.outcome.results import FinalNetwork, SearchResult
+from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial
@@ -30,20 +31,22 @@ def headline(result: SearchResult) -> str:
     return f"The search is under way; none of its {plural(result.trials.total, 'trial')} has a score yet."
 
 
-def _found(network: FinalNetwork, baseline: FinalNetwork | None, spec: MetaSearchSpec) -> str:
+def _found(network: FinalNetwork[float], baseline: FinalNetwork[float] | None, spec: MetaSearchSpec) -> str:
     things = _things(spec)
     images = "one image" if spec.task.shots == 1 else f"{spec.task.shots} images"
     text = (
-        f"Found a network with {count(network.parameters)} parameters that learns {spec.task.ways} new {things} from "
-        f"{images} of each, and then classifies {_measured(network)} of new images right (queries alone), on {things} "
-        "that it never saw in training"
+        f"Found a network with {count(network.parameter_count)} parameters that learns {spec.task.ways} new {things} "
+        f"from {images} of each, and then classifies {_measured(network)} of new images right (queries alone), on "
+        f"{things} that it never saw in training"
     )
     if baseline is None:
         return f"{text}."
-    return f"{text}. {baseline.name} with {count(baseline.parameters)} parameters gets {_measured(baseline)} right."
+    return (
+        f"{text}. {baseline.name} with {count(baseline.parameter_count)} parameters gets {_measured(baseline)} right."
+    )
 
 
-def _measured(network: FinalNetwork) -> str:
+def _measured(network: FinalNetwork[float]) -> str:
     return percent_with_interval(network.non_transductive.accuracy, network.non_transductive.interval)
 
 
@@ -52,7 +55,7 @@ def _best_so_far(result: SearchResult) -> str:
     assert result.best is not None
     so_far = "" if result.search.phase.is_over else " so far"
     return (
-        f"The best cell{so_far} makes a network with {count(result.best.parameters)} parameters, which scores "
+        f"The best cell{so_far} makes a network with {count(result.best.parameter_count)} parameters, which scores "
         f"{percent_with_interval(result.best.score, result.best.interval)} after "
         f"{count(spec.training.meta_iterations)} meta-iterations; chance is {percent(1 / spec.task.ways)}. "
         "No network has been trained in full" + ("." if result.search.phase.is_over else " yet.")
@@ -138,7 +141,7 @@ def _cut_short(result: SearchResult) -> Iterator[Notice]:
         )
 
 
-def _networks(result: SearchResult) -> Iterator[tuple[str, FinalNetwork]]:
+def _networks(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]:
     """Those of the final stage, as they are called in a sentence."""
     for place, network in enumerate(result.final):
         yield "the delivered network" if place == 0 else f"the cell in place {place + 1}", network

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metasearch.api import MetaSearchSpec
-from metasearch.outcome.results import FinalNetwork, Found, Measured, SearchResult
+from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork
+from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit, used_shares
 from metasearch.search.trials import Stage, Trial
 from metasearch_cli.report import series
@@ -73,13 +74,13 @@ def networks(result: SearchResult) -> list[NetworkRow]:
     return [*found, _network(result.baseline, is_delivered=False)] if result.baseline else found
 
 
-def _network(network: FinalNetwork, *, is_delivered: bool) -> NetworkRow:
+def _network(network: FinalNetwork[float], *, is_delivered: bool) -> NetworkRow:
     return NetworkRow(
         network.name or "",
         blocks(network.cell or ""),
         is_delivered,
         (
-            count(network.parameters),
+            count(network.parameter_count),
             short(network.multiply_adds),
             count(len(network.trials)),
             percent(network.score),
@@ -89,7 +90,7 @@ def _network(network: FinalNetwork, *, is_delivered: bool) -> NetworkRow:
     )
 
 
-def _accuracy(measured: Measured) -> str:
+def _accuracy(measured: Estimate[float]) -> str:
     return percent_with_interval(measured.accuracy, measured.interval)
 
 
@@ -114,14 +115,14 @@ def front(result: SearchResult) -> list[FrontRow]:
     return [_front_row(found, is_delivered=found.cell == delivered) for found in result.front]
 
 
-def _front_row(found: Found, *, is_delivered: bool) -> FrontRow:
+def _front_row(found: CellSummary[float], *, is_delivered: bool) -> FrontRow:
     return FrontRow(
         blocks(found.cell),
         is_delivered,
         (
             count(found.level),
             count(found.depth),
-            count(found.parameters),
+            count(found.parameter_count),
             short(found.multiply_adds),
             percent_with_interval(found.score, found.interval),
             milliseconds(found.latency_ms),

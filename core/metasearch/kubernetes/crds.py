@@ -39,7 +39,7 @@ def _search() -> Definition:
         _column("State", '.status.conditions[?(@.type=="Ready")].reason', "Where the search is"),
         _column("Wall-Time", ".status.spent.wallTime", "Time since the start, suspension left out", wide=True),
         _column("GPU-Hours", ".status.spent.gpuHours", "GPU share x hours of all attempts", wide=True),
-        _column("Cell", ".status.best[0].cell", "Cell with the best score", wide=True),
+        _column("Cell", ".status.ranked[0].cell", "Cell with the best score", wide=True),
         _AGE,
     ]
     return _definition(names.SEARCH, schema, columns)

@@ -8,6 +8,7 @@ text, which OpenAPI cannot express, become rules in CEL.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from enum import Enum
@@ -41,7 +42,7 @@ def schema_of(model: type[SpecModel]) -> Schema:
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     schema: Schema = {
         "type": "object",
-        "description": " ".join((model.__doc__ or "").split()),
+        "description": " ".join((inspect.getdoc(model) or "").split()),
         "properties": {name: field_schema(field) for name, field in fields.items()},
     }
     if required := [name for name, field in fields.items() if field.is_required()]:

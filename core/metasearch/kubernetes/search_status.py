@@ -4,6 +4,9 @@ The status of a MetaSearch: a summary of the search for `kubectl get`, dashboard
 It is computed from the trials. Only the times in it (`timing.py`) and whether the search has ended are read back, for
 no trial records them. Its size does not grow with the trials: every text has a greatest length and every list a
 greatest number of entries, so that it takes at most 64 KiB.
+
+Cells and networks are those of `metasearch.outcome.figures`, as in `result.json`. Times are durations, as in the spec
+that limits them.
 """
 
 from __future__ import annotations
@@ -13,18 +16,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from metasearch.kubernetes.models import TRIAL_NAME_MAX_LENGTH, Candidate, ClusterModel, Count, Share
+from metasearch.kubernetes.models import ClusterModel, Share
 from metasearch.kubernetes.times import Time
+from metasearch.outcome.figures import MAX_BLOCKS, CellSummary, Count, FinalNetwork, TrialCounts
 from metasearch.quantities import DecimalText, Duration, NumberText
 
-MAX_LEVELS = 8  # as spec.space.maxBlocks
-MAX_BEST = 10
+MAX_LEVELS = MAX_BLOCKS
+MAX_RANKED = 10
 MAX_FRONT = 20
 
 IMAGE_MAX_LENGTH = 512  # as spec.worker.template.image
-
-WEIGHTS_MAX_LENGTH = 1280
-"""Length of an address: the longest spec.storage.url, with namespace, search and trial below it."""
 
 _Correlation = Annotated[NumberText, Field(ge=-1, le=1)]
 
@@ -64,19 +65,6 @@ SUCCEEDED, FAILED, EXHAUSTED = "Succeeded", "Failed", "BudgetExhausted"
 """The types of a search's conditions."""
 
 
-class TrialCounts(ClusterModel):
-    """Trials of every stage, by state."""
-
-    total: Count = Field(description="total is the number of trials, whatever their state.")
-    pending: Count = Field(description="pending is the number of trials that wait for a worker.")
-    running: Count = Field(description="running is the number of trials that a worker has claimed.")
-    succeeded: Count = Field(description="succeeded is the number of trials that ran to their end.")
-    stopped: Count = Field(
-        description="stopped is the number of trials stopped early, for a low score or for the budget."
-    )
-    failed: Count = Field(description="failed is the number of trials that failed for good.")
-
-
 class LevelStatus(ClusterModel):
     """One level of the search, and how well the surrogate had ranked it before it was measured."""
 
@@ -96,8 +84,8 @@ class LevelStatus(ClusterModel):
     )
 
 
-class Spent(ClusterModel):
-    """The part of the budget that the search has used."""
+class SpentStatus(ClusterModel):
+    """What the search has used."""
 
     share: str = Field(
         pattern=r"^[0-9]{1,3}%$",
@@ -122,72 +110,6 @@ class Left(ClusterModel):
     failed_trials: Count = Field(description="failedTrials is the number of failures that are still allowed.")
     wall_time: Duration | None = Field(default=None, description="wallTime is what is left of it, such as 5400s.")
     gpu_hours: DecimalText | None = Field(default=None, description='gpuHours is what is left of them, such as "12.5".')
-
-
-class FoundCell(ClusterModel):
-    """A cell with its measurements in a search trial."""
-
-    trial: str = Field(
-        min_length=1,
-        max_length=TRIAL_NAME_MAX_LENGTH,
-        description="trial is the name of the MetaTrial it was measured in.",
-    )
-    cell: Candidate = Field(description="cell is its text form, canonical.")
-    level: int = Field(ge=1, le=MAX_LEVELS, description="level is its number of blocks.")
-    parameters: Count = Field(description="parameters is the number of weights, normalisation and classifier included.")
-    multiply_adds: Count = Field(description="multiplyAdds is the number of them per image.")
-    score: Share = Field(description="score is the accuracy on the classes of evaluation.split, in [0, 1].")
-    interval: NumberText = Field(ge=0, description="interval is the half-width of the score's 95% interval.")
-
-
-class AccuracyStatus(ClusterModel):
-    """A share of correct answers on the test classes."""
-
-    accuracy: Share = Field(description="accuracy is the mean over tasks and seeds, in [0, 1].")
-    interval: NumberText = Field(
-        ge=0,
-        description="interval is the half-width of its 95% interval: over seeds where there are several, at least that "
-        "over tasks.",
-    )
-
-
-class DeliveredNetwork(ClusterModel):
-    """The network that the search delivers: of those trained in full, the one with the best score."""
-
-    cell: Candidate = Field(description="cell is its text form, canonical.")
-    trial: str = Field(
-        min_length=1,
-        max_length=TRIAL_NAME_MAX_LENGTH,
-        description="trial is the name of the MetaTrial whose weights are delivered; other seeds have others.",
-    )
-    parameters: Count = Field(description="parameters is the number of weights, normalisation and classifier included.")
-    meta_iterations: Count = Field(
-        description="metaIterations is the number of outer steps it was trained for; fewer than final.metaIterations "
-        "where a limit cut it short."
-    )
-    seeds: Count = Field(description="seeds is the number of trainings that its accuracies are over.")
-    transductive: AccuracyStatus = Field(description="transductive: the queries of a task are classified together.")
-    non_transductive: AccuracyStatus = Field(description="nonTransductive: each query is classified alone.")
-    weights: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=WEIGHTS_MAX_LENGTH,
-        pattern=r"^[!-~]+$",
-        description="weights is where they are: an address below spec.storage.url, or the claim and the path on its "
-        "volume, such as models/team-a/omniglot-1b9d6bcd/weights/omniglot-5-0a1b2c3d4e.safetensors. Default: none, "
-        "for they were trained without spec.storage and are not kept.",
-    )
-
-
-class BaselineStatus(ClusterModel):
-    """The hand-made network that was trained for comparison."""
-
-    name: str = Field(
-        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9]+$", description="name is the network's, such as Conv4."
-    )
-    parameters: Count = Field(description="parameters is the number of weights, normalisation and classifier included.")
-    transductive: AccuracyStatus = Field(description="transductive: the queries of a task are classified together.")
-    non_transductive: AccuracyStatus = Field(description="nonTransductive: each query is classified alone.")
 
 
 class SearchStatus(ClusterModel):
@@ -225,26 +147,28 @@ class SearchStatus(ClusterModel):
         description="levels are those that were begun, from the first.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["level"]},
     )
-    spent: Spent | None = Field(default=None, description="spent is what the search has used.")
+    spent: SpentStatus | None = Field(default=None, description="spent is what the search has used.")
     left: Left | None = Field(default=None, description="left is what the search may still use.")
     best_score: str | None = Field(
         default=None,
         pattern=r"^[01]\.[0-9]{4}$",
         max_length=6,
-        description="bestScore is the best search score so far, in [0, 1], rounded; best has it as it was measured.",
+        description="bestScore is the best search score so far, in [0, 1], rounded; ranked has it as it was measured.",
     )
-    best: tuple[FoundCell, ...] = Field(
-        default=(), max_length=MAX_BEST, description="best are the cells with the best scores, best first; at most 10."
+    ranked: tuple[CellSummary[NumberText], ...] = Field(
+        default=(),
+        max_length=MAX_RANKED,
+        description="ranked are the cells with the best scores, best score first; at most 10.",
     )
-    front: tuple[FoundCell, ...] = Field(
+    front: tuple[CellSummary[NumberText], ...] = Field(
         default=(),
         max_length=MAX_FRONT,
         description="front are the cells that no other beats in score and parameters, best score first; at most 20.",
     )
-    delivered: DeliveredNetwork | None = Field(
+    delivered: FinalNetwork[NumberText] | None = Field(
         default=None, description="delivered is the network that the search hands over, once one is trained in full."
     )
-    baseline: BaselineStatus | None = Field(
+    baseline: FinalNetwork[NumberText] | None = Field(
         default=None, description="baseline is the hand-made network of spec.final.baseline, once it is trained."
     )
     worker_image: str | None = Field(

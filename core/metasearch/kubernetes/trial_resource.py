@@ -8,8 +8,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from metasearch.api import MAX_CURVE_POINTS, Rule
-from metasearch.kubernetes.models import Candidate, ClusterModel, Count, Share
+from metasearch.kubernetes.models import ClusterModel, Share
 from metasearch.kubernetes.times import Time
+from metasearch.outcome.figures import Candidate, Count
 from metasearch.quantities import NumberText
 from metasearch.search.trials import Reason, Stage, State
 

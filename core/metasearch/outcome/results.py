@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from metasearch.api import MetaSearchSpec, Score
+from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork, OutcomeModel, TrialCounts
 from metasearch.search import board, budget
 from metasearch.search.cells import Cell, parse_cell
 from metasearch.search.planner import Phase, Plan, Search, by_level
@@ -53,66 +53,7 @@ FRONT_LENGTH = 20
 RANKED_LENGTH = 10
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class Measured(_Model):
-    """A share of correct answers."""
-
-    accuracy: float = Field(description="in [0, 1]; a mean over tasks, and over seeds where there are several")
-    interval: float = Field(
-        description="half-width of the 95% interval: over seeds where there are several, at least that over tasks"
-    )
-
-
-class Found(_Model):
-    """A cell and what was measured of it in a search trial."""
-
-    cell: str = Field(description="the cell's text form, canonical")
-    trial: str = Field(description="the trial it was measured in; of several, the best by score")
-    level: int = Field(description="number of blocks")
-    depth: int = Field(description="number of blocks on the longest path")
-    parameters: int = Field(description="all that is trained, normalisation and classifier included")
-    multiply_adds: int = Field(description="per image")
-    score: float = Field(description="what ranks candidates, in [0, 1]: accuracy on the classes of evaluation.split")
-    interval: float = Field(description="half-width of the score's 95% interval")
-    latency_ms: float | None = Field(
-        description="to classify one task's queries after adaptation, on the trial's device"
-    )
-    peak_memory_bytes: int | None = Field(description="the most its process (on a GPU: the device) held")
-    wall_seconds: float | None = Field(description="training and evaluation")
-
-
-class FinalNetwork(_Model):
-    """A network of the final stage, on as many seeds as ran to their end; where none did, on those cut short."""
-
-    name: str | None = Field(default=None, description="of a hand-made network; cells have none")
-    cell: str | None = Field(default=None, description="the cell's text form, canonical")
-    trials: tuple[str, ...] = Field(description="one per seed")
-    parameters: int = Field(description="all that is trained, normalisation and classifier included")
-    multiply_adds: int = Field(description="per image")
-    meta_iterations: int = Field(
-        description="outer steps done; of several seeds cut short, those of the first, whose weights are delivered"
-    )
-    cut_short: bool = Field(
-        default=False, description="whether a limit ended its training before final.metaIterations were done"
-    )
-    score: float = Field(
-        description="mean over seeds, on the classes of evaluation.split; the delivered network is chosen by it"
-    )
-    transductive: Measured = Field(description="on the test classes, the queries of a task classified together")
-    non_transductive: Measured = Field(description="on the test classes, each query classified alone")
-    tasks: int = Field(
-        description="test tasks per seed, of the seed with the fewest; final.tasks, or where a limit cut it short "
-        "evaluation.tasks if that is less"
-    )
-    weights: str | None = Field(
-        default=None, description="name of the file with the first trial's weights; null where they were not kept"
-    )
-
-
-class Level(_Model):
+class Level(OutcomeModel):
     """One level of the search."""
 
     level: int
@@ -129,32 +70,21 @@ class Level(_Model):
     depths: dict[int, int] = Field(description="how many of the level's cells have which depth")
 
 
-class Best(_Model):
+class BestCell(OutcomeModel):
     """The delivered cell; until there is one, the best search trial's."""
 
     cell: str = Field(description="the cell's text form, canonical")
-    parameters: int = Field(description="all that is trained, normalisation and classifier included")
+    parameter_count: int = Field(description="all that is trained, normalisation and classifier included")
     score: float = Field(
         description="accuracy in [0, 1] of the kind evaluation.score: of the delivered network, on the test classes; "
         "until there is one, the search score"
     )
     interval: float = Field(description="half-width of the score's 95% interval")
     trained_in_full: bool = Field(description="false too where a limit cut the delivered network's training short")
-    search: Found = Field(description="what its search trial measured")
+    search: CellSummary[float] = Field(description="what its search trial measured")
 
 
-class TrialCounts(_Model):
-    """Trials by state, of every stage."""
-
-    total: int
-    pending: int
-    running: int
-    succeeded: int
-    stopped: int
-    failed: int
-
-
-class SearchState(_Model):
+class SearchState(OutcomeModel):
     """Which search, and how far it is."""
 
     name: str
@@ -171,7 +101,7 @@ class SearchState(_Model):
     spec: MetaSearchSpec = Field(description="the resource's spec, defaults filled in")
 
 
-class Comparison(_Model):
+class Comparison(OutcomeModel):
     """The delivered network beside the hand-made one."""
 
     accuracy_difference: float = Field(description="non-transductive test accuracy, delivered less baseline")
@@ -179,25 +109,25 @@ class Comparison(_Model):
     parameter_ratio: float = Field(description="delivered / baseline")
 
 
-class SearchResult(_Model):
+class SearchResult(OutcomeModel):
     """Everything in `result.json`."""
 
     schema_version: int = SCHEMA_VERSION
     search: SearchState
     trials: TrialCounts
     levels: tuple[Level, ...]
-    best: Best | None = Field(description="the delivered cell; until there is one, the best search trial's")
-    front: tuple[Found, ...] = Field(
+    best: BestCell | None = Field(description="the delivered cell; until there is one, the best search trial's")
+    front: tuple[CellSummary[float], ...] = Field(
         description="search trials that no other beats in both score and parameters, at most 20"
     )
-    ranked: tuple[Found, ...] = Field(description="the best search trials, best score first, at most 10")
-    final: tuple[FinalNetwork, ...] = Field(description="best score first")
-    baseline: FinalNetwork | None
+    ranked: tuple[CellSummary[float], ...] = Field(description="the best search trials, best score first, at most 10")
+    final: tuple[FinalNetwork[float], ...] = Field(description="best score first")
+    baseline: FinalNetwork[float] | None
     comparison: Comparison | None
     spent: budget.Spent
 
     @property
-    def delivered(self) -> FinalNetwork | None:
+    def delivered(self) -> FinalNetwork[float] | None:
         """The network to hand over."""
         return self.final[0] if self.final else None
 
@@ -214,8 +144,8 @@ def summarize(search: Search[Cell], trials: Sequence[Trial], decided: Plan, now:
         trials=_counts(trials),
         levels=tuple(_level(level) for level in by_level(searching)),
         best=_best(ranked, final, search.spec),
-        front=tuple(_found(trial, search.spec) for trial in board.front(searching)[:FRONT_LENGTH]),
-        ranked=tuple(_found(trial, search.spec) for trial in ranked[:RANKED_LENGTH]),
+        front=tuple(cell_summary(trial, search.spec) for trial in board.front(searching)[:FRONT_LENGTH]),
+        ranked=tuple(cell_summary(trial, search.spec) for trial in ranked[:RANKED_LENGTH]),
         final=tuple(final),
         baseline=baseline,
         comparison=_compare(final[0], baseline) if final and baseline else None,
@@ -267,39 +197,36 @@ def _level(trials: Sequence[Trial]) -> Level:
     )
 
 
-def _found(trial: Trial, spec: MetaSearchSpec) -> Found:
-    """A search trial that ran to its end."""
+def cell_summary(trial: Trial, spec: MetaSearchSpec) -> CellSummary[float]:
+    """Summarize a search trial that ran to its end."""
     result, cell = _known(trial.result), parse_cell(trial.spec.candidate)
     validation = _known(result.validation)
     scored = validation.transductive if _is_transductive(spec) else validation.non_transductive
-    return Found(
+    # By name, so that a new figure is only declared: in TrialResult, where it is measured, and in CellSummary.
+    figures = {name: getattr(result, name) for name in CellSummary.model_fields if hasattr(result, name)}
+    return CellSummary[float](
         cell=trial.spec.candidate,
         trial=trial.name,
         level=len(cell),
         depth=cell.depth,
-        parameters=_known(result.parameter_count),
-        multiply_adds=_known(result.multiply_adds),
-        score=_known(result.score),
         interval=scored.interval,
-        latency_ms=result.latency_ms,
-        peak_memory_bytes=result.peak_memory_bytes,
-        wall_seconds=result.wall_seconds,
+        **figures,
     )
 
 
-def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork], spec: MetaSearchSpec) -> Best | None:
+def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork[float]], spec: MetaSearchSpec) -> BestCell | None:
     if not ranked:
         return None
     delivered = final[0] if final else None
     by_cell = {trial.spec.candidate: trial for trial in reversed(ranked)}  # of repeats, the best stays
-    search = _found(by_cell[delivered.cell] if delivered and delivered.cell else ranked[0], spec)
+    search = cell_summary(by_cell[delivered.cell] if delivered and delivered.cell else ranked[0], spec)
     score, interval = search.score, search.interval
     if delivered:
         measured = delivered.transductive if _is_transductive(spec) else delivered.non_transductive
         score, interval = measured.accuracy, measured.interval
-    return Best(
+    return BestCell(
         cell=search.cell,
-        parameters=search.parameters,
+        parameter_count=search.parameter_count,
         score=score,
         interval=interval,
         trained_in_full=delivered is not None and not delivered.cut_short,
@@ -311,7 +238,7 @@ def _is_transductive(spec: MetaSearchSpec) -> bool:
     return spec.evaluation.score is Score.TRANSDUCTIVE
 
 
-def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork]:
+def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork[float]]:
     """
     One entry per candidate with at least one network, best score first.
 
@@ -324,19 +251,19 @@ def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork]:
     for trial in ranked:
         if not trial.is_cut_short or trial.spec.candidate not in whole:
             seeds.setdefault(trial.spec.candidate, []).append(trial)
-    return sorted(map(_final_network, seeds.values()), key=lambda network: (-network.score, network.parameters))
+    return sorted(map(_final_network, seeds.values()), key=lambda network: (-network.score, network.parameter_count))
 
 
-def _final_network(seeds: Sequence[Trial]) -> FinalNetwork:
+def _final_network(seeds: Sequence[Trial]) -> FinalNetwork[float]:
     first = seeds[0]
     results = [_known(trial.result) for trial in seeds]
     tests = [_known(result.test) for result in results]
     is_baseline = first.spec.stage is Stage.BASELINE
-    return FinalNetwork(
+    return FinalNetwork[float](
         name=first.spec.candidate if is_baseline else None,
         cell=None if is_baseline else first.spec.candidate,
         trials=tuple(trial.name for trial in seeds),
-        parameters=_known(results[0].parameter_count),
+        parameter_count=_known(results[0].parameter_count),
         multiply_adds=_known(results[0].multiply_adds),
         meta_iterations=_known(results[0].meta_iterations) if first.is_cut_short else first.spec.meta_iterations,
         cut_short=first.is_cut_short,
@@ -348,7 +275,7 @@ def _final_network(seeds: Sequence[Trial]) -> FinalNetwork:
     )
 
 
-def over_seeds(measured: Sequence[Accuracy]) -> Measured:
+def over_seeds(measured: Sequence[Accuracy]) -> Estimate[float]:
     """
     The mean over seeds, with its 95% interval: Student's over the seeds' means, each of which has tasks of its own.
 
@@ -360,14 +287,14 @@ def over_seeds(measured: Sequence[Accuracy]) -> Measured:
     if len(means) > 1:
         quantile = STUDENT_QUANTILES[len(means) - 2]
         interval = max(interval, quantile * stdev(means) / math.sqrt(len(means)))
-    return Measured(accuracy=fmean(means), interval=interval)
+    return Estimate[float](accuracy=fmean(means), interval=interval)
 
 
-def _compare(delivered: FinalNetwork, baseline: FinalNetwork) -> Comparison:
+def _compare(delivered: FinalNetwork[float], baseline: FinalNetwork[float]) -> Comparison:
     return Comparison(
         accuracy_difference=delivered.non_transductive.accuracy - baseline.non_transductive.accuracy,
         transductive_difference=delivered.transductive.accuracy - baseline.transductive.accuracy,
-        parameter_ratio=delivered.parameters / baseline.parameters,
+        parameter_ratio=delivered.parameter_count / baseline.parameter_count,
     )
 
 

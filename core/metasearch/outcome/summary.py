@@ -14,22 +14,18 @@ from decimal import Decimal
 from metasearch.api import Storage
 from metasearch.kubernetes.search_status import (
     IMAGE_MAX_LENGTH,
-    MAX_BEST,
     MAX_FRONT,
     MAX_LEVELS,
-    AccuracyStatus,
-    BaselineStatus,
+    MAX_RANKED,
     Condition,
-    DeliveredNetwork,
-    FoundCell,
     Left,
     LevelStatus,
     SearchStatus,
-    Spent,
-    TrialCounts,
+    SpentStatus,
 )
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.results import FinalNetwork, Found, Level, Measured, SearchResult
+from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.results import Level, SearchResult
 from metasearch.quantities import Duration
 from metasearch.search import budget
 from metasearch.storage_layout import address_of, weights_path
@@ -62,15 +58,15 @@ def search_status(
         suspended_time=_duration(suspended_seconds),
         completion_time=None if completed_at is None else Time.at(completed_at),
         level=result.levels[-1].level if result.levels else 0,
-        trials=TrialCounts.model_validate(result.trials.model_dump()),
+        trials=result.trials,
         levels=tuple(map(_level, result.levels[:MAX_LEVELS])),
         spent=_spent(result),
         left=_left(result),
         best_score=f"{result.ranked[0].score:.4f}" if result.ranked else None,
-        best=tuple(map(_found, result.ranked[:MAX_BEST])),
-        front=tuple(map(_found, result.front[:MAX_FRONT])),
-        delivered=_delivered(result.delivered, storage, folder) if result.delivered else None,
-        baseline=_baseline(result.baseline) if result.baseline else None,
+        ranked=result.ranked[:MAX_RANKED],
+        front=result.front[:MAX_FRONT],
+        delivered=_with_address(result.delivered, storage, folder) if result.delivered else None,
+        baseline=result.baseline,
         worker_image=worker_image[:IMAGE_MAX_LENGTH],
     )
 
@@ -97,21 +93,9 @@ def _correlation(value: float | None) -> float | None:
     return None if value is None else max(-1.0, min(1.0, value))
 
 
-def _found(found: Found) -> FoundCell:
-    return FoundCell(
-        trial=found.trial,
-        cell=found.cell,
-        level=found.level,
-        parameters=found.parameters,
-        multiply_adds=found.multiply_adds,
-        score=found.score,
-        interval=found.interval,
-    )
-
-
-def _spent(result: SearchResult) -> Spent:
+def _spent(result: SearchResult) -> SpentStatus:
     spent = result.spent
-    return Spent(
+    return SpentStatus(
         share=f"{_percent(result)}%",
         trials=spent.trials,
         failed_trials=spent.failed_trials,
@@ -137,37 +121,16 @@ def _left(result: SearchResult) -> Left:
     )
 
 
-def _delivered(network: FinalNetwork, storage: Storage | None, folder: str) -> DeliveredNetwork:
-    assert network.cell is not None  # hand-made networks are never delivered
-    (trial, *_) = network.trials
-    return DeliveredNetwork(
-        cell=network.cell,
-        trial=trial,
-        parameters=network.parameters,
-        meta_iterations=network.meta_iterations,
-        seeds=len(network.trials),
-        transductive=_accuracy(network.transductive),
-        non_transductive=_accuracy(network.non_transductive),
-        weights=_place(storage, weights_path(folder, trial)) if storage and network.weights else None,
-    )
+def _with_address(network: FinalNetwork[float], storage: Storage | None, folder: str) -> FinalNetwork[float]:
+    """Replace the name of the weights' file by the place where a cluster keeps it."""
+    is_kept = storage is not None and network.weights is not None
+    address = _address(storage, weights_path(folder, network.trials[0])) if storage and is_kept else None
+    return network.model_copy(update={"weights": address})
 
 
-def _place(storage: Storage, path: str) -> str:
-    """An address, or a claim and a path on its volume."""
+def _address(storage: Storage, path: str) -> str:
+    """Return the address in an object store, or a claim and a path on its volume."""
     return address_of(storage.url, path) if storage.url else f"{storage.claim}/{path}"
-
-
-def _baseline(network: FinalNetwork) -> BaselineStatus:
-    return BaselineStatus(
-        name=network.name or "",
-        parameters=network.parameters,
-        transductive=_accuracy(network.transductive),
-        non_transductive=_accuracy(network.non_transductive),
-    )
-
-
-def _accuracy(measured: Measured) -> AccuracyStatus:
-    return AccuracyStatus(accuracy=measured.accuracy, interval=measured.interval)
 
 
 def _duration(seconds: float) -> Duration:
