@@ -1,11 +1,11 @@
-"""What the commands print: how far a search is, and its trials. The same for a local run and for a cluster."""
+"""Print the state of a search and its trials, the same for a local run and for a cluster."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -14,20 +14,25 @@ from metasearch.outcome.figures import Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
 
-COLUMNS = (
-    "name",
-    "stage",
-    "level",
-    "state",
-    "reason",
-    "score",
-    "predicted",
-    "parameterCount",
-    "multiplyAdds",
-    "wallSeconds",
-    "attempts",
-    "cell",
-)
+Value = str | int | float | None
+
+_COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
+    "name": lambda trial: trial.name,
+    "stage": lambda trial: trial.spec.stage,
+    "level": lambda trial: trial.spec.level,
+    "state": lambda trial: trial.state,
+    "reason": lambda trial: trial.result.reason if trial.result else None,
+    "score": lambda trial: trial.score,
+    "predicted": lambda trial: trial.spec.predicted,
+    "parameterCount": lambda trial: trial.result.parameter_count if trial.result else None,
+    "multiplyAdds": lambda trial: trial.result.multiply_adds if trial.result else None,
+    "wallSeconds": lambda trial: trial.result.wall_seconds if trial.result else None,
+    "attempts": lambda trial: len(trial.attempts),
+    "cell": lambda trial: trial.spec.candidate,
+}
+"""What is listed of a trial: a column's name, and its value."""
+
+COLUMNS = tuple(_COLUMNS)
 
 
 WIDEST = 10_000
@@ -35,7 +40,7 @@ WIDEST = 10_000
 
 
 def print_status(console: Console, result: SearchResult) -> None:
-    """A few lines and tables."""
+    """Print a search in a few lines and tables."""
     search, spent, trials = result.search, result.spent, result.trials
     limit = f", ended early by budget.{search.limit}" if search.limit else ""
     console.print(
@@ -62,7 +67,7 @@ def print_status(console: Console, result: SearchResult) -> None:
 
 
 def print_trials(console: Console, trials: Sequence[Trial]) -> None:
-    """A table, one trial per row; as wide as it must be, for a state that is cut short says nothing."""
+    """Print a table with a row per trial, as wide as it must be: a state that is cut short says nothing."""
     table = Table(box=None, header_style="bold")
     for column in COLUMNS:
         table.add_column(
@@ -77,7 +82,7 @@ def print_trials(console: Console, trials: Sequence[Trial]) -> None:
 
 
 def trials_as_csv(trials: Sequence[Trial]) -> str:
-    """With a header, for a spreadsheet or pandas."""
+    """Return the trials as CSV with a header, for a spreadsheet or pandas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -86,29 +91,15 @@ def trials_as_csv(trials: Sequence[Trial]) -> str:
 
 
 def trials_as_json(trials: Sequence[Trial]) -> str:
-    """A list of objects with the columns' names."""
+    """Return the trials as a JSON list of objects with the columns' names."""
     return json.dumps([dict(zip(COLUMNS, _row(trial), strict=True)) for trial in trials], indent=2)
 
 
-def _row(trial: Trial) -> list[str | int | float | None]:
-    spec, result = trial.spec, trial.result
-    return [
-        trial.name,
-        spec.stage,
-        spec.level,
-        trial.state,
-        result.reason if result else None,
-        trial.score,
-        spec.predicted,
-        result.parameter_count if result else None,
-        result.multiply_adds if result else None,
-        result.wall_seconds if result else None,
-        len(trial.attempts),
-        spec.candidate,
-    ]
+def _row(trial: Trial) -> list[Value]:
+    return [value(trial) for value in _COLUMNS.values()]
 
 
-def _cell_text(value: str | int | float | None) -> str:
+def _cell_text(value: Value) -> str:
     if value is None:
         return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
@@ -126,7 +117,7 @@ def _levels(result: SearchResult) -> Table:
 
 
 def _print_final(console: Console, result: SearchResult) -> None:
-    """The networks by number, for cells are long, and then each number's cell."""
+    """Print the networks by number, since cells are long, and then the cell of each number."""
     table = Table(
         title="test accuracy in percent, with 95% intervals", title_justify="left", box=None, header_style="bold"
     )

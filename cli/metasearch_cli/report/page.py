@@ -69,6 +69,7 @@ def _search(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
         "is_random": result.search.spec.search.strategy is Strategy.RANDOM,
         "front": figures.front(result, trials),
         "front_rows": tables.front(result),
+        "front_figures": list(tables.FRONT_FIGURES),
         "cells": figures.cells(result, trials),
         "depths": tables.depths(result),
     }

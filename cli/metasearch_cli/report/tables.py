@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from metasearch.api import MetaSearchSpec
@@ -106,30 +106,29 @@ class FrontRow:
     cell: tuple[str, ...]
     is_delivered: bool
     cells: tuple[str, ...]
-    """Blocks, depth, parameters, multiply-adds, score, latency, memory, seconds."""
+    """One for each of FRONT_FIGURES."""
+
+
+FRONT_FIGURES: Mapping[str, Callable[[CellSummary[float]], str]] = {
+    "Blocks": lambda found: count(found.level),
+    "Depth": lambda found: count(found.depth),
+    "Parameters": lambda found: count(found.parameter_count),
+    "Multiply-adds": lambda found: short(found.multiply_adds),
+    "Score": lambda found: percent_with_interval(found.score, found.interval),
+    "Latency": lambda found: milliseconds(found.latency_ms),
+    "Memory": lambda found: memory(found.peak_memory_bytes),
+    "Training": lambda found: duration(found.wall_seconds),
+}
+"""The figures of the front's table: a heading, and the text of a cell."""
 
 
 def front(result: SearchResult) -> list[FrontRow]:
-    """Best score first."""
+    """Return the rows of the front, best score first."""
     delivered = result.delivered.cell if result.delivered else None
-    return [_front_row(found, is_delivered=found.cell == delivered) for found in result.front]
-
-
-def _front_row(found: CellSummary[float], *, is_delivered: bool) -> FrontRow:
-    return FrontRow(
-        blocks(found.cell),
-        is_delivered,
-        (
-            count(found.level),
-            count(found.depth),
-            count(found.parameter_count),
-            short(found.multiply_adds),
-            percent_with_interval(found.score, found.interval),
-            milliseconds(found.latency_ms),
-            memory(found.peak_memory_bytes),
-            duration(found.wall_seconds),
-        ),
-    )
+    return [
+        FrontRow(blocks(found.cell), found.cell == delivered, tuple(text(found) for text in FRONT_FIGURES.values()))
+        for found in result.front
+    ]
 
 
 # --- what it took -------------------------------------------------------------------------------------------------
