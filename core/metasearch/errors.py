@@ -1,5 +1,6 @@
 """
-The errors a caller may meet. The type says what to do next; the text is one sentence: what, where, what would be right.
+The errors that a user can mend. The type says what to do next, the text is one sentence: what, where, what would be
+right.
 
     MetaSearchError
     ├── InvalidSpec        the resource or the command line is wrong: change it, never retry
@@ -10,7 +11,7 @@ The errors a caller may meet. The type says what to do next; the text is one sen
     ├── ClusterUnusable    the kubeconfig is wrong, or the cluster refuses the user: change that, never retry
     └── SearchFailed       the search ended without a network: read the failed trials
 
-A trial that fails is none of these. It is a result with a reason (see `search.trials.FailureReason`).
+A trial that fails is none of these. It is a result with a reason (see `search.trials.Reason`).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-From a YAML file to a MetaSearch, and from what is wrong with it to a sentence.
+Read a MetaSearch from a YAML file, and turn what is wrong with it into a sentence.
 
 Values are taken strictly: what the Kubernetes API server would refuse is refused here too.
 """
@@ -65,7 +65,7 @@ def parse_search(resource: Any, overrides: Sequence[str] = (), where: str = "the
 
 
 def _given(value: Any, model: type[BaseModel] | None) -> Any:
-    """Without known fields that are null: to Kubernetes they are left out. A map has no model; it knows all fields."""
+    """Drop known fields that are null, as Kubernetes does. A map has no model; it knows all fields."""
     if isinstance(value, list):
         return [_given(each, model) for each in value]
     if not isinstance(value, dict):
@@ -112,7 +112,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _parsed_yaml(text: str, where: str) -> list[Any]:
-    """The documents of a text, each as JSON can hold it."""
+    """Return the documents of a text, each as JSON can hold it."""
     try:
         documents = list(yaml.load_all(text, _Loader))
         return [json.loads(json.dumps(document, default=str)) for document in documents]
@@ -156,14 +156,14 @@ def _field_type(model: type[BaseModel], name: str, where: str) -> Any:
 
 
 def _model_in(annotation: Any, where: str, step: str) -> type[BaseModel]:
-    """The model in `Model` or `Model | None`."""
+    """Return the model in `Model` or `Model | None`."""
     for model in _models(annotation):
         return model
     raise InvalidSpec(f"{where}: {step} has no fields; set it as a whole")
 
 
 def _parsed(annotation: Any, text: str, override: str) -> Any:
-    """A command-line text as the JSON value of a field."""
+    """Parse a command-line text as the JSON value of a field."""
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     try:
         if text[:1] in ("[", "{") or (text.isdecimal() and _is_choice(annotation)):
@@ -177,7 +177,7 @@ def _parsed(annotation: Any, text: str, override: str) -> Any:
 
 
 def _is_choice(annotation: Any) -> bool:
-    """Whether it is `Literal` or `Literal | None`, annotated or not, which takes numbers for numbers only."""
+    """Tell whether a type is `Literal` or `Literal | None`, annotated or not: then 1 and "1" differ."""
     return get_origin(annotation) is Literal or any(map(_is_choice, get_args(annotation)))
 
 
@@ -185,7 +185,7 @@ def _is_choice(annotation: Any) -> bool:
 
 
 def describe(error: ValidationError, model: type[BaseModel] | None) -> str:
-    """All that a validation found, as one sentence: field, value, rule."""
+    """Put everything that a validation found into one sentence: field, value, rule."""
     # A union reports each of its arms; one message per field is enough.
     problems = {_path(details["loc"]): _problem(details, model) for details in reversed(error.errors())}
     return "; ".join(reversed(problems.values()))

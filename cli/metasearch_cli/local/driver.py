@@ -40,14 +40,14 @@ STOP_SECONDS = 10.0
 
 
 class Display(Protocol):
-    """Shows a person how far the search is."""
+    """Shows the progress of a search."""
 
     def show(self, search: Search[Cell], step: Step, now: float) -> None: ...
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Where the driver gets the time from."""
+    """The driver's sources of time."""
 
     now: Callable[[], float] = time.time
     """Unix time in seconds."""
@@ -97,7 +97,7 @@ def run(
 
 
 def devices(workers: int) -> list[Device]:
-    """One device per worker: the GPUs in turn, or the CPU."""
+    """Return a device per worker: the GPUs in turn, or the CPU."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpus == 0:
         return [Device("cpu", 0.0)] * workers
@@ -113,7 +113,7 @@ class _Loop:
         self._touched = clock.monotonic()
 
     def until_over(self) -> SearchResult:
-        """Turn until the plan says so."""
+        """Take turns until the plan says that the search is over."""
         while True:
             version = self.store.version()
             step = reconcile(self.search, self.store, self.clock.now())
@@ -127,7 +127,7 @@ class _Loop:
                 self._wait_for_news(version)
 
     def _wait_for_news(self, version: int) -> None:
-        """Mind the workers until one of them has written something, or a limit may have been reached."""
+        """Replace dead workers until one has written something, or a limit may have been reached."""
         deadline = self.clock.monotonic() + LOOK_SECONDS
         while True:
             for ended in self.pool.fill():

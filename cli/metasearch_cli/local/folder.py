@@ -26,7 +26,7 @@ from metasearch.stores.sqlite import SearchRow, SqliteStore
 
 
 class RunFolder:
-    """Names of the files in a run's folder."""
+    """The paths of the files in a run's folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the folder's only driver for a while. The system frees the lock of a process that is killed."""
+        """Lock the folder against other drivers. The system frees the lock of a process that is killed."""
         with (self.path / "driver.lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,7 +65,7 @@ class RunFolder:
             yield
 
     def open_store(self) -> SqliteStore:
-        """The store of a run that was begun; raises FolderConflict where there is none."""
+        """Open the store of a run that was begun; raises FolderConflict where there is none."""
         try:
             self.store.stat()
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -118,7 +118,7 @@ def _require_same(path: Path, row: SearchRow, name: str, spec: MetaSearchSpec, r
 
 
 def _first_difference(begun: object, now: object, field: str = "") -> tuple[str, object, object] | None:
-    """The first field in which two specs differ, the changeable ones left out: (path, then, now)."""
+    """Return the first field in which two specs differ, the changeable ones left out: (path, then, now)."""
     if field in CHANGEABLE or begun == now:
         return None
     if isinstance(begun, dict) and isinstance(now, dict):
@@ -129,7 +129,7 @@ def _first_difference(begun: object, now: object, field: str = "") -> tuple[str,
 
 @contextmanager
 def translated_disk_errors(path: Path) -> Iterator[None]:
-    """What the disk refuses, as a sentence."""
+    """Turn what the disk refuses into a sentence."""
     try:
         yield
     except MetaSearchError:

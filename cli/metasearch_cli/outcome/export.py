@@ -1,5 +1,5 @@
 """
-What a search hands over: a folder that stands by itself.
+Write the folder that a search hands over, which stands by itself.
 
     cell.json             the cell's structure, and all else it takes to build the network
     weights.safetensors   a trained network; loads with metasearch_trainer.learner
@@ -37,7 +37,7 @@ print(classifier.classify(support))  # which class each image belongs to
 
 
 def require_delivered(result: SearchResult) -> FinalNetwork[float]:
-    """The network to hand over; raises SearchFailed where there is none (yet)."""
+    """Return the network to hand over; raises SearchFailed where there is none (yet)."""
     if result.delivered is None:
         raise SearchFailed(f"the search {result.search.name!r} has no final network yet ({result.search.phase})")
     return result.delivered
@@ -71,7 +71,7 @@ def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork[fl
 
 
 def weights_are_gone(where: str) -> FolderConflict:
-    """What is on record of the search says that they are there, and they are not."""
+    """Return the error for weights that are on record and missing."""
     return FolderConflict(f"{where} is missing; a final trial wrote it, so put it back or run the search again")
 
 

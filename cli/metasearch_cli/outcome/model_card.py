@@ -37,7 +37,7 @@ _UNSEEN = {
 
 
 def model_card(result: SearchResult, network: FinalNetwork[float]) -> str:
-    """What somebody who finds the weights should know of them, in Markdown."""
+    """Write, in Markdown, what somebody who finds the weights should know."""
     spec = result.search.spec
     networks = [("this network", network)] + ([("Conv4 baseline", result.baseline)] if result.baseline else [])
     return _CARD.format(

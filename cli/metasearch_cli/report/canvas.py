@@ -8,10 +8,10 @@ are pixels. Nothing of matplotlib's global state is left changed.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable
 from html import escape
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -63,12 +63,12 @@ _STYLE: dict[Any, Any] = {
 
 
 def colour(name: str) -> str:
-    """What to tell matplotlib for one of the page's colours."""
+    """Return the stand-in that matplotlib draws one of the page's colours with."""
     return _STAND_IN[name]
 
 
 def level_colour(level: int, levels: int) -> str:
-    """The name of a level's colour: however many levels there are, they span the whole scale."""
+    """Return the name of a level's colour: however many levels there are, they span the whole scale."""
     place = (level - 1) / max(1, levels - 1)
     return f"level-{1 + round(min(1.0, place) * (LEVEL_COLOURS - 1))}"
 
@@ -91,15 +91,39 @@ def chart(name: str, label: str, width: int, height: int, draw: Callable[[Axes],
         f'<svg class="chart" role="img" aria-label="{escape(label)}" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}">'
     )
-    return head + _inner(written.getvalue())
+    return f"{head}{_inner(written.getvalue())}</svg>"
 
 
 def _inner(document: str) -> str:
-    """What is inside the root element, with the page's colours and without what would reach into the page."""
-    inner = document[document.index(">", document.index("<svg")) + 1 :]
-    inner = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", inner, count=1, flags=re.DOTALL)
-    inner = re.sub(r"<!--.*?-->", "", inner, flags=re.DOTALL)
-    inner = re.sub(r'<g id="[^"]*"', "<g", inner)  # alike in every figure
-    inner = re.sub(r"font-family: [^;\"]*;? ?", "", inner)
-    inner = re.sub(r"#0a0b[0-9a-f]{2}", lambda match: f"var(--chart-{_NAMED[match[0]]})", inner)
-    return re.sub(r"\s*\n\s*", "\n", inner)
+    """
+    Return the content of the root element in the page's colours.
+
+    Matplotlib's SVG is a document of its own. Inside a page its style element would apply to everything, its ids of
+    groups would be there several times, and its colours would not follow the reader's theme; it has no setting for any
+    of these.
+    """
+    root = ElementTree.fromstring(document)  # noqa: S314 - we have just drawn it
+    for element in root.iter():
+        # HTML knows the elements of SVG without their namespace.
+        element.tag = element.tag.rpartition("}")[2]
+        element.attrib = {_attribute(name): value for name, value in element.attrib.items()}
+        if element.tag == "g":
+            element.attrib.pop("id", None)  # alike in every figure
+        element.tail = "\n"  # instead of the indentation; texts are in leaves
+        if "style" in element.attrib:
+            element.attrib["style"] = _page_style(element.attrib["style"])
+    drawn = [child for child in root if child.find("style") is None]
+    return "".join(ElementTree.tostring(child, encoding="unicode") for child in drawn)
+
+
+def _attribute(name: str) -> str:
+    """Name an attribute as HTML does, which knows the prefix of XLink alone."""
+    namespace, _, local = name.rpartition("}")
+    return f"xlink:{local}" if namespace.endswith("xlink") else local
+
+
+def _page_style(style: str) -> str:
+    """Refer to the page's colours instead of their stand-ins, and leave the font to the page."""
+    for stand_in, name in _NAMED.items():
+        style = style.replace(stand_in, f"var(--chart-{name})")
+    return "; ".join(each for each in style.split("; ") if not each.startswith("font-family:"))

@@ -28,7 +28,7 @@ _STEPS = (1, 2, 5, 10)  # between ticks
 
 
 def progress(ended: Sequence[Ended], levels: int, chance: float, label: str) -> str:
-    """The score of each search trial in the order in which they were over, with the best so far."""
+    """Draw the score of each search trial in the order in which they ended, with the best so far."""
 
     def draw(axes: Axes) -> None:
         _score_axis(axes, [each.score for each in ended if each.score is not None], chance)
@@ -48,7 +48,7 @@ def progress(ended: Sequence[Ended], levels: int, chance: float, label: str) -> 
 
 
 def _level_marks(axes: Axes, ended: Sequence[Ended], hue: str) -> None:
-    """Filled for trials that ran to their end, rings for those given up."""
+    """Draw dots for trials that ran to their end, rings for those given up."""
     for state, style in ((State.SUCCEEDED, _filled(hue)), (State.STOPPED, _ring(hue))):
         scored = [(each.place, each.score) for each in ended if each.state is state and each.score is not None]
         axes.scatter([x for x, _ in scored], _percents(y for _, y in scored), s=26, alpha=0.85, zorder=3, **style)
@@ -71,7 +71,7 @@ def _level_bands(axes: Axes, ended: Sequence[Ended]) -> None:
 
 
 def predicted(level: PredictedLevel, levels: int, limits: tuple[float, float], label: str) -> str:
-    """Predicted against measured scores of one level; `limits` are shares, alike for all levels."""
+    """Draw predicted against measured scores of one level; `limits` are shares, alike for all levels."""
 
     def draw(axes: Axes) -> None:
         low, high = (100 * limit for limit in limits)
@@ -90,7 +90,7 @@ def predicted(level: PredictedLevel, levels: int, limits: tuple[float, float], l
 
 
 def prediction_limits(levels: Sequence[PredictedLevel]) -> tuple[float, float]:
-    """The range that holds every prediction and measurement, with room around it."""
+    """Return the range that holds every prediction and measurement, with room around it."""
     values = [value for level in levels for each in level.predictions for value in (each.predicted, each.measured)]
     room = max(_HEADROOM * (max(values) - min(values)), 0.01)
     return min(values) - room, max(values) + room
@@ -123,7 +123,7 @@ class FrontMarks:
 
 
 def front(marks: FrontMarks, label: str) -> str:
-    """Score against parameters: all search trials, their front, and what was trained in full."""
+    """Draw score against parameters: all search trials, their front, and what was trained in full."""
 
     def draw(axes: Axes) -> None:
         every = [*marks.trials, *marks.others, *filter(None, (marks.delivered, marks.baseline))]
@@ -151,7 +151,7 @@ def _join(axes: Axes, marks: Sequence[Mark], **style: Any) -> None:
 
 
 def _front_line(axes: Axes, marks: Sequence[Mark]) -> None:
-    """In steps: between two points of the front, nothing better was found than the smaller of them."""
+    """Draw the front in steps: between two of its points, nothing better was found than the smaller."""
     rising = sorted(marks, key=lambda mark: mark.parameters)
     _join(axes, rising, **_line("accent", 1.6), drawstyle="steps-post")
     _scatter(axes, rising, s=28, c=colour("accent"), lw=0)
@@ -172,14 +172,14 @@ def _parameter_axis(axes: Axes, parameters: Sequence[int]) -> None:
 
 
 def search_curves(curves: Sequence[Curve], levels: int, limits: tuple[float, float], label: str) -> str:
-    """Of search trials, coloured by level."""
+    """Draw the curves of search trials, coloured by level."""
     return _curve_chart(
         "search-curves", curves, limits, label, lambda curve: _line(level_colour(curve.level, levels), 1.3, 0.75)
     )
 
 
 def final_curves(curves: Sequence[Curve], delivered: str | None, limits: tuple[float, float], label: str) -> str:
-    """Of final trials and the baseline's; those of the delivered cell stand out."""
+    """Draw the curves of final trials and the baseline's; those of the delivered cell stand out."""
 
     def style(curve: Curve) -> Style:
         if curve.stage is Stage.BASELINE:
@@ -191,7 +191,7 @@ def final_curves(curves: Sequence[Curve], delivered: str | None, limits: tuple[f
 
 
 def curve_limits(curves: Sequence[Curve]) -> tuple[float, float]:
-    """The range of every curve."""
+    """Return the range of all curves."""
     scores = [point.score for curve in curves for point in curve.points]
     return min(scores), max(scores)
 
@@ -222,12 +222,12 @@ def _curve_chart(
 
 
 def is_in_sight(chance: float, scores: Sequence[float]) -> bool:
-    """Whether a chart of these scores can go down to chance without being mostly empty."""
+    """Tell whether a chart of these scores can go down to chance without being mostly empty."""
     return min(scores) - chance < 0.5 * (max(scores) - min(scores))
 
 
 def _score_axis(axes: Axes, scores: Sequence[float], chance: float | None = None) -> None:
-    """In percent, from the lowest score to the highest; with a line at chance where that is in sight."""
+    """Set up an axis in percent from the lowest score to the highest, with a line at chance where that is in sight."""
     low, high = min(scores, default=0.0), max(scores, default=1.0)
     room = max(_HEADROOM * (high - low), 0.01)
     if chance is not None and is_in_sight(chance, scores):

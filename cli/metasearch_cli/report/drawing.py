@@ -56,7 +56,7 @@ _INPUTS = {
 
 
 class Point(NamedTuple):
-    """In pixels from the upper left."""
+    """A point of the drawing, in pixels from its upper left corner."""
 
     x: float
     y: float
@@ -116,7 +116,7 @@ class _Drawing:
         return MARGIN + self.layout.middles[item]
 
     def _exit(self, item: Item) -> Point:
-        """Where edges leave an item."""
+        """Return the point at which edges leave an item."""
         width = INPUT_SIZE[0] if item.column == 0 else self.block_width
         inset = PADDING if item.column and not item.is_lane else 0.0  # a block's edges leave from its sum
         shift = (HEADING - PADDING) / 2 if item.column and not item.is_lane else 0.0
@@ -152,7 +152,7 @@ class _Drawing:
                         yield _arrow_head(end, colour)
 
     def _entries(self, source: Item, target: Item) -> Iterator[Point]:
-        """Where edges from a source enter a target."""
+        """Return the point at which edges from a source enter a target."""
         left, middle = self._left(target.column), self._middle(target)
         if target.is_lane:
             yield Point(left, middle)
@@ -215,7 +215,7 @@ class _Drawing:
 
 
 def _kind(operation: str) -> str:
-    """Which colours an operation gets."""
+    """Return the class of the style sheet that colours an operation."""
     if "conv" in operation:
         return "conv"
     return "pool" if "pool" in operation else "plain"
@@ -252,7 +252,7 @@ def _text(
 
 
 def _curve(start: Point, end: Point, colour: str) -> str:
-    """From left to right, level at both ends."""
+    """Return the path of an edge from left to right, level at both ends."""
     half = (start.x + end.x) / 2
     return _path(f"M{_xy(start)}C{_xy(Point(half, start.y))} {_xy(Point(half, end.y))} {_xy(end)}", colour)
 

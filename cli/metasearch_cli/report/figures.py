@@ -1,4 +1,4 @@
-"""The report's figures: each a drawing with the words that belong to it."""
+"""Make the report's figures: each a drawing with the words that belong to it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CellCard:
 
 
 def progress(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
-    """The score of each search trial; None where none has ended."""
+    """Draw the score of each search trial; None where none has ended."""
     spec = result.search.spec
     ended = series.ended_in_order(trials)
     if not any(each.score is not None for each in ended):
@@ -106,7 +106,7 @@ def _progress_keys(ended: Sequence[series.Ended], spec: MetaSearchSpec) -> list[
 
 
 def predictions(result: SearchResult, trials: Sequence[Trial]) -> list[Figure]:
-    """One figure for each level that has measured predictions."""
+    """Draw a figure for each level that has measured predictions."""
     levels = [level for level in series.predicted_levels(trials) if level.predictions]
     if not levels:
         return []
@@ -136,7 +136,7 @@ def _prediction(
 
 
 def front(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
-    """Score against parameters; None where no search trial has run to its end."""
+    """Draw score against parameters; None where no search trial has run to its end."""
     spec = result.search.spec
     if not result.front:
         return None
@@ -176,7 +176,7 @@ def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontM
 
 
 def _marks(trials: Sequence[Trial]) -> list[charts.Mark]:
-    """Of trials that have been measured."""
+    """Return the marks of all trials that have been measured."""
     measured = [(each.parameter_count, each.score) for trial in trials if (each := trial.result)]
     return [charts.Mark(size, score) for size, score in measured if size is not None and score is not None]
 
@@ -236,7 +236,7 @@ def _card(title: str, text: str, found: CellSummary[float] | None, trial: Trial,
 
 
 def learning_curves(result: SearchResult, trials: Sequence[Trial]) -> list[Figure]:
-    """Of the best search trials, and of what is trained in full; as far as there are any."""
+    """Draw the curves of the best search trials and of the final trials, as far as there are any."""
     searched, full = series.search_curves(trials), series.final_curves(trials)
     if not searched:
         return []

@@ -1,4 +1,4 @@
-"""Numbers as people read them. A number and its unit stay on one line."""
+"""Format numbers as people read them. A number and its unit stay on one line."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def points(difference: float) -> str:
 
 
 def share_of(ratio: float) -> str:
-    """How much of something else: 0.058 is 5.8 %, and 12.5 is 12.5 times."""
+    """Format a ratio to something else: 0.058 is 5.8 %, and 12.5 is 12.5 times."""
     return percent(ratio) if ratio <= 1 else f"{ratio:,.1f} times"
 
 
 def count(number: int | None) -> str:
-    """With thousands separated."""
+    """Format a number with thousands separated."""
     return NOTHING if number is None else f"{number:,}"
 
 
@@ -84,5 +84,5 @@ def correlation(value: float | None) -> str:
 
 
 def moment(unix_seconds: float) -> str:
-    """To the minute, in UTC: a report reads the same everywhere."""
+    """Format a time to the minute, in UTC: a report reads the same everywhere."""
     return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,5 +1,5 @@
 """
-Where the parts of a drawn cell go. Numbers only; `drawing` makes a picture of them.
+Lay out the parts of a drawn cell. Numbers only; `drawing` makes a picture of them.
 
 The cell's inputs stand in the first column, its blocks in columns by depth, what leaves it in the last. An edge that
 passes a column does so in a lane of its own, so it never runs behind a block (after Sugiyama et al. 1981). Heights are

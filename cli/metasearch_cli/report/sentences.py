@@ -1,4 +1,4 @@
-"""The report's claims in plain words, and no more than the numbers bear."""
+"""Put the report's claims into plain words, and claim no more than the numbers support."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metasearch_cli.report.notices import Importance, Notice
 
 
 def headline(result: SearchResult) -> str:
-    """One sentence: what the search has found."""
+    """Say in one sentence what the search has found."""
     if result.delivered is not None:
         return _found(result.delivered, result.baseline, result.search.spec)
     if result.best is not None:
@@ -63,7 +63,7 @@ def _best_so_far(result: SearchResult) -> str:
 
 
 def _things(spec: MetaSearchSpec) -> str:
-    """What the classes are."""
+    """Name the kind of classes that a network learns."""
     return "characters" if spec.dataset.name is DatasetName.OMNIGLOT else "classes"
 
 
@@ -150,7 +150,7 @@ def _networks(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]
 
 
 def _given_up(trials: Sequence[Trial]) -> str:
-    """How many trials of which stage came to nothing for a limit."""
+    """Count the trials of each stage that a limit stopped."""
     ended = Counter(
         trial.spec.stage
         for trial in trials
@@ -188,7 +188,7 @@ def _no_baseline(result: SearchResult) -> Iterator[Notice]:
 
 
 def score_meaning(spec: MetaSearchSpec) -> str:
-    """What `score` is in this search."""
+    """Explain what `score` is in this search."""
     evaluation = spec.evaluation
     how = (
         "each alone" if evaluation.score is Score.NON_TRANSDUCTIVE else "the queries of a task together (transductive)"
@@ -217,12 +217,12 @@ def ranking(p_value: float | None, spearman: float | None, number: int) -> str:
 
 
 def level_name(spec: MetaSearchSpec, level: int) -> str:
-    """Random search has no levels."""
+    """Name a level; a random search has none."""
     return "random cells" if spec.search.strategy is Strategy.RANDOM else f"level {level}"
 
 
 def intervals(result: SearchResult) -> str:
-    """What the intervals of networks trained in full are over."""
+    """Explain what the intervals of networks trained in full are over."""
     networks = [*result.final, *([result.baseline] if result.baseline else [])]
     if not networks:
         return ""
@@ -235,7 +235,7 @@ def intervals(result: SearchResult) -> str:
 
 
 def subtitle(spec: MetaSearchSpec) -> str:
-    """What was searched for, and how."""
+    """Describe the search: its task, space and strategy."""
     data = "Omniglot" if spec.dataset.name is DatasetName.OMNIGLOT else spec.dataset.folder and spec.dataset.folder.path
     if spec.search.strategy is Strategy.RANDOM:
         how = "random search"

@@ -40,7 +40,7 @@ class Ended:
 
 
 def ended_in_order(trials: Iterable[Trial]) -> list[Ended]:
-    """Search trials in the order in which they were over; those that nobody ever ran are left out."""
+    """Return search trials in the order in which they ended, without those that never ran."""
     over = [trial for trial in of_stage(trials, Stage.SEARCH) if trial.state.is_over and trial.attempts]
     best: float | None = None
     found = []
@@ -70,7 +70,7 @@ class PredictedLevel:
 
 
 def predicted_levels(trials: Iterable[Trial]) -> list[PredictedLevel]:
-    """Every level for which predictions were made."""
+    """Return every level for which predictions were made."""
     levels = [level for level in by_level(list(trials)) if any(trial.spec.predicted is not None for trial in level)]
     return [_predicted(level) for level in levels]
 
@@ -102,12 +102,12 @@ class Curve:
 
 
 def search_curves(trials: Iterable[Trial]) -> list[Curve]:
-    """Of the best search trials, best first."""
+    """Return the curves of the best search trials, best first."""
     return _curves(board.ranked(of_stage(trials, Stage.SEARCH))[:CURVES_SHOWN])
 
 
 def final_curves(trials: Iterable[Trial]) -> list[Curve]:
-    """Of final trials and the baseline's, those under way too."""
+    """Return the curves of final trials and the baseline's, those under way too."""
     chosen = of_stage(trials, Stage.FINAL, Stage.BASELINE)
     return _curves(sorted(chosen, key=lambda trial: (trial.spec.stage, trial.spec.candidate, trial.spec.seed)))
 
@@ -130,7 +130,7 @@ def _curves(trials: Iterable[Trial]) -> list[Curve]:
 
 
 def failed(trials: Iterable[Trial]) -> list[Trial]:
-    """Every trial that failed, in the order of the search."""
+    """Return every trial that failed, in the order of the search."""
     lost = (trial for trial in trials if trial.state is State.FAILED)
     return sorted(lost, key=lambda trial: (trial.spec.stage is not Stage.SEARCH, trial.spec.level, trial.name))
 
@@ -159,7 +159,7 @@ _STOPPED = (Reason.EARLY_STOPPED, Reason.BUDGET_EXHAUSTED)
 
 
 def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeSpent]:
-    """One entry for each level, the final trials and the baseline's, as far as there are any."""
+    """Return an entry for each level, the final trials and the baseline's, as far as there are any."""
     groups = [*by_level(trials), of_stage(trials, Stage.FINAL), of_stage(trials, Stage.BASELINE)]
     return [_time_spent(group, result.search.seen_at) for group in groups if group]
 

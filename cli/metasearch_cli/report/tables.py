@@ -1,4 +1,4 @@
-"""The rows of the report's tables, as text."""
+"""Make the rows of the report's tables, as text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_LIMIT = "no limit"
 
 @dataclass(frozen=True)
 class DepthRow:
-    """How deep the cells of one level are."""
+    """The depths of one level's cells."""
 
     name: str
     counts: tuple[tuple[int, float], ...]
@@ -39,7 +39,7 @@ class DepthRow:
 
 
 def depths(result: SearchResult) -> list[DepthRow]:
-    """One row per level, all of the same length."""
+    """Return a row per level, all of the same length."""
     deepest = max((depth for level in result.levels for depth in level.depths), default=0)
     rows = []
     for level in result.levels:
@@ -69,7 +69,7 @@ class NetworkRow:
 
 
 def networks(result: SearchResult) -> list[NetworkRow]:
-    """Found ones best first, then the baseline."""
+    """Return the found networks best first, then the baseline."""
     found = [_network(each, is_delivered=index == 0) for index, each in enumerate(result.final)]
     return [*found, _network(result.baseline, is_delivered=False)] if result.baseline else found
 
@@ -95,7 +95,7 @@ def _accuracy(measured: Estimate[float]) -> str:
 
 
 def blocks(cell: str) -> tuple[str, ...]:
-    """A cell's text in pieces that are not to be broken."""
+    """Split a cell's text into its blocks, between which a line may break."""
     return tuple(part.strip() for part in cell.split("|") if part.strip())
 
 
@@ -136,7 +136,7 @@ def front(result: SearchResult) -> list[FrontRow]:
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """What was spent of something, and how much there was."""
+    """One limit of the budget: how much was spent, and how much there was."""
 
     name: str
     spent: str
@@ -180,7 +180,7 @@ def gpu_hours(result: SearchResult) -> BudgetRow:
 
 @dataclass(frozen=True)
 class TimeRow:
-    """Where worker time went: one level or stage."""
+    """The worker time of one level or stage."""
 
     name: str
     trials: str
@@ -192,7 +192,7 @@ class TimeRow:
 
 
 def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeRow]:
-    """In the order of the search."""
+    """Return a row for each level and stage, in the order of the search."""
     rows = series.time_spent(result, trials)
     everything, longest = sum(row.total for row in rows), max((row.total for row in rows), default=0.0)
     if not everything:
@@ -233,7 +233,7 @@ class FailedRow:
 
 
 def failed(trials: Sequence[Trial], spec: MetaSearchSpec) -> Iterator[FailedRow]:
-    """The first few."""
+    """Return the first few failed trials."""
     for trial in series.failed(trials)[: series.FAILED_SHOWN]:
         is_search = trial.spec.stage is Stage.SEARCH
         yield FailedRow(

@@ -23,7 +23,7 @@ class Tile:
 
 
 def tiles(result: SearchResult) -> list[Tile]:
-    """How much was tried, what came of it, and what it took."""
+    """Return the key figures: what was tried, what came of it, and what it took."""
     time, gpu = tables.wall_time(result), tables.gpu_hours(result)
     return [
         Tile("Trials", count(result.trials.total), _states(result)),

@@ -1,8 +1,8 @@
 """
-What a user may ask for: the MetaSearch resource as frozen models with bounds, defaults and their source.
+The MetaSearch resource, as frozen models with bounds, defaults and the source of each default.
 
-The custom resource definitions and the spec reference are generated from these models, so a field"s description is
-what `kubectl explain` prints: it begins with the field"s name and gives unit and default. Models never read files or
+The custom resource definitions and the spec reference are generated from these models, so a field's description is
+what `kubectl explain` prints: it begins with the field's name and gives unit and default. Models never read files or
 the environment; `loading` turns a YAML file into them and their errors into sentences.
 """
 

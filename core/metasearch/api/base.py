@@ -1,4 +1,4 @@
-"""What all parts of a spec have in common."""
+"""The base class of all parts of a spec, and the rules between their fields."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from pydantic_core import PydanticCustomError
 @dataclass(frozen=True)
 class Rule:
     """
-    What must hold between the fields of a model: once for the API server, once for Python.
+    A condition between the fields of a model, written once for the API server and once for Python.
 
     The API server tries rules on defaults before it has filled in what lies below them, so `cel` asks for a field with
     `has()` first, unless the field is required.
     """
 
     cel: str
-    """Where the model is `self`, with fields by their names in YAML."""
+    """The condition in CEL, where the model is `self`, with fields by their names in YAML."""
     message: str
-    """Begins with "must"."""
+    """The rest of the sentence that begins with the field's path; it begins with "must"."""
     holds: Callable[[Any], bool] | None = None
-    """The same of an instance; None where `cel` compares with `oldSelf`, which only the API server has."""
+    """The condition in Python; None where `cel` compares with `oldSelf`, which only the API server has."""
 
 
 def _no_truth_value(value: Any) -> Any:
+    # True == 1 in Python, so Literal[1] alone would accept it.
     if isinstance(value, bool):
         raise PydanticCustomError("rule", "must be a whole number")
     return value
@@ -39,7 +40,7 @@ WHOLE_NUMBER = BeforeValidator(_no_truth_value)
 
 
 class SpecModel(BaseModel):
-    """Frozen, camelCase outside, and strict about names: an unknown field is an error."""
+    """A part of a spec: frozen, camelCase outside, and strict about names (an unknown field is an error)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 

@@ -1,4 +1,4 @@
-"""What a search may cost, and the full training that some of it is kept for."""
+"""The limits of a search, and the final training that a share of them is reserved for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metasearch.quantities import DecimalText, Duration, Memory
 
 class Budget(SpecModel):
     """
-    What the search may spend.
+    The limits of what the search may spend.
 
     A limit that is reached stops running trials, keeps every result, and leaves the final trials their share.
     """
@@ -28,7 +28,8 @@ class Budget(SpecModel):
         default=20,
         ge=0,
         le=100_000,
-        description="maxFailedTrials is the number of failed trials that is allowed. Default: 20.",
+        description="maxFailedTrials is the number of failed trials that is allowed; one more ends the search stage. "
+        "Default: 20.",
     )
     max_attempts: int = Field(
         default=2,

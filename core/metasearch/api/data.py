@@ -1,4 +1,4 @@
-"""What is learned from, and the task to get good at."""
+"""The data set, and the few-shot task."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Folder(SpecModel):
         max_length=SUBDOMAIN_MAX_LENGTH,
         pattern=SUBDOMAIN_PATTERN,
         description="claim is the PersistentVolumeClaim, in the search's namespace, whose volume holds the images; "
-        "workers only read it. A run on one machine takes no notice of it. Default: none, path is in the image.",
+        "workers only read it. A run on one machine ignores it. Default: none, path is in the image.",
     )
 
     rules = (
@@ -57,7 +57,7 @@ class Folder(SpecModel):
 
 
 class Dataset(SpecModel):
-    """Where the images come from. Exactly one of name and folder."""
+    """The source of the images. Exactly one of name and folder."""
 
     name: DatasetName | None = Field(
         default=None,

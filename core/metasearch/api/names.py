@@ -1,4 +1,4 @@
-"""How Kubernetes lets things be named."""
+"""The names that Kubernetes allows."""
 
 from __future__ import annotations
 

@@ -46,13 +46,13 @@ class MetaSearchSpec(SpecModel):
     suspend: bool = Field(
         default=False,
         description="suspend is true to take the workers away and keep everything until it is false again; the time "
-        "between does not count against wallTime. A run on one machine takes no notice of it. Default: false.",
+        "between does not count against wallTime. A run on one machine ignores it. Default: false.",
     )
     worker: Worker = Field(default=Worker(), description="worker says what pods run the trials on a cluster.")
     storage: Storage | None = Field(
         default=None,
-        description="storage is where a search on a cluster keeps its weights. A run on one machine takes no notice of "
-        "it; what is written already is not moved. Default: none, and the weights go with their pods.",
+        description="storage is where a search on a cluster keeps its weights. A run on one machine ignores it; "
+        "what is written already is not moved. Default: none, and the weights go with their pods.",
     )
 
 

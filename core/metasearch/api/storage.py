@@ -1,4 +1,4 @@
-"""Where a search on a cluster keeps what outlives its pods. A run on one machine takes no notice of it."""
+"""The storage in which a search on a cluster keeps what outlives its pods. A run on one machine ignores it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from metasearch.api.names import SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
 
 
 class Storage(SpecModel):
-    """Where weights, and checkpoints of final trials, are kept. Exactly one of claim and url."""
+    """The place of weights and of the checkpoints of final trials. Exactly one of claim and url."""
 
     claim: str | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""How a trial is trained and scored."""
+"""The meta-training of a trial, and its evaluation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OptimizerState(StrEnum):
 
 
 class Training(SpecModel):
-    """How a trial is meta-trained. Defaults are Auto-Meta's, or supervised-reptile's where that paper is silent."""
+    """The meta-training of a trial. Defaults are Auto-Meta's, or supervised-reptile's where that paper is silent."""
 
     meta_learner: MetaLearner = Field(
         default=MetaLearner.REPTILE, description="metaLearner is the algorithm that trains a trial. Default: Reptile."
@@ -92,7 +92,7 @@ class Score(StrEnum):
 
 
 class Evaluation(SpecModel):
-    """How a trial is scored: it adapts to tasks of unseen classes and classifies one query image per class."""
+    """The evaluation of a trial: it adapts to tasks of unseen classes and classifies one query image per class."""
 
     split: Split = Field(
         default=Split.VALIDATION,

@@ -1,8 +1,8 @@
 """
-The pods that run trials on a cluster. A run on one machine takes no notice of any of this.
+The pods that run trials on a cluster. A run on one machine ignores all of this.
 
-`PodTemplate` is a choice, not all that a pod can be: the operator makes pods with its own rights, so it takes from a
-user only what cannot lend those rights to others.
+`PodTemplate` has some of a pod's fields, not all: the operator creates pods with its own rights, so it takes from a
+user only fields that cannot lend those rights to others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LabelValue = Annotated[str, Field(max_length=LABEL_MAX_LENGTH, pattern=_LABEL_V
 
 
 class Resources(SpecModel):
-    """What a worker pod's container asks of its node, as in any pod."""
+    """The resources that a worker pod's container asks of its node, as in any pod."""
 
     requests: dict[str, Quantity] = Field(
         default={},
@@ -40,14 +40,14 @@ class Resources(SpecModel):
 
 
 class TolerationOperator(StrEnum):
-    """How a toleration is compared with a taint."""
+    """The ways to compare a toleration with a taint."""
 
     EQUAL = "Equal"
     EXISTS = "Exists"
 
 
 class TaintEffect(StrEnum):
-    """What a taint does to pods that do not tolerate it."""
+    """The effects of a taint on pods that do not tolerate it."""
 
     NO_SCHEDULE = "NoSchedule"
     PREFER_NO_SCHEDULE = "PreferNoSchedule"
@@ -117,7 +117,7 @@ class Volume(SpecModel):
 
 
 class PodTemplate(SpecModel):
-    """What differs from the operator's own pods."""
+    """The parts of a worker pod that a user may choose."""
 
     image: str | None = Field(
         default=None,
@@ -152,7 +152,7 @@ class PodTemplate(SpecModel):
 
 
 class Worker(SpecModel):
-    """The pods that run trials on a cluster; a run on one machine takes no notice of this."""
+    """The pods that run trials on a cluster. A run on one machine ignores this."""
 
     slots: int = Field(
         default=1,

@@ -1,1 +1,1 @@
-"""What came out of a search: its result, and the status of its resource."""
+"""The outcome of a search: its figures, its result, and the status of its resource."""

@@ -1,5 +1,5 @@
 """
-What a search has found so far, or in the end: `result.json`, and what status, reports and exports are made from.
+Summarize a search under way or over: `result.json`, which status, reports and exports are made from.
 
 Computed from the trials alone. The field descriptions are the schema's documentation (docs/reference/result.md).
 """
@@ -85,7 +85,7 @@ class BestCell(OutcomeModel):
 
 
 class SearchState(OutcomeModel):
-    """Which search, and how far it is."""
+    """The search itself, and how far it is."""
 
     name: str
     phase: Phase
@@ -133,7 +133,7 @@ class SearchResult(OutcomeModel):
 
 
 def summarize(search: Search[Cell], trials: Sequence[Trial], decided: Plan, now: float) -> SearchResult:
-    """Everything there is to say of a search; `decided` is what `plan` says of the same trials."""
+    """Summarize a search; `decided` is what `plan` says of the same trials."""
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
     final = _final_networks([trial for trial in trials if trial.spec.stage is Stage.FINAL])
     baselines = _final_networks([trial for trial in trials if trial.spec.stage is Stage.BASELINE])
@@ -240,7 +240,7 @@ def _is_transductive(spec: MetaSearchSpec) -> bool:
 
 def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork[float]]:
     """
-    One entry per candidate with at least one network, best score first.
+    Return one entry per candidate with at least one network, best score first.
 
     Seeds that were cut short count only where none was trained in full, for their accuracies are of less training.
     Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
@@ -277,7 +277,8 @@ def _final_network(seeds: Sequence[Trial]) -> FinalNetwork[float]:
 
 def over_seeds(measured: Sequence[Accuracy]) -> Estimate[float]:
     """
-    The mean over seeds, with its 95% interval: Student's over the seeds' means, each of which has tasks of its own.
+    Return the mean over seeds, with its 95% interval: Student's over the seeds' means, each of which has tasks of its
+    own.
 
     Seeds that happen to agree say less than their tasks do, so it is never narrower than the interval over all tasks.
     One seed says nothing of how much seeds differ; its interval is that over its tasks.
@@ -299,6 +300,6 @@ def _compare(delivered: FinalNetwork[float], baseline: FinalNetwork[float]) -> C
 
 
 def _known(value: T | None) -> T:
-    """A measurement that every trial has that ran to its end."""
+    """Return a measurement that every trial has that ran to its end."""
     assert value is not None
     return value
