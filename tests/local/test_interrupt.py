@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from builders import make_trial_spec
+from command_server import Command
 from local_search import (
     fork_server_of,
     is_alive,
@@ -31,7 +31,7 @@ from local_search import (
 from metasearch.search.trials import INTERRUPTED, State
 from metasearch.stores.sqlite import SqliteStore
 
-Driver = subprocess.Popen[bytes]
+Driver = Command
 
 
 def press_ctrl_c(driver: Driver) -> None:
@@ -76,7 +76,7 @@ def has_started(driver: Driver) -> bool:
 
 def printed_in(folder: Path) -> str:
     """What the driver and its workers printed."""
-    return "\n".join(path.read_text() for path in (folder / "printed.txt", *(folder / "out" / "logs").iterdir()))
+    return "\n".join(path.read_text() for path in (folder / "printed.txt", *folder.glob("out/logs/*")))
 
 
 @pytest.mark.parametrize(("disturb", "code"), [(press_ctrl_c, 130), (interrupt, 130), (terminate, 143)])

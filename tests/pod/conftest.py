@@ -1,4 +1,4 @@
-"""What tests of worker pods start from."""
+"""Fixtures of the tests of worker pods."""
 
 from __future__ import annotations
 

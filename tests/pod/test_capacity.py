@@ -1,4 +1,4 @@
-"""How much of its pod a slot may use."""
+"""A slot's part of its pod."""
 
 from __future__ import annotations
 

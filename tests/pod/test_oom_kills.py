@@ -1,4 +1,4 @@
-"""How often the kernel killed for lack of memory, as control groups count it."""
+"""Kills for lack of memory are counted by control groups, and told from others."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from metasearch.search.trials import Reason, State
 
 MEMORY = Path("/sys/fs/cgroup/memory")
 ROOM = 100 * 2**20
-"""That a trial has, beside what its slot holds anyway."""
+"""Bytes that a trial has, beside what its slot holds anyway."""
 
 JOIN = "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid())); os.execvp(sys.argv[2], sys.argv[2:])"
 """Enters a control group, then becomes another program."""

@@ -1,4 +1,4 @@
-"""When a slot's process is replaced."""
+"""A slot's process is replaced after many trials, or when it leaks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MEBIBYTE = 2**20
 
 
 class Process:
-    """What it holds, in MiB: for good, and freed but not given back."""
+    """A process that holds so many MiB: for good, and freed but not given back."""
 
     def __init__(self, kept: int, freed: int = 0) -> None:
         self.kept, self.freed, self.given_back = kept, freed, 0
@@ -46,7 +46,7 @@ def test_nothing_is_given_back_without_need() -> None:
 
 
 def recycled_at(cap: Cap | None) -> int:
-    """What a process may hold for good, in MiB, that held 500 after its first trial."""
+    """Return the MiB that a process may hold for good which held 500 after its first trial."""
     process = Process(500)
     policy = process.policy(cap=cap)
     policy.should_recycle()

@@ -27,7 +27,7 @@ class FarStore(SqliteStore):
         self.looks = 0
 
     def recorded(self, name: str) -> Trial:
-        """As it is, whether the line is cut or not."""
+        """Read a trial as it is, whether the line is cut or not."""
         return {trial.name: trial for trial in self.trials()}[name]
 
     def claim(self, worker: str, now: float, gpus: float) -> Trial | None:

@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeVar
 
 import psutil
 import yaml
+from command_server import Command, start_command
 
 from metasearch.search.trials import Trial
 from metasearch.stores.sqlite import SqliteStore
@@ -61,20 +63,34 @@ def command(*arguments: str | Path) -> list[str]:
 
 def metasearch(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=900, check=False, env={**os.environ, **environment}
-    )
+    if "PYTHONPATH" in environment or not sys.platform.startswith("linux"):
+        return subprocess.run(
+            command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+            env={**os.environ, **environment},
+        )
+    words = list(map(str, arguments))
+    with TemporaryFile() as stdout, TemporaryFile() as stderr:
+        code = start_command(words, {**os.environ, **environment}, stdout.fileno(), stderr.fileno()).wait()
+        return subprocess.CompletedProcess(["metasearch", *words], code, _read(stdout), _read(stderr))
 
 
-def start(printed: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+def start(printed: Path, *arguments: str | Path) -> Command:
     """Begin a command as the leader of a process group, as a shell does; what it prints is added to a file."""
     with printed.open("ab") as output:
-        return subprocess.Popen(
-            command(*arguments), stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
-        )
+        words = list(map(str, arguments))
+        return start_command(words, os.environ, output.fileno(), output.fileno(), leads_group=True)
 
 
-def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def workers_of(driver: Command) -> list[psutil.Process]:
     """The worker processes of a driver; none where it has ended."""
     try:
         children = psutil.Process(driver.pid).children(recursive=True)
@@ -83,7 +99,7 @@ def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return []
 
 
-def fork_server_of(parent: subprocess.Popen[bytes]) -> psutil.Process | None:
+def fork_server_of(parent: Command | subprocess.Popen[bytes]) -> psutil.Process | None:
     """The process that the workers of a driver or a supervisor are forks of."""
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(parent.pid).children():
@@ -93,7 +109,7 @@ def fork_server_of(parent: subprocess.Popen[bytes]) -> psutil.Process | None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process has yet to end; one that only waits to be reaped has ended."""
+    """Return whether a process has yet to end; one that only waits to be reaped has ended."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -127,7 +143,7 @@ def result_of(folder: Path) -> dict[str, Any]:
 
 
 def scores_of(folder: Path) -> dict[str, tuple[str, float | None]]:
-    """What two runs must agree on: every trial's name, state and score."""
+    """Return what two runs must agree on: every trial's name, state and score."""
     listed = metasearch("trials", folder, "-o", "json")
     assert listed.returncode == 0, listed.stderr
     return {trial["name"]: (trial["state"], trial["score"]) for trial in json.loads(listed.stdout)}

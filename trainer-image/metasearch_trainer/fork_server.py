@@ -83,10 +83,11 @@ class ForkLauncher:
         self._server: _Server | None = _Server(modules)  # now, so that it imports while the caller does other things
 
     def start(self, program: Program, stdout: int, stderr: int) -> Process:
-        while (server := self._running_server()) is not None:
-            # The server may die between the look and the request; then the next one gets it.
-            with suppress(OSError):
-                return server.start(program, stdout, stderr)
+        # Twice: the server may die between the look and the request, and then the next one gets it.
+        for _ in range(2):
+            if (server := self._running_server()) is not None:
+                with suppress(OSError):
+                    return server.start(program, stdout, stderr)
         return self._spawn.start(program, stdout, stderr)
 
     def close(self) -> None:
@@ -190,10 +191,10 @@ class ForkedProcess:
         return self._code
 
     def terminate(self) -> None:
-        self._send(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._send(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
     def wait(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
@@ -204,6 +205,13 @@ class ForkedProcess:
             source = self._handle if self._is_told_all and self._handle is not None else self._status
             select.select([source], [], [], left)
         return True
+
+    def wait_for_pid(self) -> int:
+        """Return the process's id, once it is forked; 0 where it never was."""
+        while self.poll() is None and self._handle is None:
+            select.select([self._status], [], [])
+        first, is_told, _ = self._told.partition(b"\n")
+        return int(first) if is_told else 0
 
     def _read_status(self) -> None:
         with suppress(BlockingIOError):
@@ -224,15 +232,15 @@ class ForkedProcess:
         is_over = self._handle is None or bool(select.select([self._handle], [], [], 0)[0])
         return ENDED_WITH_SERVER if is_over else None
 
-    def _send(self, which: signal.Signals) -> None:
+    def send_signal(self, which: signal.Signals) -> None:
+        """Send a signal; nothing happens where the process has ended."""
         if self.poll() is not None:
             return
         if self._handle is None and not self._server.is_ready():
             self._server.process.kill()  # while it still imports there is no process to end, only the request
             self._server.process.wait()
             return
-        while self._handle is None and self.poll() is None:
-            select.select([self._status], [], [])
+        self.wait_for_pid()
         if self._handle is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, which)
@@ -323,7 +331,8 @@ def _run_child(request: dict[str, Any], parent: int, output: tuple[int, int], no
             os.dup2(descriptor, target)
         # The others' pipes above all: their ends could not be seen while we hold them open.
         for descriptor in not_ours:
-            os.close(descriptor)
+            if descriptor > 2:  # where the server has no stdout, what it received may have come in its place
+                os.close(descriptor)
         with suppress(OSError):
             Path("/proc/self/comm").write_text(request["title"])
         sys.argv = [request["module"], *request["arguments"], "--parent", str(parent)]

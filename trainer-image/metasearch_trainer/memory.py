@@ -26,7 +26,7 @@ class Cap:
 
     bytes: int
     source: str
-    """Who sets it, worded for a sentence about what the trial needs more than."""
+    """The setting it comes from, worded for the sentence `the trial needs more than ...`."""
 
     @classmethod
     def of_trial(cls, limit: Memory | None) -> Cap | None:

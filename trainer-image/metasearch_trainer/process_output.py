@@ -1,5 +1,5 @@
 """
-What processes of ours print, and what is kept of it.
+Printing in processes of ours, and reading the last line that another one printed.
 
 The last line that a process prints is its message to whoever started it: an error that ends it is printed last.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 READ_OUT_SECONDS = 1.0
-"""How long the last lines of a process may take to come through its pipe after its end."""
+"""The last lines of a process may take so long to come through its pipe after its end."""
 
 
 def log(sentence: object) -> None:
@@ -28,7 +28,7 @@ def log(sentence: object) -> None:
 
 
 class Output(Protocol):
-    """Where the processes of one slot print, one after the other."""
+    """The place where the processes of one slot print, one after the other."""
 
     def open(self) -> contextlib.AbstractContextManager[tuple[int, int]]:
         """Open file descriptors for the stdout and stderr of the next process, until it has copies of them."""

@@ -23,13 +23,13 @@ CHILD_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class Program:
-    """What a process runs: `python -m module arguments --parent ID`."""
+    """The program of a process: `python -m module arguments --parent ID`."""
 
     module: str
     """Has a function `main`, which reads sys.argv and returns the exit code."""
     arguments: Sequence[str]
     title: str
-    """What `ps -e` and `top` call a forked process; 15 characters at most."""
+    """The name of a forked process in `ps -e` and `top`; 15 characters at most."""
 
 
 class Process(Protocol):

@@ -20,7 +20,7 @@ from metasearch_trainer.process_output import log
 from metasearch_trainer.spool import PendingResult, Spool
 
 SEND_SECONDS = 600.0
-"""How long one process tries to send a result; then it ends, and the next in its slot goes on."""
+"""One process tries so long to send a result; then it ends, and the next in its slot goes on."""
 
 SEND_BACKOFF = Backoff(first=0.5, longest=30.0, jitter=0.25)
 

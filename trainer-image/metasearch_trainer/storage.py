@@ -27,7 +27,7 @@ MAX_UPLOAD_SHARE = 0.1
 """The share of a trial's time that uploading them may take."""
 
 RETRY_SECONDS = 600.0
-"""How long a storage that cannot be used is tried again; then the pod ends, for other pods would fare no better."""
+"""A storage that cannot be used is tried for so long; then the pod ends, with a sentence that says why."""
 
 RETRY_BACKOFF = Backoff(first=1.0, longest=30.0, jitter=0.25)
 

@@ -1,4 +1,4 @@
-"""How PyTorch is set up in every process that trains."""
+"""The setup of PyTorch in every process that trains."""
 
 from __future__ import annotations
 

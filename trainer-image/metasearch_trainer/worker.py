@@ -22,11 +22,11 @@ REPORT_SECONDS = 1.0
 """Progress is recorded at most so often, for each record is a write to the store that all workers share."""
 
 IDLE_SECONDS = 0.1
-"""How soon a worker without work asks again, where that costs only a query of a local file."""
+"""A worker without work asks again so soon, where that costs only a query of a local file."""
 
 RECORD_BACKOFF = Backoff(first=0.5, longest=30.0)
 RECORD_SECONDS = 60.0
-"""How long a result that cannot be recorded is tried again; minutes of training stand behind it."""
+"""A result that cannot be recorded is tried again for so long; minutes of training stand behind it."""
 
 RESTART_AFTER = frozenset({Reason.ERROR, Reason.OUT_OF_MEMORY})
 """Failures after which the process may be short of memory or half broken; a fresh one takes over."""
@@ -42,22 +42,22 @@ class TrialRunner(Protocol):
 
 @dataclass(frozen=True)
 class WorkerEnvironment:
-    """What a worker is handed in: time, ways to wait, and what its process wants to know of it."""
+    """The time, the ways to wait and the callbacks that a process hands to its worker."""
 
     now: Callable[[], float]
     """Unix time in seconds, for the record."""
     retry: Retry
     """Its sleep is also how the worker waits for work."""
     is_shutting_down: Callable[[], bool]
-    """Whether the worker is to end."""
+    """Tells whether the worker is to end."""
     idle_seconds: Callable[[int], float] = lambda _: IDLE_SECONDS
-    """How long to wait where there was no work so often in a row before."""
+    """Gives the seconds to wait where there was no work so often in a row before."""
     set_busy: Callable[[bool], None] = lambda _: None
     """Told after each asking for work whether there was any."""
     should_recycle: Callable[[], bool] = lambda: False
-    """Asked after each trial: whether a fresh process is to take over."""
+    """Asked after each trial; tells whether a fresh process is to take over."""
     record_seconds: float = RECORD_SECONDS
-    """How long recording a result is tried again; 0 where the queue does so itself."""
+    """Recording a result is tried again for so long; 0 where the queue does so itself."""
 
 
 class Worker:

@@ -30,13 +30,13 @@ from metasearch_trainer.processes import Launcher
 
 TURN_SECONDS = 0.1
 LOOK_SECONDS = 1.0
-"""How long nothing may happen before the plan is made again all the same; limits on time are as exact as this."""
+"""Where nothing happens for so long, the plan is made again all the same; limits on time are as exact as this."""
 
 TOUCH_SECONDS = 5.0
-"""How often the driver notes that it is still at work."""
+"""The driver records so often that it is still at work."""
 
 STOP_SECONDS = 10.0
-"""How long workers get to end by themselves."""
+"""Workers that take longer to end by themselves are killed."""
 
 
 class Display(Protocol):
@@ -47,7 +47,7 @@ class Display(Protocol):
 
 @dataclass(frozen=True)
 class Clock:
-    """The driver's sources of time."""
+    """The two clocks of a driver."""
 
     now: Callable[[], float] = time.time
     """Unix time in seconds."""

@@ -1,4 +1,4 @@
-"""How much of its pod a slot may use: memory, and which GPU."""
+"""A slot's part of its pod: a share of the memory, and a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a slot's process is replaced by a fresh one."""
+"""The rule by which a slot's process is replaced by a fresh one."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class EndedWorker:
     outcome: str | TrialResult
     """The outcome of its attempt: LOST or INTERRUPTED, or a result where it is the trial's own failure."""
     is_last: bool = False
-    """Whether no process follows in its slot."""
+    """No process follows in its slot."""
 
 
 class ClaimReleaser:

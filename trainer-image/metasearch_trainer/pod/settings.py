@@ -58,7 +58,7 @@ class MountPaths:
 
 @dataclass(frozen=True)
 class Settings:
-    """What supervisor and slots are both told."""
+    """The settings that supervisor and slots share."""
 
     search: str
     slots: int

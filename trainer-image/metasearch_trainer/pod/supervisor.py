@@ -35,7 +35,7 @@ SLOT_MODULE = "metasearch_trainer.pod.slot"
 POLL_SECONDS = 0.25
 
 SLOTS_SECONDS = 12.0
-"""How long slots get to end by themselves."""
+"""Slots that take longer to end by themselves are killed."""
 
 SHUTDOWN_SECONDS = 22.0
 """The deadline of the whole shutdown; terminationGracePeriodSeconds is 30."""
