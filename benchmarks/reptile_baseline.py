@@ -29,7 +29,7 @@ from metasearch.search.trials import Accuracy, Progress, Stage, State, TrialResu
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.images import ImageSet, Splits
 from metasearch_trainer.storage import LocalStorage
-from metasearch_trainer.trial import Trainer
+from metasearch_trainer.trainer import Trainer
 from reporting import Claim, parser, publish
 
 PUBLISHED_LENGTH = 100_000
@@ -45,7 +45,7 @@ CURVE_TASKS = 100
 
 
 def main() -> int:
-    """Train, examine, compare."""
+    """Train, evaluate, compare."""
     arguments = _arguments()
     torch.set_num_threads(1)
     spec = published_spec(arguments.meta_iterations, arguments.tasks, arguments.curve_points)
@@ -123,7 +123,7 @@ def _run(trainer: Trainer, trial: TrialSpec) -> TrialResult:
 
 def _row(name: str, accuracy: Accuracy, meta_iterations: int) -> dict[str, Any]:
     return {
-        "examined": name,
+        "evaluated": name,
         "meta-iterations": meta_iterations,
         "accuracy": 100 * accuracy.mean,
         "± 95%": 100 * accuracy.interval,
@@ -135,7 +135,7 @@ def _row(name: str, accuracy: Accuracy, meta_iterations: int) -> dict[str, Any]:
 def _claims(rows: list[dict[str, Any]]) -> list[Claim]:
     return [
         Claim(
-            f"{row['examined']}: {row['difference']:+.2f} points from the published, at most ±{BAND}",
+            f"{row['evaluated']}: {row['difference']:+.2f} points from the published, at most ±{BAND}",
             abs(row["difference"]) <= BAND,
         )
         for row in rows

@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
@@ -23,11 +24,12 @@ import torch
 from torch import Tensor
 
 import plain
-from metasearch.api import Space
+from metasearch.api import OptimizerState, Space, Training
 from metasearch.search.cells import Cell, parse_cell
-from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import CellNetwork
+from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.tasks import Support, Tasks
 from reporting import Claim, parser, publish
 
 CELLS = {
@@ -42,6 +44,7 @@ CELLS = {
 }
 TASKS, INNER_STEPS, BATCH, SIDE, WAYS = 5, 8, 10, 28, 5
 LEARNING_RATE, STEP_SIZE = 1e-3, 0.5
+PROGRESS = torch.tensor(0.0, dtype=torch.float64)
 LEAST_SPEED_UP, MOST_DIFFERENCE = 2.0, 1e-8
 
 
@@ -89,12 +92,12 @@ def _steps(
     """One outer step in the plain form and in ours, from the same parameters."""
     module.to(dtype)
     plain.load_flat(module, theta)
-    ours = theta.to(dtype, copy=True)
-    learner = Reptile(network, ours, Moments.zero(ours), TASKS, LEARNING_RATE, keeps_moments=False)
-    images, step_size = images.to(dtype), torch.tensor(STEP_SIZE, dtype=dtype)
+    learner = _learner(network)
+    state, images = learner.state_of(theta.to(dtype, copy=True)), images.to(dtype)
+    tasks = _tasks(images, labels)
     return (
         lambda: plain.outer_step(module, images, labels, STEP_SIZE, LEARNING_RATE),
-        lambda: learner.outer_step(images, labels, step_size),
+        lambda: learner.outer_step(state, tasks, PROGRESS),
     )
 
 
@@ -102,14 +105,32 @@ def _difference(
     network: CellNetwork, module: plain.PlainNetwork, theta: Tensor, images: Tensor, labels: Tensor
 ) -> float:
     """Largest difference of any weight after three outer steps in float64."""
-    ours = theta.clone()
-    learner = Reptile(network, ours, Moments.zero(ours), TASKS, LEARNING_RATE, keeps_moments=False)
+    learner = _learner(network)
+    state = learner.state_of(theta.clone())
     module.double()
     plain.load_flat(module, theta)
     for _ in range(3):
         plain.outer_step(module, images, labels, STEP_SIZE, LEARNING_RATE)
-        learner.outer_step(images, labels, torch.tensor(STEP_SIZE, dtype=torch.float64))
-    return float((plain.flat(module) - ours).abs().max())
+        learner.outer_step(state, _tasks(images, labels), PROGRESS)
+    return float((plain.flat(module) - state.theta).abs().max())
+
+
+def _learner(network: CellNetwork) -> Reptile:
+    """Reptile with one step size throughout."""
+    training = Training(
+        inner_learning_rate=Decimal(str(LEARNING_RATE)),
+        meta_step_size=Decimal(str(STEP_SIZE)),
+        final_meta_step_size=Decimal(str(STEP_SIZE)),
+        optimizer_state=OptimizerState.FRESH,
+    )
+    return Reptile(Recipe(training=training), network, torch.device("cpu"))
+
+
+def _tasks(images: Tensor, labels: Tensor) -> Tasks:
+    """Tasks whose mini-batches are those given."""
+    order = torch.arange(INNER_STEPS * BATCH).reshape(1, INNER_STEPS, BATCH).expand(TASKS, -1, -1)
+    support = Support(images.flatten(1, 2), labels.flatten(1, 2), order)
+    return Tasks(support, images[:, 0, :0], labels[:, 0, :0])
 
 
 def _seconds(step: Callable[[], None]) -> float:

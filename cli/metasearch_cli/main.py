@@ -247,7 +247,9 @@ def validate(
     context: Context = None,
 ) -> None:
     """Check a resource and its data, and say how long it takes; with --namespace or --context ask the cluster."""
+    from metasearch.api import DatasetName
     from metasearch.loading import load_search
+    from metasearch.search.definition import require_known_names
 
     resource = load_search(file, overrides or [])
     findings, estimate = [resource.metadata.name], list[str]()
@@ -257,7 +259,10 @@ def validate(
 
         dry_run(target, resource, file)
         findings.append(f"taken by the namespace {target.namespace}")
-    if is_remote and resource.spec.dataset.folder:
+    else:
+        require_known_names(resource.spec)
+    # Other data sets are on the cluster, or in a package that its image has.
+    if is_remote and resource.spec.dataset.name != DatasetName.OMNIGLOT:
         findings.append("with data that is looked at there, before the first trial")
     else:
         from metasearch_cli.local import session

@@ -24,7 +24,7 @@ from metasearch.outcome.summary import search_status
 from metasearch.reconcile import Step, reconcile
 from metasearch.search import budget
 from metasearch.search.cells import Cell
-from metasearch.search.definition import define
+from metasearch.search.definition import define, require_known_names
 from metasearch.search.planner import Search, is_of, standing
 from metasearch.search.trials import State, Trial
 from metasearch.storage_layout import search_folder
@@ -84,6 +84,7 @@ class Reconciler:
         """
         try:
             spec = parse_search(resource, where=f"MetaSearch {resource['metadata']['name']}").spec
+            require_known_names(spec)
         except InvalidSpec as error:
             return self.report_problem(resource, Problem(ReadyReason.INVALID_SPEC, str(error)))
         return _Reconciliation(self, resource, spec).run()

@@ -124,7 +124,7 @@ def test_what_is_not_yaml_of_a_resource(text: str | bytes, sentence: str) -> Non
 
 def test_a_date_is_text_as_it_is_to_kubernetes() -> None:
     assert told(with_spec().replace("omniglot", "2026-13-45")) == (
-        "mine.yaml: spec.dataset.name is \"2026-13-45\"; it must be 'omniglot'"
+        'mine.yaml: spec.dataset.name is "2026-13-45"; it must match ^[A-Za-z][-A-Za-z0-9_.]*$'
     )
 
 

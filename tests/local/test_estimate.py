@@ -157,7 +157,7 @@ def test_what_cannot_be_trained_is_not_estimated(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("metasearch_trainer.trial.Reptile.outer_step", fail)
+    monkeypatch.setattr("metasearch_trainer.metalearners.reptile.Reptile.outer_step", fail)
     assert measure(tiny_spec(), channels=1, side=10, device=torch.device("cpu")) is None
 
 

@@ -15,7 +15,7 @@ from builders import make_spec, make_trial_spec
 from metasearch.search.trials import Progress, Stage, TrialResult, TrialSpec
 from metasearch_trainer.data.images import ImageSet, Splits
 from metasearch_trainer.storage import LocalStorage
-from metasearch_trainer.trial import Trainer
+from metasearch_trainer.trainer import Trainer
 
 META_ITERATIONS = 8
 

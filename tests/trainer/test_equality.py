@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 import torch
 from torch import Tensor
 
 import plain
-from metasearch.api import Concat, Space
+from metasearch.api import Concat, OptimizerState, Space, Training
 from metasearch.search.cells import parse_cell
-from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import CellNetwork
+from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.tasks import Support, Tasks
 
 CELLS = {
     "one block": "conv3x3(-1)+max_pool3x3(-2)",
@@ -35,6 +38,28 @@ def meta_batch(generator: torch.Generator, channels: int = 1) -> tuple[Tensor, T
     return images, torch.randint(0, WAYS, (TASKS, STEPS, BATCH), generator=generator)
 
 
+def tasks_of(images: Tensor, labels: Tensor) -> Tasks:
+    """Tasks whose mini-batches are those given: each image once, in order."""
+    tasks, steps, batch = labels.shape
+    order = torch.arange(steps * batch).reshape(1, steps, batch).expand(tasks, -1, -1)
+    support = Support(images.flatten(1, 2), labels.flatten(1, 2), order)
+    return Tasks(support, images[:, 0, :0], labels[:, 0, :0])
+
+
+def reptile(network: CellNetwork, step_size: str, state: OptimizerState) -> Reptile:
+    """Reptile with one step size throughout."""
+    training = Training(
+        inner_learning_rate=Decimal("0.001"),
+        meta_step_size=Decimal(step_size),
+        final_meta_step_size=Decimal(step_size),
+        optimizer_state=state,
+    )
+    return Reptile(Recipe(training=training), network, torch.device("cpu"))
+
+
+ANY_PROGRESS = torch.tensor(0.3, dtype=torch.float64)
+
+
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES.keys())
 @pytest.mark.parametrize("text", CELLS.values(), ids=CELLS.keys())
 def test_three_outer_steps_give_equal_weights(text: str, space: Space) -> None:
@@ -43,13 +68,14 @@ def test_three_outer_steps_give_equal_weights(text: str, space: Space) -> None:
     theta = network.layout.initial(generator)
     reference = plain.PlainNetwork(cell, space, 1, SIDE, WAYS).double()
     plain.load_flat(reference, theta)
-    learner = Reptile(network, theta.clone(), Moments.zero(theta), TASKS, learning_rate=1e-3, keeps_moments=False)
+    learner = reptile(network, "0.5", OptimizerState.FRESH)
+    state = learner.state_of(theta.clone())
     for _ in range(3):
         images, labels = meta_batch(generator)
         plain.outer_step(reference, images, labels, step_size=0.5, learning_rate=1e-3)
-        learner.outer_step(images, labels, torch.tensor(0.5, dtype=torch.float64))
+        learner.outer_step(state, tasks_of(images, labels), ANY_PROGRESS)
     assert network.layout.size == len(plain.flat(reference))
-    torch.testing.assert_close(learner.theta, plain.flat(reference), rtol=0, atol=1e-8)
+    torch.testing.assert_close(state.theta, plain.flat(reference), rtol=0, atol=1e-8)
 
 
 def test_a_kept_second_moment_lives_on_as_torchs_own_does() -> None:
@@ -60,15 +86,16 @@ def test_a_kept_second_moment_lives_on_as_torchs_own_does() -> None:
     reference = plain.PlainNetwork(cell, space, 1, SIDE, WAYS).double()
     plain.load_flat(reference, theta)
     optimizer = torch.optim.Adam(reference.parameters(), lr=1e-3, betas=(0.0, 0.999))
-    learner = Reptile(network, theta.clone(), Moments.zero(theta), 1, learning_rate=1e-3, keeps_moments=True)
+    learner = reptile(network, "1", OptimizerState.KEPT)
+    state = learner.state_of(theta.clone())
     for _ in range(3):
         images, labels = (each[:1] for each in meta_batch(generator))
-        learner.outer_step(images, labels, torch.tensor(1.0, dtype=torch.float64))
+        learner.outer_step(state, tasks_of(images, labels), ANY_PROGRESS)
         for x, y in zip(images[0], labels[0], strict=True):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(reference(x), y).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    torch.testing.assert_close(learner.theta, plain.flat(reference), rtol=0, atol=1e-8)
+    torch.testing.assert_close(state.theta, plain.flat(reference), rtol=0, atol=1e-8)
 
 
 def test_float32_gradients_are_close_to_float64_ones() -> None:
@@ -93,7 +120,7 @@ def test_an_outer_step_never_asks_the_device_for_a_value() -> None:
 
     network = CellNetwork(parse_cell(CELLS["five blocks"]), Space(filters=4), 1, SIDE, WAYS)
     with FakeTensorMode():
-        theta = torch.zeros(network.layout.size)
-        learner = Reptile(network, theta, Moments.zero(theta), TASKS, learning_rate=1e-3, keeps_moments=True)
+        learner = reptile(network, "0.5", OptimizerState.KEPT)
         images = torch.zeros(TASKS, STEPS, BATCH, 1, SIDE, SIDE)
-        learner.outer_step(images, torch.zeros(TASKS, STEPS, BATCH, dtype=torch.long), torch.zeros(()))
+        tasks = tasks_of(images, torch.zeros(TASKS, STEPS, BATCH, dtype=torch.long))
+        learner.outer_step(learner.state_of(torch.zeros(network.layout.size)), tasks, torch.zeros(()))

@@ -1,25 +1,32 @@
-"""Examinations: what is easy is learned, what is impossible is not, and the interval means what it says."""
+"""Evaluation: easy classes are learned, noise is not, and the interval means what it says."""
 
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pytest
 import torch
 
-from metasearch.api import Space
+from metasearch.api import Evaluation, Space, Task, Training
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Accuracies
-from metasearch_trainer.adaptation import Moments
 from metasearch_trainer.data.images import ImageSet
-from metasearch_trainer.evaluation import TASKS_AT_ONCE, Examination, accuracy, evaluate
+from metasearch_trainer.evaluation import TASKS_AT_ONCE, accuracy, evaluate
+from metasearch_trainer.metalearners import build
 from metasearch_trainer.network import CellNetwork
+from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import DeviceImages
 
-EXAMINATION = Examination(ways=3, shots=2, inner_steps=30, inner_batch_size=6, learning_rate=0.02)
+RECIPE = Recipe(
+    task=Task(ways=3, shots=2),
+    training=Training(inner_learning_rate=Decimal("0.02")),
+    evaluation=Evaluation(inner_steps=30, inner_batch_size=6),
+)
 NETWORK = CellNetwork(parse_cell("conv3x3(-1)+max_pool3x3(-1)"), Space(filters=6, reductions=1), 1, 8, 3)
-THETA = NETWORK.layout.initial(torch.Generator().manual_seed(0)).float()
+LEARNER = build(RECIPE, NETWORK, torch.device("cpu"))
+STATE = LEARNER.initial_state(torch.Generator().manual_seed(0))
 
 
 def stripes() -> ImageSet:
@@ -38,37 +45,38 @@ def noise() -> ImageSet:
     return ImageSet.of([(str(index), rng.integers(0, 255, (10, 1, 8, 8), dtype=np.uint8)) for index in range(6)])
 
 
-def examine(images: ImageSet, tasks: int = 60, seed: int = 0) -> Accuracies:
+def measure(images: ImageSet, tasks: int = 60, seed: int = 0) -> Accuracies:
     device_images = DeviceImages(images, torch.device("cpu"))
-    return evaluate(NETWORK, THETA, Moments.zero(THETA), device_images, EXAMINATION, tasks, np.random.default_rng(seed))
+    return evaluate(LEARNER, STATE, device_images, RECIPE, tasks, np.random.default_rng(seed))
 
 
 def test_classes_that_differ_plainly_are_learned_from_two_images() -> None:
-    measured = examine(stripes())
+    measured = measure(stripes())
     assert measured.transductive.mean > 0.75
     assert measured.non_transductive.mean > 0.75
 
 
 def test_noise_is_classified_at_chance() -> None:
-    measured = examine(noise(), tasks=200)
+    measured = measure(noise(), tasks=200)
     for each in (measured.transductive, measured.non_transductive):
         assert abs(each.mean - 1 / 3) < 3 * each.interval
 
 
-def test_an_examination_leaves_the_parameters_as_they_are() -> None:
-    before = THETA.clone()
-    examine(stripes(), tasks=5)
-    assert torch.equal(before, THETA)
+def test_an_evaluation_leaves_the_state_as_it_is() -> None:
+    before = {name: tensor.clone() for name, tensor in STATE.tensors.items()}
+    measure(stripes(), tasks=5)
+    assert len(before) == 3
+    assert all(torch.equal(before[name], tensor) for name, tensor in STATE.tensors.items())
 
 
 def test_the_same_stream_asks_the_same_questions() -> None:
-    assert examine(stripes(), tasks=10) == examine(stripes(), tasks=10)
-    assert examine(stripes(), tasks=10) != examine(stripes(), tasks=10, seed=1)
+    assert measure(stripes(), tasks=10) == measure(stripes(), tasks=10)
+    assert measure(stripes(), tasks=10) != measure(stripes(), tasks=10, seed=1)
 
 
 @pytest.mark.parametrize("tasks", [1, TASKS_AT_ONCE - 1, TASKS_AT_ONCE + 1])
 def test_as_many_tasks_are_asked_as_were_wanted(tasks: int) -> None:
-    assert examine(stripes(), tasks=tasks).transductive.tasks == tasks
+    assert measure(stripes(), tasks=tasks).transductive.tasks == tasks
 
 
 def test_the_interval_is_that_of_a_mean() -> None:
@@ -77,11 +85,11 @@ def test_the_interval_is_that_of_a_mean() -> None:
     assert measured.interval == pytest.approx(1.96 * math.sqrt(0.5 / 3) / 2, rel=1e-3)
 
 
-def test_an_examination_can_be_ended_from_outside() -> None:
+def test_an_evaluation_can_be_ended_from_outside() -> None:
     device_images = DeviceImages(stripes(), torch.device("cpu"))
 
     def stop() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(NETWORK, THETA, Moments.zero(THETA), device_images, EXAMINATION, 60, np.random.default_rng(0), stop)
+        evaluate(LEARNER, STATE, device_images, RECIPE, 60, np.random.default_rng(0), stop)

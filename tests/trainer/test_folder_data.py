@@ -251,7 +251,7 @@ def test_images_that_are_not_square_are_cut_to_their_middle(tmp_path: Path) -> N
 
 def test_more_pixels_than_memory_are_told_in_a_sentence() -> None:
     with pytest.raises(InvalidData, match=r"30000000 GB of memory; set a smaller dataset\.imageSize"):
-        folder._room(images=10**6, channels=3, side=10**5)
+        folder._empty_pixels(images=10**6, channels=3, side=10**5)
 
 
 # --- class folders with CSV files --------------------------------------------------------------------------------

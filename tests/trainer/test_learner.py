@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from tiny import SPLITS, final_trial, ignore, tiny_trainer
 
 from metasearch.errors import InvalidData
+from metasearch_trainer.checkpoints import write_tensors
 from metasearch_trainer.learner import FewShotLearner
 
 
@@ -74,3 +77,12 @@ def test_a_file_that_is_no_learner_is_refused(tmp_path: Path, content: bytes) ->
     path.write_bytes(content)
     with pytest.raises(InvalidData, match=r"weights\.safetensors"):
         FewShotLearner.load(path)
+
+
+def test_a_file_of_an_earlier_version_is_refused(tmp_path: Path, weights: Path) -> None:
+    with safe_open(weights, framework="pt") as file:
+        header = json.loads(file.metadata()["learner"])
+    old = {"learner": json.dumps(header | {"format": "metasearch-learner/1"})}
+    write_tensors({"stem.weight": torch.zeros(1)}, old, tmp_path / "old.safetensors")
+    with pytest.raises(InvalidData, match=r"'metasearch-learner/1'; it must be 'metasearch-learner/2'"):
+        FewShotLearner.load(tmp_path / "old.safetensors")

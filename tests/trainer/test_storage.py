@@ -19,7 +19,8 @@ from metasearch_trainer.delivery import load_weights
 from metasearch_trainer.memory import Cap
 from metasearch_trainer.shutdown import WorkerShutdown
 from metasearch_trainer.storage import RETRY_SECONDS, LocalStorage, RemoteStorage, Storage
-from metasearch_trainer.trial import Observer, Trainer
+from metasearch_trainer.trainer import Trainer
+from metasearch_trainer.trial import Observer
 
 CHECKPOINT = "checkpoints/tiny-1-final.safetensors"
 WEIGHTS = "weights/tiny-1-final.safetensors"
@@ -98,7 +99,7 @@ def test_weights_are_outside_before_the_result_is_known(storage: RemoteStorage, 
     result = trainer_on(storage).run(final_trial(), ignore)
     assert result.weights == "tiny-1-final.safetensors"
     assert WEIGHTS in volume.names()
-    assert load_weights(tmp_path / "volume" / WEIGHTS, torch.device("cpu")).theta.isfinite().all()
+    assert load_weights(tmp_path / "volume" / WEIGHTS, torch.device("cpu")).state.theta.isfinite().all()
     assert list((tmp_path / "scratch" / "weights").iterdir()) == []
 
 

@@ -8,11 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metasearch.errors import InvalidData
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.tasks import (
     DeviceImages,
-    sample_evaluation_tasks,
-    sample_training_tasks,
+    SampledTasks,
+    sample_tasks,
     shuffled_passes,
     stream,
 )
@@ -31,28 +32,62 @@ def class_of(images: ImageSet, rows: np.ndarray) -> np.ndarray:
     return images.pixels[rows, 0, 0, 0]
 
 
+def sample(rng: np.random.Generator, images: ImageSet, **changes: int) -> SampledTasks:
+    shape = {"tasks": 4, "ways": 5, "shots": 1, "queries": 0, "steps": 5, "batch": 7} | changes
+    return sample_tasks(rng, images, **shape)
+
+
 @given(st.integers(0, 2**32), st.integers(2, 6), st.integers(1, 3))
-def test_a_training_task_has_as_many_classes_as_ways_and_labels_say_which(seed: int, ways: int, shots: int) -> None:
+def test_a_task_has_as_many_classes_as_ways_and_labels_say_which(seed: int, ways: int, shots: int) -> None:
     images = image_set()
-    tasks = sample_training_tasks(np.random.default_rng(seed), images, 4, ways, shots, steps=5, batch=7)
-    assert tasks.rows.shape == tasks.labels.shape == (4, 5, 7)
-    for rows, labels in zip(tasks.rows.reshape(4, -1), tasks.labels.reshape(4, -1), strict=True):
-        pairs = set(zip(class_of(images, rows).tolist(), labels.tolist(), strict=True))
-        assert len({label for _, label in pairs}) == len(pairs) == len({owner for owner, _ in pairs})
-        assert labels.max() < ways
-        assert max(len(set(rows[labels == label])) for label in labels) <= shots
+    sampled = sample(np.random.default_rng(seed), images, ways=ways, shots=shots)
+    support = DeviceImages(images, torch.device("cpu")).tasks(sampled).support
+    assert (len(support), support.steps) == (4, 5)
+    for step in range(support.steps):
+        pixels, labels = support.batch(step)
+        assert (pixels.shape, labels.shape) == ((4, 7, 1, 2, 2), (4, 7))
+        for task in range(4):
+            owners = (pixels[task, :, 0, 0, 0] * 255).round().int().tolist()
+            of_label = class_of(images, sampled.support_rows[task].reshape(ways, shots))[:, 0]
+            assert owners == of_label[labels[task]].tolist()
+    for rows in sampled.support_rows:
+        assert len(set(rows)) == ways * shots
+        assert len(set(class_of(images, rows).tolist())) == ways
 
 
-@given(st.integers(0, 2**32), st.integers(1, 2))
-def test_an_evaluation_task_never_asks_about_an_image_it_has_shown(seed: int, shots: int) -> None:
-    images = image_set()
-    tasks = sample_evaluation_tasks(np.random.default_rng(seed), images, 3, 5, shots, steps=4, batch=5)
-    for support, queries in zip(tasks.support_rows, tasks.query_rows, strict=True):
+@given(st.integers(0, 2**32), st.sampled_from([(1, 1), (1, 2), (2, 1)]))
+def test_a_task_never_asks_about_an_image_it_has_shown(seed: int, per_class: tuple[int, int]) -> None:
+    images, (shots, queries) = image_set(), per_class
+    sampled = sample(np.random.default_rng(seed), images, shots=shots, queries=queries)
+    for support, asked in zip(sampled.support_rows, sampled.query_rows, strict=True):
         assert len(set(support)) == 5 * shots
-        assert not set(support) & set(queries)
-        classes = class_of(images, support.reshape(5, shots))
-        assert (classes == class_of(images, queries)[:, None]).all()
-    assert set(tasks.support.rows.flatten()) <= set(tasks.support_rows.flatten())
+        assert (len(set(asked)), set(support) & set(asked)) == (5 * queries, set())
+        classes = class_of(images, support.reshape(5, shots))[:, :1]
+        assert (classes == class_of(images, asked.reshape(5, queries))).all()
+    assert set(sampled.order.flatten()) <= set(range(5 * shots))
+
+
+def test_queries_are_drawn_beside_the_same_support_images() -> None:
+    """So that a meta-learner without queries and one with them see the same tasks."""
+    without, having = (sample(np.random.default_rng(0), image_set(), queries=count) for count in (0, 2))
+    assert (without.support_rows == having.support_rows).all()
+    assert (without.order == having.order).all()
+    assert (without.query_rows.shape, having.query_rows.shape) == ((4, 0), (4, 10))
+
+
+def test_query_labels_are_those_of_the_classes() -> None:
+    images = image_set()
+    sampled = sample(np.random.default_rng(0), images, queries=2)
+    tasks = DeviceImages(images, torch.device("cpu")).tasks(sampled)
+    support = class_of(images, sampled.support_rows)
+    for task in range(4):
+        asked = class_of(images, sampled.query_rows[task])
+        assert asked.tolist() == support[task][tasks.query_labels[task]].tolist()
+
+
+def test_a_class_with_fewer_images_than_a_task_takes_is_refused() -> None:
+    with pytest.raises(InvalidData, match=r"a class has 3 images and a task takes 4 of each \(shots and queries\)"):
+        sample(np.random.default_rng(0), image_set(), shots=3, queries=1)
 
 
 def test_every_image_is_seen_once_before_any_is_seen_again() -> None:
@@ -68,8 +103,8 @@ def test_a_batch_may_straddle_two_passes() -> None:
 
 def test_classes_are_drawn_evenly() -> None:
     images = image_set()
-    tasks = sample_training_tasks(np.random.default_rng(0), images, 6000, 2, 1, steps=1, batch=2)
-    counts = np.bincount(class_of(images, tasks.rows.flatten()), minlength=6)
+    sampled = sample(np.random.default_rng(0), images, tasks=6000, ways=2, steps=1, batch=2)
+    counts = np.bincount(class_of(images, sampled.support_rows.flatten()), minlength=6)
     assert counts == pytest.approx([2000] * 6, abs=200)  # more than five standard deviations
 
 

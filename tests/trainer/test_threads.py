@@ -25,6 +25,7 @@ from metasearch_trainer.adaptation import Moments, adapt
 from metasearch_trainer.layers import ConvNormRelu
 from metasearch_trainer.network import CellNetwork
 from metasearch_trainer.parameters import ParameterLayout
+from metasearch_trainer.tasks import Support
 
 CELLS, STEPS, BATCH, SIDE, WAYS = 30, 2, 5, 28, 5
 SPACE = Space(filters=10, filter_scale=1, operations=tuple(Operation))
@@ -49,12 +50,13 @@ def adapt_random_cells() -> None:
     """Train random cells of all operations: what reads an outer input is strided, the rest is not."""
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     cells = CellSpace(SPACE.operations, max_blocks=2)
-    images = torch.rand(1, STEPS, BATCH, 1, SIDE, SIDE, generator=generator)
-    labels = torch.arange(WAYS).expand(1, STEPS, BATCH)
+    images = torch.rand(1, STEPS * BATCH, 1, SIDE, SIDE, generator=generator)
+    labels = torch.arange(WAYS).repeat(STEPS)[None]
+    support = Support(images, labels, torch.arange(STEPS * BATCH).reshape(1, STEPS, BATCH))
     for _ in range(CELLS):
         network = CellNetwork(cells.random(rng), SPACE, 1, SIDE, WAYS)
-        phi = network.layout.initial(generator)[None].float().requires_grad_()
-        adapt(network, phi, Moments.zero(phi.detach()), images, labels, learning_rate=1e-3)
+        theta = network.layout.initial(generator).float()
+        adapt(network, theta, Moments.zero(theta).for_tasks(1), support, learning_rate=1e-3)
 
 
 def test_networks_adapt_with_two_threads() -> None:

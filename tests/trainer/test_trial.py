@@ -11,14 +11,21 @@ import torch
 from small_disk import no_file_beyond
 from tiny import META_ITERATIONS, HalfMinutes, final_trial, ignore, repeatable, tiny_trainer, tiny_trial
 
-from metasearch.errors import StoreUnavailable
+from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.search.trials import Progress, Reason, Stage, State, Threshold
 from metasearch_trainer import memory
-from metasearch_trainer.adaptation import Moments
-from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
+from metasearch_trainer.checkpoints import TrainingState, load_state, save_state, write_tensors
 from metasearch_trainer.learner import FewShotLearner
+from metasearch_trainer.metalearners.base import State as Learned
+from metasearch_trainer.shutdown import WorkerShutdown
 from metasearch_trainer.trial import TrialEnded
-from metasearch_trainer.worker import WorkerLeaves
+
+
+def learned(theta: torch.Tensor) -> Learned:
+    """A state of Reptile's before its first step."""
+    tensors = {"theta": theta, "second_moment": torch.zeros_like(theta), "adam_steps": torch.zeros(())}
+    return Learned(tensors)
+
 
 # --- results ---
 
@@ -60,13 +67,16 @@ def test_the_curve_ends_with_the_score(tmp_path: Path) -> None:
 
 
 def test_training_helps(tmp_path: Path) -> None:
-    untrained = tiny_trainer(tmp_path, training={"metaStepSize": "0"}, evaluation={"tasks": 100, "innerSteps": 2})
-    trained = tiny_trainer(tmp_path, evaluation={"tasks": 100, "innerSteps": 2})
+    """In folders of their own, lest on a busy machine one go on from the other's checkpoint."""
+    untrained = tiny_trainer(
+        tmp_path / "untrained", training={"metaStepSize": "0"}, evaluation={"tasks": 100, "innerSteps": 2}
+    )
+    trained = tiny_trainer(tmp_path / "trained", evaluation={"tasks": 100, "innerSteps": 2})
     more = tiny_trial(meta_iterations=40)
     assert (trained.run(more, ignore).score or 0) > (untrained.run(more, ignore).score or 0) + 0.1
 
 
-def test_a_final_trial_is_examined_on_test_classes_and_leaves_its_weights(tmp_path: Path) -> None:
+def test_a_final_trial_is_evaluated_on_test_classes_and_leaves_its_weights(tmp_path: Path) -> None:
     result = tiny_trainer(tmp_path).run(final_trial(), ignore)
     assert result.test is not None
     assert result.test.non_transductive.tasks == 15
@@ -77,6 +87,11 @@ def test_a_baseline_is_a_hand_made_network_and_leaves_no_weights(tmp_path: Path)
     result = tiny_trainer(tmp_path).run(tiny_trial(stage=Stage.BASELINE, candidate="Conv4"), ignore)
     assert (result.parameter_count or 0) > 100_000
     assert (result.test is not None, result.weights) == (True, None)
+
+
+def test_a_worker_that_does_not_know_a_name_says_so_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec, match=r"spec\.training\.metaLearner is 'Unheard', which is not installed here"):
+        tiny_trainer(tmp_path, training={"metaLearner": "Unheard"})
 
 
 # --- repeatability ---
@@ -104,7 +119,7 @@ def test_another_seed_gives_another_training(tmp_path: Path, changes: dict[str, 
     assert trainer.run(tiny_trial(), ignore).curve != trainer.run(tiny_trial(**changes), ignore).curve
 
 
-@pytest.mark.parametrize("after", range(1, 14))  # 8 meta-iterations, 3 points of the curve, 2 examinations
+@pytest.mark.parametrize("after", range(1, 14))  # 8 meta-iterations, 3 points of the curve, 2 evaluations
 def test_a_trial_that_is_interrupted_anywhere_goes_on_to_the_same_result(tmp_path: Path, after: int) -> None:
     whole = tiny_trainer(tmp_path / "whole").run(final_trial(), ignore)
     looks = itertools.count(1)
@@ -112,9 +127,9 @@ def test_a_trial_that_is_interrupted_anywhere_goes_on_to_the_same_result(tmp_pat
     def leave(progress: Progress) -> None:
         del progress
         if next(looks) == after:
-            raise WorkerLeaves
+            raise WorkerShutdown
 
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         tiny_trainer(tmp_path, HalfMinutes()).run(final_trial(), leave)
     assert list((tmp_path / "checkpoints").iterdir())
     trainer = tiny_trainer(tmp_path)
@@ -127,9 +142,9 @@ def test_a_trial_that_is_interrupted_anywhere_goes_on_to_the_same_result(tmp_pat
 def test_time_before_an_interruption_counts(tmp_path: Path) -> None:
     def leave(progress: Progress) -> None:
         if progress.meta_iteration == 4:
-            raise WorkerLeaves
+            raise WorkerShutdown
 
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         tiny_trainer(tmp_path, HalfMinutes()).run(tiny_trial(), leave)
     assert (tiny_trainer(tmp_path).run(tiny_trial(), ignore).wall_seconds or 0) > 31
 
@@ -188,7 +203,7 @@ def test_a_final_trial_that_a_limit_stops_delivers_what_it_has_trained(tmp_path:
     assert [point.meta_iteration for point in result.curve] == [2, 4, 5]
     assert None not in (result.parameter_count, result.multiply_adds, result.latency_ms)
     learner = FewShotLearner.load(tmp_path / "weights" / (result.weights or ""))
-    assert learner.description.ways == 3
+    assert learner.description.recipe.task.ways == 3
 
 
 def test_what_is_delivered_is_the_network_of_that_meta_iteration(tmp_path: Path) -> None:
@@ -207,7 +222,7 @@ def test_a_baseline_that_a_limit_stops_is_measured_and_keeps_no_weights(tmp_path
     assert result.test is not None
 
 
-def test_a_final_trial_that_is_stopped_in_its_examination_has_all_its_training(tmp_path: Path) -> None:
+def test_a_final_trial_that_is_stopped_in_its_evaluation_has_all_its_training(tmp_path: Path) -> None:
     reports = itertools.count(1)
 
     def stop(progress: Progress) -> None:
@@ -220,22 +235,22 @@ def test_a_final_trial_that_is_stopped_in_its_examination_has_all_its_training(t
     assert result.weights is not None
 
 
-def test_a_worker_may_leave_while_a_trial_that_was_cut_short_is_examined(tmp_path: Path) -> None:
+def test_a_worker_may_leave_while_a_trial_that_was_cut_short_is_evaluated(tmp_path: Path) -> None:
     reports = itertools.count(1)
 
     def stop_and_leave(_: Progress) -> None:
         if next(reports) == 1:
             raise TrialEnded(State.STOPPED, Reason.BUDGET_EXHAUSTED, "enough")
-        raise WorkerLeaves
+        raise WorkerShutdown
 
-    with pytest.raises(WorkerLeaves):
+    with pytest.raises(WorkerShutdown):
         tiny_trainer(tmp_path).run(final_trial(), stop_and_leave)
 
 
 def test_a_trial_that_diverges_is_a_failed_result(tmp_path: Path) -> None:
     trainer = tiny_trainer(tmp_path)
     theta = torch.full((trainer.network(tiny_trial()).layout.size,), float("nan"))
-    save_state(TrainingState(theta, Moments.zero(theta), 3), tmp_path / "checkpoints" / "tiny-1-a.safetensors")
+    save_state(TrainingState(learned(theta), 3), tmp_path / "checkpoints" / "tiny-1-a.safetensors")
     result = trainer.run(tiny_trial(), ignore)
     assert (result.state, result.reason, result.score) == (State.FAILED, Reason.DIVERGED, None)
     assert "after 4 meta-iterations" in (result.message or "")
@@ -294,14 +309,24 @@ def test_progress_is_reported_at_every_meta_iteration(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_read_back_as_written(tmp_path: Path) -> None:
-    theta = torch.rand(7)
-    state = TrainingState(theta, Moments(torch.rand(7), torch.tensor(12.0)), 5, (), 3.5)
+    """Whatever tensors and integers a meta-learner has."""
+    tensors = {"theta": torch.rand(7), "rates": torch.rand(7, 2), "outer.steps": torch.tensor(12.0)}
+    state = TrainingState(Learned(tensors, {"draws": 2**60}), 5, (), 3.5)
     save_state(state, tmp_path / "c.safetensors")
     loaded = load_state(tmp_path / "c.safetensors", torch.device("cpu"))
     assert loaded is not None
-    assert torch.equal(loaded.theta, theta)
-    assert torch.equal(loaded.moments.second, state.moments.second)
-    assert (loaded.meta_iteration, loaded.seconds, float(loaded.moments.steps)) == (5, 3.5, 12.0)
+    assert loaded.learned.tensors.keys() == tensors.keys()
+    assert all(torch.equal(loaded.learned.tensors[name], tensor) for name, tensor in tensors.items())
+    assert (loaded.meta_iteration, loaded.seconds, loaded.learned.integers) == (5, 3.5, {"draws": 2**60})
+
+
+def test_a_checkpoint_of_an_earlier_version_is_begun_anew(tmp_path: Path) -> None:
+    theta = torch.rand(7)
+    header = {"meta_iteration": "5", "curve": "[]", "seconds": "3.5"}
+    write_tensors(
+        {"theta": theta, "second_moment": theta + 1, "adam_steps": theta[:1] + 2}, header, tmp_path / "c.safetensors"
+    )
+    assert load_state(tmp_path / "c.safetensors", torch.device("cpu")) is None
 
 
 def test_no_checkpoint_is_none(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metasearch_trainer.network import Network
+from metasearch_trainer.tasks import Support
 
 BETA2 = 0.999
 EPSILON = 1e-8
@@ -24,41 +25,64 @@ EPSILON = 1e-8
 
 @dataclass
 class Moments:
-    """Adam's memory: of one network (size,), or of one per task (tasks, size). `steps` is a float tensor ()."""
+    """The memory of Adam without momentum: of one network (size,), or of one network per task (tasks, size)."""
 
     second: Tensor
     steps: Tensor
+    """Number of steps so far, a float tensor (), since a CUDA graph cannot count in Python."""
 
     @classmethod
     def zero(cls, like: Tensor) -> Moments:
+        """Return the memory before the first step on parameters `like` these."""
         return cls(torch.zeros_like(like), torch.zeros((), dtype=like.dtype, device=like.device))
 
     def for_tasks(self, tasks: int) -> Moments:
-        """A copy for each of several tasks."""
+        """Return a copy for each of several tasks."""
         return Moments(self.second.expand(tasks, -1).clone(), self.steps.clone())
 
+    def scale(self, gradient: Tensor) -> Tensor:
+        """Take in a gradient, and return what Adam divides it by: its recent size, of the same shape."""
+        self.steps.add_(1)
+        self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        # Without the correction the first steps would be 1 / sqrt(1 - beta2), some thirty, times too long.
+        corrected = self.second / (1 - BETA2**self.steps)
+        return corrected.sqrt_().add_(EPSILON)
 
-def adapt(
-    network: Network, phi: Tensor, moments: Moments, images: Tensor, labels: Tensor, learning_rate: float
-) -> None:
+
+def adapt(network: Network, theta: Tensor, moments: Moments, support: Support, learning_rate: float) -> Tensor:
     """
-    Train each task's parameters on its own images, in place.
+    Train a copy of the parameters on each task.
 
     Args:
-        phi: (tasks, size) with requires_grad; holds the start on entry and the adapted parameters on exit.
-        moments: per task, (tasks, size); moves on with every step.
-        images: (tasks, steps, batch, channels, side, side), in [0, 1].
-        labels: (tasks, steps, batch), integers in [0, ways).
-        learning_rate: Adam's, for parameters of any precision.
+        theta: (size,), where every task starts; stays as it is.
+        moments: per task, (tasks, size); moves on in place with every step.
+        learning_rate: Adam's.
+
+    Returns:
+        The adapted parameters, (tasks, size), detached.
     """
-    batch = images.shape[2]
-    for step in range(images.shape[1]):
-        logits = network(phi, images[:, step])  # (tasks, batch, ways)
-        # Summed over tasks, which share no parameters; averaged over each task's batch.
-        loss = F.cross_entropy(logits.flatten(0, 1), labels[:, step].flatten(), reduction="sum") / batch
-        (gradient,) = torch.autograd.grad(loss, phi)
+    phi = theta.repeat(len(support), 1).requires_grad_()
+    for step in range(support.steps):
+        gradient = task_gradients(network, phi, *support.batch(step))
         with torch.no_grad():
-            moments.steps.add_(1)
-            moments.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-            corrected = moments.second / (1 - BETA2**moments.steps)
-            phi.addcdiv_(gradient, corrected.sqrt_().add_(EPSILON), value=-learning_rate)
+            phi.addcdiv_(gradient, moments.scale(gradient), value=-learning_rate)
+    return phi.detach()
+
+
+def task_gradients(network: Network, phi: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """
+    Compute the gradient of each task's mean cross-entropy with respect to that task's parameters.
+
+    Args:
+        phi: (tasks, size), with requires_grad.
+        images: (tasks, batch, channels, side, side), in [0, 1].
+        labels: (tasks, batch), integers in [0, ways).
+
+    Returns:
+        (tasks, size)
+    """
+    logits = network(phi, images)  # (tasks, batch, ways)
+    # Summed over tasks, which share no parameters, so that one backward pass gives each task its own gradient.
+    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / labels.shape[1]
+    (gradient,) = torch.autograd.grad(loss, phi)
+    return gradient

@@ -1,4 +1,4 @@
-"""What a long trial writes down now and then, to go on from there when its process dies."""
+"""Checkpoints of a long trial, from which it goes on when its process has died."""
 
 from __future__ import annotations
 
@@ -14,45 +14,43 @@ from torch import Tensor
 
 from metasearch.errors import StoreUnavailable
 from metasearch.search.trials import CurvePoint
-from metasearch_trainer.adaptation import Moments
+from metasearch_trainer.metalearners.base import State
+
+FORMAT = "metasearch-checkpoint/2"
 
 
 @dataclass
 class TrainingState:
-    """Where training is. A trial that is resumed from here ends exactly as one that never stopped."""
+    """The state of a training. A trial that is resumed from here ends exactly as one that never stopped."""
 
-    theta: Tensor
-    """(size,)"""
-    moments: Moments
+    learned: State
     meta_iteration: int = 0
     curve: tuple[CurvePoint, ...] = ()
     seconds: float = 0.0
     """Spent on it so far."""
 
-    @classmethod
-    def begin(cls, theta: Tensor) -> TrainingState:
-        return cls(theta, Moments.zero(theta))
-
 
 def save_state(state: TrainingState, path: Path) -> None:
     """Write a checkpoint; a reader finds the old one or the new one, never half of one."""
     header = {
+        "format": FORMAT,
+        "integers": json.dumps(state.learned.integers),
         "meta_iteration": str(state.meta_iteration),
         "curve": json.dumps([[point.meta_iteration, point.score] for point in state.curve]),
         "seconds": repr(state.seconds),
     }
-    tensors = {"theta": state.theta, "second_moment": state.moments.second, "adam_steps": state.moments.steps}
-    write_tensors({name: tensor.detach() for name, tensor in tensors.items()}, header, path)
+    write_tensors(state.learned.tensors, header, path)
 
 
 def load_state(path: Path, device: torch.device) -> TrainingState | None:
-    """Read a checkpoint; None where there is none that can be read, for a trial can always begin anew."""
+    """Read a checkpoint; None where there is none in our format, for a trial can always begin anew."""
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            header = file.metadata()
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                return None
             return TrainingState(
-                theta=file.get_tensor("theta"),
-                moments=Moments(file.get_tensor("second_moment"), file.get_tensor("adam_steps")),
+                learned=State({name: file.get_tensor(name) for name in file.keys()}, json.loads(header["integers"])),  # noqa: SIM118
                 meta_iteration=int(header["meta_iteration"]),
                 curve=tuple(CurvePoint(int(at), float(score)) for at, score in json.loads(header["curve"])),
                 seconds=float(header["seconds"]),
@@ -71,7 +69,8 @@ def write_tensors(tensors: dict[str, Tensor], header: dict[str, str], path: Path
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=header)
+        contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, partial, metadata=header)
         with partial.open("rb") as written:
             os.fsync(written.fileno())  # before the move, lest a power cut leave an empty file of the right name
         partial.replace(path)

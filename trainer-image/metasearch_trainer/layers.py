@@ -50,6 +50,7 @@ class ConvNormRelu:
         self.norm_shift = layout.add(f"{name}.norm.shift", (filters,), zeros)
 
     def __call__(self, tensors: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Map (batch, tasks * channels, side, side) to (batch, tasks * filters, side / stride rounded up, the same)."""
         tasks = tensors[self.weight].shape[0]
         weight = tensors[self.weight].flatten(0, 1)  # (tasks * filters, channels / groups, kh, kw)
         bias = None if self.bias is None else tensors[self.bias].flatten()
@@ -57,12 +58,14 @@ class ConvNormRelu:
             x = _pointwise(x, weight, bias, self.stride, tasks * self.groups)
         else:
             x = F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, tasks * self.groups)
+        # With the batch's own statistics in evaluation as well: a task has too few images for running ones, which would
+        # also carry something from one task to the next.
         scale, shift = tensors[self.norm_scale].flatten(), tensors[self.norm_shift].flatten()
         x = F.batch_norm(x, None, None, scale, shift, training=True, momentum=0.0, eps=NORM_EPSILON)
         return F.relu_(x) if self.relu else x
 
     def multiply_adds(self, side: int) -> int:
-        """Multiply-adds of the convolution on one image, given the side of its output in pixels."""
+        """Count the convolution's multiply-adds on one image; `side` is that of its output in pixels."""
         return math.prod(self.shape) * side * side
 
 
@@ -89,7 +92,7 @@ def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, grou
 
 
 class Linear:
-    """The classifier on pooled features: (batch, tasks * features, side, side) to (tasks, batch, ways)."""
+    """The classifier: one linear layer per task."""
 
     def __init__(self, layout: ParameterLayout, name: str, features: int, ways: int) -> None:
         self.shape = (ways, features)
@@ -97,21 +100,23 @@ class Linear:
         self.bias = layout.add(f"{name}.bias", (ways,), zeros)
 
     def __call__(self, tensors: Sequence[Tensor], features: Tensor) -> Tensor:
+        """Map features (tasks, batch, features) to logits (tasks, batch, ways)."""
         weight, bias = tensors[self.weight], tensors[self.bias]
         return torch.baddbmm(bias.unsqueeze(1), features, weight.transpose(1, 2))  # (tasks, batch, ways)
 
     def multiply_adds(self) -> int:
+        """Count the multiply-adds on one image."""
         return math.prod(self.shape)
 
 
 def pool_globally(x: Tensor, tasks: int) -> Tensor:
-    """Mean over all pixels: (batch, tasks * channels, height, width) to (tasks, batch, channels)."""
+    """Average over all pixels: (batch, tasks * channels, height, width) to (tasks, batch, channels)."""
     # adaptive_avg_pool2d, not mean: the backward pass of mean leaves channels-last memory.
     return F.adaptive_avg_pool2d(x, 1).view(len(x), tasks, -1).transpose(0, 1)
 
 
 def flatten_pixels(x: Tensor, tasks: int) -> Tensor:
-    """Every pixel a feature: (batch, tasks * channels, height, width) to (tasks, batch, channels * height * width)."""
+    """Flatten pixels to features: (batch, tasks * channels, height, width) to (tasks, batch, features)."""
     return x.reshape(len(x), tasks, -1).transpose(0, 1)
 
 

@@ -1,5 +1,5 @@
 """
-Using what a search found: load a network, show it a few labelled images of new classes, let it classify.
+The delivered learner: load a network, show it a few labelled images of new classes, let it classify.
 
     learner = FewShotLearner.load("runs/omniglot-quick/best/weights.safetensors")
     classifier = learner.adapt(support_images, support_labels)
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from metasearch.errors import InvalidData
-from metasearch_trainer.adaptation import adapt
 from metasearch_trainer.delivery import Delivered, load_weights
-from metasearch_trainer.tasks import shuffled_passes
+from metasearch_trainer.network import Network
+from metasearch_trainer.tasks import Support, shuffled_passes
 
 
 class FewShotLearner:
@@ -45,36 +45,41 @@ class FewShotLearner:
             InvalidData: shapes or labels are not what the network takes.
         """
         self._require_task(images, labels)
-        described = self.description
+        evaluation = self.description.recipe.evaluation
         images, labels = images.to(self.device, torch.float32), labels.to(self.device)
         order = shuffled_passes(
-            np.random.default_rng(seed), 1, len(images), described.inner_steps, described.inner_batch_size
+            np.random.default_rng(seed), 1, len(images), evaluation.inner_steps, evaluation.inner_batch_size
         )
-        chosen = torch.from_numpy(order).to(self.device)  # (1, steps, batch)
-        phi = self._delivered.theta[None].clone().requires_grad_()
-        moments = self._delivered.moments.for_tasks(1)
-        adapt(self._delivered.network, phi, moments, images[chosen], labels[chosen], described.learning_rate)
-        return Classifier(self._delivered, phi.detach(), images)
+        support = Support(images[None], labels[None], torch.from_numpy(order).to(self.device))  # one task
+        phi = self._delivered.learner.adapt(self._delivered.state, support)
+        return Classifier(self._delivered.learner.network, phi, images)
 
     def _require_task(self, images: Tensor, labels: Tensor) -> None:
-        described = self.description
+        described, ways = self.description, self.description.recipe.task.ways
         expected = (len(labels), described.channels, described.side, described.side)
         if tuple(images.shape) != expected:
             raise InvalidData(f"images are {tuple(images.shape)} with {len(labels)} labels; they must be {expected}")
         lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest >= described.ways:
-            raise InvalidData(f"labels are {lowest}..{highest}; they must be 0..{described.ways - 1}")
+        if lowest < 0 or highest >= ways:
+            raise InvalidData(f"labels are {lowest}..{highest}; they must be 0..{ways - 1}")
 
 
 class Classifier:
     """A network that has learned one task."""
 
-    def __init__(self, delivered: Delivered, phi: Tensor, support: Tensor) -> None:
-        self._network, self._phi, self._support = delivered.network, phi, support
+    def __init__(self, network: Network, phi: Tensor, support: Tensor) -> None:
+        """
+        Args:
+            phi: the adapted parameters, (1, size).
+            support: the images that were learned from, (count, channels, side, side), in [0, 1].
+        """
+        self._network, self._phi, self._support = network, phi, support
 
     @torch.no_grad()
     def logits(self, images: Tensor, together: bool = False) -> Tensor:
         """
+        Compute the scores of the classes.
+
         Args:
             images: (count, channels, side, side), in [0, 1].
             together: classify the images as one batch (transductive: more accurate where the batch holds about as many
@@ -91,5 +96,5 @@ class Classifier:
         )
 
     def classify(self, images: Tensor, together: bool = False) -> Tensor:
-        """Labels (count,)."""
+        """Return the labels (count,) of the classes with the highest scores; see `logits`."""
         return self.logits(images, together).argmax(-1)

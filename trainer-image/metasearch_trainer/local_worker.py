@@ -25,7 +25,7 @@ from metasearch_trainer.process_output import log
 from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
 from metasearch_trainer.storage import LocalStorage
 from metasearch_trainer.torch_setup import prepare_torch
-from metasearch_trainer.trial import Trainer
+from metasearch_trainer.trainer import Trainer
 from metasearch_trainer.worker import Worker, WorkerEnvironment
 
 

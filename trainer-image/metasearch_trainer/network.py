@@ -1,5 +1,5 @@
 """
-From a cell to a network.
+Networks: a cell repeated, and the hand-made one that it is compared with.
 
     image ─ stem ─ [repeats × cell ─ cell/2] ─ … ─ repeats × cell ─ mean of pixels ─ linear ─ logits
                    └──── reductions times ──┘
@@ -18,10 +18,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from metasearch.api import Concat, Operation, Space
+from metasearch.api import Concat, Space
 from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
 from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, pool_globally
-from metasearch_trainer.operations import OPERATIONS, Layer
+from metasearch_trainer.operations import Layer, builder_of
 from metasearch_trainer.parameters import ParameterLayout
 
 
@@ -45,7 +45,7 @@ class Network(Protocol):
 
 
 class _Feature:
-    """A cell's output while the network is being planned: how many channels, how large."""
+    """The shape of a cell's output: channels of one task, and side in pixels."""
 
     def __init__(self, channels: int, side: int) -> None:
         self.channels, self.side = channels, side
@@ -75,14 +75,15 @@ class _CellLayers:
                 shrink = 2 if inputs[outer].side > side else 1
                 adapter = ConvNormRelu(layout, f"{name}.input{outer}", inputs[outer].channels, filters, (1, 1), shrink)
                 self.adapters[outer] = adapter
+                # After a shrink the adapter's output already has the side of the other input.
                 self.multiply_adds += adapter.multiply_adds(side)
         self.branches: list[tuple[Layer, ...]] = []
         for index, block in enumerate(cell.blocks):
             layers = tuple(
-                OPERATIONS[Operation(branch.operation)](
-                    layout, f"{name}.block{index}.{place}", filters, stride if branch.input in OUTER_INPUTS else 1
+                builder_of(branch.operation)(
+                    layout, f"{name}.block{index}.{position}", filters, stride if branch.input in OUTER_INPUTS else 1
                 )
-                for place, branch in zip(("first", "second"), block, strict=True)
+                for position, branch in zip(("first", "second"), block, strict=True)
             )
             self.branches.append(layers)
             self.multiply_adds += sum(layer.multiply_adds(out_side) for layer in layers)
@@ -90,6 +91,7 @@ class _CellLayers:
         self.feature = _Feature(filters * len(self.outputs), out_side)
 
     def __call__(self, tensors: Sequence[Tensor], before_previous: Tensor, previous: Tensor, tasks: int) -> Tensor:
+        """Map two outputs (batch, tasks * channels, side, side) of earlier cells to this cell's."""
         outer = {BEFORE_PREVIOUS: before_previous, PREVIOUS: previous}
         values = {index: adapter(tensors, outer[index]) for index, adapter in self.adapters.items()}
         for index, (block, (first, second)) in enumerate(zip(self.cell.blocks, self.branches, strict=True)):
@@ -109,6 +111,7 @@ class CellNetwork:
         inputs = {BEFORE_PREVIOUS: feature, PREVIOUS: feature}
         filters = space.filters
         for index, stride in enumerate(_strides(space)):
+            # More filters where the image shrinks, so that a cell after a reduction is not much cheaper.
             filters *= space.filter_scale if stride == 2 else 1
             layers = _CellLayers(self.layout, f"cell{index}", cell, inputs, filters, stride, space.concat)
             self.cells.append(layers)
@@ -155,10 +158,10 @@ class Conv4:
 
 
 def stack_tasks(images: Tensor) -> Tensor:
-    """(tasks, batch, channels, side, side) to (batch, tasks * channels, side, side) in channels-last memory."""
+    """Stack (tasks, batch, channels, side, side) to (batch, tasks * channels, side, side) in channels-last memory."""
     return images.transpose(0, 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def _strides(space: Space) -> list[int]:
-    """The stride of each cell: repeats of 1 before every 2 and after the last."""
+    """The stride of each cell: `repeats` of 1 before every 2 and after the last."""
     return ([1] * space.repeats + [2]) * space.reductions + [1] * space.repeats

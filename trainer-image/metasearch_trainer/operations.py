@@ -1,32 +1,34 @@
 """
 The candidate operations: what each name in `spec.space.operations` does to an image.
 
-To add one: write its layers here, register it in `OPERATIONS`, and name it in `metasearch.api.Operation`.
+To add one of ours: write its layers here, register it in `OPERATIONS`, and name it in `metasearch.api.Operation`.
+A package adds one through an entry point of the group `metasearch.operations` that is a `Builder`.
 An operation keeps the number of channels and divides the side by `stride` (rounded up).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from metasearch.api import Operation
+from metasearch.extensions import Group, find
 from metasearch_trainer.layers import ConvNormRelu
 from metasearch_trainer.parameters import ParameterLayout
 
 
 class Layer(Protocol):
-    """What a cell needs of an operation."""
+    """An operation at one place of a network."""
 
     def __call__(self, tensors: Sequence[Tensor], x: Tensor) -> Tensor:
-        """(batch, tasks * channels, side, side) to the same with side / stride, rounded up."""
+        """Map (batch, tasks * channels, side, side) to the same with side / stride, rounded up."""
         ...
 
     def multiply_adds(self, side: int) -> int:
-        """Multiply-adds on one image of one task; `side` is that of the output in pixels."""
+        """Count the multiply-adds on one image of one task; `side` is that of the output in pixels."""
         ...
 
 
@@ -71,7 +73,7 @@ class Identity:
 
 
 Builder = Callable[[ParameterLayout, str, int, int], Layer]
-"""Makes an operation from (layout, name of its parameters, filters, stride)."""
+"""Makes an operation from (layout, prefix of its parameters' names, filters, stride)."""
 
 
 def _conv(size: int, dilation: int = 1) -> Builder:
@@ -120,7 +122,7 @@ def _identity(layout: ParameterLayout, name: str, filters: int, stride: int) -> 
     return Identity() if stride == 1 else ConvNormRelu(layout, name, filters, filters, (1, 1), stride)
 
 
-OPERATIONS: dict[Operation, Builder] = {
+OPERATIONS: Mapping[str, Builder] = {
     Operation.CONV_3X3: _conv(3),
     Operation.CONV_5X5: _factorised(5),
     Operation.IDENTITY: _identity,
@@ -132,3 +134,8 @@ OPERATIONS: dict[Operation, Builder] = {
     Operation.CONV_1X7_7X1: _factorised(7),
     Operation.DIL_CONV_3X3: _conv(3, dilation=2),
 }
+
+
+def builder_of(name: str) -> Builder:
+    """Return what makes an operation, ours or an installed package's; raises InvalidSpec where there is none."""
+    return find(Group.OPERATIONS, name, OPERATIONS, "spec.space.operations")

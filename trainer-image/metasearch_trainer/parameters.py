@@ -15,24 +15,27 @@ import torch
 from torch import Generator, Tensor
 
 Initializer = Callable[[tuple[int, ...], Generator], Tensor]
+"""Draws a float64 tensor of a shape."""
 
 
 def he_normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """Convolution weights (out, in, height, width) for a ReLU network (He et al. 2015)."""
+    """Draw convolution weights (out, in, height, width) for a ReLU network (He et al. 2015)."""
     fan_in = math.prod(shape[1:])
     return torch.randn(shape, generator=generator, dtype=torch.float64) * math.sqrt(2 / fan_in)
 
 
 def lecun_normal(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """Weights (out, in) of a linear layer without a ReLU behind it."""
+    """Draw weights (out, in) of a linear layer without a ReLU behind it (LeCun et al. 1998)."""
     return torch.randn(shape, generator=generator, dtype=torch.float64) / math.sqrt(shape[1])
 
 
 def ones(shape: tuple[int, ...], _generator: Generator) -> Tensor:
+    """Return ones, as normalisation scales start."""
     return torch.ones(shape, dtype=torch.float64)
 
 
 def zeros(shape: tuple[int, ...], _generator: Generator) -> Tensor:
+    """Return zeros, as biases start."""
     return torch.zeros(shape, dtype=torch.float64)
 
 
@@ -56,7 +59,7 @@ class ParameterLayout:
     parameters: list[Parameter] = field(default_factory=list)
 
     def add(self, name: str, shape: tuple[int, ...], initial: Initializer) -> int:
-        """Reserve room for a tensor; returns its place in what `views` gives."""
+        """Append a tensor; returns its index in what `views` returns."""
         self.parameters.append(Parameter(name, shape, initial))
         return len(self.parameters) - 1
 
@@ -66,7 +69,7 @@ class ParameterLayout:
         return sum(parameter.size for parameter in self.parameters)
 
     def initial(self, generator: Generator) -> Tensor:
-        """A fresh flat vector (size,), float64 so that every precision starts from the same numbers."""
+        """Draw a flat vector (size,), float64 so that every precision starts from the same numbers."""
         return torch.cat([each.initial(each.shape, generator).flatten() for each in self.parameters])
 
     def views(self, flat: Tensor) -> list[Tensor]:
@@ -75,5 +78,5 @@ class ParameterLayout:
         return [piece.view(len(flat), *each.shape) for piece, each in zip(pieces, self.parameters, strict=True)]
 
     def named(self, flat: Tensor) -> dict[str, Tensor]:
-        """Name to tensor for one network's vector (size,), as saved to a file."""
+        """Return the tensors of one network's vector (size,) by their names, as saved to a file."""
         return {each.name: view[0] for each, view in zip(self.parameters, self.views(flat[None]), strict=True)}

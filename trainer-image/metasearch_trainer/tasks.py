@@ -14,59 +14,73 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from metasearch.errors import InvalidData
 from metasearch_trainer.data.images import ImageSet
 
 Rows = npt.NDArray[np.int64]
 
 
 def stream(*parts: object) -> np.random.Generator:
-    """A random stream that depends on nothing but its name, so that it is the same in whichever process it is drawn."""
+    """Return a random stream that depends on its name alone, so that it is the same in every process."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
 
 
-@dataclass(frozen=True)
-class TrainingTasks:
-    """The mini-batches of one meta-batch: rows and labels, both (tasks, steps, batch)."""
-
-    rows: Rows
-    labels: Rows
+# --- sampling -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class EvaluationTasks:
-    """Tasks to adapt to and be examined on."""
+class SampledTasks:
+    """Tasks as rows of an image set, sorted by label: the first images are of class 0, and so on."""
 
-    support: TrainingTasks
     support_rows: Rows
-    """Every support image once, (tasks, ways * shots)."""
+    """(tasks, ways * shots)"""
+    order: Rows
+    """Indices of the support images that each gradient step reads, (tasks, steps, batch), in [0, ways * shots)."""
     query_rows: Rows
-    """One query image per class in the order of the labels, (tasks, ways)."""
+    """(tasks, ways * queries), of other images than the support's."""
+    ways: int
 
 
-def sample_training_tasks(
-    rng: np.random.Generator, images: ImageSet, tasks: int, ways: int, shots: int, steps: int, batch: int
-) -> TrainingTasks:
-    """A meta-batch: `tasks` tasks of `ways` classes with `shots` images each, cut into `steps` mini-batches."""
-    rows = _sample_images(rng, images, tasks, ways, shots)  # (tasks, ways, shots)
-    return _mini_batches(rng, rows, steps, batch)
+def sample_tasks(
+    rng: np.random.Generator,
+    images: ImageSet,
+    *,
+    tasks: int,
+    ways: int,
+    shots: int,
+    queries: int,
+    steps: int,
+    batch: int,
+) -> SampledTasks:
+    """
+    Draw tasks of different classes and, within a class, of different images.
 
+    Args:
+        tasks: how many tasks to draw.
+        ways: the number of classes of a task.
+        shots: the number of support images of a class.
+        queries: the number of query images of a class; 0 draws the same support images as any other number.
+        steps: the number of gradient steps on a task.
+        batch: the number of images of a gradient step.
 
-def sample_evaluation_tasks(
-    rng: np.random.Generator, images: ImageSet, tasks: int, ways: int, shots: int, steps: int, batch: int
-) -> EvaluationTasks:
-    """Tasks with `shots` support images and one query image per class, no image twice in a task."""
-    rows = _sample_images(rng, images, tasks, ways, shots + 1)
-    support = rows[:, :, :shots]
-    return EvaluationTasks(
-        support=_mini_batches(rng, support, steps, batch),
-        support_rows=support.reshape(tasks, ways * shots),
-        query_rows=rows[:, :, shots],
+    Raises:
+        InvalidData: a class has fewer images than a task takes.
+    """
+    rows = _sample_images(rng, images, tasks, ways, shots + queries)  # (tasks, ways, shots + queries)
+    return SampledTasks(
+        support_rows=rows[:, :, :shots].reshape(tasks, ways * shots),
+        order=shuffled_passes(rng, tasks, ways * shots, steps, batch),
+        query_rows=rows[:, :, shots:].reshape(tasks, ways * queries),
+        ways=ways,
     )
 
 
 def _sample_images(rng: np.random.Generator, images: ImageSet, tasks: int, ways: int, per_class: int) -> Rows:
     """Rows (tasks, ways, per_class) of different classes and, within a class, different images."""
+    if (fewest := int(images.counts.min())) < per_class:
+        # Not left to indexing, which would quietly take the rows of the next class.
+        raise InvalidData(f"a class has {fewest} images and a task takes {per_class} of each (shots and queries)")
     classes = _smallest(rng.random((tasks, len(images.counts))), ways)  # (tasks, ways)
     counts = images.counts[classes]
     ranks = rng.random((tasks, ways, int(images.counts.max())))
@@ -81,23 +95,56 @@ def _smallest(values: npt.NDArray[np.float64], count: int) -> Rows:
     return np.take_along_axis(chosen, order, axis=-1)
 
 
-def _mini_batches(rng: np.random.Generator, rows: Rows, steps: int, batch: int) -> TrainingTasks:
-    """Cut each task's images (tasks, ways, shots) into mini-batches; a label is the place of the class in the task."""
-    tasks, ways, shots = rows.shape
-    order = shuffled_passes(rng, tasks, ways * shots, steps, batch)
-    chosen = np.take_along_axis(rows.reshape(tasks, ways * shots), order.reshape(tasks, -1), axis=1)
-    return TrainingTasks(chosen.reshape(order.shape), order // shots)
-
-
 def shuffled_passes(rng: np.random.Generator, tasks: int, images: int, steps: int, batch: int) -> Rows:
     """
-    For each task, one shuffled pass over its images after another, cut into batches: (tasks, steps, batch).
+    Go through each task's images in one shuffled pass after another, cut into batches: (tasks, steps, batch).
 
     As in supervised-reptile; a batch may straddle two passes.
     """
     passes = -(-steps * batch // images)
     order = np.argsort(rng.random((tasks, passes, images)), axis=-1)
     return order.reshape(tasks, -1)[:, : steps * batch].reshape(tasks, steps, batch)
+
+
+# --- images -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Support:
+    """The labelled images of several tasks, and the mini-batches in which an inner loop goes through them."""
+
+    images: Tensor
+    """(tasks, ways * shots, channels, side, side), in [0, 1]."""
+    labels: Tensor
+    """(tasks, ways * shots), integers in [0, ways)."""
+    order: Tensor
+    """Indices of the images of each gradient step, (tasks, steps, batch)."""
+
+    def __len__(self) -> int:
+        """Return the number of tasks."""
+        return len(self.images)
+
+    @property
+    def steps(self) -> int:
+        """The number of mini-batches."""
+        return self.order.shape[1]
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return a mini-batch: images (tasks, batch, channels, side, side) and labels (tasks, batch)."""
+        task = torch.arange(len(self), device=self.order.device)[:, None]
+        chosen = self.order[:, step]
+        return self.images[task, chosen], self.labels[task, chosen]
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Several tasks: what is adapted to, and what is asked afterwards."""
+
+    support: Support
+    queries: Tensor
+    """(tasks, ways * queries, channels, side, side), in [0, 1]; (tasks, 0, …) for a learner that reads none."""
+    query_labels: Tensor
+    """(tasks, ways * queries), integers in [0, ways)."""
 
 
 class DeviceImages:
@@ -109,5 +156,23 @@ class DeviceImages:
         self._pixels = torch.from_numpy(images.pixels).to(device)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Images (*rows.shape, channels, side, side) in [0, 1]."""
+        """Return images (*rows.shape, channels, side, side) in [0, 1]."""
         return self._pixels[rows].to(self.dtype).div_(255)
+
+    def tasks(self, sampled: SampledTasks) -> Tasks:
+        """Return the images and labels of sampled tasks."""
+        support = Support(
+            images=self.gather(self._on_device(sampled.support_rows)),
+            labels=self._labels(sampled.support_rows, sampled.ways),
+            order=self._on_device(sampled.order),
+        )
+        queries = self.gather(self._on_device(sampled.query_rows))
+        return Tasks(support, queries, self._labels(sampled.query_rows, sampled.ways))
+
+    def _on_device(self, rows: Rows) -> Tensor:
+        return torch.from_numpy(rows).to(self.device)
+
+    def _labels(self, rows: Rows, ways: int) -> Tensor:
+        """Labels of rows (tasks, ways * per class) that are sorted by class."""
+        tasks, count = rows.shape
+        return torch.arange(ways, device=self.device).repeat_interleave(count // ways).expand(tasks, count)

@@ -26,7 +26,7 @@ from metasearch.search.trials import Progress, Stage, State, TrialSpec
 from metasearch_trainer.data.images import ImageSet, Splits
 from metasearch_trainer.evaluation import TASKS_AT_ONCE
 from metasearch_trainer.storage import LocalStorage
-from metasearch_trainer.trial import Trainer
+from metasearch_trainer.trainer import Trainer
 
 CELLS_DRAWN = 15
 TYPICAL = 0.7
@@ -37,7 +37,7 @@ META_ITERATIONS = 3
 
 INNER_STEPS = 2
 PIXELS = 8_000
-"""Of one image of each task that a cell is examined on, and of each inner step: less work with large images."""
+"""Of one image of each task that a cell is evaluated on, and of each inner step: less work with large images."""
 
 BACKWARD = 3
 """Forward passes that a gradient step costs, about."""
@@ -49,7 +49,7 @@ class Cost:
 
     meta_iteration: float
     task: float
-    """To adapt to one task and be examined on it."""
+    """To adapt to one task and be evaluated on it."""
 
 
 @dataclass(frozen=True)
@@ -270,19 +270,19 @@ def _cost(spec: MetaSearchSpec, trainer: Trainer, trial: TrialSpec, clock: Calla
 
     if trainer.run(trial, observe).state is not State.SUCCEEDED:
         return None
-    # One look after each meta-iteration, then one after the examination.
+    # One look after each meta-iteration, then one after the evaluation.
     looks = [at for _, at in times[: META_ITERATIONS + 1]]
     training = min(after - before for before, after in itertools.pairwise(looks[:META_ITERATIONS]))
-    examination = looks[META_ITERATIONS] - looks[META_ITERATIONS - 1]
+    evaluation = looks[META_ITERATIONS] - looks[META_ITERATIONS - 1]
     small = trainer.spec
     return Cost(
         meta_iteration=training * spec.training.inner_steps / small.training.inner_steps,
-        task=examination / small.evaluation.tasks * _images_of_task(spec) / _images_of_task(small),
+        task=evaluation / small.evaluation.tasks * _images_of_task(spec) / _images_of_task(small),
     )
 
 
 def _images_of_task(spec: MetaSearchSpec) -> int:
-    """Forward passes of one image that a task of an examination costs, about."""
+    """Forward passes of one image that a task of an evaluation costs, about."""
     ways, evaluation = spec.task.ways, spec.evaluation
     alone = ways * (ways * spec.task.shots + 1)
     return BACKWARD * evaluation.inner_steps * evaluation.inner_batch_size + ways + alone

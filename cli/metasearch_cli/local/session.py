@@ -14,7 +14,7 @@ from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.errors import SearchFailed
 from metasearch.loading import parse_search
 from metasearch.outcome.results import SearchResult, summarize
-from metasearch.search.definition import define
+from metasearch.search.definition import define, require_known_names
 from metasearch.search.planner import Phase, standing
 from metasearch.search.trials import Trial
 from metasearch_cli.extras import Extra, is_installed, needing, require
@@ -62,6 +62,7 @@ def run(
         from metasearch_cli.local import driver  # imports torch, which the other commands need not wait for
 
         spec, folder = resource.spec, RunFolder(output or default_output(resource))
+        require_known_names(spec)
         data = inspect_data(spec)  # refuses wrong data before anything is written
         number = workers or default_workers(spec)
         with _one_thread():

@@ -64,7 +64,7 @@ def _best_so_far(result: SearchResult) -> str:
 
 def _things(spec: MetaSearchSpec) -> str:
     """Name the kind of classes that a network learns."""
-    return "characters" if spec.dataset.name is DatasetName.OMNIGLOT else "classes"
+    return "characters" if spec.dataset.name == DatasetName.OMNIGLOT else "classes"
 
 
 # --- what else to know --------------------------------------------------------------------------------------------
@@ -235,8 +235,9 @@ def intervals(result: SearchResult) -> str:
 
 
 def subtitle(spec: MetaSearchSpec) -> str:
-    """Describe the search: its task, space and strategy."""
-    data = "Omniglot" if spec.dataset.name is DatasetName.OMNIGLOT else spec.dataset.folder and spec.dataset.folder.path
+    """What was searched for, and how."""
+    named = "Omniglot" if spec.dataset.name == DatasetName.OMNIGLOT else spec.dataset.name
+    data = named or (spec.dataset.folder and spec.dataset.folder.path)
     if spec.search.strategy is Strategy.RANDOM:
         how = "random search"
     else:

@@ -17,8 +17,8 @@ from metasearch.api.space import Concat, Operation, Space
 from metasearch.api.storage import Storage
 from metasearch.api.training import (
     MAX_CURVE_POINTS,
+    META_LEARNERS,
     Evaluation,
-    MetaLearner,
     OptimizerState,
     Score,
     Split,
@@ -29,6 +29,7 @@ from metasearch.api.worker import PodTemplate, Resources, Toleration, Volume, Wo
 __all__ = [
     "CHANGEABLE",
     "MAX_CURVE_POINTS",
+    "META_LEARNERS",
     "Baseline",
     "Budget",
     "Concat",
@@ -39,7 +40,6 @@ __all__ = [
     "Evaluation",
     "Final",
     "Folder",
-    "MetaLearner",
     "MetaSearch",
     "MetaSearchSpec",
     "Metadata",

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from metasearch.api.base import WHOLE_NUMBER, Rule, SpecModel
-from metasearch.api.names import SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
+from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN, SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
 
 
 class DatasetName(StrEnum):
-    """Data sets that come with MetaSearch."""
+    """The data sets that come with MetaSearch."""
 
     OMNIGLOT = "omniglot"
 
@@ -59,10 +59,12 @@ class Folder(SpecModel):
 class Dataset(SpecModel):
     """The source of the images. Exactly one of name and folder."""
 
-    name: DatasetName | None = Field(
+    name: str | None = Field(
         default=None,
-        description="name is a data set that comes with MetaSearch: omniglot (1,623 handwritten characters, 20 images "
-        "each).",
+        max_length=EXTENSION_MAX_LENGTH,
+        pattern=EXTENSION_PATTERN,
+        description="name is a data set: omniglot (1,623 handwritten characters, 20 images each), which comes with "
+        "MetaSearch, or one that an installed package adds.",
     )
     folder: Folder | None = Field(default=None, description="folder is a set of images of your own.")
     image_size: int | None = Field(
@@ -88,8 +90,8 @@ class Dataset(SpecModel):
 
     @property
     def training_rotations(self) -> int:
-        """Classes made from each training class, the default resolved."""
-        return self.rotations or (4 if self.name is DatasetName.OMNIGLOT else 1)
+        """Return the number of classes made from each training class, with the default resolved: 1, 2 or 4."""
+        return self.rotations or (4 if self.name == DatasetName.OMNIGLOT else 1)
 
 
 class Task(SpecModel):

@@ -1,4 +1,4 @@
-"""The names that Kubernetes allows."""
+"""Patterns and lengths of names: Kubernetes' own, and those of parts that a package may add."""
 
 from __future__ import annotations
 
@@ -10,3 +10,13 @@ LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """DNS labels with dots between them."""
+
+EXTENSION_MAX_LENGTH = 63
+
+EXTENSION_PATTERN = r"^[A-Za-z][-A-Za-z0-9_.]*$"
+"""A part of a search that an installed package may add; see `metasearch.extensions`."""
+
+OPERATION_MAX_LENGTH = 24  # a cell of eight blocks must fit in a trial's record
+
+OPERATION_PATTERN = r"^[a-z][a-z0-9_]*$"
+"""An operation, as a cell's text form can hold it."""

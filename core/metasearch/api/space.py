@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from metasearch.api.base import WHOLE_NUMBER, Rule, SpecModel
+from metasearch.api.names import OPERATION_MAX_LENGTH, OPERATION_PATTERN
 
 
 class Operation(StrEnum):
-    """What a branch of a block may do with its input. Layers are in `metasearch_trainer.operations`."""
+    """The operations that come with MetaSearch. Their layers are in `metasearch_trainer.operations`."""
 
     CONV_3X3 = "conv3x3"
     CONV_5X5 = "conv5x5"
@@ -25,6 +26,10 @@ class Operation(StrEnum):
     DIL_CONV_3X3 = "dil_conv3x3"
 
 
+OperationName = Annotated[str, Field(max_length=OPERATION_MAX_LENGTH, pattern=OPERATION_PATTERN)]
+"""An operation of ours, or of an installed package."""
+
+
 class Concat(StrEnum):
     """Which blocks' outputs make a cell's output."""
 
@@ -35,7 +40,7 @@ class Concat(StrEnum):
 class Space(SpecModel):
     """The cells that can be tried, and the network that a cell is repeated in."""
 
-    operations: tuple[Operation, ...] = Field(
+    operations: tuple[OperationName, ...] = Field(
         default=(
             Operation.CONV_3X3,
             Operation.CONV_5X5,
@@ -44,8 +49,10 @@ class Space(SpecModel):
             Operation.MAX_POOL_3X3,
         ),
         min_length=1,
-        max_length=len(Operation),
-        description="operations are what a branch may do; conv5x5 is factorised (1x5, 5x1). Default: Auto-Meta's five.",
+        max_length=16,
+        description="operations are what a branch may do: names of MetaSearch's own "
+        f"({', '.join(Operation)}) or of those that an installed package adds; conv5x5 is factorised (1x5, 5x1). "
+        "Default: Auto-Meta's five.",
     )
     max_blocks: int = Field(
         default=5, ge=1, le=8, description="maxBlocks is the number of blocks of the largest cells. Default: 5."

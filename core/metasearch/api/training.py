@@ -8,15 +8,14 @@ from enum import StrEnum
 from pydantic import Field
 
 from metasearch.api.base import SpecModel
+from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
 from metasearch.quantities import DecimalText
 
 MAX_CURVE_POINTS = 50  # each is kept in a trial's record
 
 
-class MetaLearner(StrEnum):
-    """What trains a candidate."""
-
-    REPTILE = "Reptile"
+META_LEARNERS = ("Reptile",)
+"""The meta-learners that come with MetaSearch. Named here too, for the operator must know them without PyTorch."""
 
 
 class OptimizerState(StrEnum):
@@ -29,8 +28,12 @@ class OptimizerState(StrEnum):
 class Training(SpecModel):
     """The meta-training of a trial. Defaults are Auto-Meta's, or supervised-reptile's where that paper is silent."""
 
-    meta_learner: MetaLearner = Field(
-        default=MetaLearner.REPTILE, description="metaLearner is the algorithm that trains a trial. Default: Reptile."
+    meta_learner: str = Field(
+        default="Reptile",
+        max_length=EXTENSION_MAX_LENGTH,
+        pattern=EXTENSION_PATTERN,
+        description="metaLearner is the algorithm that trains a trial: one of MetaSearch's own, such as Reptile, or "
+        "one that an installed package adds. Default: Reptile.",
     )
     meta_iterations: int = Field(
         default=1000,

@@ -117,7 +117,7 @@ class AccuracyResource(ClusterModel):
 
 
 class AccuraciesResource(ClusterModel):
-    """Both ways to examine."""
+    """Accuracies by both ways to classify a task's queries: together, and each alone."""
 
     transductive: AccuracyResource = Field(description="transductive: the queries of a task are classified together.")
     non_transductive: AccuracyResource = Field(description="nonTransductive: each query is classified alone.")

@@ -16,7 +16,7 @@ from metasearch.search.trials import Threshold, Trial
 
 
 def curve_iterations(meta_iterations: int, points: int) -> list[int]:
-    """The meta-iterations after which a trial is examined: evenly spaced, the last after all of them."""
+    """The meta-iterations after which a trial is evaluated: evenly spaced, the last after all of them."""
     return sorted({max(1, round(meta_iterations * point / points)) for point in range(1, points + 1)})
 
 

@@ -6,7 +6,7 @@ What a search needs to know of a space of candidates, and the space of cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import Protocol, TypeVar
 
@@ -73,7 +73,7 @@ class Space(Protocol[C]):
         ...
 
 
-_KERNEL_AREA = {
+_KERNEL_AREA: Mapping[str, int] = {
     api.Operation.CONV_3X3: 9,
     api.Operation.CONV_5X5: 10,
     api.Operation.SEP_CONV_3X3: 2,
@@ -132,7 +132,7 @@ class CellSpace:
         )
 
     def cost(self, candidate: Cell) -> float:
-        return sum(_KERNEL_AREA.get(api.Operation(branch.operation), 0) for each in candidate.blocks for branch in each)
+        return sum(_KERNEL_AREA.get(branch.operation, 0) for each in candidate.blocks for branch in each)
 
     def text(self, candidate: Cell) -> str:
         return str(candidate)

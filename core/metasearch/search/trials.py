@@ -90,7 +90,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Both ways to examine; see `metasearch_trainer.evaluation`."""
+    """Accuracies by both ways to classify queries; see `metasearch_trainer.evaluation`."""
 
     transductive: Accuracy
     non_transductive: Accuracy

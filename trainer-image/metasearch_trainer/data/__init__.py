@@ -1,26 +1,38 @@
-"""Data sets: what comes with the package, and what the user has."""
+"""Data sets: those that come with MetaSearch, those that installed packages add, and the user's own images."""
 
 from __future__ import annotations
 
-from metasearch.api import Dataset, Task, Training
+from collections.abc import Callable, Mapping
+
+from metasearch.api import Dataset, DatasetName, Task, Training
 from metasearch.errors import InvalidData
+from metasearch.extensions import Group, find
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.folder import load as load_folder
 from metasearch_trainer.data.images import ImageSet, Splits
 from metasearch_trainer.data.resizing import resized
 
-__all__ = ["ImageSet", "Splits", "load"]
+__all__ = ["BUILT_IN", "ImageSet", "Loader", "Splits", "load"]
+
+Loader = Callable[[], Splits]
+"""Reads a data set. A package adds one through an entry point of the group `metasearch.datasets`."""
+
+BUILT_IN: Mapping[str, Loader] = {
+    DatasetName.OMNIGLOT: omniglot.load,
+}
 
 
 def load(dataset: Dataset, task: Task, training: Training) -> Splits:
     """
-    Read a data set and see that the task can be made of it.
+    Read a data set and check that the task can be made of it.
 
     Raises:
+        InvalidSpec: no data set of that name is installed.
         InvalidData: says which file, class or number is wrong, and what would be right.
     """
     if dataset.folder is None:
-        splits = resized(omniglot.load(), dataset.image_size)
+        loader = find(Group.DATASETS, str(dataset.name), BUILT_IN, "spec.dataset.name")
+        splits = resized(loader(), dataset.image_size)
     else:
         splits = load_folder(dataset.folder, dataset.image_size)
     _require_room(splits, dataset, task, training)
@@ -28,12 +40,12 @@ def load(dataset: Dataset, task: Task, training: Training) -> Splits:
 
 
 def _require_room(splits: Splits, dataset: Dataset, task: Task, training: Training) -> None:
-    """Every part must have classes enough for the ways, and every class images enough for a task."""
+    """Refuse a data set where a part has fewer classes than ways, or a class fewer images than a task takes."""
     name = dataset.folder.path if dataset.folder else str(dataset.name)
-    examined = task.shots + 1, "task.shots and one query need"
+    evaluated = task.shots + 1, "task.shots and one query need"
     _require(splits.train, "training", name, task.ways, training.shots, "training.shots is", dataset.training_rotations)
-    _require(splits.validation, "validation", name, task.ways, *examined)
-    _require(splits.test, "test", name, task.ways, *examined)
+    _require(splits.validation, "validation", name, task.ways, *evaluated)
+    _require(splits.test, "test", name, task.ways, *evaluated)
 
 
 def _require(images: ImageSet, part: str, name: str, ways: int, fewest: int, why: str, rotations: int = 1) -> None:

@@ -25,14 +25,20 @@ class Archive:
 
     path: Path
     split: Path
-    """Where the classes are listed, for messages."""
+    """The split's file, for messages."""
     images: npt.NDArray[np.uint8]
     """(N, H, W) or (N, H, W, 3)."""
     rows: dict[str, npt.NDArray[np.intp]]
-    """The rows of each class."""
+    """The rows of each class in `images`, by the class's name."""
 
     @classmethod
     def read(cls, path: Path, split: Path) -> Archive:
+        """
+        Read a file and check that its arrays fit together.
+
+        Raises:
+            InvalidData: an array is missing, of another type or shape, or points to nothing.
+        """
         images, labels, classes = _arrays(path)
         _check_images(path, images)
         _check_classes(path, classes)
@@ -41,6 +47,7 @@ class Archive:
         return cls(path, split, images, rows)
 
     def items(self, listed: ListedClass) -> Sequence[int]:
+        """Return the rows of a class; raises InvalidData where it has none."""
         if listed.name not in self.rows:
             raise InvalidData(
                 f"class {listed.name!r} of {self.split} is not in {self.path}; "
@@ -54,9 +61,11 @@ class Archive:
         return rows
 
     def open(self, item: int) -> Image.Image:
+        """Return the image of a row."""
         return Image.fromarray(self.images[item])
 
     def own_side(self, items: Sequence[int]) -> int:  # noqa: ARG002 - they are all of one size
+        """Return the images' side in pixels; raises InvalidData where they are not square."""
         height, width = self.images.shape[1:3]
         if height != width:
             raise InvalidData(
@@ -90,6 +99,7 @@ def _check_classes(path: Path, classes: npt.NDArray[Any]) -> None:
     if classes.dtype.kind != "U" or classes.ndim != 1 or not classes.size:
         raise InvalidData(f"classes of {path} are {classes.dtype} {classes.shape}; they must be a row of names")
     names, counts = np.unique(classes, return_counts=True)
+    # With a name twice, the images of its first label would be lost without a word.
     if (counts > 1).any():
         raise InvalidData(f"classes of {path} name {str(names[counts.argmax()])!r} twice; a name must be there once")
 

@@ -29,15 +29,16 @@ class ClassFolders:
 
     path: Path
     split: Path
-    """Where the classes are listed, for messages."""
+    """The split's file or folder, for messages."""
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The sub-folders. A class is one of them to the letter, whatever the file system thinks of case and dots."""
+        """The sub-folders. A class is one of them to the letter, though file systems may ignore case and dots."""
         with splits.reading(self.path, PATH_RULE):
             return frozenset(entry.name for entry in self.path.iterdir() if entry.is_dir())
 
     def items(self, listed: ListedClass) -> Sequence[Path]:
+        """Return the image files of a class, in a fixed order; raises InvalidData where one is missing."""
         if listed.images:
             return [self._find(listed.name, image) for image in listed.images]
         if listed.name not in self.names:
@@ -48,8 +49,10 @@ class ClassFolders:
         return self._files(self.path / listed.name)
 
     def _files(self, folder: Path) -> Sequence[Path]:
-        """The images of a class folder by name."""
+        """The image files of a class folder, sorted by name."""
         with splits.reading(folder, "a class folder must be readable"):
+            # Sorted, for a folder's own order differs between file systems, and rows are drawn by number. Hidden files
+            # are no images: macOS writes ._a.png beside a.png.
             files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.name[0] != ".")
         if not files:
             raise InvalidData(
@@ -59,18 +62,22 @@ class ClassFolders:
         return files
 
     def _find(self, label: str, image: ListedImage) -> Path:
-        places = [folder / image.filename for folder in (self.path / label, self.path / "images", self.path)]
-        for file in places:
+        """The file of an image that a CSV file lists."""
+        # Mini-ImageNet is passed around in these layouts: by class, in one folder of images, or beside the CSV files.
+        candidates = [folder / image.filename for folder in (self.path / label, self.path / "images", self.path)]
+        for file in candidates:
             with splits.reading(file, "an image must be readable"):
                 if file.is_file():
                     return file
-        raise InvalidData(f"{image} is not there; it must be {places[0]}, {places[1]} or {places[2]}")
+        raise InvalidData(f"{image} is not there; it must be {candidates[0]}, {candidates[1]} or {candidates[2]}")
 
     def open(self, item: Path) -> Image.Image:
+        """Read a file, turned as its EXIF says and with 8 bits a channel; raises InvalidData where it is broken."""
         with decoding(f"image {item}", IMAGE_RULE), Image.open(item, formats=FORMATS) as image:
             return _eight_bits(ImageOps.exif_transpose(image))
 
     def own_side(self, items: Sequence[Path]) -> int:
+        """Return the side in pixels that all images share, or `DEFAULT_SIDE` where they are not of one square size."""
         sizes = set()
         for file in items:
             with (
@@ -88,6 +95,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in NEITHER_MODES:
         raise ValueError(f"its pixels are of mode {image.mode}, neither greyscale of 8 or 16 bits nor RGB")
     if image.mode.startswith("I;16"):
-        # Pillow's own conversion makes all above 255 white.
+        # By hand, since Pillow's own conversion makes all above 255 white.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image

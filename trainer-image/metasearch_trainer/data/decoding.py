@@ -1,4 +1,4 @@
-"""What it takes to open images that somebody else made."""
+"""Errors of decoders, turned into sentences: images come from anywhere, and some are broken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # no others: some of Pi
 
 @contextmanager
 def decoding(what: str, rule: str) -> Iterator[None]:
-    """Turn whatever a broken file leads to into InvalidData, a sentence that ends with what would be right."""
+    """
+    Turn any error of a decoder into InvalidData.
+
+    Args:
+        what: the file or array, which begins the sentence.
+        rule: what would be right, which ends it.
+    """
     try:
         yield
     except InvalidData:

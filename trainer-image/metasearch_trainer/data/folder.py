@@ -1,5 +1,5 @@
 """
-The user's own images: a folder of class folders, or an .npz file.
+Reading the user's own images: a folder of class folders, or an .npz file.
 
 Whatever they are, they become 8-bit squares of one size with one or three channels. Turned as their EXIF says, without
 alpha, cut to the square in their middle, then resized. 16-bit greyscale keeps its upper 8 bits.
@@ -34,13 +34,13 @@ class _Source(Protocol[Item]):
     """Images that are opened one by one, from any thread."""
 
     def items(self, listed: ListedClass) -> Sequence[Item]:
-        """What to open for a class, in a fixed order; at least one."""
+        """Return the images of a class, at least one, in a fixed order."""
 
     def open(self, item: Item) -> Image.Image:
-        """One image, whole and upright, in any 8-bit mode."""
+        """Return an image, whole and upright, in any 8-bit mode."""
 
     def own_side(self, items: Sequence[Item]) -> int:
-        """The side that images get when the user asks for none."""
+        """Return the side in pixels that images get when the user asks for none."""
 
 
 def load(folder: Folder, image_size: int | None) -> Splits:
@@ -66,7 +66,7 @@ def load(folder: Folder, image_size: int | None) -> Splits:
 
 
 def _load(source: _Source[Item], split: splits.ClassSplit, channels: int | None, image_size: int | None) -> Splits:
-    """Find every image before the first is decoded, so that a mistake shows at once."""
+    """Find every image before the first is decoded, so that a mistake in the split shows at once."""
     parts = [[(listed.name, source.items(listed)) for listed in classes] for classes in split.parts]
     items = [item for classes in parts for _, listed in classes for item in listed]
     channels = channels or (1 if source.open(items[0]).mode in GREY_MODES else 3)
@@ -79,7 +79,8 @@ def _image_set(
 ) -> ImageSet:
     """One part: its classes with their items, opened side by side into one array."""
     items = [item for _, listed in classes for item in listed]
-    pixels = _room(len(items), channels, side)
+    # One array from the start: joining single images would need twice the memory.
+    pixels = _empty_pixels(len(items), channels, side)
 
     def fill(row: int) -> None:
         pixels[row] = _planes(source.open(items[row]), channels, side)
@@ -90,8 +91,8 @@ def _image_set(
     return ImageSet(tuple(name for name, _ in classes), counts, pixels)
 
 
-def _room(images: int, channels: int, side: int) -> Pixels:
-    """Memory for the pixels of a part."""
+def _empty_pixels(images: int, channels: int, side: int) -> Pixels:
+    """Memory for the pixels of a part; raises InvalidData where there is not enough."""
     try:
         return np.empty((images, channels, side, side), dtype=np.uint8)
     except MemoryError as error:

@@ -1,4 +1,4 @@
-"""Images by class, as plain arrays: what every data set becomes, whatever it was read from."""
+"""Images by class, as plain arrays. Every data set becomes this, whatever it was read from."""
 
 from __future__ import annotations
 
@@ -29,19 +29,26 @@ class ImageSet:
 
     @property
     def starts(self) -> npt.NDArray[np.int64]:
-        """Row of each class's first image in `pixels`, (classes,)."""
+        """The row of each class's first image in `pixels`, (classes,)."""
         return np.concatenate(([0], np.cumsum(self.counts)[:-1])).astype(np.int64)
 
     @property
     def channels(self) -> int:
+        """1 for greyscale, 3 for colour."""
         return int(self.pixels.shape[1])
 
     @property
     def side(self) -> int:
+        """The height and width of an image in pixels."""
         return int(self.pixels.shape[2])
 
     def rotated(self, rotations: int) -> ImageSet:
-        """Each class `rotations` times, turned by multiples of a full turn / rotations; 1, 2 or 4."""
+        """
+        Make each class into several, turned by multiples of a full turn / `rotations`.
+
+        Args:
+            rotations: 1, 2 or 4.
+        """
         turns = [turn * (4 // rotations) for turn in range(rotations)]
         return ImageSet(
             class_names=tuple(
@@ -54,7 +61,11 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set: classes to train on, to choose by, and to report on. No class is in two of them."""
+    """
+    A data set: classes to train on, classes that choose between candidates, and classes that are reported on.
+
+    No class is in two of them, since a few-shot learner is judged by classes that it has never seen.
+    """
 
     train: ImageSet
     validation: ImageSet

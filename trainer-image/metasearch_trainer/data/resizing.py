@@ -1,5 +1,5 @@
 """
-Images of another size, as squares.
+Resizing images to squares.
 
 The filter is Lanczos, with which Mini-ImageNet is customarily made (Finn's MAML): it is antialiased, and keeps thin
 strokes and edges sharper than a box filter, which moreover is nearest-neighbour when an image grows.
@@ -18,16 +18,16 @@ FILTER = Image.Resampling.LANCZOS
 
 
 def square(image: Image.Image, side: int) -> Image.Image:
-    """The largest square in the middle of an image (mode L or RGB), made `side` pixels wide."""
+    """Cut the largest square from the middle of an image (mode L or RGB), and make it `side` pixels wide."""
     width, height = image.size
     cut = min(width, height)
     left, top = (width - cut) // 2, (height - cut) // 2
-    # Not by resize's own box: the filter would reach beyond it.
+    # Cut first, not by resize's own box: the filter would reach beyond it, into pixels that are not wanted.
     return image.crop((left, top, left + cut, top + cut)).resize((side, side), FILTER)
 
 
 def resized(splits: Splits, image_size: int | None) -> Splits:
-    """Every image `image_size` pixels wide; None leaves them as they are."""
+    """Make every image `image_size` pixels wide; None leaves them as they are."""
     if image_size is None:
         return splits
     return Splits(*(_resized(images, image_size) for images in (splits.train, splits.validation, splits.test)))

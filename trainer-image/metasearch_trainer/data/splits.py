@@ -1,5 +1,5 @@
 """
-Which classes belong to which part, as the user wrote it down.
+Reading a split: the classes of each part, as the user wrote them down.
 
 Either one JSON file of class names, or three CSV files of images as Mini-ImageNet's (Ravi and Larochelle 2017).
 
@@ -36,7 +36,7 @@ class ListedImage:
     filename: str
     table: Path
     line: int
-    """Of the CSV file, the header being 1."""
+    """Line of the CSV file, the header being 1."""
 
     def __str__(self) -> str:
         return f"image {self.filename} of {self.table}, line {self.line},"
@@ -53,7 +53,7 @@ class ListedClass:
 
 @dataclass(frozen=True)
 class ClassSplit:
-    """The classes of each part in the order of the split; every part has at least one, and no class is there twice."""
+    """The classes of each part in the order of the split. Every part has at least one, and no class is listed twice."""
 
     source: Path
     train: tuple[ListedClass, ...]
@@ -101,7 +101,7 @@ def reading(path: Path, rule: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What is wrong, without the path, which the system would repeat."""
+    """Say why reading failed, without the path, which the system would repeat."""
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 

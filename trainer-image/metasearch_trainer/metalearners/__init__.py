@@ -1,1 +1,29 @@
-"""Meta-learners: one file each. A meta-learner moves a network's parameters by one outer step at a time."""
+"""Meta-learners: one file each. `build` is the only place where one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from metasearch.extensions import Group, find
+from metasearch_trainer.metalearners.base import Builder, MetaLearner
+from metasearch_trainer.metalearners.reptile import Reptile
+from metasearch_trainer.network import Network
+from metasearch_trainer.recipe import Recipe
+
+BUILT_IN: Mapping[str, Builder] = {
+    "Reptile": Reptile,
+}
+"""By the names in `metasearch.api.META_LEARNERS`."""
+
+
+def build(recipe: Recipe, network: Network, device: torch.device) -> MetaLearner:
+    """
+    Make the meta-learner that a recipe names.
+
+    Raises:
+        InvalidSpec: no meta-learner of that name is installed.
+    """
+    make = find(Group.META_LEARNERS, recipe.training.meta_learner, BUILT_IN, "spec.training.metaLearner")
+    return make(recipe, network, device)

@@ -13,52 +13,59 @@ possible (docs/choices.md has the measured difference to a fresh one).
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from metasearch.api import OptimizerState
 from metasearch_trainer.adaptation import Moments, adapt
+from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.network import Network
+from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.tasks import Support, Tasks
+
+SECOND_MOMENT, ADAM_STEPS = "second_moment", "adam_steps"
 
 
 class Reptile:
-    """Holds theta, and moves it."""
+    """Moves theta towards the mean of the parameters that are adapted to a meta-batch's tasks."""
 
-    def __init__(
-        self,
-        network: Network,
-        theta: Tensor,
-        moments: Moments,
-        tasks: int,
-        learning_rate: float,
-        keeps_moments: bool,
-    ) -> None:
-        """
-        Args:
-            theta: (network.layout.size,), moved in place.
-            moments: Adam's, like theta; moved in place where it `keeps_moments`, else left at zero.
-            tasks: the size of a meta-batch.
-            learning_rate: of the inner loop.
-            keeps_moments: whether Adam's second moment lives on from task to task.
-        """
-        self.network, self.theta, self.moments = network, theta, moments
-        self.learning_rate, self.keeps_moments = learning_rate, keeps_moments
-        # A buffer that lives on, as a CUDA graph of an outer step needs it.
-        self._phi = theta.repeat(tasks, 1).requires_grad_()  # (tasks, size)
+    queries_per_class = 0  # it learns from where adaptation leads, not from how well that does on other images
 
-    def outer_step(self, images: Tensor, labels: Tensor, step_size: Tensor) -> None:
-        """
-        One outer step.
+    def __init__(self, recipe: Recipe, network: Network, device: torch.device) -> None:
+        training = recipe.training
+        self.network, self.device = network, device
+        self.learning_rate = float(training.inner_learning_rate)
+        self.first_step_size = float(training.meta_step_size)
+        self.last_step_size = float(training.final_meta_step_size)
+        self.keeps_moments = training.optimizer_state is OptimizerState.KEPT
 
-        Args:
-            images: (tasks, inner steps, batch, channels, side, side).
-            labels: (tasks, inner steps, batch).
-            step_size: epsilon in the paper, a tensor () in [0, 1].
-        """
-        with torch.no_grad():
-            self._phi.copy_(self.theta.expand_as(self._phi))
-        task_moments = self.moments.for_tasks(len(self._phi))
-        adapt(self.network, self._phi, task_moments, images, labels, self.learning_rate)
-        with torch.no_grad():
-            self.theta.lerp_(self._phi.mean(0), step_size)
-            if self.keeps_moments:
-                self.moments.second.copy_(task_moments.second.mean(0))
-                self.moments.steps.copy_(task_moments.steps)
+    def initial_state(self, generator: Generator) -> State:
+        return self.state_of(self.network.layout.initial(generator).to(self.device, torch.float32))
+
+    def state_of(self, theta: Tensor) -> State:
+        """Return the state that begins with `theta` (size,), of any precision, which the outer steps will move."""
+        if not self.keeps_moments:
+            return State({THETA: theta})
+        moments = Moments.zero(theta)
+        return State({THETA: theta, SECOND_MOMENT: moments.second, ADAM_STEPS: moments.steps})
+
+    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
+        phi, moments = self._adapted(state, tasks.support)
+        step_size = self.first_step_size + (self.last_step_size - self.first_step_size) * progress
+        state.theta.lerp_(phi.mean(0), step_size.to(state.theta.dtype))
+        if self.keeps_moments:
+            state.tensors[SECOND_MOMENT].copy_(moments.second.mean(0))
+            state.tensors[ADAM_STEPS].copy_(moments.steps)
+
+    def adapt(self, state: State, support: Support) -> Tensor:
+        phi, _ = self._adapted(state, support)
+        return phi
+
+    def _adapted(self, state: State, support: Support) -> tuple[Tensor, Moments]:
+        """Each task's parameters and second moment after the inner loop, both (tasks, size)."""
+        start = self._moments(state).for_tasks(len(support))
+        return adapt(self.network, state.theta, start, support, self.learning_rate), start
+
+    def _moments(self, state: State) -> Moments:
+        if not self.keeps_moments:
+            return Moments.zero(state.theta)
+        return Moments(state.tensors[SECOND_MOMENT], state.tensors[ADAM_STEPS])

@@ -35,7 +35,7 @@ from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
 from metasearch_trainer.spool import Spool
 from metasearch_trainer.storage import LocalStorage, RemoteStorage, Storage
 from metasearch_trainer.torch_setup import prepare_torch
-from metasearch_trainer.trial import Trainer
+from metasearch_trainer.trainer import Trainer
 from metasearch_trainer.worker import Worker, WorkerEnvironment
 
 IDLE_BACKOFF = Backoff(first=0.5, longest=5.0, jitter=0.25)

@@ -22,7 +22,7 @@ IMAGES_PER_CLASS = 20
 
 @cache
 def load() -> Splits:
-    """Read the packed images that come with this package, 25 MB unpacked."""
+    """Return the images that come with this package, 25 MB unpacked; read once per process."""
     classes = _classes()
     return Splits(*(_subset(classes, f"omniglot_vinyals_{part}.json") for part in ("train", "val", "test")))
 
@@ -34,6 +34,7 @@ def _classes() -> dict[str, Pixels]:
         np.load(path, allow_pickle=False) as packed,
     ):
         bits, names = packed["bits"], packed["names"]
+    # A bit a pixel in the file, which so is small enough to come with the package.
     pixels = np.unpackbits(bits, axis=-1, count=SIDE * SIDE) * np.uint8(255)
     pixels = pixels.reshape(len(names), IMAGES_PER_CLASS, 1, SIDE, SIDE)
     # A name is images_background/Alphabet/character01/0709; the last part only repeats which class it is.

@@ -1,0 +1,79 @@
+"""
+The protocol of a meta-learner: how it begins, how it learns from a meta-batch, and how it adapts to new tasks.
+
+A meta-learner is built from a recipe and a network and keeps nothing of its own between calls. What it has learned is
+a `State`, which checkpoints and delivered files hold tensor by tensor, whatever the learner calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from metasearch_trainer.network import Network
+from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.tasks import Support, Tasks
+
+THETA = "theta"
+"""The name of the network's meta-learned parameters (size,) in a state. A delivered file has them layer by layer."""
+
+
+@dataclass(frozen=True)
+class State:
+    """
+    What a meta-learner has learned so far.
+
+    The names stay the same from `initial_state` on. An outer step writes into the tensors instead of replacing them,
+    since a CUDA graph of it reads and writes the same memory each time.
+    """
+
+    tensors: dict[str, Tensor]
+    integers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def theta(self) -> Tensor:
+        """The network's meta-learned parameters, (size,)."""
+        return self.tensors[THETA]
+
+
+class MetaLearner(Protocol):
+    """The algorithm that trains a candidate and adapts it to tasks."""
+
+    @property
+    def network(self) -> Network:
+        """The network whose parameters it learns."""
+        ...
+
+    @property
+    def queries_per_class(self) -> int:
+        """Number of query images per class that a training task must have; 0 if an outer step reads none."""
+        ...
+
+    def initial_state(self, generator: Generator) -> State:
+        """Return the state before the first outer step, float32 on the learner's device."""
+        ...
+
+    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
+        """
+        Learn from one meta-batch, in place.
+
+        Nothing in it may ask the device for a value, so that it can become a CUDA graph.
+
+        Args:
+            tasks: a meta-batch; has queries exactly if `queries_per_class` is more than 0.
+            progress: share of the training that is done, a float64 tensor () in [0, 1). A learner that anneals a rate
+                computes it from this.
+        """
+        ...
+
+    def adapt(self, state: State, support: Support) -> Tensor:
+        """Return the network's parameters after adapting to each task, (tasks, size), detached; `state` stays."""
+        ...
+
+
+Builder = Callable[[Recipe, Network, torch.device], MetaLearner]
+"""Makes a meta-learner; its class, as a rule."""

@@ -1,0 +1,141 @@
+"""
+The training of one candidate by its meta-learner: outer steps, and a point of the learning curve now and then.
+
+The numbers depend on the search's spec and the trial's alone: every random stream is named after the search's seed, the
+trial's seed and its purpose, never after a worker, a time or what ran before. Tasks are the same for all candidates of
+a stage, so that differences between scores are the candidates' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator
+
+from metasearch.api import Score, Split
+from metasearch.search.early_stopping import curve_iterations
+from metasearch.search.trials import Accuracies, CurvePoint, Reason, State, TrialSpec
+from metasearch_trainer.checkpoints import TrainingState
+from metasearch_trainer.evaluation import evaluate
+from metasearch_trainer.metalearners.base import MetaLearner
+from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks, stream
+from metasearch_trainer.trial import TrialEnded
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a search on the device that trains."""
+
+    train: DeviceImages
+    validation: DeviceImages
+    test: DeviceImages
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that is under way in a `TrainingState`, which it moves."""
+
+    recipe: Recipe
+    trial: TrialSpec
+    learner: MetaLearner
+    images: Images
+    search_seed: int
+    on_progress: Callable[[], None]
+    """Called after every outer step and between parts of an evaluation; may raise to end the training there."""
+
+    @property
+    def scored_images(self) -> DeviceImages:
+        """The images of the classes that search scores come from."""
+        return self.images.test if self.recipe.evaluation.split is Split.TEST else self.images.validation
+
+    def begin(self) -> TrainingState:
+        """Return the state before the first outer step."""
+        seed = int(self._stream("weights").integers(2**62))
+        return TrainingState(self.learner.initial_state(Generator().manual_seed(seed)))
+
+    def run(self, state: TrainingState) -> None:
+        """
+        Train to the end, from wherever the state is.
+
+        Raises:
+            TrialEnded: the parameters are no longer finite, or a point of the curve is below its threshold.
+        """
+        total = self.recipe.training.meta_iterations
+        # The last point is the score, which more tasks are spent on after the training.
+        evaluated = set(curve_iterations(total, self.recipe.evaluation.curve_points)[:-1])
+        while True:
+            # Asked of the state, not of the last step: a checkpoint may have been written before an evaluation ended.
+            if state.meta_iteration in evaluated and all(
+                point.meta_iteration != state.meta_iteration for point in state.curve
+            ):
+                self._add_to_curve(state)
+            if state.meta_iteration == total:
+                break
+            self._outer_step(state)
+            self.on_progress()
+        require_finite(state)
+
+    def evaluate(self, state: TrainingState, images: DeviceImages, purpose: str, tasks: int) -> Accuracies:
+        """
+        Measure the accuracy of what was trained.
+
+        Args:
+            purpose: names the random stream of the tasks; equal purposes draw equal tasks.
+        """
+        return evaluate(
+            self.learner, state.learned, images, self.recipe, tasks, self._stream(purpose), self.on_progress
+        )
+
+    def score(self, accuracies: Accuracies) -> float:
+        """Return the one of the accuracies that ranks candidates, in [0, 1]."""
+        is_transductive = self.recipe.evaluation.score is Score.TRANSDUCTIVE
+        return (accuracies.transductive if is_transductive else accuracies.non_transductive).mean
+
+    def _outer_step(self, state: TrainingState) -> None:
+        share = state.meta_iteration / self.recipe.training.meta_iterations
+        # A tensor on the device, since a CUDA graph of the step would repeat a Python number for ever.
+        progress = torch.tensor(share, dtype=torch.float64, device=self.images.train.device)
+        self.learner.outer_step(state.learned, self._meta_batch(state.meta_iteration), progress)
+        state.meta_iteration += 1
+
+    def _meta_batch(self, meta_iteration: int) -> Tasks:
+        """The tasks of one outer step. A stream of its own, so that a resumed training draws the same ones."""
+        training, images = self.recipe.training, self.images.train
+        sampled = sample_tasks(
+            self._stream("train", meta_iteration),
+            images.images,
+            tasks=training.meta_batch_size,
+            ways=self.recipe.task.ways,
+            shots=training.shots,
+            queries=self.learner.queries_per_class,
+            steps=training.inner_steps,
+            batch=training.inner_batch_size,
+        )
+        return images.tasks(sampled)
+
+    def _add_to_curve(self, state: TrainingState) -> None:
+        require_finite(state)
+        accuracies = self.evaluate(state, self.scored_images, "curve", self.recipe.evaluation.curve_tasks)
+        state.curve = (*state.curve, CurvePoint(state.meta_iteration, self.score(accuracies)))
+        best = max(point.score for point in state.curve)
+        for threshold in self.trial.thresholds:
+            if threshold.meta_iteration == state.meta_iteration and best < threshold.score:
+                message = (
+                    f"best score {best:.3f} after {state.meta_iteration} meta-iterations, "
+                    f"where the last level's median less one standard error is {threshold.score:.3f}"
+                )
+                raise TrialEnded(State.STOPPED, Reason.EARLY_STOPPED, message)
+
+    def _stream(self, *purpose: object) -> np.random.Generator:
+        return stream(self.search_seed, self.trial.seed, *purpose)
+
+
+def require_finite(state: TrainingState) -> None:
+    """Raise TrialEnded if a parameter is infinite or no number; its accuracy would be that of a guess."""
+    if not bool(state.learned.theta.isfinite().all()):
+        message = f"parameters were no longer finite after {state.meta_iteration} meta-iterations"
+        raise TrialEnded(State.FAILED, Reason.DIVERGED, message)

@@ -1,0 +1,201 @@
+"""One run of one trial, from its spec to its result: training, evaluation, checkpoints and limits."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from metasearch.api import MetaSearchSpec
+from metasearch.search.cells import parse_cell
+from metasearch.search.trials import CurvePoint, Progress, Reason, Stage, State, TrialResult, TrialSpec
+from metasearch_trainer import memory
+from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
+from metasearch_trainer.data.images import ImageSet
+from metasearch_trainer.delivery import Description, save_weights
+from metasearch_trainer.metalearners import build
+from metasearch_trainer.network import CellNetwork, Conv4, Network
+from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.storage import Storage
+from metasearch_trainer.training import Images, Training, require_finite
+from metasearch_trainer.trial import Observer, TrialEnded
+
+CHECKPOINT_SECONDS = 5.0
+LATENCY_REPEATS = 20
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The parts of a process that a run uses."""
+
+    spec: MetaSearchSpec
+    """The search's; a run reads its space, seed and budget, the rest through its recipe."""
+    device: torch.device
+    images: Images
+    storage: Storage
+    clock: Callable[[], float]
+    """Returns seconds, from any start."""
+    max_bytes: int | None
+    """The most memory that the process may hold; None for no limit of ours."""
+
+
+def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> Network:
+    """Build the network that a trial trains on such images, without its weights."""
+    ways = spec.task.ways
+    if trial.stage is Stage.BASELINE:
+        return Conv4(images.channels, images.side, ways)
+    return CellNetwork(parse_cell(trial.candidate).canonical, spec.space, images.channels, images.side, ways)
+
+
+class TrialRun:
+    """The state of a run; what is in it when the run ends early can still be reported."""
+
+    def __init__(self, environment: Environment, trial: TrialSpec, observe: Observer) -> None:
+        self.environment, self.trial = environment, trial
+        self.network: Network | None = None
+        self.state: TrainingState | None = None
+        self._started = self._saved = environment.clock()
+        self._earlier_seconds = 0.0
+        self._checkpoint = environment.storage.checkpoint(trial)
+        self._observe = observe
+        self._is_cut_short = False
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the trial so far, earlier runs included."""
+        return self._earlier_seconds + self.environment.clock() - self._started
+
+    def result(self) -> TrialResult:
+        """
+        Train, evaluate, measure; of a final trial that a limit stops, evaluate and deliver what there is.
+
+        Raises:
+            TrialEnded: the trial ended early; `partial_result` has what can be said of it.
+        """
+        environment, trial = self.environment, self.trial
+        self.network = build_network(trial, environment.spec, environment.images.train.images)
+        recipe = Recipe.of(environment.spec, trial)
+        learner = build(recipe, self.network, environment.device)
+        training = Training(
+            recipe, trial, learner, environment.images, environment.spec.seed, self._save_and_check_limits
+        )
+        state = self.state = load_state(self._checkpoint, environment.device) or training.begin()
+        self._earlier_seconds = state.seconds
+        try:
+            training.run(state)
+            return self._measured(training, state, recipe.test_tasks)
+        except TrialEnded as ended:
+            if not self._is_worth_keeping(ended, state):
+                raise
+        return self._cut_short(training, state)
+
+    def partial_result(self, ended: TrialEnded) -> TrialResult:
+        """Return what can be said of a trial that ended early."""
+        curve = self.state.curve if self.state else ()
+        return TrialResult(
+            state=ended.state,
+            reason=ended.reason,
+            message=ended.message,
+            # A failed trial has no score: its curve may be that of a network that was about to diverge.
+            score=curve[-1].score if curve and ended.state is State.STOPPED else None,
+            curve=curve,
+        )
+
+    # --- results ---
+
+    def _measured(self, training: Training, state: TrainingState, test_tasks: int) -> TrialResult:
+        """Evaluate, measure, and keep the weights of a final trial."""
+        tasks = training.recipe.evaluation.tasks
+        validation = training.evaluate(state, training.scored_images, "evaluate", tasks)
+        test = training.evaluate(state, training.images.test, "test", test_tasks) if test_tasks else None
+        score = training.score(validation)
+        # A trial that is cut short at a point of the curve has its score there instead.
+        earlier = tuple(point for point in state.curve if point.meta_iteration < state.meta_iteration)
+        return TrialResult(
+            state=State.SUCCEEDED,
+            score=score,
+            validation=validation,
+            test=test,
+            curve=(*earlier, CurvePoint(state.meta_iteration, score)),
+            latency_ms=self._latency_ms(training, state),
+            weights=self._deliver(training, state) if self.trial.stage is Stage.FINAL else None,
+        )
+
+    def _is_worth_keeping(self, ended: TrialEnded, state: TrainingState) -> bool:
+        """Tell whether the search's budget ended a final training that has begun."""
+        is_final = self.trial.stage is not Stage.SEARCH
+        return is_final and ended.reason is Reason.BUDGET_EXHAUSTED and state.meta_iteration > 0
+
+    def _cut_short(self, training: Training, state: TrainingState) -> TrialResult:
+        """
+        The result of a final trial as far as it got.
+
+        The limit is reached already, so it is tested on no more tasks than a search score averages.
+        """
+        self._is_cut_short = True
+        require_finite(state)
+        recipe = training.recipe
+        measured = self._measured(training, state, min(recipe.test_tasks, recipe.evaluation.tasks))
+        done, asked = state.meta_iteration, self.trial.meta_iterations
+        how_far = f"cut short after {done:,} of {asked:,} meta-iterations" if done < asked else "cut short in its test"
+        message = f"{how_far}, for the search's budget was spent"
+        return replace(measured, state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, message=message)
+
+    def _latency_ms(self, training: Training, state: TrainingState) -> float:
+        """Median time to classify one task's queries."""
+        ways, images = training.recipe.task.ways, training.scored_images
+        queries = images.gather(torch.arange(ways, device=images.device))[None]
+        times = []
+        with torch.no_grad():
+            for _ in range(LATENCY_REPEATS):
+                started = time.perf_counter()
+                # To the CPU, for a GPU returns before it has computed anything.
+                training.learner.network(state.learned.theta[None], queries).cpu()
+                times.append(time.perf_counter() - started)
+        return 1000 * statistics.median(times)
+
+    def _deliver(self, training: Training, state: TrainingState) -> str | None:
+        """Write the trained weights; returns the file's name, or None where weights are not kept."""
+        images, space = self.environment.images.train.images, self.environment.spec.space
+        cell = parse_cell(self.trial.candidate).canonical
+        described = Description(cell, space, images.channels, images.side, training.recipe)
+
+        def write(path: Path) -> None:
+            save_weights(path, described, training.learner, state.learned)
+
+        return self.environment.storage.deliver(self.trial, write)
+
+    # --- checkpoints and limits ---
+
+    def _save_and_check_limits(self) -> None:
+        """
+        Write a checkpoint where one is due, then see whether the trial may go on.
+
+        Raises:
+            TrialEnded: the trial has taken too long, or the observer ends it.
+            MemoryError: the process holds more memory than it may.
+        """
+        state, environment, now = self.state, self.environment, self.environment.clock()
+        assert state is not None
+        if now - self._saved >= CHECKPOINT_SECONDS:
+            state.seconds = self._earlier_seconds + now - self._started
+            save_state(state, self._checkpoint)
+            environment.storage.saved(self.trial)
+            self._saved = (
+                environment.clock()
+            )  # not `now`: writing takes time, which should not bring the next one closer
+        limit = environment.spec.budget.trial_time
+        # A trial that is cut short has little left to do, and its limit was another one.
+        if limit is not None and now - self._started > limit.seconds and not self._is_cut_short:
+            message = f"the attempt took longer than budget.trialTime ({limit})"
+            raise TrialEnded(State.FAILED, Reason.TIMED_OUT, message)
+        if environment.max_bytes is not None and memory.resident_bytes() > environment.max_bytes:
+            raise MemoryError(f"{memory.resident_bytes()} bytes are held")
+        # A trial that is cut short is asked to stop at every report; only the worker's own end may still end it.
+        with contextlib.suppress(TrialEnded) if self._is_cut_short else contextlib.nullcontext():
+            self._observe(Progress(state.meta_iteration, state.curve))
