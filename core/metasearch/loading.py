@@ -59,6 +59,7 @@ def parse_search(resource: Any, overrides: Sequence[str] = (), where: str = "the
     for override in overrides:
         known = _with_override(known, override)
     try:
+        # From JSON, for strict validation of Python values would refuse lists where models have tuples.
         return MetaSearch.model_validate_json(json.dumps(known), strict=True)
     except ValidationError as error:
         raise InvalidSpec(f"{where}: {describe(error, MetaSearch)}") from error

@@ -110,6 +110,7 @@ DecimalText = Annotated[
 
 
 def _number_from_text(value: Any, info: ValidationInfo) -> float:
+    # Our own code has floats; from outside a number must be text, as the API server demands.
     is_ours = isinstance(value, float) and info.mode == "python"
     is_number = is_ours or (isinstance(value, str) and re.fullmatch(NUMBER_PATTERN, value))
     if not is_number or not math.isfinite(float(value)):

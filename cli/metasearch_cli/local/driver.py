@@ -80,6 +80,7 @@ def run(
         store, row = open_search(folder, resource, resume, clock.now())
         _free_claims_of_the_dead(store, row.seen_at)
         store.begin_session(clock.now())
+        # Read again, for the new session ends the pause since the last one.
         row = store.search() or row
         search = define(row.name, resource.spec, row.started_at, row.paused_seconds)
         session = uuid.uuid4().hex[:8]
@@ -101,6 +102,7 @@ def devices(workers: int) -> list[Device]:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpus == 0:
         return [Device("cpu", 0.0)] * workers
+    # Worker i trains on GPU i modulo their number; a budget in GPU-hours counts its share of that GPU.
     sharing = [len(range(gpu, workers, gpus)) for gpu in range(gpus)]
     return [Device(f"cuda:{index % gpus}", 1 / sharing[index % gpus]) for index in range(workers)]
 
@@ -115,6 +117,7 @@ class _Loop:
     def until_over(self) -> SearchResult:
         """Take turns until the plan says that the search is over."""
         while True:
+            # Read before the turn, so that what a worker writes meanwhile ends the wait at once.
             version = self.store.version()
             step = reconcile(self.search, self.store, self.clock.now())
             for worker in _claimants(step.trials) - {str(worker) for worker in self.pool.workers}:

@@ -50,6 +50,7 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the folder against other drivers. The system frees the lock of a process that is killed."""
+        # Opened to append: "w" would empty the file of the driver that holds the lock.
         with (self.path / "driver.lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -59,6 +60,7 @@ class RunFolder:
                     f"{self.path} is in use by the driver with process id {lock.read().strip() or 'unknown'}; "
                     "stop it first, or choose another --output"
                 ) from error
+            # The process id is for the sentence above; the lock itself is the system's.
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
@@ -94,6 +96,7 @@ def open_search(folder: RunFolder, resource: MetaSearch, resume: bool, now: floa
         store.begin_search(name, spec.model_dump_json(by_alias=True), now)
     else:
         _require_same(folder.path, row, name, spec, resume)
+        # Only parts that may change can differ by now.
         store.replace_spec(spec.model_dump_json(by_alias=True))
     row = store.search()
     assert row is not None

@@ -61,6 +61,7 @@ def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork[fl
     if not source.exists():
         raise weights_are_gone(str(source))
     output.mkdir(parents=True, exist_ok=True)
+    # A cell alone does not say how often it is repeated and with how many filters.
     space = result.search.spec.space.model_dump(mode="json", by_alias=True)
     _write(output / "cell.json", {"text": network.cell, **cell_to_json(parse_cell(network.cell)), "space": space})
     _write(output / "metrics.json", _metrics(result, network))

@@ -66,6 +66,7 @@ class Snapshot:
             SearchFailed: the search has delivered none (yet).
             MetaSearchError: PyTorch is not installed.
         """
+        # Only now, for snapshots are made by commands that have no PyTorch.
         with needing(Extra.TRAINER, "a network"):
             from metasearch_trainer.learner import FewShotLearner
 

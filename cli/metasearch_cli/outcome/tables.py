@@ -77,6 +77,7 @@ def print_trials(console: Console, trials: Sequence[Trial]) -> None:
         )
     for trial in trials:
         table.add_row(*(_cell_text(value) for value in _row(trial)))
+    # Rich would cut cells to the width of a terminal, or to 80 characters in a pipe.
     table.width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
     console.print(table, soft_wrap=True)
 

@@ -123,6 +123,7 @@ class PvcReader:
                     "app.kubernetes.io/name": "metasearch",
                     names.LABEL_COMPONENT: "export",
                 },
+                # It goes with its search, but is none of the pods that the operator controls.
                 "ownerReferences": [{**owner_reference(self.search), "controller": False, "blockOwnerDeletion": False}],
             },
             "spec": {
@@ -130,6 +131,7 @@ class PvcReader:
                 "restartPolicy": "Never",
                 "activeDeadlineSeconds": LIFE_SECONDS,
                 "terminationGracePeriodSeconds": 0,
+                # It asks nothing of the API server, so it gets no credentials.
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
                 "securityContext": restricted.POD,
@@ -168,6 +170,7 @@ class PvcReader:
             jobs, _ = self.target.api.list_all(names.JOB.path(self.target.namespace), labelSelector=selector)
         except Refused:  # no right to list jobs; the user can still give --image
             return {}
+        # An earlier search of the same name may have left a Job with the same label.
         owned = (job for job in jobs if is_owned_by(job, self.search))
         newest = max(owned, key=lambda job: str(job["metadata"]["creationTimestamp"]), default=None)
         template: Json = newest["spec"]["template"]["spec"] if newest else {}

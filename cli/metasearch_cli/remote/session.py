@@ -56,6 +56,7 @@ def load_snapshot(target: ClusterTarget, name: str, image: str | None = None) ->
 
 def with_trouble(plan: Plan, status: SearchStatus) -> Plan:
     """Add to a plan why the search makes no progress, where the operator says so or there is no operator."""
+    # A plan says what should happen; whether anybody acts on it, only the operator's conditions say.
     if plan.phase.is_over:
         return plan
     ready = status.condition(READY)
@@ -79,11 +80,13 @@ def dry_run(target: ClusterTarget, resource: MetaSearch, file: Path) -> None:
     with user_errors():
         try:
             target.api.apply(path, body, **asked)
+        # Forbidden is a Refused, but a missing right does not make a resource wrong.
         except Forbidden:
             raise
         except Refused as error:
             raise InvalidSpec(f"{file}: {' '.join(str(error).split())}") from error
         except NotFound as error:
+            # Else it is the kind that is not found, for which user_errors has a sentence.
             if str(error).startswith("namespaces"):
                 raise InvalidSpec(f"the cluster has no namespace {target.namespace!r}; give one with -n") from error
             raise

@@ -81,5 +81,6 @@ def fetch(address: str, output: Path) -> None:
         raise StoreUnavailable(
             f"{address} cannot be read from here ({said}); give this machine the right to"
         ) from error
+    # Some stores end a broken transfer without an error.
     if output.stat().st_size != size:
         raise StoreUnavailable(f"{address} was cut short on its way here; try again")

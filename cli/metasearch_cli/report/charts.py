@@ -186,6 +186,7 @@ def final_curves(curves: Sequence[Curve], delivered: str | None, limits: tuple[f
             return _line("baseline", 1.8) | {"ls": (0, (4, 2))}
         return _line("delivered", 2.2) if curve.candidate == delivered else _line("muted", 1.1, 0.6)
 
+    # What is drawn later covers what was drawn before.
     back_to_front = sorted(curves, key=lambda curve: (curve.stage is Stage.BASELINE, curve.candidate == delivered))
     return _curve_chart("final-curves", back_to_front, limits, label, style)
 

@@ -69,6 +69,7 @@ def _accuracy(comparison: Comparison) -> str:
 
 def _certainty(comparison: Comparison, delivered: FinalNetwork[float], baseline: FinalNetwork[float]) -> str:
     """Say what the 95% intervals mean for the difference."""
+    # The errors of two independent means add up in squares.
     interval = math.hypot(delivered.non_transductive.interval, baseline.non_transductive.interval)
     bounds = f"its 95{SPACE}% interval of ±{SPACE}{100 * interval:.1f} points"
     if abs(comparison.accuracy_difference) <= interval:

@@ -28,6 +28,7 @@ def render(result: SearchResult, trials: Sequence[Trial]) -> str:
     environment = Environment(
         loader=PackageLoader("metasearch_cli.report"),
         autoescape=True,
+        # A name that is misspelled in the template is an error, not a gap in the page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

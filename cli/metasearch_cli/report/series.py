@@ -82,6 +82,7 @@ def _predicted(trials: Sequence[Trial]) -> PredictedLevel:
 
 def _p_value(found: Sequence[Prediction]) -> float | None:
     predicted, measured = [each.predicted for each in found], [each.measured for each in found]
+    # Kendall's tau is not defined where all predictions or all scores tie.
     if len(found) < FEWEST or len(set(predicted)) == 1 or len(set(measured)) == 1:
         return None
     return float(stats.kendalltau(predicted, measured, alternative="greater").pvalue)

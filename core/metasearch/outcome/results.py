@@ -284,6 +284,7 @@ def over_seeds(measured: Sequence[Accuracy]) -> Estimate[float]:
     One seed says nothing of how much seeds differ; its interval is that over its tasks.
     """
     means = [each.mean for each in measured]
+    # The errors of independent means add up in squares.
     interval = math.hypot(*(each.interval for each in measured)) / len(measured)
     if len(means) > 1:
         quantile = STUDENT_QUANTILES[len(means) - 2]

@@ -138,5 +138,6 @@ def _duration(seconds: float) -> Duration:
 
 
 def _hours(hours: float) -> Decimal:
+    # Six digits are some milliseconds of one GPU; more would only make each status differ from the last.
     text = f"{min(max(0.0, hours), MOST_HOURS):.6f}"
     return Decimal(text.rstrip("0").rstrip("."))
