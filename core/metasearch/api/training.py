@@ -14,7 +14,7 @@ from metasearch.quantities import DecimalText
 MAX_CURVE_POINTS = 50  # each is kept in a trial's record
 
 
-META_LEARNERS = ("Reptile",)
+META_LEARNERS = ("Reptile", "FOMAML")
 """The meta-learners that come with MetaSearch. Named here too, for the operator must know them without PyTorch."""
 
 

@@ -8,12 +8,14 @@ import torch
 
 from metasearch.extensions import Group, find
 from metasearch_trainer.metalearners.base import Builder, MetaLearner
+from metasearch_trainer.metalearners.fomaml import FOMAML
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 
 BUILT_IN: Mapping[str, Builder] = {
     "Reptile": Reptile,
+    "FOMAML": FOMAML,
 }
 """By the names in `metasearch.api.META_LEARNERS`."""
 
