@@ -1,8 +1,8 @@
 """
 Networks that are a sequence of layers, looked up in a table of measured accuracies: a second space for the search.
 
-Level b fixes the first b layers; the layers behind are all of one choice, the filler, so every prefix is a network of
-the table. A prefix that ends in the filler is the same network as the prefix without it.
+A candidate of size b fixes the first b layers; the layers behind are all of one choice, the filler, so every prefix is
+a network of the table. A prefix that ends in the filler is the same network as the prefix without it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LayerTable:
     Layers may differ in their choices, but all of them, the first excepted, must offer the filler.
     """
 
-    repeats_across_levels = True
+    repeats_across_sizes = True
     step_width = 2
 
     def __init__(
@@ -54,25 +54,34 @@ class LayerTable:
         self.separator = separator
         self._scores, self._costs = dict(scores), costs
         self.choices = _choices(self._scores, separator)
-        self.levels = len(self.choices)
+        self.max_size = len(self.choices)
         self.filler = _filler(self.choices, filler)
         alphabet = sorted({choice for layer in self.choices for choice in layer})
-        self._choice_ids = {choice: self.levels + index for index, choice in enumerate(alphabet)}
-        self.vocabulary_size = self.levels + len(alphabet)
+        self._choice_ids = {choice: self.max_size + index for index, choice in enumerate(alphabet)}
+        self.vocabulary_size = self.max_size + len(alphabet)
         self._from_worst = sorted(self._scores.values())
 
     # --- the space ---
 
-    def first_level(self) -> Sequence[Layers]:
+    def smallest(self) -> Sequence[Layers]:
         return [(choice,) for choice in self.choices[0]]
 
     def children(self, candidate: Layers) -> Iterable[Layers]:
-        if len(candidate) < self.levels:
+        if len(candidate) < self.max_size:
             for choice in self.choices[len(candidate)]:
                 yield (*candidate, choice)
 
-    def random(self, rng: np.random.Generator) -> Layers:
+    def sample(self, rng: np.random.Generator) -> Layers:
         return tuple(layer[rng.integers(len(layer))] for layer in self.choices)
+
+    def mutate(self, candidate: Layers, rng: np.random.Generator) -> Layers:
+        """Change one layer to another of its choices; a candidate whose layers have one choice each stays as it is."""
+        open_layers = [index for index, _ in enumerate(candidate) if len(self.choices[index]) > 1]
+        if not open_layers:
+            return candidate
+        index = open_layers[rng.integers(len(open_layers))]
+        others = [choice for choice in self.choices[index] if choice != candidate[index]]
+        return (*candidate[:index], others[rng.integers(len(others))], *candidate[index + 1 :])
 
     def key(self, candidate: Layers) -> str:
         return self.separator.join(self.padded(candidate))
@@ -89,18 +98,21 @@ class LayerTable:
 
     def parse(self, text: str) -> Layers:
         candidate = _split(text, self.separator)
-        if not 1 <= len(candidate) <= self.levels:
-            raise InvalidSpec(f'"{text}" has {len(candidate)} layers; it may have 1 to {self.levels}')
-        for place, (choice, offered) in enumerate(zip(candidate, self.choices, strict=False)):
+        if not 1 <= len(candidate) <= self.max_size:
+            raise InvalidSpec(f'"{text}" has {len(candidate)} layers; it may have 1 to {self.max_size}')
+        for index, (choice, offered) in enumerate(zip(candidate, self.choices, strict=False)):
             if choice not in offered:
-                raise InvalidSpec(f'layer {place} of "{text}" is "{choice}"; it may be one of {", ".join(offered)}')
+                raise InvalidSpec(f'layer {index} of "{text}" is "{choice}"; it may be one of {", ".join(offered)}')
         return candidate
+
+    def size_text(self, size: int) -> str:
+        return f"{size} {'layer' if size == 1 else 'layers'}"
 
     # --- the table ---
 
     def padded(self, candidate: Layers) -> Layers:
         """The whole sequence that a prefix stands for."""
-        return (*candidate, *[self.filler] * (self.levels - len(candidate)))
+        return (*candidate, *[self.filler] * (self.max_size - len(candidate)))
 
     def score(self, candidate: Layers) -> float:
         """In [0, 1]."""

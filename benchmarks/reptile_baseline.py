@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
 from metasearch.api import Baseline, Dataset, DatasetName, Evaluation, Final, MetaSearchSpec, Split, Training
+from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Accuracy, Progress, Stage, State, TrialResult, TrialSpec
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.images import ImageSet, Splits
@@ -103,11 +104,10 @@ def _trial(meta_iterations: int) -> TrialSpec:
     return TrialSpec(
         name=f"reptile-{meta_iterations}",
         stage=Stage.BASELINE,
-        level=0,
-        candidate=Baseline.CONV4,
+        candidate=Candidate(Baseline.CONV4),
         seed=0,
         meta_iterations=meta_iterations,
-        level_size=1,
+        round=0,
     )
 
 

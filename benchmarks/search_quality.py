@@ -37,7 +37,7 @@ from metasearch import api
 from metasearch.errors import MetaSearchError
 from metasearch.search import planner, strategies, surrogates
 from metasearch.search.ranking import ranking_quality
-from metasearch.search.trials import State, Trial, TrialResult, TrialSpec, claim, complete
+from metasearch.search.trials import State, Trial, TrialResult, TrialSpec, by_round, claim, complete
 from reporting import Claim, parser, publish
 
 NAS_BENCH_MACRO = Path(__file__).parent / "data" / "nas-bench-macro" / "nas-bench-macro.json"
@@ -85,7 +85,7 @@ class Outcome:
     """Of the best network found, 1 for the table's best."""
     seconds: float
     spearman: tuple[float | None, ...] = ()
-    """Of predictions and scores at each level; none but for Progressive."""
+    """Of predictions and scores in each round; none but for Progressive."""
 
 
 # --- our own searches ---------------------------------------------------------------------------------------------
@@ -93,20 +93,20 @@ class Outcome:
 
 def beam_width(table: LayerTable, trials: int) -> int:
     """
-    The narrowest beam that spends all trials, or one less where the last level would then get none of them.
+    The narrowest beam that spends all trials, or one less where the last round would then get none of them.
 
-    Every network tried grows on at the next level, by itself as the child that ends in the filler. So a level has as
+    Every network tried grows on in the next round, by itself as the child that ends in the filler. So a round has as
     many new children as there have been trials times the choices beside the filler; it tries them all, or the beam.
     """
 
-    def tried(beam: int, levels: int) -> int:
+    def tried(beam: int, size: int) -> int:
         total = len(table.choices[0])
-        for choices in table.choices[1:levels]:
+        for choices in table.choices[1:size]:
             total += min(beam, total * (len(choices) - 1))
         return total
 
-    enough = next((beam for beam in range(1, trials) if tried(beam, table.levels) >= trials), trials)
-    return enough if tried(enough, table.levels - 1) < trials else max(1, enough - 1)
+    enough = next((beam for beam in range(1, trials) if tried(beam, table.max_size) >= trials), trials)
+    return enough if tried(enough, table.max_size - 1) < trials else max(1, enough - 1)
 
 
 def run_search(table: LayerTable, search: api.Search, trials: int, seed: int) -> list[Trial]:
@@ -117,8 +117,7 @@ def run_search(table: LayerTable, search: api.Search, trials: int, seed: int) ->
         budget=api.Budget(max_trials=trials),
         seed=seed,
     )
-    surrogate = surrogates.build(wanted.search.surrogate, table.vocabulary_size, table.step_width)
-    strategy = strategies.build(wanted, table, surrogate)
+    strategy = strategies.build(wanted, table, surrogates.factory(wanted.search.surrogate, table))
     planned = planner.Search("table", wanted, table, strategy, started_at=0.0)
     done: list[Trial] = []
     while (step := planner.plan(planned, done, now=0.0)).phase is planner.Phase.SEARCHING:
@@ -129,18 +128,18 @@ def run_search(table: LayerTable, search: api.Search, trials: int, seed: int) ->
 
 def _looked_up(table: LayerTable, wanted: TrialSpec) -> Trial:
     running = claim(Trial(spec=wanted), "table", now=0.0, gpus=0.0)
-    result = TrialResult(state=State.SUCCEEDED, score=table.score(table.parse(wanted.candidate)))
+    result = TrialResult(state=State.SUCCEEDED, score=table.score(table.parse(wanted.candidate.architecture)))
     return complete(running, running.epoch, result, now=0.0, max_attempts=1)
 
 
-def spearman_by_level(trials: Sequence[Trial]) -> tuple[float | None, ...]:
-    """Of predicted and measured scores, from the second level on."""
+def spearman_by_round(trials: Sequence[Trial]) -> tuple[float | None, ...]:
+    """Of predicted and measured scores, from the second round on."""
     return tuple(
         ranking_quality(
-            [trial.spec.predicted for trial in level if trial.spec.predicted is not None],
-            [trial.score for trial in level if trial.score is not None],
+            [trial.spec.predicted for trial in round if trial.spec.predicted is not None],
+            [trial.score for trial in round if trial.score is not None],
         ).spearman
-        for level in planner.by_level(trials)[1:]
+        for round in by_round(trials)[1:]
     )
 
 
@@ -172,7 +171,7 @@ def ask_evolution(table: LayerTable, seed: int) -> Iterator[Layers]:
     population: list[Layers] = []
     while True:
         if len(population) < POPULATION:
-            child = table.random(rng)
+            child = table.sample(rng)
         else:
             sample = [population[index] for index in rng.permutation(POPULATION)[:SAMPLE]]
             parent = max(sample, key=table.score)
@@ -205,8 +204,8 @@ def run(table: LayerTable, free_repeats: bool, task: Task) -> Outcome:
     match task.method:
         case Method.LSTM | Method.MLP | Method.RANDOM:
             trials = run_search(table, _search_spec(table, task), task.trials, task.seed)
-            spearman = spearman_by_level(trials)
-            networks = [table.parse(trial.spec.candidate) for trial in trials]
+            spearman = spearman_by_round(trials)
+            networks = [table.parse(trial.spec.candidate.architecture) for trial in trials]
         case Method.TPE | Method.MULTIVARIATE_TPE:
             multivariate = task.method is Method.MULTIVARIATE_TPE
             networks = take(ask_tpe(table, multivariate, task.seed), task.trials, free_repeats)
@@ -220,10 +219,10 @@ def run(table: LayerTable, free_repeats: bool, task: Task) -> Outcome:
 
 def _search_spec(table: LayerTable, task: Task) -> api.Search:
     if task.method is Method.RANDOM:
-        return api.Search(strategy=api.Strategy.RANDOM)
-    surrogate = api.SurrogateType.LSTM if task.method is Method.LSTM else api.SurrogateType.MLP
+        return api.Search(strategy="Random")
+    surrogate = "LSTM" if task.method is Method.LSTM else "MLP"
     return api.Search(
-        strategy=api.Strategy.PROGRESSIVE,
+        strategy="Progressive",
         beam_width=beam_width(table, task.trials),
         surrogate=api.Surrogate(type=surrogate),
     )
@@ -260,7 +259,7 @@ def _row(trials: int, method: Method, outcomes: Sequence[Outcome]) -> dict[str, 
         "best found by": sum(outcome.rank == 1 for outcome in outcomes),
         "look-ups": float(statistics.median(outcome.look_ups for outcome in outcomes)),
         "seconds": statistics.median(outcome.seconds for outcome in outcomes),
-        "Spearman at levels 2, 3, …": [_mean(level) for level in zip_longest(*(each.spearman for each in outcomes))],
+        "Spearman in rounds 2, 3, …": [_mean(round) for round in zip_longest(*(each.spearman for each in outcomes))],
     }
 
 
@@ -295,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MetaSearchError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(f"{options.table.name}: {len(table):,} networks of {table.levels} layers; filler {table.filler}")
+    print(f"{options.table.name}: {len(table):,} networks of {table.max_size} layers; filler {table.filler}")
     tasks = [
         Task(method, trials, seed) for trials in options.trials for method in Method for seed in range(options.seeds)
     ]

@@ -62,10 +62,10 @@ def _search(installation: Installation) -> tuple[list[float], float]:
 
 
 def _switches(trials: list[Trial]) -> list[float]:
-    """Within a stage and level, for in between a slot waits for the next to be proposed."""
+    """Within a stage and round, for in between a slot waits for the next to be proposed."""
     found = []
     for one, other in itertools.pairwise(trials):
-        if (one.spec.stage, one.spec.level) == (other.spec.stage, other.spec.level) and one.result is not None:
+        if (one.spec.stage, one.spec.round) == (other.spec.stage, other.spec.round) and one.result is not None:
             between = other.attempts[0].started_at - one.attempts[0].started_at
             found.append(between - (one.result.wall_seconds or 0.0))
     return found

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from metasearch import api
 from metasearch.search.space import CellSpace, Tokens
+from metasearch.search.surrogates.base import Observation, SurrogateInput
 from metasearch.search.surrogates.ensemble import Ensemble, FittedEnsemble
 from metasearch.search.surrogates.lstm import LSTM
 from metasearch_trainer import memory
@@ -37,9 +38,9 @@ def main() -> int:
     torch.set_num_threads(1)
     imported = memory.resident_bytes()
     children = _children()
-    fitted = _fitted(children)
+    fitted, inputs = _fitted(children), [SurrogateInput(tokens=each) for each in children]
     memory.reset_peak(torch.device("cpu"))
-    ours, seconds = _timed(lambda: fitted.predict(children), arguments.repeats)
+    ours, seconds = _timed(lambda: fitted.predict(inputs), arguments.repeats)
     peak = memory.peak_bytes(torch.device("cpu")) / 1e6
     theirs, plain_seconds = _timed(lambda: _plain_predictions(fitted, children), 1)
     difference = float(np.abs(ours - theirs).max())
@@ -67,7 +68,7 @@ def _children() -> list[Tokens]:
     parents = CellSpace(api.Space().operations, BLOCKS - 1)
     space = CellSpace(api.Space().operations, BLOCKS)
     rng = np.random.default_rng(0)
-    drawn = dict.fromkeys(parents.random(rng) for _ in range(2 * PARENTS))
+    drawn = dict.fromkeys(parents.sample(rng) for _ in range(2 * PARENTS))
     children = dict.fromkeys(child for parent in list(drawn)[:PARENTS] for child in space.children(parent))
     return [space.tokens(child) for child in children]
 
@@ -77,7 +78,8 @@ def _fitted(children: Sequence[Tokens]) -> FittedEnsemble[Any]:
     vocabulary_size = CellSpace(api.Space().operations, BLOCKS).vocabulary_size
     sample = children[:: len(children) // 100]
     scores = np.random.default_rng(0).random(len(sample)).tolist()
-    return Ensemble(LSTM(vocabulary_size, HIDDEN, layers=1), MEMBERS, epochs=10).fit(sample, scores, seed=(0, 1))
+    seen = [Observation(tokens=each, score=score) for each, score in zip(sample, scores, strict=True)]
+    return Ensemble(LSTM(vocabulary_size, HIDDEN, layers=1), MEMBERS, epochs=10).fit(seen, seed=(0, 1))
 
 
 def _timed(work: Callable[[], np.ndarray], repeats: int) -> tuple[np.ndarray, float]:

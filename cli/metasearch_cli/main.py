@@ -249,7 +249,7 @@ def validate(
     """Check a resource and its data, and say how long it takes; with --namespace or --context ask the cluster."""
     from metasearch.api import DatasetName
     from metasearch.loading import load_search
-    from metasearch.search.definition import require_known_names
+    from metasearch.search.build import require_known_names
 
     resource = load_search(file, overrides or [])
     findings, estimate = [resource.metadata.name], list[str]()

@@ -12,10 +12,11 @@ Our own parts are registered in a mapping beside their code, for an image may ho
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
+from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from metasearch.errors import InvalidSpec
 
@@ -71,3 +72,18 @@ def find(group: Group, name: str, built_in: Mapping[str, T], field: str) -> T:
     (entry_point, *_) = entry_points(group=group, name=name)
     found: T = entry_point.load()
     return found
+
+
+def deferred(path: str) -> Callable[..., Any]:
+    """
+    Return a stand-in for a builder that imports it when it is called, as an entry point does.
+
+    Args:
+        path: module and name, such as "metasearch.search.surrogates.lstm:build".
+    """
+    module, _, name = path.partition(":")
+
+    def build(*arguments: Any, **keywords: Any) -> Any:
+        return getattr(import_module(module), name)(*arguments, **keywords)
+
+    return build

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metasearch.search.planner import Plan, Search, plan
-from metasearch.search.space import C
 from metasearch.search.trials import Trial
-from metasearch.stores.base import TrialBook
+from metasearch.stores.base import TrialRegistry
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Step:
         return bool(self.plan.propose or self.plan.stop)
 
 
-def reconcile(search: Search[C], book: TrialBook, now: float) -> Step:
+def reconcile(search: Search, registry: TrialRegistry, now: float) -> Step:
     """
     Bring the store one step nearer to the end of the search.
 
@@ -38,10 +37,10 @@ def reconcile(search: Search[C], book: TrialBook, now: float) -> Step:
     Raises:
         StoreUnavailable: the store cannot be used now; to call this again is safe.
     """
-    trials = book.trials()
+    trials = registry.trials()
     decided = plan(search, trials, now)
     if decided.propose:
-        book.propose(decided.propose)
+        registry.propose(decided.propose)
     if decided.stop:
-        book.request_stop(decided.stop)
+        registry.request_stop(decided.stop)
     return Step(trials, decided)

@@ -19,7 +19,7 @@ from metasearch.cluster.reflector import Reflector, SearchKey
 from metasearch.kubernetes import names
 from metasearch.kubernetes.ownership import is_terminating
 from metasearch.kubernetes.times import Time
-from metasearch.kubernetes.trial_conversion import trial_of
+from metasearch.kubernetes.trial_conversion import OldTrial, trial_of
 from metasearch.kubernetes.worker_job import CONTAINER
 from metasearch.search.trials import Stage, State, Trial
 
@@ -35,6 +35,8 @@ class CachedTrial:
     """The uid of the pod that made the last claim."""
     trial: Trial | None
     """None where the resource is not a valid trial."""
+    is_old: bool = False
+    """True if an earlier version made it, so that it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -176,14 +178,17 @@ class Cache:
 
 def cached_trial(resource: Json) -> CachedTrial:
     """Reduce a MetaTrial. One that is not valid is kept without its trial, so that a person can be told of it."""
+    is_old = False
     try:
         trial: Trial | None = trial_of(resource)
+    except OldTrial:
+        trial, is_old = None, True
     except ValidationError:
         trial = None
     if trial is not None and not _is_sound(trial):
         trial = None
     claim = resource.get("status", {}).get("claim", {})
-    return CachedTrial(resource["metadata"]["name"], _owner(resource), claim.get("podUID"), trial)
+    return CachedTrial(resource["metadata"]["name"], _owner(resource), claim.get("podUID"), trial, is_old)
 
 
 def worker_job(resource: Json) -> WorkerJob:

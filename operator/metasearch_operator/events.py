@@ -1,4 +1,4 @@
-"""The events of a MetaSearch: changes of its conditions, and new levels."""
+"""The events of a MetaSearch: changes of its conditions, and new rounds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Event:
 
 def events_between(before: SearchStatus, after: SearchStatus) -> list[Event]:
     """Return the events that report the changes from one status to the next."""
-    return [*_condition_events(before, after), *_level_events(before, after)]
+    return [*_condition_events(before, after), *_round_events(before, after)]
 
 
 def emit(resource: Json, event: Event) -> None:
@@ -59,6 +59,7 @@ def _reason(condition: Condition) -> str:
     return condition.reason if condition.type == READY else EventReason.BUDGET_EXHAUSTED
 
 
-def _level_events(before: SearchStatus, after: SearchStatus) -> Iterator[Event]:
-    for level in after.levels[len(before.levels) :]:
-        yield Event("Normal", EventReason.LEVEL_STARTED, f"level {level.level}: {level.proposed} cells to try")
+def _round_events(before: SearchStatus, after: SearchStatus) -> Iterator[Event]:
+    for round in after.rounds:
+        if round.round > (before.round or 0):
+            yield Event("Normal", EventReason.ROUND_STARTED, f"round {round.round}: {round.proposed} cells to try")

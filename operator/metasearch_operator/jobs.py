@@ -18,7 +18,7 @@ from metasearch.search.trials import Trial
 from metasearch_operator.cache import WorkerJob
 
 IDLE_SECONDS = 60.0
-"""Time that an idle slot is kept: one level follows another, and a pod takes seconds to start."""
+"""Time that an idle slot is kept: one round follows another, and a pod takes seconds to start."""
 
 RECREATE_SECONDS = 60.0
 """Time after which a failed Job is deleted and made again, for its cause may have been mended by then."""

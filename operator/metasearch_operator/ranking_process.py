@@ -1,7 +1,7 @@
 """
 Rank candidates in a child process.
 
-To rank a level the surrogate needs seconds of a core, and half a gigabyte for PyTorch. The operator must answer probes
+To rank a round the surrogate needs seconds of a core, and half a gigabyte for PyTorch. The operator must answer probes
 meanwhile, and its memory is reserved for as long as it runs; so a child does the ranking and ends.
 """
 
@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import MetaSearchError
-from metasearch.search.cells import Cell
-from metasearch.search.definition import define
-from metasearch.search.strategies import Strategy
-from metasearch.search.strategies.base import Measured, Proposal
+from metasearch.search.build import build_search
+from metasearch.search.strategies import Answer, History, Proposals, Strategy
 
 
 class RankingFailed(MetaSearchError):
@@ -32,9 +29,9 @@ class RankingProcess:
         # One child at a time: two would need twice the memory, and the pod's limit has room for one.
         self._one_at_a_time = threading.Lock()
 
-    def propose(self, spec: MetaSearchSpec, levels: Sequence[Sequence[Measured[Cell]]]) -> Sequence[Proposal[Cell]]:
+    def propose(self, spec: MetaSearchSpec, history: History, room: int) -> Proposals:
         """
-        Return what the spec's own strategy proposes after these levels. Blocks until the child has answered.
+        Return what the spec's own strategy proposes after these trials. Blocks until the child has answered.
 
         Raises:
             RankingFailed: the child was killed.
@@ -43,7 +40,7 @@ class RankingProcess:
         context = multiprocessing.get_context("spawn")
         with self._one_at_a_time, ProcessPoolExecutor(1, mp_context=context) as child:
             try:
-                return child.submit(_propose, spec, levels).result()
+                return child.submit(_propose, spec, history, room).result()
             except BrokenProcessPool as error:
                 raise RankingFailed(
                     "the process that ranks candidates was killed, most likely for lack of memory; "
@@ -52,23 +49,30 @@ class RankingProcess:
 
 
 class SubprocessStrategy:
-    """A strategy that proposes the first level itself and ranks the others in a `RankingProcess`."""
+    """A strategy that proposes the first round itself and ranks the others in a `RankingProcess`."""
 
-    def __init__(self, spec: MetaSearchSpec, strategy: Strategy[Cell], ranking: RankingProcess) -> None:
+    def __init__(self, spec: MetaSearchSpec, strategy: Strategy, ranking: RankingProcess) -> None:
         self._spec, self._strategy, self._ranking = spec, strategy, ranking
+        self.rounds, self.varies_fidelity = strategy.rounds, strategy.varies_fidelity
 
-    def propose(self, levels: Sequence[Sequence[Measured[Cell]]]) -> Sequence[Proposal[Cell]]:
+    def propose(self, history: History, room: int) -> Proposals:
+        # Without room the strategy only says whether it waits or is done, for which no child is needed.
+        answer = self._strategy.propose(history, room=0)
+        if isinstance(answer, Answer) or room <= 0:
+            return answer
         # Without results there is nothing to learn from: no surrogate, so no child to wait seconds for.
-        return self._ranking.propose(self._spec, levels) if levels else self._strategy.propose(levels)
+        if not any(trial.score is not None for trial in history):
+            return self._strategy.propose(history, room)
+        return self._ranking.propose(self._spec, history, room)
 
-    def is_complete(self, level_sizes: Sequence[int]) -> bool:
-        return self._strategy.is_complete(level_sizes)
+    def title(self, round: int) -> str:
+        return self._strategy.title(round)
 
 
-def _propose(spec: MetaSearchSpec, levels: Sequence[Sequence[Measured[Cell]]]) -> Sequence[Proposal[Cell]]:
+def _propose(spec: MetaSearchSpec, history: History, room: int) -> Proposals:
     """Run the strategy. Called in the child."""
     import torch  # here and not above: the operator's own process never needs its half gigabyte
 
     # One thread: the same floating-point sums as in a local run, and no core taken from other pods.
     torch.set_num_threads(1)
-    return define("", spec, started_at=0.0).strategy.propose(levels)
+    return build_search("", spec, started_at=0.0).strategy.propose(history, room)

@@ -60,4 +60,4 @@ class EventReason(StrEnum):
     """Reasons of events that do not report a change of Ready."""
 
     BUDGET_EXHAUSTED = "BudgetExhausted"
-    LEVEL_STARTED = "LevelStarted"
+    ROUND_STARTED = "RoundStarted"

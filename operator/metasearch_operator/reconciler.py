@@ -17,15 +17,15 @@ from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.timing import Timing, timing_of
+from metasearch.kubernetes.trial_conversion import OldTrial
 from metasearch.kubernetes.worker_job import worker_image, worker_job
 from metasearch.loading import parse_search
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.outcome.summary import search_status
 from metasearch.reconcile import Step, reconcile
 from metasearch.search import budget
-from metasearch.search.cells import Cell
-from metasearch.search.definition import define, require_known_names
-from metasearch.search.planner import Search, is_of, standing
+from metasearch.search.build import build_search, require_known_names
+from metasearch.search.planner import Search, belongs_to, current_status
 from metasearch.search.trials import State, Trial
 from metasearch.storage_layout import search_folder
 from metasearch.stores.kubernetes import KubernetesStore
@@ -41,7 +41,7 @@ from metasearch_operator.searches import recorded_status, search_key
 
 Json = dict[str, Any]
 
-FIGURES = frozenset({"spent", "left", "trials", "ranked", "best_score", "front", "levels"})
+FIGURES = frozenset({"spent", "left", "trials", "ranked", "best_score", "front", "rounds"})
 """Fields of a status that change with every trial, and may be written a little later than the rest."""
 
 
@@ -85,9 +85,9 @@ class Reconciler:
         try:
             spec = parse_search(resource, where=f"MetaSearch {resource['metadata']['name']}").spec
             require_known_names(spec)
-        except InvalidSpec as error:
+            return _Reconciliation(self, resource, spec).run()
+        except InvalidSpec as error:  # of the spec, or of trials that an earlier version made
             return self.report_problem(resource, Problem(ReadyReason.INVALID_SPEC, str(error)))
-        return _Reconciliation(self, resource, spec).run()
 
     def report_problem(self, resource: Json, problem: Problem) -> ReconcileResult:
         """Return the status of a search that cannot be reconciled; what was found of it stays on record."""
@@ -135,8 +135,8 @@ class _Reconciliation:
         problem = self._adjust_job(step) or self._diagnose(step.trials)
         return self._result(search, step, timing, problem, remarks)
 
-    def _define(self, timing: Timing) -> Search[Cell]:
-        search = define(self.name, self.spec, timing.started_at, timing.paused_seconds(self.now))
+    def _define(self, timing: Timing) -> Search:
+        search = build_search(self.name, self.spec, timing.started_at, timing.paused_seconds(self.now))
         return replace(search, strategy=SubprocessStrategy(self.spec, search.strategy, self.ranking))
 
     def _release_orphans(self, store: KubernetesStore, cached: Sequence[CachedTrial]) -> None:
@@ -144,12 +144,12 @@ class _Reconciliation:
         for orphan in find_orphaned(running, self.pods, self.cache.leases(self.key), self.api, self.namespace):
             release(orphan, store, self.now)
 
-    def _step(self, search: Search[Cell], store: KubernetesStore, trials: Sequence[Trial], timing: Timing) -> Step:
+    def _step(self, search: Search, store: KubernetesStore, trials: Sequence[Trial], timing: Timing) -> Step:
         """Plan and apply; only look while the search is suspended."""
         # A search that had ended is judged at the time of its end, so that the time since does not exhaust its budget.
         at = self.now if timing.completed_at is None else timing.completed_at
         if self.spec.suspend:
-            return Step(trials, standing(search, trials, at))
+            return Step(trials, current_status(search, trials, at))
         return reconcile(search, store, at)
 
     def _adjust_job(self, step: Step) -> Problem | None:
@@ -177,7 +177,7 @@ class _Reconciliation:
         return diagnose(self.api, self.namespace, self.jobs, self.pods, last_claimed_at, self.now)
 
     def _result(
-        self, search: Search[Cell], step: Step, timing: Timing, problem: Problem | None, remarks: Sequence[str]
+        self, search: Search, step: Step, timing: Timing, problem: Problem | None, remarks: Sequence[str]
     ) -> ReconcileResult:
         is_over = step.plan.phase.is_over
         timing = timing.noted(self.now, is_over=is_over, is_suspended=self.spec.suspend and not is_over)
@@ -215,18 +215,20 @@ class _Reconciliation:
             worker_image=worker_image(self.spec, self.settings),
         )
 
-    def _due_seconds(self, search: Search[Cell]) -> float:
+    def _due_seconds(self, search: Search) -> float:
         """Return the seconds until a Job's first pod is overdue, or until the budget's time is over."""
         overdue = FIRST_POD_SECONDS if job_without_pods(self.jobs, self.pods) else math.inf
         return min(overdue, budget.seconds_left(self.spec, search.wall_seconds(self.now)))
 
 
-def _own_trials(search: Search[Cell], cached: Sequence[CachedTrial]) -> tuple[list[Trial], list[str]]:
+def _own_trials(search: Search, cached: Sequence[CachedTrial]) -> tuple[list[Trial], list[str]]:
     """Return the trials that the search could have proposed, and remarks on all others."""
     # Anybody with the right to write MetaTrials can make one. Its result must not decide what the search finds.
     trials, remarks = [], []
     for each in sorted(cached, key=lambda each: each.name):
-        if each.trial is not None and is_of(search, each.trial):
+        if each.is_old:
+            raise OldTrial(each.name)
+        if each.trial is not None and belongs_to(search, each.trial):
             trials.append(each.trial)
         else:
             remarks.append(f"the MetaTrial {each.name} does not belong to this search and is ignored; delete it")

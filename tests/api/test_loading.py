@@ -189,8 +189,8 @@ def test_a_folder_is_no_resource(tmp_path: Path) -> None:
             id="no amount of memory",
         ),
         pytest.param(
-            with_spec(search={"strategy": "progressive"}),
-            "spec.search.strategy is \"progressive\"; it must be 'Progressive' or 'Random'",
+            with_spec(search={"earlyStopping": {"rule": "median"}}),
+            "spec.search.earlyStopping.rule is \"median\"; it must be 'Never' or 'Median'",
             id="another letter case",
         ),
         pytest.param(

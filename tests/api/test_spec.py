@@ -9,7 +9,7 @@ import pytest
 from builders import make_resource, make_spec
 from pydantic import ValidationError
 
-from metasearch.api import Baseline, Concat, Dataset, DatasetName, Folder, Operation, Score, Split, Strategy
+from metasearch.api import Baseline, Concat, Dataset, DatasetName, Folder, Operation, Score, Split
 from metasearch.errors import InvalidSpec
 from metasearch.loading import parse_search
 
@@ -98,7 +98,7 @@ def test_a_default_is_what_the_sources_say() -> None:
         map(Operation, ("conv3x3", "conv5x5", "identity", "avg_pool3x3", "max_pool3x3"))
     )
     assert (spec.search.strategy, spec.space.concat, spec.final.baseline) == (
-        Strategy.PROGRESSIVE,
+        "Progressive",
         Concat.ALL,
         Baseline.CONV4,
     )

@@ -86,6 +86,21 @@ def test_a_wrong_resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text:
     assert sentence_of(metasearch("validate", "mine.yaml"), code=2) == told
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("search.strategy=progressive", "spec.search.strategy is 'progressive', which is not installed here"),
+        ("search.surrogate.type=lstm", "spec.search.surrogate.type is 'lstm', which is not installed here"),
+        ("space.operations=[identity, warp]", "spec.space.operations is 'warp', which is not installed here"),
+    ],
+)
+def test_a_name_that_is_not_installed(tmp_path: Path, setting: str, told: str) -> None:
+    resource, output = write_resource(tmp_path), tmp_path / "out"
+    for arguments in (("validate", resource), ("run", resource, "--output", output)):
+        assert sentence_of(metasearch(*arguments, "--set", setting), code=2).startswith(told)
+    assert not output.exists()
+
+
 def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told = "mine.yaml cannot be read (No such file or directory); give the file of a MetaSearch resource"

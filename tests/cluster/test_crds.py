@@ -405,13 +405,13 @@ def test_kubectl_lists_every_field(defined: Access, resource: names.Resource) ->
 
 def test_kubectl_get_shows_how_far_a_search_is(defined: Access, api: Api, namespace: str, name: str) -> None:
     kept = created(api, SEARCH, search({"dataset": OMNIGLOT}, name))
-    cell: Json = {"trial": "a-1-b", "cell": "conv3x3(-1)+identity(-2)", "level": 1, "depth": 1}
+    cell: Json = {"trial": "a-1-b", "cell": "conv3x3(-1)+identity(-2)", "blocks": 1, "depth": 1}
     size = {"parameterCount": 9, "multiplyAdds": 9}
     counts = {"total": 12, "pending": 1, "running": 2, "succeeded": 9, "stopped": 0, "failed": 0}
     spent = {"share": "37%", "trials": 12, "failedTrials": 0, "wallTime": "90s", "workerTime": "99s", "gpuHours": "0"}
     ready = {"type": "Ready", "status": "True", "reason": "Searching", "message": "", "lastTransitionTime": NOON}
     status = {
-        "level": 2,
+        "round": 2,
         "trials": counts,
         "bestScore": "0.9123",
         "ranked": [{**cell, **size, "score": "0.91234", "interval": "0.01"}],
@@ -421,7 +421,7 @@ def test_kubectl_get_shows_how_far_a_search_is(defined: Access, api: Api, namesp
     answer = api.replace_status(SEARCH, {**kept, "status": status}, WRITE)
     assert answer.is_accepted, answer.message
     header, row = defined.run("get", "msearch", name, f"--namespace={namespace}").splitlines()
-    assert header.split() == ["NAME", "LEVEL", "TRIALS", "BEST", "SPENT", "STATE", "AGE"]
+    assert header.split() == ["NAME", "ROUND", "TRIALS", "BEST", "SPENT", "STATE", "AGE"]
     assert row.split()[:-1] == [name, "2", "12", "0.9123", "37%", "Searching"]
 
 
@@ -433,5 +433,5 @@ def test_kubectl_get_shows_what_became_of_a_trial(defined: Access, api: Api, nam
     failed: Trial = make_trial(name, result=make_result(0.25, state=trials.State.FAILED, reason=trials.Reason.DIVERGED))
     assert api.replace_status(TRIAL, {**kept, "status": status_of(failed, "pod")}, WRITE).is_accepted
     header, row = defined.run("get", "mtrial", name, f"--namespace={namespace}").splitlines()
-    assert header.split() == ["NAME", "STAGE", "LEVEL", "STATE", "SCORE", "REASON", "AGE"]
+    assert header.split() == ["NAME", "STAGE", "ROUND", "BLOCKS", "STATE", "SCORE", "REASON", "AGE"]
     assert row.split()[:-1] == [name, "Search", "1", "Failed", "0.25", "Diverged"]

@@ -122,10 +122,13 @@ import subprocess
 import aiohttp, kopf, kubernetes
 ranking = '''
 from metasearch import api
-from metasearch.search.surrogates import build
+from metasearch.search.surrogates import Observation, SurrogateInput, build
 candidates = [((1, 2),), ((2, 3),), ((3, 4),)]
-predictor = build(api.Surrogate(members=2), vocabulary_size=5, step_width=2).fit(candidates, [0.2, 0.4, 0.6], [0])
-means = predictor.predict([((3, 4),), ((1, 2),)])
+from types import SimpleNamespace
+space = SimpleNamespace(vocabulary_size=5, step_width=2)
+observations = [Observation(tokens=each, score=score) for each, score in zip(candidates, [0.2, 0.4, 0.6])]
+predictor = build(api.Surrogate(members=2), space).fit(observations, [0])
+means = predictor.predict([SurrogateInput(tokens=each) for each in [((3, 4),), ((1, 2),)]])
 print(means)
 '''
 print(subprocess.run([sys.executable, "-c", ranking], check=True, capture_output=True, text=True).stdout)

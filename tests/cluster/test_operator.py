@@ -22,12 +22,13 @@ from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 from metasearch.kubernetes.trial_conversion import new_trial
 from metasearch.reconcile import reconcile
-from metasearch.search.definition import define
+from metasearch.search.build import build_search
+from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Reason, State, Trial, TrialResult
 from metasearch.stores.sqlite import SqliteStore
 
 PROGRESSIVE = {**SMALL, "search": {"beamWidth": 4, "surrogate": {"type": "MLP", "members": 1}}}
-"""A search of three levels, with the least of a surrogate."""
+"""A search of three rounds, with the least of a surrogate."""
 
 RANDOM = {**SMALL, "search": {"strategy": "Random"}, "budget": {"maxTrials": 6}}
 """A search that needs no surrogate, and is over in a second."""
@@ -55,7 +56,7 @@ def begin(operator: OperatorProcess, client: Api, room: str) -> Begin:  # noqa: 
 
 def alone(tmp_path: Path, spec: dict[str, Any]) -> dict[str, float | None]:
     """Names and scores of the same search on one machine."""
-    search = define("test", make_resource(**spec).spec, started_at=0.0)
+    search = build_search("test", make_resource(**spec).spec, started_at=0.0)
     store = SqliteStore(tmp_path / "trials.db")
     while not (turn := reconcile(search, store, 1.0)).plan.phase.is_over:
         while claimed := store.claim("w", 1.0, 0.0):
@@ -89,7 +90,7 @@ def test_a_finished_search_says_so_and_has_no_workers(begin: Begin) -> None:
     assert status["delivered"]["cell"] == status["ranked"][0]["cell"]
     assert "completionTime" in status
     search.wait_for(lambda: not search.jobs())
-    search.wait_for(lambda: {"LevelStarted", "Succeeded"} <= set(search.events()))
+    search.wait_for(lambda: {"RoundStarted", "Succeeded"} <= set(search.events()))
 
 
 def test_trials_of_a_finished_search_may_be_deleted(begin: Begin, client: Api) -> None:
@@ -107,8 +108,8 @@ def test_a_search_survives_its_operator(begin: Begin, operator: OperatorProcess,
     """Killed at three moments, with whatever it was doing."""
     search = begin(**PROGRESSIVE)
     with open_hand(search):
-        for level in (1, 2, 3):
-            search.wait_for(lambda level=level: search.status.get("level", 0) >= level)
+        for round in (1, 2, 3):
+            search.wait_for(lambda round=round: search.status.get("round", 0) >= round)
             operator.kill()
             operator.start()
         assert search.wait_until_over() == "Succeeded"
@@ -183,7 +184,7 @@ def test_a_search_in_a_queue_of_which_nobody_knows_is_told_of(begin: Begin) -> N
 def test_a_suspended_search_rests_and_goes_on(begin: Begin, tmp_path: Path) -> None:
     search = begin(**PROGRESSIVE)
     with open_hand(search):
-        search.wait_for(lambda: search.status.get("level", 0) >= 2)
+        search.wait_for(lambda: search.status.get("round", 0) >= 2)
         search.edit(suspend=True)
         search.wait_for(lambda: search.condition("Suspended")[0] == "True")
         search.wait_for(lambda: not search.jobs())
@@ -232,7 +233,7 @@ def test_it_goes_after_what_it_owns_where_that_is_asked(begin: Begin) -> None:
 def test_another_of_its_name_begins_anew(begin: Begin, tmp_path: Path) -> None:
     first = begin(**PROGRESSIVE)
     with open_hand(first):
-        first.wait_for(lambda: first.status.get("level", 0) >= 2)
+        first.wait_for(lambda: first.status.get("round", 0) >= 2)
     first.delete()
     second = begin(**PROGRESSIVE)
     with open_hand(second):
@@ -250,7 +251,7 @@ def test_a_trial_deleted_by_hand_is_run_again(begin: Begin, client: Api) -> None
 def test_a_trial_made_by_hand_is_passed_over(begin: Begin, client: Api) -> None:
     search = begin(**RANDOM)
     (first, *_) = search.wait_for(search.trials)
-    forged = replace(first.spec, name="test-1-forged", candidate="conv3x3(-1)+conv3x3(7)")
+    forged = replace(first.spec, name="test-1-forged", candidate=Candidate("conv3x3(-1)+conv3x3(7)"))
     client.create(names.TRIAL.path(search.namespace), new_trial(forged, search.resource))
     search.wait_for(lambda: "test-1-forged does not belong to this search" in search.condition("Ready")[2])
     client.delete(names.TRIAL.path(search.namespace, forged.name))

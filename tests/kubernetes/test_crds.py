@@ -217,8 +217,8 @@ def test_what_is_fixed_is_always_there(name: str) -> None:
 @pytest.mark.parametrize(
     ("resource", "columns"),
     [
-        (names.SEARCH, ["Level", "Trials", "Best", "Spent", "State", "Age"]),
-        (names.TRIAL, ["Stage", "Level", "State", "Score", "Reason", "Age"]),
+        (names.SEARCH, ["Round", "Trials", "Best", "Spent", "State", "Age"]),
+        (names.TRIAL, ["Stage", "Round", "Blocks", "State", "Score", "Reason", "Age"]),
     ],
 )
 def test_columns_show_fields_that_exist(resource: names.Resource, columns: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from metasearch.api import Space
 from metasearch.kubernetes.schemas import schema_of
-from metasearch.kubernetes.search_status import MAX_FRONT, MAX_LEVELS, MAX_RANKED, SearchStatus
+from metasearch.kubernetes.search_status import MAX_FRONT, MAX_RANKED, MAX_ROUNDS, SearchStatus
 from metasearch.outcome.results import FRONT_LENGTH
 
 MAX_BYTES = 64 * 1024
@@ -39,11 +39,11 @@ def largest(schema: Schema) -> Any:
 def test_the_largest_status_there_can_be_fits() -> None:
     """With 2,000 trials or any other number: nothing in it grows with them."""
     status = largest(schema_of(SearchStatus))
-    assert (len(status["ranked"]), len(status["front"]), len(status["levels"])) == (MAX_RANKED, MAX_FRONT, MAX_LEVELS)
+    assert (len(status["ranked"]), len(status["front"]), len(status["rounds"])) == (MAX_RANKED, MAX_FRONT, MAX_ROUNDS)
     assert len(json.dumps(status)) < MAX_BYTES
 
 
 def test_it_has_room_for_what_a_search_says() -> None:
     largest_cells = next(rule.le for rule in Space.model_fields["max_blocks"].metadata if hasattr(rule, "le"))
-    assert largest_cells <= MAX_LEVELS
+    assert largest_cells <= MAX_ROUNDS
     assert FRONT_LENGTH <= MAX_FRONT

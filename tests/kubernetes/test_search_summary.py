@@ -14,7 +14,7 @@ from metasearch.kubernetes.search_status import Condition, ConditionStatus, Sear
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.outcome.summary import search_status
-from metasearch.search.planner import plan, standing
+from metasearch.search.planner import current_status, plan
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch.storage_layout import search_folder, weights_path
 
@@ -29,7 +29,7 @@ BUCKET, CLAIM = Storage(url="s3://bucket/nets/"), Storage(claim="models")
 
 def summarized(trials: Sequence[Trial], seconds: float = 60, **spec: Any) -> SearchResult:
     search = make_search(**spec)
-    return summarize(search, trials, standing(search, trials, STARTED + seconds), STARTED + seconds)
+    return summarize(search, trials, current_status(search, trials, STARTED + seconds), STARTED + seconds)
 
 
 def status_of(result: SearchResult, **changes: Any) -> SearchStatus:
@@ -65,14 +65,14 @@ def trained(name: str, **spec: Any) -> Trial:
 def test_a_search_that_has_not_begun() -> None:
     status = status_of(summarized([]))
     assert status.trials is not None
-    assert (status.level, status.trials.total, status.levels) == (0, 0, ())
+    assert (status.round, status.trials.total, status.rounds) == (0, 0, ())
     assert (status.ranked, status.front, status.delivered, status.baseline) == ((), (), None, None)
     assert (status.observed_generation, status.completion_time) == (3, None)
 
 
-def test_the_level_is_the_last_one_that_was_begun() -> None:
-    trials = [make_trial("a", make_result()), make_trial("b", level=2)]
-    assert status_of(summarized(trials)).level == 2
+def test_the_round_is_the_last_one_that_was_begun() -> None:
+    trials = [make_trial("a", make_result()), make_trial("b", round=2)]
+    assert status_of(summarized(trials)).round == 2
 
 
 def test_times_are_those_that_the_next_operator_goes_on_from() -> None:
@@ -153,9 +153,9 @@ def test_the_best_are_the_ten_best_search_trials() -> None:
 
 def test_correlations_stay_within_their_bounds() -> None:
     result = summarized([make_trial("a", make_result())])
-    (level,) = result.levels
-    beyond = level.model_copy(update={"spearman": 1 + 2e-16, "kendall": -1 - 2e-16})
-    (told,) = status_of(result.model_copy(update={"levels": (beyond,)})).levels
+    (round,) = result.rounds
+    beyond = round.model_copy(update={"spearman": 1 + 2e-16, "kendall": -1 - 2e-16})
+    (told,) = status_of(result.model_copy(update={"rounds": (beyond,)})).rounds
     assert (told.spearman, told.kendall) == (1.0, -1.0)
 
 
@@ -184,7 +184,7 @@ def test_weights_that_no_worker_kept_are_nowhere() -> None:
 
 
 def test_it_has_the_baseline_beside_it() -> None:
-    conv4 = trained("c", stage=Stage.BASELINE, candidate="Conv4", level=0)
+    conv4 = trained("c", stage=Stage.BASELINE, candidate="Conv4", round=0)
     baseline = status_of(summarized([make_trial("a", make_result()), conv4], final={"baseline": "Conv4"})).baseline
     assert baseline is not None
     assert (baseline.name, baseline.parameter_count, baseline.non_transductive.accuracy) == ("Conv4", 1_234, 0.625)
@@ -206,13 +206,13 @@ def test_two_thousand_trials_make_a_small_status() -> None:
         make_trial(
             f"{'n' * 52}-{number:08}",
             make_result(number / 2_001 + 1e-9, 10**9 + number, multiply_adds=large.multiply_adds),
-            level=1 + number % 8,
+            round=1 + number % 8,
             candidate=blocks,
             predicted=0.123456789012345 * (number % 7),
         )
         for number in range(2_000)
     ]
-    finals = [trained(f"{'f' * 60}{seed}", candidate=blocks, level=8, seed=seed) for seed in range(3)]
+    finals = [trained(f"{'f' * 60}{seed}", candidate=blocks, round=8, seed=seed) for seed in range(3)]
     conditions = [
         Condition(
             type=f"{'T' * 20}{letter}",
@@ -228,5 +228,5 @@ def test_two_thousand_trials_make_a_small_status() -> None:
     space = {"operations": ["conv1x7_7x1", "conv3x3"], "maxBlocks": 8}
     result = summarized([*trials, *finals], space=space)
     status = status_of(result, conditions=conditions, storage=storage, folder=folder)
-    assert (len(status.ranked), len(status.front), len(status.levels)) == (10, 20, 8)
-    assert len(json.dumps(status.model_dump(mode="json", by_alias=True)).encode()) < 64 * 1024
+    assert (len(status.ranked), len(status.front), len(status.rounds)) == (10, 20, 8)
+    assert len(json.dumps(status.model_dump(mode="json", by_alias=True)).encode()) < MAX_BYTES

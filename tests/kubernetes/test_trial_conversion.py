@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from metasearch.api import MAX_CURVE_POINTS, Operation
 from metasearch.api.resource import NAME_MAX_LENGTH
 from metasearch.kubernetes import names
-from metasearch.kubernetes.trial_conversion import new_trial, spec_of, status_of, trial_of
+from metasearch.kubernetes.trial_conversion import OldTrial, new_trial, spec_of, status_of, trial_of
 from metasearch.kubernetes.trial_resource import (
     MESSAGE_MAX_LENGTH,
     AccuraciesResource,
@@ -28,8 +28,9 @@ from metasearch.kubernetes.trial_resource import (
     ResultResource,
     ThresholdResource,
 )
-from metasearch.outcome.figures import CANDIDATE_MAX_LENGTH, TRIAL_NAME_MAX_LENGTH
+from metasearch.outcome.figures import ARCHITECTURE_MAX_LENGTH, TRIAL_NAME_MAX_LENGTH
 from metasearch.search import trials
+from metasearch.search.candidates import CHOICE_PATTERN, NAME_PATTERN, Candidate
 from metasearch.search.cells import Branch, Cell, block
 from metasearch.search.trials import (
     INTERRUPTED,
@@ -63,18 +64,30 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
 ACCURACY = st.builds(Accuracy, SHARES, AMOUNTS, COUNTS)
 ACCURACIES = st.builds(Accuracies, ACCURACY, ACCURACY)
 CURVES = st.lists(st.builds(CurvePoint, STEPS, SHARES), max_size=5).map(tuple)
+VALUES = (
+    st.integers(-(10**12) + 1, 10**12 - 1)
+    | st.decimals(-1000, 1000, places=9)
+    | st.from_regex(CHOICE_PATTERN, fullmatch=True).filter(lambda text: len(text) <= 64)
+)
 SPECS = st.builds(
     TrialSpec,
     name=NAMES,
     stage=st.sampled_from(Stage),
-    level=st.integers(0, 8),
-    candidate=st.text("abcxyz0123456789_()+-| ", min_size=1, max_size=100),
+    round=st.integers(0, 8),
+    candidate=st.builds(
+        Candidate,
+        st.text("abcxyz0123456789_()+-| ", min_size=1, max_size=100),
+        st.dictionaries(
+            st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: len(name) < 64), VALUES, max_size=3
+        ),
+    ),
     seed=STEPS,
     meta_iterations=STEPS.filter(bool),
-    level_size=STEPS.filter(bool),
+    round_size=st.none() | STEPS.filter(bool),
     priority=STEPS,
     predicted=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     thresholds=st.lists(st.builds(Threshold, STEPS, st.floats(-1, 1)), max_size=5).map(tuple),
+    resumes=st.none() | NAMES,
 )
 RESULTS = st.builds(
     TrialResult,
@@ -143,12 +156,35 @@ def test_a_resource_holds_no_null(trial: Trial) -> None:
 
 
 def test_a_trial_belongs_to_its_search() -> None:
-    metadata = new_trial(make_trial_spec("omniglot-2-a", level=2), SEARCH)["metadata"]
+    metadata = new_trial(make_trial_spec("omniglot-2-a", round=2), SEARCH)["metadata"]
     assert (metadata["name"], metadata["namespace"]) == ("omniglot-2-a", "team")
-    assert metadata["labels"] == {names.LABEL_SEARCH: "omniglot", names.LABEL_STAGE: "Search", names.LABEL_LEVEL: "2"}
+    assert metadata["labels"] == {names.LABEL_SEARCH: "omniglot", names.LABEL_STAGE: "Search", names.LABEL_ROUND: "2"}
     (owner,) = metadata["ownerReferences"]
     assert (owner["kind"], owner["name"], owner["uid"]) == ("MetaSearch", "omniglot", "0-1-2")
     assert owner["controller"]
+
+
+def old(trial: Trial) -> dict[str, Any]:
+    """The resource as the version before rounds kept it."""
+    resource = sent(trial)
+    spec = {"stage": "Search", "level": 1, "candidate": "conv3x3(-1)+identity(-2)", "levelSize": 1}
+    return {**resource, "spec": {**spec, "seed": 0, "metaIterations": 10}}
+
+
+def test_a_trial_of_the_earlier_form_is_refused_in_a_sentence() -> None:
+    with pytest.raises(OldTrial) as raised:
+        trial_of(old(make_trial("omniglot-1-a")))
+    assert str(raised.value) == (
+        "the MetaTrial omniglot-1-a was made by an earlier version of MetaSearch, whose trials this version cannot "
+        "read; delete its MetaSearch and apply it again"
+    )
+
+
+@pytest.mark.parametrize("stage", [Stage.SEARCH, Stage.FINAL])
+def test_a_resource_says_how_many_blocks_its_cell_has(stage: Stage) -> None:
+    cell = "conv3x3(-1)+identity(-2) | conv3x3(0)+identity(0)"
+    assert spec_of(make_trial_spec(candidate=cell, stage=stage))["blocks"] == 2
+    assert "blocks" not in spec_of(make_trial_spec(candidate="Conv4", stage=Stage.BASELINE, round=0))
 
 
 def test_a_trial_that_nobody_has_touched_has_no_status() -> None:
@@ -192,7 +228,7 @@ def test_a_message_is_cut_where_it_is_too_long() -> None:
 def test_the_largest_cell_fits() -> None:
     longest = max(Operation, key=len)
     largest = Cell((block(Branch(-2, longest), Branch(-2, longest)),) * 8)
-    assert len(str(largest)) <= CANDIDATE_MAX_LENGTH
+    assert len(str(largest)) <= ARCHITECTURE_MAX_LENGTH
     spec_of(make_trial_spec(candidate=str(largest)))
 
 

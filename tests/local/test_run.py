@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,12 +31,13 @@ from local_search import (
 
 from metasearch.loading import load_search
 from metasearch.outcome.results import SearchResult
-from metasearch.reconcile import Turn
-from metasearch.search.cells import Cell
+from metasearch.reconcile import Step
 from metasearch.search.planner import Search
 from metasearch.search.trials import Stage
 from metasearch_cli.local import driver, session
 from metasearch_cli.local.folder import RunFolder
+from metasearch_cli.local.workers import WORKER_MODULE
+from metasearch_trainer.fork_server import open_launcher
 from metasearch_trainer.learner import FewShotLearner
 
 
@@ -53,8 +56,8 @@ def test_a_run_leaves_what_it_promises(run: Path) -> None:
 
 def test_the_result_is_of_its_schema_and_whole(run: Path) -> None:
     result = SearchResult.model_validate_json((run / "result.json").read_text(encoding="utf-8"))
-    assert [(level.level, level.trained + level.stopped) for level in result.levels] == [(1, 10), (2, 4)]
-    assert result.levels[1].spearman is not None
+    assert [(round.round, round.trained + round.stopped) for round in result.rounds] == [(1, 10), (2, 4)]
+    assert result.rounds[1].spearman is not None
     assert (result.trials.total, result.trials.failed, len(result.final)) == (18, 0, 1)
     assert result.delivered is not None
     assert result.baseline is not None
@@ -72,7 +75,7 @@ def test_the_cost_of_networks_is_counted(run: Path) -> None:
 
 def test_plain_lines_are_printed_where_there_is_no_terminal(run: Path) -> None:
     printed = (run / "printed.txt").read_text(encoding="utf-8")
-    assert "Level 1 of 2: 10 trials" in printed
+    assert "Round 1 of 2: 10 trials" in printed
     assert "Final: 4 trials" in printed
     assert "\x1b[" not in printed
 
@@ -131,14 +134,14 @@ def test_a_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
     ended = metasearch("run", write_resource(tmp_path), "--output", tmp_path / "out", *settings)
     assert ended.returncode == 0, ended.stderr
     result = result_of(tmp_path / "out")
-    assert (len(result["levels"]), result["baseline"], result["search"]["spec"]["final"]["seeds"]) == (1, None, 1)
+    assert (len(result["rounds"]), result["baseline"], result["search"]["spec"]["final"]["seeds"]) == (1, None, 1)
 
 
 def test_random_search_is_a_strategy_too(tmp_path: Path) -> None:
     resource = write_resource(tmp_path, search={"strategy": "Random"}, budget={"maxTrials": 5})
     assert metasearch("run", resource, "--output", tmp_path / "out").returncode == 0
-    (level,) = result_of(tmp_path / "out")["levels"]
-    assert (level["proposed"], level["spearman"]) == (5, None)
+    (round,) = result_of(tmp_path / "out")["rounds"]
+    assert (round["proposed"], round["spearman"]) == (5, None)
 
 
 # --- finals that a limit cuts short ---
@@ -158,8 +161,8 @@ class Impatient:
     def now(self) -> float:
         return time.time() + self.passed
 
-    def show(self, search: Search[Cell], turn: Turn, now: float) -> None:  # noqa: ARG002
-        final = [trial for trial in turn.trials if trial.spec.stage is not Stage.SEARCH]
+    def show(self, search: Search, step: Step, now: float) -> None:  # noqa: ARG002
+        final = [trial for trial in step.trials if trial.spec.stage is not Stage.SEARCH]
         if final and all(trial.progress.meta_iteration for trial in final):
             self.passed = 86_400.0
 
@@ -171,8 +174,10 @@ def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     budget = {"wallTime": "12h", "maxTrials": 4}
     resource = load_search(write_resource(folder, space=TINY_SPACE, budget=budget, final=ENDLESS))
     impatient, run_folder = Impatient(), RunFolder(folder / "out")
-    result = driver.run(resource, run_folder, 2, False, impatient, driver.Clock(now=impatient.now))
-    session.publish(run_folder, result, session.look(run_folder.path).trials)
+    with closing(open_launcher([WORKER_MODULE])) as launcher:
+        clock = driver.Clock(now=impatient.now)
+        result = driver.run(resource, run_folder, 2, False, impatient, launcher, clock)
+    session.publish(run_folder, replace(session.load_snapshot(run_folder.path), result=result))
     return run_folder.path
 
 

@@ -14,7 +14,7 @@ from metasearch.kubernetes.search_status import (
     SUSPENDED,
     Condition,
     ConditionStatus,
-    LevelStatus,
+    RoundStatus,
     SearchStatus,
 )
 from metasearch.kubernetes.times import Time
@@ -26,11 +26,11 @@ def condition(type: str, holds: bool, reason: str, message: str = "") -> Conditi
     return Condition(type=type, status=status, reason=reason, message=message, last_transition_time=Time.at(STARTED))
 
 
-def status(*conditions: Condition, levels: int = 0) -> SearchStatus:
+def status(*conditions: Condition, rounds: int = 0) -> SearchStatus:
     begun = [
-        LevelStatus(level=level, proposed=10 * level, trained=0, stopped=0, failed=0) for level in range(1, levels + 1)
+        RoundStatus(round=round, proposed=10 * round, trained=0, stopped=0, failed=0) for round in range(1, rounds + 1)
     ]
-    return SearchStatus(conditions=conditions, levels=tuple(begun))
+    return SearchStatus(conditions=conditions, round=rounds, rounds=tuple(begun))
 
 
 SEARCHING = condition(READY, True, "Searching")
@@ -81,9 +81,9 @@ def test_a_limit_that_is_reached_is_reported_and_one_that_was_raised_is_not() ->
     assert not events_between(status(reached), status(within))
 
 
-def test_a_level_is_reported_when_it_begins() -> None:
-    assert events_between(status(levels=1), status(levels=3)) == [
-        Event("Normal", "LevelStarted", "level 2: 20 cells to try"),
-        Event("Normal", "LevelStarted", "level 3: 30 cells to try"),
+def test_a_round_is_reported_when_it_begins() -> None:
+    assert events_between(status(rounds=1), status(rounds=3)) == [
+        Event("Normal", "RoundStarted", "round 2: 20 cells to try"),
+        Event("Normal", "RoundStarted", "round 3: 30 cells to try"),
     ]
-    assert not events_between(status(levels=3), status(levels=3))
+    assert not events_between(status(rounds=3), status(rounds=3))

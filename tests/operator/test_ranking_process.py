@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 
 import psutil
 import pytest
-from builders import make_spec, pretend_score
+from builders import completed, make_spec, pretend_result
 from local_search import wait_until
 
 from metasearch.api import MetaSearchSpec
-from metasearch.search.cells import Cell
-from metasearch.search.definition import define
-from metasearch.search.strategies.base import Measured
+from metasearch.search.build import build_search
+from metasearch.search.planner import plan
+from metasearch.search.strategies import DONE, WAIT, Answer
+from metasearch.search.trials import Trial
 from metasearch_operator.ranking_process import RankingFailed, RankingProcess, SubprocessStrategy
 
 SPEC = make_spec(
@@ -23,11 +23,10 @@ SPEC = make_spec(
 )
 
 
-def measured(spec: MetaSearchSpec) -> Sequence[Sequence[Measured[Cell]]]:
-    """Return a first level with invented scores."""
-    search = define("test", spec, started_at=0.0)
-    first = search.strategy.propose([])
-    return [[Measured(each.candidate, pretend_score(search.space.text(each.candidate))) for each in first]]
+def measured(spec: MetaSearchSpec) -> list[Trial]:
+    """Return a first round with invented scores."""
+    specs = plan(build_search("test", spec, started_at=0.0), [], now=0.0).propose
+    return [completed(Trial(spec=each), pretend_result(each)) for each in specs]
 
 
 def children() -> list[psutil.Process]:
@@ -38,34 +37,50 @@ def children() -> list[psutil.Process]:
 
 @pytest.fixture
 def strategy() -> SubprocessStrategy:
-    return SubprocessStrategy(SPEC, define("test", SPEC, started_at=0.0).strategy, RankingProcess())
+    return SubprocessStrategy(SPEC, build_search("test", SPEC, started_at=0.0).strategy, RankingProcess())
 
 
 def test_a_child_proposes_what_the_strategy_itself_does_and_ends(strategy: SubprocessStrategy) -> None:
-    levels = measured(SPEC)
-    expected = define("test", SPEC, started_at=0.0).strategy.propose(levels)
+    history = measured(SPEC)
+    expected = build_search("test", SPEC, started_at=0.0).strategy.propose(history, room=100)
+    assert not isinstance(expected, Answer)
     assert len(expected) == 4
-    assert strategy.propose(levels) == expected
+    assert strategy.propose(history, room=100) == expected
     assert not children()
 
 
-def test_the_first_level_takes_no_child(strategy: SubprocessStrategy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RankingProcess, "propose", lambda *_: pytest.fail("a child was asked"))
-    assert len(strategy.propose([])) == 10
 
 
-def test_when_a_search_is_complete_is_known_without_a_child(strategy: SubprocessStrategy) -> None:
-    itself = define("test", SPEC, started_at=0.0).strategy
-    for sizes in ([], [10], [10, 4, 4], [10, 4, 1]):
-        assert strategy.is_complete(sizes) == itself.is_complete(sizes)
+@pytest.mark.usefixtures("no_child")
+def test_the_first_round_takes_no_child(strategy: SubprocessStrategy) -> None:
+    first = strategy.propose([], room=100)
+    assert not isinstance(first, Answer)
+    assert len(first) == 10
+
+
+@pytest.mark.usefixtures("no_child")
+def test_a_round_under_way_and_a_spent_budget_take_no_child(strategy: SubprocessStrategy) -> None:
+    done = measured(SPEC)
+    assert strategy.propose([*done[:-1], Trial(spec=done[-1].spec)], room=100) is WAIT
+    assert strategy.propose(done, room=0) == ()
+
+
+@pytest.mark.usefixtures("no_child")
+def test_a_search_that_is_done_is_known_without_a_child() -> None:
+    spec = make_spec(space={"operations": ["conv3x3", "identity"], "maxBlocks": 1})
+    itself = build_search("test", spec, started_at=0.0).strategy
+    assert SubprocessStrategy(spec, itself, RankingProcess()).propose(measured(spec), room=100) is DONE
 
 
 def test_a_child_that_is_killed_is_reported(strategy: SubprocessStrategy) -> None:
-    levels, failures = measured(SPEC), list[Exception]()
+    history, failures = measured(SPEC), list[Exception]()
 
     def propose() -> None:
         try:
-            strategy.propose(levels)
+            strategy.propose(history, room=100)
         except RankingFailed as error:
             failures.append(error)
 

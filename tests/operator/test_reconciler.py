@@ -14,7 +14,7 @@ from metasearch.cluster.api import Conflict, NotFound, Refused
 from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY, SearchStatus
 from metasearch.loading import parse_search
-from metasearch.search.definition import define
+from metasearch.search.build import build_search
 from metasearch.search.planner import plan
 from metasearch.search.trials import Reason, State, Trial, TrialResult
 from metasearch_operator.cache import CachedTrial, WorkerJob, WorkerLease, WorkerPod
@@ -29,7 +29,7 @@ Json = dict[str, Any]
 PROBLEM = Problem(ReadyReason.OPERATOR_ERROR, "the operator cannot go on for now: boom")
 CREATE_TRIAL = "/apis/metasearch.dev/v1alpha1/namespaces/team-a/metatrials"
 CREATE_JOB = "/apis/batch/v1/namespaces/team-a/jobs"
-ONE_LEVEL = {"space": {"operations": ["conv3x3", "identity"], "maxBlocks": 1}}
+ONE_ROUND = {"space": {"operations": ["conv3x3", "identity"], "maxBlocks": 1}}
 
 
 @dataclass
@@ -78,14 +78,14 @@ def cached(trials: Sequence[Trial], owner: str = UID) -> list[CachedTrial]:
     return [CachedTrial(trial.name, owner, None, trial) for trial in trials]
 
 
-def first_level(**spec: Any) -> list[Trial]:
-    definition = define("test", parse_search(search(**spec)).spec, STARTED)
+def first_round(**spec: Any) -> list[Trial]:
+    definition = build_search("test", parse_search(search(**spec)).spec, STARTED)
     return [Trial(spec=each) for each in plan(definition, [], STARTED).propose]
 
 
 def succeeded() -> list[Trial]:
-    """A whole search of one level that ended with a network."""
-    definition = define("test", parse_search(search(**ONE_LEVEL)).spec, STARTED)
+    """A whole search of one round that ended with a network."""
+    definition = build_search("test", parse_search(search(**ONE_ROUND)).spec, STARTED)
     trials: list[Trial] = []
     while not (decided := plan(definition, trials, STARTED)).phase.is_over:
         trials += [completed(Trial(spec=each), pretend_result(each)) for each in decided.propose]
@@ -125,8 +125,8 @@ def test_an_invalid_spec_is_reported_and_nothing_is_done(parallelism: object, se
 
 
 def test_a_status_that_somebody_wrote_nonsense_to_is_made_anew() -> None:
-    result = reconciler().reconcile(search(status={"level": "high", "conditions": 7}))
-    assert written(result)["level"] == 0
+    result = reconciler().reconcile(search(status={"round": "high", "conditions": 7}))
+    assert written(result)["round"] == 0
 
 
 def test_a_suspended_search_proposes_nothing_and_lets_its_workers_go() -> None:
@@ -158,7 +158,7 @@ def test_a_job_that_is_refused_is_reported_and_everything_else_goes_on(error: Ex
 
 def test_a_job_that_kueue_has_put_in_a_queue_gets_its_full_size() -> None:
     spec = {"parallelism": 4, "budget": {"maxTrials": 2}}
-    trials = cached(first_level(**spec))
+    trials = cached(first_round(**spec))
     api = RecordingApi()
     reconciler(FakeCache(trials), api).reconcile(search(**spec))
     (made,) = [name for _, path, name in api.asked if path == CREATE_JOB]
@@ -175,12 +175,39 @@ def test_a_job_in_a_queue_is_reported_before_it_has_workers() -> None:
     assert said(result, PROGRESSING)[:2] == ("False", "Queued")
 
 
+# --- what this operator cannot make a search of ---
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"search": {"strategy": "Psychic"}}, "spec.search.strategy is 'Psychic'"),
+        ({"search": {"surrogate": {"type": "Crystal"}}}, "spec.search.surrogate.type is 'Crystal'"),
+        ({"space": {"operations": ["warp"]}}, "spec.space.operations is 'warp'"),
+    ],
+)
+def test_a_name_that_the_operator_does_not_know_is_reported_and_nothing_is_made(spec: Json, field: str) -> None:
+    api = RecordingApi()
+    status, reason, message = said(reconciler(api=api).reconcile(search(**spec)))
+    assert (status, reason) == ("False", "InvalidSpec")
+    assert message.startswith(f"{field}, which is not installed here; it must be one of ")
+    assert not api.asked
+
+
+def test_a_trial_of_an_earlier_version_is_reported_and_nothing_is_made() -> None:
+    api, old = RecordingApi(), CachedTrial("test-1-0123456789", UID, None, None, is_old=True)
+    status, reason, message = said(reconciler(FakeCache([old]), api).reconcile(search()))
+    assert (status, reason) == ("False", "InvalidSpec")
+    assert message.startswith("the MetaTrial test-1-0123456789 was made by an earlier version of MetaSearch")
+    assert not api.asked
+
+
 # --- whose is what ------------------------------------------------------------------------------------------------
 
 
 def test_a_trial_that_the_search_could_not_have_proposed_is_ignored_and_remarked_on() -> None:
     stranger = make_trial("test-1-0123456789")
-    cache = FakeCache([*cached(first_level()), *cached([stranger])], held_pods=[make_pod()])
+    cache = FakeCache([*cached(first_round()), *cached([stranger])], held_pods=[make_pod()])
     api = RecordingApi()
     result = reconciler(cache, api).reconcile(search())
     assert written(result)["trials"]["total"] == 10
@@ -193,7 +220,7 @@ def test_a_trial_that_the_search_could_not_have_proposed_is_ignored_and_remarked
 
 
 def test_what_an_earlier_search_of_the_name_has_left_does_not_count() -> None:
-    cache = FakeCache(cached(first_level(), owner="an earlier one"), [make_job(owner="an earlier one")])
+    cache = FakeCache(cached(first_round(), owner="an earlier one"), [make_job(owner="an earlier one")])
     api = RecordingApi()
     result = reconciler(cache, api).reconcile(search())
     assert written(result)["trials"]["total"] == 0
@@ -202,7 +229,7 @@ def test_what_an_earlier_search_of_the_name_has_left_does_not_count() -> None:
 
 def test_a_trial_that_was_released_before_does_not_stop_a_reconcile() -> None:
     """The cache is behind: it still shows a claim of a pod that is gone, of a trial that is deleted by now."""
-    first, *rest = first_level()
+    first, *rest = first_round()
     cache = FakeCache([claimed(first, make_pod("gone")), *cached(rest)])
     result = reconciler(cache).reconcile(search())
     assert said(result)[1] == "WaitingForWorkers"
@@ -213,27 +240,27 @@ def test_a_trial_that_was_released_before_does_not_stop_a_reconcile() -> None:
 
 def ended() -> Json:
     """The status of a search that succeeded."""
-    return written(reconciler(FakeCache(cached(succeeded()))).reconcile(search(**ONE_LEVEL)))
+    return written(reconciler(FakeCache(cached(succeeded()))).reconcile(search(**ONE_ROUND)))
 
 
 def test_a_search_that_has_ended_stays_so_without_its_trials() -> None:
     status = ended()
     api = RecordingApi()
-    result = reconciler(FakeCache(held_jobs=[make_job()]), api, STARTED + 999).reconcile(search(status, **ONE_LEVEL))
+    result = reconciler(FakeCache(held_jobs=[make_job()]), api, STARTED + 999).reconcile(search(status, **ONE_ROUND))
     assert (written(result), result.is_urgent, result.events) == (status, False, ())
     assert [verb for verb, *_ in api.asked] == ["delete"]
 
 
 def test_a_search_that_has_ended_goes_on_under_a_budget_with_room() -> None:
-    first, *rest = first_level(**ONE_LEVEL)
+    first, *rest = first_round(**ONE_ROUND)
     diverged = TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="NaN")
     done = [completed(first, diverged), *(completed(trial, pretend_result(trial.spec)) for trial in rest)]
     cache = FakeCache(cached(done))
-    before = reconciler(cache).reconcile(search(**ONE_LEVEL, budget={"maxFailedTrials": 0}))
+    before = reconciler(cache).reconcile(search(**ONE_ROUND, budget={"maxFailedTrials": 0}))
     assert said(before, FAILED)[0] == "True"
     assert said(before, EXHAUSTED)[:2] == ("True", "MaxFailedTrials")
     api = RecordingApi()
-    more = search(written(before), generation=2, **ONE_LEVEL, budget={"maxFailedTrials": 1})
+    more = search(written(before), generation=2, **ONE_ROUND, budget={"maxFailedTrials": 1})
     after = reconciler(cache, api, STARTED + 60).reconcile(more)
     assert said(after, FAILED)[0] == "False"
     assert [path for _, path, _ in api.asked] == [CREATE_TRIAL] * 4 + [CREATE_JOB]
@@ -243,15 +270,15 @@ def test_a_search_that_has_ended_goes_on_under_a_budget_with_room() -> None:
 
 def test_trouble_of_the_operators_does_not_touch_a_search_that_has_ended() -> None:
     status = ended()
-    result = reconciler().report_problem(search(status, **ONE_LEVEL), PROBLEM)
+    result = reconciler().report_problem(search(status, **ONE_ROUND), PROBLEM)
     assert (written(result), result.is_urgent, result.events) == (status, False, ())
 
 
 def test_trouble_with_a_new_spec_does_not_pass_for_its_end() -> None:
-    failed = reconciler().report_problem(search(ended(), generation=2, **ONE_LEVEL), PROBLEM)
+    failed = reconciler().report_problem(search(ended(), generation=2, **ONE_ROUND), PROBLEM)
     assert said(failed)[:2] == ("False", "OperatorError")
     cache = FakeCache(cached(succeeded()))
-    again = reconciler(cache).reconcile(search(written(failed), generation=2, **ONE_LEVEL))
+    again = reconciler(cache).reconcile(search(written(failed), generation=2, **ONE_ROUND))
     assert said(again)[:2] == ("True", "Succeeded")
     assert {each["observedGeneration"] for each in written(again)["conditions"]} == {2}
 
@@ -261,14 +288,14 @@ def test_trouble_with_a_new_spec_does_not_pass_for_its_end() -> None:
 
 def test_a_status_is_written_over_the_version_that_it_was_made_from() -> None:
     api = RecordingApi()
-    assert write_status(api, search(), SearchStatus(level=1))  # type: ignore[arg-type]
+    assert write_status(api, search(), SearchStatus(round=1))  # type: ignore[arg-type]
     assert api.asked == [
         (
             "patch",
             "/apis/metasearch.dev/v1alpha1/namespaces/team-a/metasearches/test/status",
             [
                 {"op": "test", "path": "/metadata/resourceVersion", "value": "5"},
-                {"op": "add", "path": "/status", "value": status_json(SearchStatus(level=1))},
+                {"op": "add", "path": "/status", "value": status_json(SearchStatus(round=1))},
             ],
         )
     ]
@@ -284,7 +311,7 @@ def test_a_search_that_is_gone_is_left_alone() -> None:
 
 
 def test_only_figures_are_no_news() -> None:
-    cache = FakeCache(cached(first_level()), held_pods=[make_pod()])
+    cache = FakeCache(cached(first_round()), held_pods=[make_pod()])
     first = written(reconciler(cache).reconcile(search()))
     later = reconciler(replace(cache), now=STARTED + 60)
     second = later.reconcile(search(first))

@@ -20,8 +20,8 @@ from metasearch_operator.searches import SearchGone, status_json
 
 Json = dict[str, Any]
 
-EVENT = Event("Normal", "LevelStarted", "level 1: 10 cells to try")
-SEARCH: Json = {"metadata": {"namespace": "team-a", "name": "test"}, "status": status_json(SearchStatus(level=1))}
+EVENT = Event("Normal", "RoundStarted", "round 1: 10 cells to try")
+SEARCH: Json = {"metadata": {"namespace": "team-a", "name": "test"}, "status": status_json(SearchStatus(round=1))}
 
 
 def not_ready(message: str) -> Condition:
@@ -36,7 +36,7 @@ class LoopHarness:
 
     def __init__(self) -> None:
         self.result: ReconcileResult | Exception = ReconcileResult(
-            SearchStatus(level=2), is_urgent=True, events=[EVENT]
+            SearchStatus(round=2), is_urgent=True, events=[EVENT]
         )
         self.is_written: bool | Exception = True
         self.current: Json | Exception = SEARCH
@@ -96,11 +96,11 @@ def harness() -> LoopHarness:
 
 def test_news_is_written_and_posted(harness: LoopHarness) -> None:
     assert harness.reconcile_once() == RESYNC_SECONDS
-    assert (harness.written, harness.emitted) == ([SearchStatus(level=2)], [EVENT])
+    assert (harness.written, harness.emitted) == ([SearchStatus(round=2)], [EVENT])
 
 
 def test_what_is_on_record_is_not_written_again(harness: LoopHarness) -> None:
-    harness.result = ReconcileResult(SearchStatus(level=1), is_urgent=True, events=[EVENT])
+    harness.result = ReconcileResult(SearchStatus(round=1), is_urgent=True, events=[EVENT])
     assert harness.reconcile_once() == RESYNC_SECONDS
     assert not harness.written
     assert not harness.emitted
@@ -118,9 +118,9 @@ def test_figures_alone_are_written_now_and_then(harness: LoopHarness) -> None:
 
 def test_news_does_not_wait_for_figures(harness: LoopHarness) -> None:
     harness.reconcile_once()
-    harness.result = ReconcileResult(SearchStatus(level=3), is_urgent=True)
+    harness.result = ReconcileResult(SearchStatus(round=3), is_urgent=True)
     harness.reconcile_once()
-    assert harness.written == [SearchStatus(level=2), SearchStatus(level=3)]
+    assert harness.written == [SearchStatus(round=2), SearchStatus(round=3)]
 
 
 def test_of_a_search_that_has_changed_meanwhile_nothing_is_posted(harness: LoopHarness) -> None:
@@ -134,7 +134,7 @@ def test_of_a_search_that_has_changed_meanwhile_nothing_is_posted(harness: LoopH
 
 
 def test_a_search_without_an_event_for_long_is_read(harness: LoopHarness) -> None:
-    harness.current = {**SEARCH, "status": {"level": 3}}
+    harness.current = {**SEARCH, "status": {"round": 3}}
     harness.now = REREAD_SECONDS - 1
     harness.reconcile_once()
     assert harness.reconciled == SEARCH
@@ -146,7 +146,7 @@ def test_a_search_without_an_event_for_long_is_read(harness: LoopHarness) -> Non
 def test_one_with_an_event_is_not(harness: LoopHarness) -> None:
     harness.current = AssertionError("was read")
     harness.now = REREAD_SECONDS
-    harness.loop.update(changed := {**SEARCH, "status": {"level": 4}})
+    harness.loop.update(changed := {**SEARCH, "status": {"round": 4}})
     harness.reconcile_once()
     assert harness.reconciled == changed
     assert harness.loop.changed.is_set()
@@ -165,7 +165,7 @@ def test_it_is_read_again_where_that_failed(harness: LoopHarness) -> None:
     harness.current = StoreUnavailable("no answer")
     harness.now = REREAD_SECONDS
     assert harness.reconcile_once() == RETRY_SECONDS[0]
-    harness.current = {**SEARCH, "status": {"level": 3}}
+    harness.current = {**SEARCH, "status": {"round": 3}}
     harness.reconcile_once()
     assert harness.reconciled == harness.current
 
@@ -184,7 +184,7 @@ def test_after_a_reconcile_that_succeeded_failures_are_forgotten(harness: LoopHa
     harness.result = StoreUnavailable("no answer")
     harness.reconcile_once()
     harness.reconcile_once()
-    harness.result = ReconcileResult(SearchStatus(level=2), is_urgent=True)
+    harness.result = ReconcileResult(SearchStatus(round=2), is_urgent=True)
     assert harness.reconcile_once() == RESYNC_SECONDS
     harness.result = StoreUnavailable("no answer")
     assert harness.reconcile_once() == RETRY_SECONDS[0]
@@ -213,9 +213,9 @@ def test_a_failure_that_cannot_be_written_either_is_tried_again(harness: LoopHar
 
 
 def test_a_status_that_is_refused_is_reported(harness: LoopHarness) -> None:
-    harness.is_written = Refused("status.level: Invalid value")
+    harness.is_written = Refused("status.round: Invalid value")
     assert harness.reconcile_once() == RETRY_SECONDS[0]
-    assert harness.problems[0].message.endswith("status.level: Invalid value")
+    assert harness.problems[0].message.endswith("status.round: Invalid value")
 
 
 # --- going on -----------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def test_values_may_be_pythons() -> None:
         dataset=api.Dataset(name=api.DatasetName.OMNIGLOT),
         task={"ways": 3},
         training={"inner_learning_rate": 0.00001, "metaStepSize": Decimal("0.50")},
-        search={"strategy": api.Strategy.RANDOM},
+        search={"strategy": "Random"},
         final={"baseline": api.Baseline.NONE},
     )
     assert search.spec.training.inner_learning_rate == Decimal("0.00001")

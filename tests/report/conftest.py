@@ -10,9 +10,10 @@ import pytest
 from builders import make_resource
 
 from metasearch.outcome.results import SearchResult, summarize
-from metasearch.search import board
+from metasearch.search import pareto
 from metasearch.search.budget import Limit
-from metasearch.search.definition import define
+from metasearch.search.build import build_search
+from metasearch.search.candidates import Candidate
 from metasearch.search.planner import Phase, Plan
 from metasearch.search.space import CellSpace
 from metasearch.search.trials import (
@@ -51,13 +52,13 @@ class Generator:
     def trial(self, cell: str, score: float, *, state: State = State.SUCCEEDED, **spec: Any) -> Trial:
         """A trial that has ended, of this score."""
         self.made += 1
-        stage, level = spec.pop("stage", Stage.SEARCH), spec.pop("level", 1)
+        stage, round = spec.pop("stage", Stage.SEARCH), spec.pop("round", 1)
         made = TrialSpec(
-            **{"seed": 0, "meta_iterations": 1000, "level_size": 1} | spec,
-            name=f"test-{level}-{self.made:010x}",
+            **{"seed": 0, "meta_iterations": 1000, "round_size": 1} | spec,
+            name=f"test-{round}-{self.made:010x}",
             stage=stage,
-            level=level,
-            candidate=cell,
+            round=round,
+            candidate=Candidate(cell),
             priority=self.made,
         )
         result = self._result(made, score, state)
@@ -81,7 +82,8 @@ class Generator:
         rise = [score - (score - 0.2) * 0.6**place + self.rng.normal(0, 0.012) for place in range(1, points)]
         curve = tuple(map(CurvePoint, steps, [*rise, score]))
         seconds = float(spec.meta_iterations / 1000 * self.rng.uniform(40, 90) * points / 5)
-        size = 400 + 1100 * spec.candidate.count("3x3") + 1400 * spec.candidate.count("5x5")
+        cell = spec.candidate.architecture
+        size = 400 + 1100 * cell.count("3x3") + 1400 * cell.count("5x5")
         size = 113_221 if spec.stage is Stage.BASELINE else size
         if state is State.STOPPED:
             message = "its score was below the threshold"
@@ -118,7 +120,7 @@ def random_cells(rng: np.random.Generator, blocks: int, count: int) -> list[str]
     space = CellSpace(OPERATIONS, blocks)
     found: dict[str, None] = {}
     while len(found) < count:
-        found.setdefault(str(space.random(rng)))
+        found.setdefault(str(space.sample(rng)))
     return list(found)
 
 
@@ -128,16 +130,16 @@ def merit(rng: np.random.Generator, cell: str) -> float:
 
 
 def search_trials(generator: Generator, sizes: Sequence[int], blocks: int | None) -> Iterator[Trial]:
-    """As many as there are to be at each level; of the later ones some are given up, and a few fail."""
-    for level, size in enumerate(sizes, 1):
-        for place, cell in enumerate(random_cells(generator.rng, blocks or level, size)):
+    """As many as there are to be at each round; of the later ones some are given up, and a few fail."""
+    for round, size in enumerate(sizes, 1):
+        for place, cell in enumerate(random_cells(generator.rng, blocks or round, size)):
             score = merit(generator.rng, cell)
-            predicted = score + float(generator.rng.normal(0, 0.02)) if level > 1 else None
-            state = State.STOPPED if level > 1 and place % 4 == 3 else State.SUCCEEDED
+            predicted = score + float(generator.rng.normal(0, 0.02)) if round > 1 else None
+            state = State.STOPPED if round > 1 and place % 4 == 3 else State.SUCCEEDED
             state = State.FAILED if place % 41 == 40 else state
             given_up = 0.1 if state is State.STOPPED else 0.0
             yield generator.trial(
-                cell, score - given_up, state=state, level=level, level_size=size, predicted=predicted
+                cell, score - given_up, state=state, round=round, round_size=size, predicted=predicted
             )
 
 
@@ -145,16 +147,21 @@ def final_trials(
     generator: Generator, trials: Sequence[Trial], top: int, seeds: int, baseline: float | None
 ) -> Iterator[Trial]:
     """The best cells trained in full and, with a score for it, the baseline."""
-    for best in board.ranked(trials)[:top]:
+    for best in pareto.ranked(trials)[:top]:
         for seed in range(seeds):
             score = (best.score or 0.0) + 0.08 + float(generator.rng.normal(0, 0.004))
             found = best.spec
             yield generator.trial(
-                found.candidate, score, stage=Stage.FINAL, level=found.level, seed=seed, meta_iterations=20_000
+                found.candidate.architecture,
+                score,
+                stage=Stage.FINAL,
+                round=found.round,
+                seed=seed,
+                meta_iterations=20_000,
             )
     for seed in range(seeds if baseline is not None else 0):
         score = (baseline or 0.0) + float(generator.rng.normal(0, 0.004))
-        yield generator.trial("Conv4", score, stage=Stage.BASELINE, level=0, seed=seed, meta_iterations=20_000)
+        yield generator.trial("Conv4", score, stage=Stage.BASELINE, round=0, seed=seed, meta_iterations=20_000)
 
 
 def scene(
@@ -172,12 +179,12 @@ def scene(
     change: Callable[[list[Trial]], list[Trial]] = list,
     **spec: Any,
 ) -> Scene:
-    """A search with so many trials at each level; `change` may do what it likes with them."""
+    """A search with so many trials at each round; `change` may do what it likes with them."""
     generator = Generator(len(sizes), gpus)
     trials = list(search_trials(generator, sizes, blocks))
     trials = change(trials + list(final_trials(generator, trials, top, seeds, baseline)))
     space = {"operations": list(OPERATIONS), "maxBlocks": 5}
-    search = define(name, make_resource(**{"space": space} | spec).spec, STARTED)
+    search = build_search(name, make_resource(**{"space": space} | spec).spec, STARTED)
     return Scene(summarize(search, trials, Plan(phase, limit=limit, message=message), max(generator.clock)), trials)
 
 
@@ -187,8 +194,8 @@ def make_scene() -> Callable[..., Scene]:
 
 
 @pytest.fixture(scope="session")
-def five_levels() -> Scene:
-    """Auto-Meta's size: 455 search trials on five levels, ten cells and the baseline in full on three seeds."""
+def five_rounds() -> Scene:
+    """Auto-Meta's size: 455 search trials on five rounds, ten cells and the baseline in full on three seeds."""
     budget = {"maxTrials": 455, "wallTime": "24h", "gpuHours": "48"}
     return scene(
         (55, 100, 100, 100, 100), name="omniglot-full", top=10, seeds=3, baseline=0.83, gpus=1.0, budget=budget

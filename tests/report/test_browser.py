@@ -84,9 +84,9 @@ def browse(tmp_path: Path) -> Browse:
 
 
 @pytest.fixture
-def report(five_levels: Scene, tmp_path: Path) -> Path:
+def report(five_rounds: Scene, tmp_path: Path) -> Path:
     path = tmp_path / "report.html"
-    write_report(path, *five_levels)
+    write_report(path, *five_rounds)
     return path
 
 

@@ -86,7 +86,7 @@ def without_front(trials: list[Trial]) -> list[Trial]:
 
 KINDS: dict[str, dict[str, Any]] = {
     "an ordinary search": {},
-    "one level": {"sizes": (12,), "space": {"maxBlocks": 1}},
+    "one round": {"sizes": (12,), "space": {"maxBlocks": 1}},
     "eight blocks": {"sizes": (4, 4, 4, 4, 4, 4, 4, 4), "space": {"maxBlocks": 8, "concat": "Unused"}},
     "random": {"sizes": (12,), "blocks": 5, "search": {"strategy": "Random"}},
     "no baseline": {"baseline": None, "final": {"baseline": "None"}},
@@ -165,7 +165,7 @@ def test_no_page_shows_what_only_a_program_reads(any_page: Page) -> None:
 
 def test_the_head_says_what_came_out(make_scene: MakeScene) -> None:
     text = page(make_scene(seeds=1)).words("header")
-    assert "succeeded test 5-way 1-shot on Omniglot, progressive search with an LSTM surrogate" in text
+    assert "succeeded test 5-way 1-shot on Omniglot, progressive search with the surrogate LSTM" in text
     assert re.search(
         r"Found a network with [0-9,]+ parameters that learns 5 new characters from one image of each", text
     )
@@ -173,12 +173,12 @@ def test_the_head_says_what_came_out(make_scene: MakeScene) -> None:
     assert "Is the found network at least as accurate as Conv4, with at most a quarter of its parameters?" in text
 
 
-def test_a_full_search_is_shown_whole(five_levels: Scene) -> None:
-    shown = page(five_levels)
+def test_a_full_search_is_shown_whole(five_rounds: Scene) -> None:
+    shown = page(five_rounds)
     assert len(shown.all("svg")) == 1 + 4 + 1 + 3 + 2  # progress, predictions, front, cells, curves
     text = shown.words("main")
     assert "5 of 5" in text
-    assert "Level 5, 98 candidates" in text
+    assert "5 blocks, 98 candidates" in text
     assert text.count("Spearman") == 4
     assert "of 24 h" in text
     assert "NVIDIA H100" in text
@@ -206,11 +206,11 @@ def test_a_failed_search_says_why(make_scene: MakeScene) -> None:
     assert "the loss was not finite at meta-iteration 12" in shown.words("table")
 
 
-def test_random_search_has_no_levels_and_predicts_nothing(make_scene: MakeScene) -> None:
+def test_random_search_has_one_round_and_predicts_nothing(make_scene: MakeScene) -> None:
     text = page(make_scene(**KINDS["random"])).words()
-    assert "Random search predicts nothing." in text
-    assert "5 blocks drawn at random" in text
-    assert not re.search(r"[Ll]evel [0-9]", text)
+    assert "Random search predicted nothing." in text
+    assert "Rounds 1 of 1 the last: random cells" in text
+    assert not re.search(r"[Rr]ound [0-9]", text)
 
 
 def test_at_most_twenty_failures_are_listed(make_scene: MakeScene) -> None:

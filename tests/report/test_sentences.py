@@ -163,7 +163,7 @@ def test_networks_that_were_cut_short_are_said_to_be(make_scene: MakeScene) -> N
 
 def test_a_limit_of_trials_does_not_depend_on_the_machine(make_scene: MakeScene) -> None:
     text = notices(make_scene(limit=Limit.TRIALS, budget={"maxTrials": 32}))["The budget ended the search stage."]
-    assert text == "budget.maxTrials (32) was reached before the search had grown to its last level."
+    assert text == "budget.maxTrials (32) was reached before the strategy was through."
 
 
 def test_cells_chosen_on_test_classes_are_said_to_be(make_scene: MakeScene) -> None:
@@ -206,25 +206,25 @@ def test_the_chance_of_a_perfect_ranking_of_four_is_one_in_twenty_four(make_scen
     def ranked(trials: list[Trial]) -> list[Trial]:
         return [replace(trial, spec=replace(trial.spec, predicted=trial.score)) for trial in trials[:4]]
 
-    (level,) = series.predicted_levels(make_scene((4,), top=0, change=ranked).trials)
-    assert level.p_value == pytest.approx(1 / 24)
+    (round,) = series.predicted_rounds(make_scene((4,), top=0, change=ranked).trials)
+    assert round.p_value == pytest.approx(1 / 24)
 
 
 # --- series -------------------------------------------------------------------------------------------------------
 
 
-def test_the_best_so_far_counts_only_trials_that_ran_to_their_end(five_levels: Scene) -> None:
-    ended = series.ended_in_order(five_levels.trials)
+def test_the_best_so_far_counts_only_trials_that_ran_to_their_end(five_rounds: Scene) -> None:
+    ended = series.ended_in_order(five_rounds.trials)
     assert len(ended) == 455
     complete = [each.score for each in ended if each.state is State.SUCCEEDED and each.score is not None]
     assert ended[-1].best == max(complete)
     assert [each.place for each in ended] == list(range(1, 456))
 
 
-def test_all_worker_time_is_accounted_for(five_levels: Scene) -> None:
-    spent = series.time_spent(five_levels.result, five_levels.trials)
-    assert sum(row.total for row in spent) == pytest.approx(five_levels.result.spent.worker_seconds)
-    assert [(row.stage, row.level) for row in spent[-2:]] == [(Stage.FINAL, 0), (Stage.BASELINE, 0)]
+def test_all_worker_time_is_accounted_for(five_rounds: Scene) -> None:
+    spent = series.time_spent(five_rounds.result, five_rounds.trials)
+    assert sum(row.total for row in spent) == pytest.approx(five_rounds.result.spent.worker_seconds)
+    assert [(row.stage, row.round) for row in spent[-2:]] == [(Stage.FINAL, 0), (Stage.BASELINE, 0)]
 
 
 def test_attempts_under_way_count_up_to_when_the_result_was_made(make_scene: MakeScene) -> None:
@@ -233,9 +233,9 @@ def test_attempts_under_way_count_up_to_when_the_result_was_made(make_scene: Mak
         return [trials[0], replace(trials[1], state=State.RUNNING, result=None, attempts=(attempt,))]
 
     result, trials = make_scene(change=one_running, phase=Phase.SEARCHING)
-    (level,) = series.time_spent(result, trials)
-    assert level.running > 0
-    assert level.total == pytest.approx(result.spent.worker_seconds)
+    (round,) = series.time_spent(result, trials)
+    assert round.running > 0
+    assert round.total == pytest.approx(result.spent.worker_seconds)
 
 
 def test_lost_attempts_are_told_from_complete_ones(make_scene: MakeScene) -> None:
@@ -243,8 +243,8 @@ def test_lost_attempts_are_told_from_complete_ones(make_scene: MakeScene) -> Non
         attempt = replace(trials[0].attempts[0], outcome="Lost")
         return [replace(trials[0], attempts=(attempt, *trials[0].attempts))]
 
-    (level,) = series.time_spent(*make_scene(change=lost_once))
-    assert level.lost == level.complete > 0
+    (round,) = series.time_spent(*make_scene(change=lost_once))
+    assert round.lost == round.complete > 0
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -296,4 +296,4 @@ def test_the_headline_without_networks_is_of_the_search(make_scene: MakeScene) -
 def test_the_headline_speaks_of_the_users_classes(make_scene: MakeScene) -> None:
     scene = make_scene(dataset={"folder": {"path": "leaves"}}, task={"ways": 7, "shots": 3})
     assert "learns 7 new classes from 3 images of each" in plain(sentences.headline(scene.result))
-    assert plain(sentences.subtitle(scene.result.search.spec)).startswith("7-way 3-shot on leaves")
+    assert plain(sentences.subtitle(scene.result, scene.trials)).startswith("7-way 3-shot on leaves")

@@ -13,7 +13,7 @@ from metasearch.api import Space
 from metasearch.errors import FolderConflict, SearchFailed
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.cells import cell_from_json, parse_cell
-from metasearch.search.planner import standing
+from metasearch.search.planner import current_status
 from metasearch.search.trials import Stage
 from metasearch_cli.outcome.export import export
 
@@ -22,16 +22,16 @@ FILES = {"README.md", "cell.json", "metrics.json", "use.py", "weights.safetensor
 
 
 def result_with(*, final: bool = True, baseline: bool = True, split: str = "Validation") -> SearchResult:
-    trials = [make_trial("test-2-a", make_result(0.5), candidate=CELL, level=2)]
+    trials = [make_trial("test-2-a", make_result(0.5), candidate=CELL, round=2)]
     if final:
         tested = make_result(0.6, 1_234, test=make_accuracies(0.625), weights="test-2-f.safetensors")
-        trials.append(make_trial("test-2-f", tested, stage=Stage.FINAL, candidate=CELL, level=2, meta_iterations=10))
+        trials.append(make_trial("test-2-f", tested, stage=Stage.FINAL, candidate=CELL, round=2, meta_iterations=10))
     if baseline:
         tested = make_result(0.6, 112_707, test=make_accuracies(0.75))
-        trials.append(make_trial("test-0-c", tested, stage=Stage.BASELINE, candidate="Conv4", level=0))
+        trials.append(make_trial("test-0-c", tested, stage=Stage.BASELINE, candidate="Conv4", round=0))
     settings = {"top": 1, "seeds": 1, "metaIterations": 10, "baseline": "Conv4" if baseline else "None"}
     search = make_search(final=settings, evaluation={"split": split}, task={"ways": 4, "shots": 1})
-    return summarize(search, trials, standing(search, trials, STARTED + 60), STARTED + 60)
+    return summarize(search, trials, current_status(search, trials, STARTED + 60), STARTED + 60)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from metasearch.api import Final
 from metasearch.outcome.results import STUDENT_QUANTILES, SearchResult, summarize
 from metasearch.search import trials as life
-from metasearch.search.planner import Phase, standing
+from metasearch.search.planner import Phase, current_status
 from metasearch.search.trials import Accuracies, Accuracy, Reason, Stage, State, Trial, TrialResult
 
 SMALL, WIDE, DEEP = (
@@ -39,7 +39,7 @@ def trained(
 
 def summarized(trials: Sequence[Trial], **spec: Any) -> SearchResult:
     search = make_search(**spec)
-    return summarize(search, trials, standing(search, trials, STARTED + 60), STARTED + 60)
+    return summarize(search, trials, current_status(search, trials, STARTED + 60), STARTED + 60)
 
 
 # --- the search stage ---------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def summarized(trials: Sequence[Trial], **spec: Any) -> SearchResult:
 
 def test_a_search_that_has_not_begun() -> None:
     result = summarized([])
-    assert (result.search.phase, result.trials.total, result.levels, result.front) == (Phase.SEARCHING, 0, (), ())
+    assert (result.search.phase, result.trials.total, result.rounds, result.front) == (Phase.SEARCHING, 0, (), ())
     assert (result.best, result.final, result.delivered, result.comparison) == (None, (), None, None)
 
 
@@ -59,11 +59,11 @@ def test_trials_are_counted_by_state() -> None:
     assert (counts.succeeded, counts.stopped, counts.failed) == (2, 1, 1)
 
 
-def test_a_level_says_what_became_of_its_trials() -> None:
+def test_a_round_says_what_became_of_its_trials() -> None:
     first = [searched("a", 0.5), searched("b", 0.7), make_trial("c", DIVERGED), make_trial("d", STOPPED)]
-    (level,) = summarized(first).levels
-    assert (level.level, level.proposed, level.trained, level.stopped, level.failed) == (1, 4, 2, 1, 1)
-    assert (level.best, level.spearman, level.depths) == (0.7, None, {1: 4})
+    (round,) = summarized(first).rounds
+    assert (round.round, round.proposed, round.trained, round.stopped, round.failed) == (1, 4, 2, 1, 1)
+    assert (round.best, round.spearman, round.depths) == (0.7, None, {1: 4})
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ def test_a_level_says_what_became_of_its_trials() -> None:
 )
 def test_predictions_are_held_against_what_was_measured(predicted: list[float], spearman: float, recall: float) -> None:
     second = [
-        searched(f"b{index}", score, DEEP, level=2, predicted=predicted[index])
+        searched(f"b{index}", score, DEEP, round=2, predicted=predicted[index])
         for index, score in enumerate([0.5, 0.6, 0.7])
     ]
-    level = summarized([searched("a", 0.5), *second]).levels[1]
-    assert (level.spearman, level.kendall, level.top_recall) == pytest.approx((spearman, spearman, recall))
-    assert level.depths == {2: 3}
+    round = summarized([searched("a", 0.5), *second]).rounds[1]
+    assert (round.spearman, round.kendall, round.top_recall) == pytest.approx((spearman, spearman, recall))
+    assert round.depths == {2: 3}
 
 
 def test_a_score_of_a_stopped_trial_is_never_the_best() -> None:
     stopped = make_trial("a", make_result(0.9, state=State.STOPPED, reason=Reason.EARLY_STOPPED))
     result = summarized([stopped, searched("b", 0.5)])
     assert result.best is not None
-    assert (result.best.search.trial, result.best.trained_in_full, result.levels[0].best) == ("b", False, 0.5)
+    assert (result.best.search.trial, result.best.trained_in_full, result.rounds[0].best) == ("b", False, 0.5)
     assert [found.trial for found in result.front] == ["b"]
     assert result.search.early_stopped == 1
 
@@ -199,7 +199,7 @@ def test_the_comparison_with_the_baseline_is_honest_both_ways(test: float, diffe
     trials = [
         searched("a", 0.5),
         trained("f", 0.5, test, parameters=1_000),
-        trained("c", 0.9, 0.7, "Conv4", 4_000, stage=Stage.BASELINE, level=0),
+        trained("c", 0.9, 0.7, "Conv4", 4_000, stage=Stage.BASELINE, round=0),
     ]
     result = summarized(trials, final={"top": 1, "seeds": 1, "baseline": "Conv4"})
     assert result.comparison is not None

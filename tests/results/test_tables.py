@@ -11,7 +11,7 @@ from builders import STARTED, make_accuracies, make_result, make_search, make_tr
 from rich.console import Console
 
 from metasearch.outcome.results import summarize
-from metasearch.search.planner import standing
+from metasearch.search.planner import current_status
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch_cli.outcome.tables import COLUMNS, print_status, print_trials, trials_as_csv, trials_as_json
 
@@ -35,10 +35,10 @@ def printed(trials: list[Trial], width: int = 80) -> str:
 def test_a_table_shows_every_trial_in_a_line_of_its_own_and_cuts_nothing(width: int) -> None:
     heading, good, bad, new = printed(TRIALS, width).splitlines()
     assert tuple(heading.split()) == COLUMNS
-    assert good.split()[:8] == ["test-1-good", "Search", "1", "Succeeded", "-", "0.512", "0.400", "1234"]
+    assert good.split()[:9] == ["test-1-good", "Search", "1", "5", "Succeeded", "-", "0.512", "0.400", "1234"]
     assert CELL in good
-    assert bad.split()[:6] == ["test-1-bad", "Search", "1", "Failed", "OutOfMemory", "-"]
-    assert new.split()[3:5] == ["Pending", "-"]
+    assert bad.split()[:7] == ["test-1-bad", "Search", "1", "1", "Failed", "OutOfMemory", "-"]
+    assert new.split()[4:6] == ["Pending", "-"]
 
 
 def test_no_trials_are_a_heading() -> None:
@@ -63,13 +63,13 @@ def test_csv_has_a_column_for_each_field() -> None:
 def test_json_has_numbers_for_numbers_and_null_for_what_is_not_known() -> None:
     good, _, new = json.loads(trials_as_json(TRIALS))
     assert tuple(good) == COLUMNS
-    assert (good["score"], good["level"], good["attempts"]) == (0.512345, 1, 1)
+    assert (good["score"], good["round"], good["attempts"]) == (0.512345, 1, 1)
     assert (new["score"], new["reason"], new["parameterCount"]) == (None, None, None)
 
 
 def status_of(trials: list[Trial], **spec: object) -> str:
     search, console = make_search(**spec), Console(file=io.StringIO(), width=80)
-    print_status(console, summarize(search, trials, standing(search, trials, STARTED + 60), STARTED + 60))
+    print_status(console, summarize(search, trials, current_status(search, trials, STARTED + 60), STARTED + 60))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -22,7 +22,7 @@ def with_curve(name: str, *scores: float) -> Trial:
     return make_trial(name, make_result(scores[-1], curve=curve))
 
 
-LEVEL = [with_curve("a", 0.2, 0.4, 0.6, 0.8), with_curve("b", 0.3, 0.5, 0.7, 0.9), with_curve("c", 0.9, 0.9, 0.9, 0.9)]
+ROUND = [with_curve("a", 0.2, 0.4, 0.6, 0.8), with_curve("b", 0.3, 0.5, 0.7, 0.9), with_curve("c", 0.9, 0.9, 0.9, 0.9)]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_points_of_a_curve_are_evenly_spaced_and_end_at_the_end(
 
 
 def test_thresholds_are_medians_of_running_averages_less_one_standard_error() -> None:
-    at_50, at_75 = thresholds(make_spec(**SPEC), LEVEL)
+    at_50, at_75 = thresholds(make_spec(**SPEC), ROUND)
     assert (at_50.meta_iteration, at_75.meta_iteration) == (50, 75)
     middle = (0.3 + 0.5) / 2
     assert at_50.score == pytest.approx(middle - math.sqrt(middle * (1 - middle) / (20 * 5)))
@@ -44,7 +44,7 @@ def test_thresholds_are_medians_of_running_averages_less_one_standard_error() ->
 
 
 def test_trials_that_ended_before_a_point_do_not_count_there() -> None:
-    _, at_75 = thresholds(make_spec(**SPEC), [*LEVEL, with_curve("early", 0.0, 0.0)])
+    _, at_75 = thresholds(make_spec(**SPEC), [*ROUND, with_curve("early", 0.0, 0.0)])
     assert at_75.score == pytest.approx(0.5 - math.sqrt(0.25 / 100))
 
 
@@ -52,4 +52,4 @@ def test_trials_that_ended_before_a_point_do_not_count_there() -> None:
     "changes", [{"search": {"earlyStopping": {"rule": "Never"}}}, {"evaluation": {"curvePoints": 1}}]
 )
 def test_without_a_rule_or_a_point_nothing_is_stopped(changes: dict[str, object]) -> None:
-    assert thresholds(make_spec(**(SPEC | changes)), LEVEL) == ()
+    assert thresholds(make_spec(**(SPEC | changes)), ROUND) == ()

@@ -12,8 +12,9 @@ from builders import SMALL, STARTED, completed, make_result, make_search, make_t
 
 from metasearch.search import trials as life
 from metasearch.search.budget import Limit
-from metasearch.search.planner import Phase, Plan, Search, by_level, is_of, plan
-from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult, TrialSpec
+from metasearch.search.candidates import Candidate
+from metasearch.search.planner import Phase, Plan, Search, belongs_to, plan
+from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult, TrialSpec, by_round
 
 Complete = Callable[[Trial], Trial]
 
@@ -50,21 +51,21 @@ def run(
 # --- a search from beginning to end ---
 
 
-def test_a_search_goes_through_its_levels_to_the_final_stage() -> None:
+def test_a_search_goes_through_its_rounds_to_the_final_stage() -> None:
     trials, decided = run(make_search())
-    assert [len(level) for level in by_level(trials)] == [10, 4, 4]
+    assert [len(round) for round in by_round(trials)] == [10, 4, 4]
     assert sum(trial.spec.stage is Stage.FINAL for trial in trials) == 2 * 2
     assert (decided.phase, decided.limit) == (Phase.SUCCEEDED, None)
 
 
-def test_the_next_level_waits_for_every_trial_of_this_one() -> None:
+def test_the_next_round_waits_for_every_trial_of_this_one() -> None:
     search = make_search()
     trials, _ = turn(search, [])
     most = [succeed(trial) for trial in trials[:-1]] + [trials[-1]]
     assert plan(search, most, STARTED + 1) == Plan(Phase.SEARCHING)
 
 
-def test_proposals_of_later_levels_are_predicted_and_ranked() -> None:
+def test_proposals_of_later_rounds_are_predicted_and_ranked() -> None:
     search = make_search()
     trials, _ = turn(search, [])
     _, decided = turn(search, [succeed(trial) for trial in trials])
@@ -92,7 +93,7 @@ def test_the_baseline_is_trained_beside_the_found_networks() -> None:
     search = make_search(final={"top": 1, "seeds": 2, "metaIterations": 7, "baseline": "Conv4"})
     trials, _ = run(search)
     baseline = [trial.spec for trial in trials if trial.spec.stage is Stage.BASELINE]
-    assert [(spec.candidate, spec.seed, spec.meta_iterations) for spec in baseline] == [
+    assert [(spec.candidate.architecture, spec.seed, spec.meta_iterations) for spec in baseline] == [
         ("Conv4", 0, 7),
         ("Conv4", 1, 7),
     ]
@@ -101,7 +102,7 @@ def test_the_baseline_is_trained_beside_the_found_networks() -> None:
 def test_random_search_tries_as_many_whole_cells_as_the_budget_allows() -> None:
     search = make_search(search={"strategy": "Random"}, budget={"maxTrials": 17})
     trials, decided = run(search)
-    cells = {trial.spec.candidate for trial in trials if trial.spec.stage is Stage.SEARCH}
+    cells = {trial.spec.candidate.architecture for trial in trials if trial.spec.stage is Stage.SEARCH}
     assert len(cells) == 17
     assert {cell.count("|") for cell in cells} == {2}
     assert decided.limit is None
@@ -132,7 +133,7 @@ def test_a_search_rebuilt_from_its_trials_after_any_turn_ends_the_same() -> None
 
 
 @pytest.mark.parametrize("created", [1, 3])
-def test_a_level_that_was_only_partly_created_is_completed(created: int) -> None:
+def test_a_round_that_was_only_partly_created_is_completed(created: int) -> None:
     search = make_search()
     first = [succeed(trial) for trial in turn(search, [])[0]]
     whole = plan(search, first, STARTED + 1).propose
@@ -140,11 +141,11 @@ def test_a_level_that_was_only_partly_created_is_completed(created: int) -> None
     assert spec_names(plan(search, [*first, *part], STARTED + 1).propose) == spec_names(whole[created:])
 
 
-def test_a_level_that_would_now_be_ranked_otherwise_keeps_what_is_there() -> None:
+def test_a_round_that_would_now_be_ranked_otherwise_keeps_what_is_there() -> None:
     search = make_search()
     first = [succeed(trial) for trial in turn(search, [])[0]]
     stranger = make_trial(
-        "test-2-other", level=2, level_size=4, candidate="identity(-1)+identity(-1) | identity(0)+identity(0)"
+        "test-2-other", round=2, round_size=4, candidate="identity(-1)+identity(-1) | identity(0)+identity(0)"
     )
     proposed = plan(search, [*first, stranger], STARTED + 1).propose
     assert len(proposed) == 3
@@ -175,40 +176,40 @@ def test_a_name_depends_on_what_is_evaluated_alone() -> None:
 # --- trials that are deleted by hand ---
 
 
-def searched(search: Search, levels: int) -> list[Trial]:
-    """So many levels, with every trial done."""
+def searched(search: Search, rounds: int) -> list[Trial]:
+    """So many rounds, with every trial done."""
     trials: list[Trial] = []
-    for _ in range(levels):
+    for _ in range(rounds):
         trials = [trial if trial.state.is_over else succeed(trial) for trial in turn(search, trials)[0]]
     return trials
 
 
-@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("round", [1, 2, 3])
 @pytest.mark.parametrize("places", [[0], [1, 3], [0, 1, 2]])
-def test_trials_that_are_gone_are_proposed_again_and_nothing_else_is(level: int, places: list[int]) -> None:
+def test_trials_that_are_gone_are_proposed_again_and_nothing_else_is(round: int, places: list[int]) -> None:
     search = make_search()
-    trials = searched(search, levels=3)
-    gone = [by_level(trials)[level - 1][place] for place in places]
+    trials = searched(search, rounds=3)
+    gone = [by_round(trials)[round - 1][place] for place in places]
     decided = plan(search, [trial for trial in trials if trial not in gone], STARTED + 1)
     assert decided.phase is Phase.SEARCHING
     assert spec_names(decided.propose) == [trial.name for trial in gone]
     assert [spec.candidate for spec in decided.propose] == [trial.spec.candidate for trial in gone]
 
 
-@pytest.mark.parametrize("level", [1, 2, 3])
-def test_a_level_that_is_gone_is_proposed_again_and_nothing_else_is(level: int) -> None:
+@pytest.mark.parametrize("round", [1, 2, 3])
+def test_a_round_that_is_gone_is_proposed_again_and_nothing_else_is(round: int) -> None:
     search = make_search()
-    trials = searched(search, levels=3)
-    gone = by_level(trials)[level - 1]
+    trials = searched(search, rounds=3)
+    gone = by_round(trials)[round - 1]
     decided = plan(search, [trial for trial in trials if trial not in gone], STARTED + 1)
     assert decided.phase is Phase.SEARCHING
     assert spec_names(decided.propose) == [trial.name for trial in gone]
 
 
-def test_gaps_are_filled_from_the_first_level_on() -> None:
-    """What a later level lacks depends on what an earlier one has."""
+def test_gaps_are_filled_from_the_first_round_on() -> None:
+    """What a later round lacks depends on what an earlier one has."""
     search = make_search()
-    first, second, third = by_level(searched(search, levels=3))
+    first, second, third = by_round(searched(search, rounds=3))
     decided = plan(search, [*first[1:], *second[1:], *third], STARTED + 1)
     assert spec_names(decided.propose) == [first[0].name]
     decided = plan(search, [*first, *second[1:], *third[1:]], STARTED + 1)
@@ -225,7 +226,7 @@ def test_a_gap_is_filled_while_others_run() -> None:
 def test_a_search_with_gaps_ends_as_it_would_have() -> None:
     search = make_search()
     reference, _ = run(search)
-    rest = [trial for index, trial in enumerate(searched(search, levels=3)) if index % 3]
+    rest = [trial for index, trial in enumerate(searched(search, rounds=3)) if index % 3]
     trials, decided = run(search, trials=rest)
     assert decided.phase is Phase.SUCCEEDED
     assert {trial.name for trial in trials} == {trial.name for trial in reference}
@@ -246,14 +247,21 @@ def test_every_trial_that_a_search_proposes_is_its_own() -> None:
     search = make_search(final={"top": 2, "seeds": 2, "metaIterations": 7, "baseline": "Conv4"})
     trials, _ = run(search)
     assert {trial.spec.stage for trial in trials} == set(Stage)
-    assert all(is_of(search, trial) for trial in trials)
+    assert all(belongs_to(search, trial) for trial in trials)
+
+
+def candidates(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes with the candidate's text read."""
+    if "hyperparameters" in changes:
+        return {"candidate": Candidate("conv3x3(-1)+conv3x3(-1)", changes["hyperparameters"])}
+    return changes | {"candidate": Candidate(changes["candidate"])} if "candidate" in changes else changes
 
 
 def renamed(search: Search, trial: Trial, **changes: Any) -> Trial:
     """Another trial, with the name that it would have."""
-    spec = dataclasses.replace(trial.spec, **changes)
+    spec = dataclasses.replace(trial.spec, **candidates(changes))
     name = life.trial_name(
-        search.name, spec.stage, spec.level, spec.candidate, spec.meta_iterations, spec.seed, search.spec.seed
+        search.name, spec.stage, spec.round, spec.candidate.text, spec.meta_iterations, spec.seed, search.spec.seed
     )
     return Trial(spec=dataclasses.replace(spec, name=name))
 
@@ -266,7 +274,9 @@ def renamed(search: Search, trial: Trial, **changes: Any) -> Trial:
         pytest.param({"candidate": "identity(-2)+identity(-2)"}, id="another candidate"),
         pytest.param({"candidate": "conv5x5(-1)+identity(-2)"}, id="an operation that the space has not"),
         pytest.param({"candidate": "rm -rf"}, id="no candidate at all"),
-        pytest.param({"level": 2}, id="another level"),
+        pytest.param({"hyperparameters": {"innerSteps": 3}}, id="other hyperparameters"),
+        pytest.param({"resumes": "test-1-0123456789"}, id="a trial that goes on from another"),
+        pytest.param({"round": 2}, id="another round"),
         pytest.param({"stage": Stage.FINAL}, id="another stage"),
         pytest.param({"stage": Stage.BASELINE}, id="a baseline"),
         pytest.param({"seed": 1}, id="another seed"),
@@ -275,9 +285,9 @@ def renamed(search: Search, trial: Trial, **changes: Any) -> Trial:
 )
 def test_a_trial_that_is_not_what_its_name_says_is_none_of_the_searchs(changes: dict[str, Any]) -> None:
     search = make_search()
-    trial = next(trial for trial in turn(search, [])[0] if trial.spec.candidate != "identity(-2)+identity(-2)")
-    assert is_of(search, trial)
-    assert not is_of(search, Trial(spec=dataclasses.replace(trial.spec, **changes)))
+    trial = next(trial for trial in turn(search, [])[0] if str(trial.spec.candidate) != "identity(-2)+identity(-2)")
+    assert belongs_to(search, trial)
+    assert not belongs_to(search, Trial(spec=dataclasses.replace(trial.spec, **candidates(changes))))
 
 
 @pytest.mark.parametrize(
@@ -288,7 +298,7 @@ def test_a_trial_that_is_not_what_its_name_says_is_none_of_the_searchs(changes: 
         pytest.param({"stage": Stage.FINAL}, id="a final trial that is too short"),
         pytest.param({"stage": Stage.FINAL, "meta_iterations": 10, "seed": 2}, id="a final trial too many"),
         pytest.param(
-            {"stage": Stage.BASELINE, "meta_iterations": 10, "level": 0, "candidate": "Conv4"},
+            {"stage": Stage.BASELINE, "meta_iterations": 10, "round": 0, "candidate": "Conv4"},
             id="no baseline asked for",
         ),
     ],
@@ -296,20 +306,20 @@ def test_a_trial_that_is_not_what_its_name_says_is_none_of_the_searchs(changes: 
 def test_a_trial_that_the_search_never_asks_for_is_none_of_its_own(changes: dict[str, Any]) -> None:
     search = make_search()
     trial = turn(search, [])[0][0]
-    assert not is_of(search, renamed(search, trial, **changes))
+    assert not belongs_to(search, renamed(search, trial, **changes))
 
 
 def test_a_baseline_that_was_not_asked_for_is_none_of_the_searchs() -> None:
     search = make_search(final={"baseline": "Conv4"})
-    asked = {"stage": Stage.BASELINE, "level": 0, "meta_iterations": search.spec.final.meta_iterations}
+    asked = {"stage": Stage.BASELINE, "round": 0, "meta_iterations": search.spec.final.meta_iterations}
     trial = turn(search, [])[0][0]
-    assert is_of(search, renamed(search, trial, candidate="Conv4", **asked))
-    assert not is_of(search, renamed(search, trial, candidate="ResNet", **asked))
+    assert belongs_to(search, renamed(search, trial, candidate="Conv4", **asked))
+    assert not belongs_to(search, renamed(search, trial, candidate="ResNet", **asked))
 
 
 def test_a_trial_of_another_seed_of_the_search_is_none_of_its_own() -> None:
     trials, _ = turn(make_search(seed=1), [])
-    assert not any(is_of(make_search(), trial) for trial in trials)
+    assert not any(belongs_to(make_search(), trial) for trial in trials)
 
 
 # --- failures ---
@@ -317,7 +327,9 @@ def test_a_trial_of_another_seed_of_the_search_is_none_of_its_own() -> None:
 
 def test_failed_trials_are_left_out_and_the_search_goes_on() -> None:
     def fail_identities(trial: Trial) -> Trial:
-        return fail(trial) if trial.spec.candidate.startswith("identity(-2)+identity(-2)") else succeed(trial)
+        return (
+            fail(trial) if trial.spec.candidate.architecture.startswith("identity(-2)+identity(-2)") else succeed(trial)
+        )
 
     trials, decided = run(make_search(), fail_identities)
     assert decided.phase is Phase.SUCCEEDED
@@ -356,15 +368,15 @@ def test_a_search_whose_final_trials_all_fail_says_so() -> None:
 @pytest.mark.parametrize(("most", "sizes"), [(5, [5]), (10, [10]), (12, [10, 2]), (18, [10, 4, 4]), (30, [10, 4, 4])])
 def test_no_more_trials_are_proposed_than_the_budget_has(most: int, sizes: list[int]) -> None:
     trials, decided = run(make_search(budget={"maxTrials": most}))
-    assert [len(level) for level in by_level(trials)] == sizes
+    assert [len(round) for round in by_round(trials)] == sizes
     assert decided.limit == (Limit.TRIALS if most < 18 else None)
     assert decided.phase is Phase.SUCCEEDED
 
 
 @pytest.mark.parametrize(("most", "limit"), [(9, Limit.TRIALS), (10, None), (11, None)])
-def test_a_search_of_one_level_is_cut_short_where_not_all_of_it_is_tried(most: int, limit: Limit | None) -> None:
+def test_a_search_of_one_round_is_cut_short_where_not_all_of_it_is_tried(most: int, limit: Limit | None) -> None:
     trials, decided = run(make_search(space={**SMALL["space"], "maxBlocks": 1}, budget={"maxTrials": most}))
-    assert [len(level) for level in by_level(trials)] == [min(most, 10)]
+    assert [len(round) for round in by_round(trials)] == [min(most, 10)]
     assert decided.limit == limit
 
 
@@ -465,7 +477,7 @@ def test_paused_time_is_not_spent() -> None:
 # --- early stopping ---
 
 
-def test_thresholds_come_from_the_last_finished_level_alone() -> None:
+def test_thresholds_come_from_the_last_finished_round_alone() -> None:
     search = make_search()
     first, decided = turn(search, [])
     assert not any(spec.thresholds for spec in decided.propose)

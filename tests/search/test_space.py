@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 
 from metasearch.api import Operation, Space
 from metasearch.errors import InvalidCell
-from metasearch.search.cells import Cell
+from metasearch.search.cells import Branch, Cell, block
 from metasearch.search.space import CellSpace
 
 FIVE = tuple(Space().operations)
 EIGHT = tuple(Operation)[:8]
+GOLDEN = [
+    "avg_pool3x3(-2)+conv5x5(-1) | conv5x5(-1)+identity(-1) | conv5x5(-1)+identity(-1)",
+    "avg_pool3x3(-1)+conv5x5(-1) | conv5x5(-1)+identity(-1) | conv5x5(-1)+identity(-1)",
+    "avg_pool3x3(-1)+conv5x5(-1) | avg_pool3x3(-1)+conv5x5(-1) | conv5x5(-1)+identity(-1)",
+]
+"""The first mutations of a cell of three blocks; a change of them changes every search that mutates."""
 
 
 @pytest.mark.parametrize(
@@ -22,7 +28,7 @@ EIGHT = tuple(Operation)[:8]
 )
 def test_numbers_of_different_cells(operations: tuple[str, ...], one_block: int, two_blocks: int) -> None:
     space = CellSpace(operations, 2)
-    first = space.first_level()
+    first = space.smallest()
     second = {space.key(child) for cell in first for child in space.children(cell)}
     assert (len({space.key(cell) for cell in first}), len(second)) == (one_block, two_blocks)
 
@@ -30,30 +36,30 @@ def test_numbers_of_different_cells(operations: tuple[str, ...], one_block: int,
 def test_numbers_of_children_per_parent() -> None:
     """With five operations and unordered branches: n(n + 1) / 2 for n = 5 * (blocks + 2)."""
     space = CellSpace(FIVE, 5)
-    cell, counts = space.first_level()[0], []
+    cell, counts = space.smallest()[0], []
     while children := list(space.children(cell)):
         counts.append(len(children))
         cell = children[0]
     assert counts == [120, 210, 325, 465]
 
 
-def test_cells_of_the_last_level_have_no_children() -> None:
+def test_cells_of_the_last_round_have_no_children() -> None:
     space = CellSpace(FIVE, 1)
-    assert not list(space.children(space.first_level()[0]))
+    assert not list(space.children(space.smallest()[0]))
 
 
 def test_every_candidate_is_met_in_canonical_form() -> None:
     space = CellSpace(FIVE, 3)
-    parent = space.random(np.random.default_rng(0))
+    parent = space.sample(np.random.default_rng(0))
     assert parent == parent.canonical
-    two = next(iter(space.children(space.first_level()[7])))
+    two = next(iter(space.children(space.smallest()[7])))
     assert all(child == child.canonical for child in space.children(two))
 
 
 @given(st.integers(0, 2**32))
-def test_random_candidates_are_of_the_last_level_and_read_back_from_text(seed: int) -> None:
+def test_random_candidates_are_of_the_last_round_and_read_back_from_text(seed: int) -> None:
     space = CellSpace(FIVE, 4)
-    cell = space.random(np.random.default_rng(seed))
+    cell = space.sample(np.random.default_rng(seed))
     assert len(cell) == 4
     assert space.parse(space.text(cell)) == cell
 
@@ -62,7 +68,7 @@ def test_random_candidates_are_of_the_last_level_and_read_back_from_text(seed: i
 def test_tokens_tell_candidates_apart_and_stay_within_the_vocabulary(seed: int) -> None:
     space = CellSpace(FIVE, 3)
     rng = np.random.default_rng(seed)
-    one, other = space.random(rng), space.random(rng)
+    one, other = space.sample(rng), space.sample(rng)
     assert (space.tokens(one) == space.tokens(other)) == (one == other)
     steps = space.tokens(one)
     assert {len(step) for step in steps} == {space.step_width}
@@ -71,7 +77,7 @@ def test_tokens_tell_candidates_apart_and_stay_within_the_vocabulary(seed: int) 
 
 def test_inputs_and_operations_have_tokens_of_their_own() -> None:
     space = CellSpace(FIVE, 5)
-    steps = [step for cell in space.first_level() for step in space.tokens(cell)]
+    steps = [step for cell in space.smallest() for step in space.tokens(cell)]
     inputs = {token for step in steps for token in step[:2]}
     operations = {token for step in steps for token in step[2:]}
     assert not inputs & operations
@@ -93,3 +99,49 @@ def test_a_parsed_text_becomes_canonical() -> None:
     swapped = "identity(-1)+identity(-1) | conv3x3(-2)+conv3x3(-2)"
     assert isinstance(space.parse(swapped), Cell)
     assert space.text(space.parse(swapped)) == space.parse(swapped).key
+
+
+# --- mutation ---
+
+
+@given(st.integers(0, 2**32), st.integers(1, 5), st.sampled_from([FIVE, EIGHT, ("identity",)]))
+def test_a_mutation_changes_one_input_or_operation_and_keeps_the_size(
+    seed: int, blocks: int, operations: tuple[str, ...]
+) -> None:
+    space = CellSpace(operations, blocks)
+    rng = np.random.default_rng(seed)
+    parent = space.sample(rng)
+    child = space.mutate(parent, rng)
+    assert child == child.canonical == space.parse(space.text(child))
+    assert child.key in neighbours(space, parent)
+
+
+def neighbours(space: CellSpace, cell: Cell) -> set[str]:
+    """The keys of every cell in which one branch has another input, or another operation."""
+    found = set()
+    for index, each in enumerate(cell.blocks):
+        for side, branch in enumerate(each):
+            reads = {Branch(read, branch.operation) for read in range(-2, index)}
+            others = {Branch(branch.input, operation) for operation in space.operations}
+            for changed in (reads | others) - {branch}:
+                blocks = list(cell.blocks)
+                blocks[index] = block(changed, each[1 - side])
+                found.add(Cell(tuple(blocks)).key)
+    return found
+
+
+def test_mutations_reach_every_neighbour_and_are_the_same_for_a_seed() -> None:
+    space = CellSpace(FIVE, 2)
+    parent = space.parse("conv3x3(-1)+identity(-2) | max_pool3x3(0)+conv5x5(-1)")
+    drawn = [space.mutate(parent, np.random.default_rng(seed)).key for seed in range(400)]
+    assert set(drawn) == neighbours(space, parent)
+    assert drawn[:3] == [space.mutate(parent, np.random.default_rng(seed)).key for seed in range(3)]
+
+
+def test_golden_mutations() -> None:
+    space, rng = CellSpace(FIVE, 3), np.random.default_rng(0)
+    cell, texts = space.sample(rng), []
+    for _ in range(3):
+        cell = space.mutate(cell, rng)
+        texts.append(space.text(cell))
+    assert texts == GOLDEN

@@ -14,7 +14,7 @@ from scipy import stats
 from metasearch import api
 from metasearch.search.cells import Cell
 from metasearch.search.space import CellSpace, Tokens
-from metasearch.search.surrogates import build
+from metasearch.search.surrogates import BUILT_IN, Observation, SurrogateInput, build
 from metasearch.search.surrogates.adam import Adam
 from metasearch.search.surrogates.ensemble import Ensemble
 from metasearch.search.surrogates.lstm import LSTM
@@ -26,7 +26,7 @@ SPACE = CellSpace(api.Space().operations, 4)
 
 def random_cells(count: int, seed: int = 0) -> list[Cell]:
     rng = np.random.default_rng(seed)
-    return list(dict.fromkeys(SPACE.random(rng) for _ in range(2 * count)))[:count]
+    return list(dict.fromkeys(SPACE.sample(rng) for _ in range(2 * count)))[:count]
 
 
 def tokens(cells: list[Cell]) -> list[Tokens]:
@@ -36,6 +36,16 @@ def tokens(cells: list[Cell]) -> list[Tokens]:
 def mixed_lengths() -> list[Tokens]:
     whole = tokens(random_cells(20))
     return [steps[:length] for steps, length in zip(whole, itertools.cycle((1, 2, 3, 4)), strict=False)]
+
+
+def inputs(cells: list[Cell]) -> list[SurrogateInput]:
+    return [SurrogateInput(tokens=each) for each in tokens(cells)]
+
+
+def observed(cells: list[Cell], scores: list[float] | None = None) -> list[Observation]:
+    """The cells with scores; made up, where none are given."""
+    pairs = zip(tokens(cells), scores or pretend_scores(cells), strict=True)
+    return [Observation(tokens=each, score=score) for each, score in pairs]
 
 
 def pretend_scores(cells: list[Cell]) -> list[float]:
@@ -106,45 +116,45 @@ def test_a_prefix_tree_meets_every_beginning_once_and_loses_no_sequence(sequence
 # --- the ensemble learns ---
 
 
-@pytest.mark.parametrize("kind", list(api.SurrogateType))
+@pytest.mark.parametrize("kind", list(BUILT_IN))
 @pytest.mark.parametrize("members", [1, 5])
-def test_a_surrogate_ranks_unseen_cells_better_than_chance(kind: api.SurrogateType, members: int) -> None:
-    surrogate = build(api.Surrogate(type=kind, members=members), SPACE.vocabulary_size, SPACE.step_width)
+def test_a_surrogate_ranks_unseen_cells_better_than_chance(kind: str, members: int) -> None:
+    surrogate = build(api.Surrogate(type=kind, members=members), SPACE)
     cells = random_cells(160)
     train, unseen = cells[:100], cells[100:]
-    predictor = surrogate.fit(tokens(train), pretend_scores(train), seed=(0, 1))
-    spearman = stats.spearmanr(predictor.predict(tokens(unseen)), pretend_scores(unseen)).statistic
+    predictor = surrogate.fit(observed(train), seed=(0, 1))
+    spearman = stats.spearmanr(predictor.predict(inputs(unseen)), pretend_scores(unseen)).statistic
     assert spearman > 0.6  # 60 pairs: chance is above 0.6 once in a million
 
 
-@pytest.mark.parametrize("kind", list(api.SurrogateType))
-def test_the_same_data_and_seed_give_the_same_predictions(kind: api.SurrogateType) -> None:
-    surrogate = build(api.Surrogate(type=kind), SPACE.vocabulary_size, SPACE.step_width)
+@pytest.mark.parametrize("kind", list(BUILT_IN))
+def test_the_same_data_and_seed_give_the_same_predictions(kind: str) -> None:
+    surrogate = build(api.Surrogate(type=kind), SPACE)
     cells = random_cells(30)
-    one, other = (surrogate.fit(tokens(cells), pretend_scores(cells), seed=(3, 1)).predict(tokens(cells)) for _ in "ab")
+    one, other = (surrogate.fit(observed(cells), seed=(3, 1)).predict(inputs(cells)) for _ in "ab")
     np.testing.assert_array_equal(one, other)
 
 
 def test_a_prediction_does_not_depend_on_what_else_is_predicted() -> None:
     surrogate = Ensemble(LSTM(SPACE.vocabulary_size, 16, 1), members=2, epochs=3)
     cells = random_cells(40)
-    predictor = surrogate.fit(tokens(cells), pretend_scores(cells), seed=(0, 1))
-    whole = predictor.predict(tokens(cells))
-    np.testing.assert_allclose(predictor.predict(tokens(cells[7:8])), whole[7:8], rtol=0, atol=1e-6)
+    predictor = surrogate.fit(observed(cells), seed=(0, 1))
+    whole = predictor.predict(inputs(cells))
+    np.testing.assert_allclose(predictor.predict(inputs(cells[7:8])), whole[7:8], rtol=0, atol=1e-6)
 
 
 def test_predictions_are_in_the_scores_own_range() -> None:
-    surrogate = build(api.Surrogate(), SPACE.vocabulary_size, SPACE.step_width)
+    surrogate = build(api.Surrogate(), SPACE)
     cells = random_cells(40)
-    predicted = surrogate.fit(tokens(cells), pretend_scores(cells), seed=(0, 1)).predict(tokens(cells))
+    predicted = surrogate.fit(observed(cells), seed=(0, 1)).predict(inputs(cells))
     assert min(pretend_scores(cells)) - 0.1 < predicted.min() < predicted.max() < max(pretend_scores(cells)) + 0.1
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_very_few_or_equal_scores_are_no_reason_to_fail(count: int) -> None:
-    surrogate = build(api.Surrogate(), SPACE.vocabulary_size, SPACE.step_width)
+    surrogate = build(api.Surrogate(), SPACE)
     cells = random_cells(count)
-    predicted = surrogate.fit(tokens(cells), [0.5] * count, seed=(0, 1)).predict(tokens(cells))
+    predicted = surrogate.fit(observed(cells, [0.5] * count), seed=(0, 1)).predict(inputs(cells))
     assert np.isfinite(predicted).all()
 
 

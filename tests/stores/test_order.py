@@ -1,4 +1,4 @@
-"""Every store has trials taken in the same order: by stage, level and priority, then by name."""
+"""Every store has trials taken in the same order: by stage, round and priority, then by name."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Json = dict[str, Any]
 
 STAGES = (Stage.SEARCH, Stage.FINAL, Stage.BASELINE)
 IN_ORDER = [
-    make_trial_spec(f"{letter}-{999 - index}", stage=stage, level=level, priority=priority)
-    for index, (stage, level, priority, letter) in enumerate(itertools.product(STAGES, (0, 2, 10), (0, 9, 100), "ab"))
+    make_trial_spec(f"{letter}-{999 - index}", stage=stage, round=round, priority=priority)
+    for index, (stage, round, priority, letter) in enumerate(itertools.product(STAGES, (0, 2, 10), (0, 9, 100), "ab"))
 ]
 """Numbers count as numbers; of two names that differ in nothing else, the first letter decides."""
 

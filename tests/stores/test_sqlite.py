@@ -124,6 +124,25 @@ def test_a_store_of_another_version_is_refused(store: SqliteStore) -> None:
         SqliteStore(store.path)
 
 
+def test_a_store_of_the_earlier_form_is_refused_in_a_sentence_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "CREATE TABLE trials (name TEXT PRIMARY KEY, state TEXT, place TEXT, worker TEXT, document TEXT) STRICT"
+    )
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with pytest.raises(FolderConflict) as raised:
+        SqliteStore(path)
+    assert str(raised.value) == (
+        f"{path} has the format 1 and this version of MetaSearch reads 2; "
+        "go on with the version that began it, or choose another --output"
+    )
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [("trials",)]
+    connection.close()
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be used now"):
         SqliteStore(tmp_path / "missing" / "trials.db")

@@ -13,11 +13,10 @@ import numpy as np
 from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.loading import parse_search
 from metasearch.search import strategies, trials
-from metasearch.search.cells import Cell
-from metasearch.search.definition import define
+from metasearch.search.build import build_search
+from metasearch.search.candidates import Candidate
 from metasearch.search.planner import Search
-from metasearch.search.space import Tokens
-from metasearch.search.surrogates.base import Scores
+from metasearch.search.surrogates.base import Observation, Scores, SurrogateInput
 from metasearch.search.trials import (
     Accuracies,
     Accuracy,
@@ -30,6 +29,7 @@ from metasearch.search.trials import (
 )
 
 STARTED = 1_000.0
+SOME_CELL = "conv3x3(-1)+identity(-2)"
 
 
 def make_resource(name: str = "test", **spec: Any) -> MetaSearch:
@@ -59,42 +59,44 @@ SMALL: Mapping[str, Any] = {
 """A search of 10 + 4 + 4 + 4 trials that plans in milliseconds."""
 
 
-def make_search(**spec: Any) -> Search[Cell]:
+def make_search(**spec: Any) -> Search:
     """A small search that began at STARTED, with a surrogate that is as simple as can be."""
     resource = make_spec(**{**SMALL, **spec})
-    search = define("test", resource, started_at=STARTED)
-    return replace(search, strategy=strategies.build(resource, search.space, TokenMeans()))
+    search = build_search("test", resource, started_at=STARTED)
+    return replace(search, strategy=strategies.build(resource, search.space, TokenMeans))
 
 
 class TokenMeans:
     """A surrogate in microseconds: the mean, over a candidate's tokens, of the scores they were seen with."""
 
-    def fit(self, candidates: Sequence[Tokens], scores: Sequence[float], seed: Sequence[int]) -> TokenMeansPredictor:  # noqa: ARG002
+    def fit(self, observations: Sequence[Observation], seed: Sequence[int]) -> TokenMeansPredictor:  # noqa: ARG002
         seen: dict[int, list[float]] = {}
-        for steps, score in zip(candidates, scores, strict=True):
-            for token in itertools.chain.from_iterable(steps):
-                seen.setdefault(token, []).append(score)
-        return TokenMeansPredictor({token: fmean(values) for token, values in seen.items()}, fmean(scores))
+        for observation in observations:
+            for token in itertools.chain.from_iterable(observation.tokens):
+                seen.setdefault(token, []).append(observation.score)
+        default = fmean(observation.score for observation in observations)
+        return TokenMeansPredictor({token: fmean(values) for token, values in seen.items()}, default)
 
 
 class TokenMeansPredictor:
     def __init__(self, means: Mapping[int, float], default: float) -> None:
         self._means, self._default = means, default
 
-    def predict(self, candidates: Sequence[Tokens]) -> Scores:
-        tokens = (itertools.chain.from_iterable(steps) for steps in candidates)
+    def predict(self, inputs: Sequence[SurrogateInput]) -> Scores:
+        tokens = (itertools.chain.from_iterable(each.tokens) for each in inputs)
         return np.array([fmean(self._means.get(token, self._default) for token in each) for each in tokens])
 
 
-def make_trial_spec(name: str = "test-1-a", **changes: Any) -> TrialSpec:
+def make_trial_spec(name: str = "test-1-a", candidate: str | Candidate = SOME_CELL, **changes: Any) -> TrialSpec:
+    """A trial of a cell, by its text, or of any candidate."""
     defaults = TrialSpec(
         name=name,
         stage=Stage.SEARCH,
-        level=1,
-        candidate="conv3x3(-1)+identity(-2)",
+        round=1,
+        candidate=Candidate(candidate) if isinstance(candidate, str) else candidate,
         seed=0,
         meta_iterations=10,
-        level_size=1,
+        round_size=1,
     )
     return replace(defaults, **changes)
 
@@ -140,8 +142,8 @@ def pretend_score(candidate: str) -> float:
 
 def pretend_result(spec: TrialSpec) -> TrialResult:
     """What a trainer would have measured, made up."""
-    score = pretend_score(spec.candidate)
-    weights = 100 * (1 + spec.candidate.count("conv"))
+    score = pretend_score(spec.candidate.architecture)
+    weights = 100 * (1 + spec.candidate.architecture.count("conv"))
     final = spec.stage is not Stage.SEARCH
     return make_result(score, weights, test=make_accuracies(score) if final else None, weights="w" if final else None)
 

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from metasearch.api import Dataset, Rule, Space, SpecModel, Toleration
 from metasearch.kubernetes.times import Time
-from metasearch.kubernetes.trial_resource import MetaTrialStatus
+from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.outcome.figures import FinalNetwork
 from metasearch.quantities import DECIMAL_PATTERN, Duration, Memory, NumberText, PatternText, Quantity
 
@@ -32,12 +32,13 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
         "key": {"operator": "Exists"},
         "tolerationSeconds": {"key": "a", "effect": "NoExecute"},
     },
+    MetaTrialSpec: {"": {"blocks": 1}},
     MetaTrialStatus: {"result": {"state": "Failed"}},
     FinalNetwork[NumberText]: {"": {"trials": ["a"]}, "trials": {}},
 }
 """Per model and field, what stands beside the field and the required ones; "" is for all other fields."""
 
-OPEN = {(MetaTrialStatus, "state")}
+OPEN = {(MetaTrialStatus, "state"), (MetaTrialSpec, "stage"), (MetaTrialSpec, "blocks")}
 """Fields whose values rules tie to others in more than one way."""
 
 TEXTS: Mapping[type[PatternText], tuple[Sequence[str], Sequence[str]]] = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from metasearch.api import Dataset, Folder, PodTemplate, Space, SpecModel, Storage, Toleration
-from metasearch.kubernetes.trial_resource import MetaTrialStatus
+from metasearch.kubernetes.trial_resource import CandidateResource, MetaTrialSpec, MetaTrialStatus
 
 Json = dict[str, Any]
 
@@ -19,6 +19,8 @@ MEASURED = {
     "parameterCount": 10,
     "multiplyAdds": 100,
 }
+RECIPE = {"stage": "Search", "metaIterations": 1, "seed": 0, "round": 1}
+ONE, TWO = {"architecture": "a(-1)+b(-2)"}, {"architecture": "a(-1)+b(-2) | a(0)+a(0)"}
 HERE, THERE = {"claim": "a", "mountPath": "/here"}, {"claim": "a", "mountPath": "/there"}
 
 RULE_CASES: Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] = {
@@ -53,6 +55,23 @@ RULE_CASES: Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] 
     (PodTemplate, "must not name a mountPath twice in volumes"): (
         [{"volumes": [HERE, HERE]}, {"volumes": [HERE, THERE, {**HERE, "claim": "b"}]}],
         [{"volumes": [HERE, THERE]}],
+    ),
+    (CandidateResource, "must have hyperparameters with names such as metaStepSize"): (
+        [{**ONE, "hyperparameters": {name: "1"}} for name in ("", "A", "a b", "a-b", "1a", "a\n")],
+        [{**ONE, "hyperparameters": {"a": "1", "metaStepSize2": "1"}}, {**ONE, "hyperparameters": {}}, ONE],
+    ),
+    (MetaTrialSpec, "must have the number of the cell's blocks in blocks, and none for a baseline"): (
+        [
+            {**RECIPE, "candidate": ONE},
+            {**RECIPE, "candidate": ONE, "blocks": 2},
+            {**RECIPE, "candidate": TWO, "blocks": 1},
+            {**RECIPE, "candidate": {"architecture": "Conv4"}, "stage": "Baseline", "blocks": 1},
+        ],
+        [
+            {**RECIPE, "candidate": ONE, "blocks": 1},
+            {**RECIPE, "candidate": TWO, "stage": "Final", "blocks": 2},
+            {**RECIPE, "candidate": {"architecture": "Conv4"}, "stage": "Baseline"},
+        ],
     ),
     (MetaTrialStatus, "must have a result exactly where state is Succeeded, Stopped or Failed"): (
         [{"state": "Succeeded"}, {"state": "Pending", "result": {"epoch": 0}}],

@@ -44,7 +44,7 @@ class TrialStoreContract(ABC):
         assert store.claim("w", 0.0, 0.0) is None
 
     def test_a_proposed_trial_is_pending(self, store: TrialStore) -> None:
-        spec = make_trial_spec("a", predicted=0.25, level_size=3)
+        spec = make_trial_spec("a", predicted=0.25, round_size=3)
         store.propose([spec])
         assert list(store.trials()) == [Trial(spec=spec)]
 
@@ -57,13 +57,13 @@ class TrialStoreContract(ABC):
         assert trials["a"].spec.predicted == 0.1
         assert set(trials) == {"a", "b"}
 
-    def test_trials_are_claimed_by_stage_level_and_priority(self, store: TrialStore) -> None:
+    def test_trials_are_claimed_by_stage_round_and_priority(self, store: TrialStore) -> None:
         store.propose(
             [
-                make_trial_spec("final", stage=Stage.FINAL, level=1),
-                make_trial_spec("second", level=1, priority=1),
-                make_trial_spec("third", level=2, priority=0),
-                make_trial_spec("first", level=1, priority=0),
+                make_trial_spec("final", stage=Stage.FINAL, round=1),
+                make_trial_spec("second", round=1, priority=1),
+                make_trial_spec("third", round=2, priority=0),
+                make_trial_spec("first", round=1, priority=0),
             ]
         )
         names = []

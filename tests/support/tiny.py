@@ -65,8 +65,8 @@ def tiny_trainer(folder: Path, clock: Callable[[], float] | None = None, **chang
 
 
 def tiny_trial(name: str = "tiny-1-a", **changes: Any) -> TrialSpec:
-    defaults = make_trial_spec(name, candidate="conv3x3(-1)+max_pool3x3(-2)", meta_iterations=META_ITERATIONS)
-    return replace(defaults, **changes)
+    defaults: dict[str, Any] = {"candidate": "conv3x3(-1)+max_pool3x3(-2)", "meta_iterations": META_ITERATIONS}
+    return make_trial_spec(name, **defaults | changes)
 
 
 def final_trial(**changes: Any) -> TrialSpec:

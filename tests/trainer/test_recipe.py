@@ -10,6 +10,7 @@ from tiny import final_trial, tiny_spec, tiny_trial
 
 from metasearch.api import Training
 from metasearch.errors import InvalidSpec
+from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Stage
 from metasearch_trainer.recipe import Recipe, with_hyperparameters
 
@@ -31,6 +32,13 @@ def test_only_final_and_baseline_trials_see_test_classes() -> None:
 def test_hyperparameters_override_settings() -> None:
     training = with_hyperparameters(make_spec().training, {"innerLearningRate": "0.03", "innerSteps": 2})
     assert training == Training(inner_learning_rate=Decimal("0.03"), inner_steps=2)
+
+
+def test_a_recipe_has_the_hyperparameters_of_its_candidate() -> None:
+    varied = {"innerLearningRate": Decimal("0.03"), "innerSteps": 2}
+    trial = tiny_trial(candidate=Candidate("conv3x3(-1)+identity(-2)", varied), meta_iterations=3)
+    training = Recipe.of(tiny_spec(), trial).training
+    assert (training.inner_learning_rate, training.inner_steps, training.meta_iterations) == (Decimal("0.03"), 2, 3)
 
 
 @pytest.mark.parametrize(

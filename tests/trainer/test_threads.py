@@ -54,7 +54,7 @@ def adapt_random_cells() -> None:
     labels = torch.arange(WAYS).repeat(STEPS)[None]
     support = Support(images, labels, torch.arange(STEPS * BATCH).reshape(1, STEPS, BATCH))
     for _ in range(CELLS):
-        network = CellNetwork(cells.random(rng), SPACE, 1, SIDE, WAYS)
+        network = CellNetwork(cells.sample(rng), SPACE, 1, SIDE, WAYS)
         theta = network.layout.initial(generator).float()
         adapt(network, theta, Moments.zero(theta).for_tasks(1), support, learning_rate=1e-3)
 

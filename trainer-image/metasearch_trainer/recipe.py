@@ -38,10 +38,10 @@ class Recipe(SpecModel):
         Raises:
             InvalidSpec: the candidate has a hyperparameter that is none, or whose value is out of bounds.
         """
-        hyperparameters: Mapping[str, object] = {}  # a candidate is its architecture alone, so far
+        varied = {**trial.candidate.hyperparameters, FIDELITY: trial.meta_iterations}
         return cls(
             task=spec.task,
-            training=with_hyperparameters(spec.training, {**hyperparameters, FIDELITY: trial.meta_iterations}),
+            training=with_hyperparameters(spec.training, varied),
             evaluation=spec.evaluation,
             test_tasks=0 if trial.stage is Stage.SEARCH else spec.final.tasks,
         )

@@ -15,7 +15,7 @@ import torch
 
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import InvalidData, StoreUnavailable
-from metasearch.search.definition import require_known_names
+from metasearch.search.build import require_known_names
 from metasearch.search.trials import Reason, State, TrialResult, TrialSpec
 from metasearch_trainer import memory
 from metasearch_trainer.data.images import Splits

@@ -126,7 +126,7 @@ class Training:
             if threshold.meta_iteration == state.meta_iteration and best < threshold.score:
                 message = (
                     f"best score {best:.3f} after {state.meta_iteration} meta-iterations, "
-                    f"where the last level's median less one standard error is {threshold.score:.3f}"
+                    f"where the last round's median less one standard error is {threshold.score:.3f}"
                 )
                 raise TrialEnded(State.STOPPED, Reason.EARLY_STOPPED, message)
 

@@ -49,7 +49,9 @@ def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> N
     ways = spec.task.ways
     if trial.stage is Stage.BASELINE:
         return Conv4(images.channels, images.side, ways)
-    return CellNetwork(parse_cell(trial.candidate).canonical, spec.space, images.channels, images.side, ways)
+    return CellNetwork(
+        parse_cell(trial.candidate.architecture).canonical, spec.space, images.channels, images.side, ways
+    )
 
 
 class TrialRun:
@@ -162,7 +164,7 @@ class TrialRun:
     def _deliver(self, training: Training, state: TrainingState) -> str | None:
         """Write the trained weights; returns the file's name, or None where weights are not kept."""
         images, space = self.environment.images.train.images, self.environment.spec.space
-        cell = parse_cell(self.trial.candidate).canonical
+        cell = parse_cell(self.trial.candidate.architecture).canonical
         described = Description(cell, space, images.channels, images.side, training.recipe)
 
         def write(path: Path) -> None:

@@ -8,12 +8,10 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from metasearch.api import Strategy
 from metasearch.reconcile import Step
-from metasearch.search import board, budget
-from metasearch.search.cells import Cell
-from metasearch.search.planner import Search, by_level
-from metasearch.search.trials import Stage, State, Trial
+from metasearch.search import budget, pareto
+from metasearch.search.planner import Search
+from metasearch.search.trials import Stage, State, Trial, by_round
 
 
 def display_for(console: Console) -> BarDisplay | LineDisplay:
@@ -22,7 +20,7 @@ def display_for(console: Console) -> BarDisplay | LineDisplay:
 
 
 class LineDisplay:
-    """A line when a level begins and when a trial ends."""
+    """Prints a line when a round begins and when a trial ends."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -35,7 +33,7 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def show(self, search: Search[Cell], step: Step, now: float) -> None:
+    def show(self, search: Search, step: Step, now: float) -> None:
         for title, trials in _stages(search, step.trials):
             if title not in self._begun:
                 self._begun.add(title)
@@ -44,17 +42,19 @@ class LineDisplay:
             for trial in over:
                 if trial.name not in self._ended:
                     self._ended.add(trial.name)
-                    self._print(f"  {trial.name} {_outcome(trial)} [{len(over)}/{len(trials)}] {trial.spec.candidate}")
+                    self._print(
+                        f"  {trial.name} {_outcome(trial)} [{len(over)}/{len(trials)}] {trial.spec.candidate.text}"
+                    )
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class BarDisplay:
-    """One bar per level and stage, with the best score; below them how much of the budget is used."""
+    """Shows one bar per round and stage, with the best score; below them what was spent and what is left."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description:<14}"), BarColumn(), TextColumn("{task.fields[text]}"))
+        columns = (TextColumn("{task.description:<24}"), BarColumn(), TextColumn("{task.fields[text]}"))
         self._progress = Progress(*columns, console=console, transient=False)
         self._bars: dict[str, TaskID] = {}
         self._spending = self._progress.add_task("Spent", total=1.0, text="")
@@ -68,7 +68,7 @@ class BarDisplay:
     ) -> None:
         self._progress.stop()
 
-    def show(self, search: Search[Cell], step: Step, now: float) -> None:
+    def show(self, search: Search, step: Step, now: float) -> None:
         for title, trials in _stages(search, step.trials):
             if title not in self._bars:
                 self._bars[title] = self._progress.add_task(title, total=1.0, text="")
@@ -80,12 +80,12 @@ class BarDisplay:
         self._progress.update(self._spending, completed=share, text=_spending(search, step, now))
 
 
-def _stages(search: Search[Cell], trials: Sequence[Trial]) -> list[tuple[str, Sequence[Trial]]]:
-    """Group trials as people think of them: level after level, then the final ones."""
-    is_random = search.spec.search.strategy is Strategy.RANDOM
+def _stages(search: Search, trials: Sequence[Trial]) -> list[tuple[str, Sequence[Trial]]]:
+    """Group the trials as a person thinks of them: round after round, then the final ones."""
+    of = f" of {search.strategy.rounds}" if search.strategy.rounds else ""
     stages: list[tuple[str, Sequence[Trial]]] = [
-        ("Random cells" if is_random else f"Level {level[0].spec.level} of {search.space.levels}", level)
-        for level in by_level(trials)
+        (f"Round {round[0].spec.round}{of}, {search.strategy.title(round[0].spec.round)}", round)
+        for round in by_round(trials)
     ]
     final = [trial for trial in trials if trial.spec.stage is not Stage.SEARCH]
     return [*stages, ("Final", final)] if final else stages
@@ -98,7 +98,7 @@ def _share_done(trials: Sequence[Trial]) -> float:
 
 
 def _best_text(trials: Sequence[Trial]) -> str:
-    ranked = board.ranked(trials)
+    ranked = pareto.ranked(trials)
     return f", best {ranked[0].score:.3f}" if ranked else ""
 
 
@@ -111,7 +111,7 @@ def _outcome(trial: Trial) -> str:
     return f"{trial.state} ({reason}: {trial.result.message if trial.result else ''})"
 
 
-def _spending(search: Search[Cell], step: Step, now: float) -> str:
+def _spending(search: Search, step: Step, now: float) -> str:
     limits, used = search.spec.budget, budget.spent(step.trials, search.wall_seconds(now), now)
     parts = [f"{used.trials} of {limits.max_trials} trials", _time(used.wall_seconds, limits.wall_time)]
     if used.gpu_hours > 0 or limits.gpu_hours is not None:

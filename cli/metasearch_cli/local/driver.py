@@ -18,8 +18,7 @@ import torch
 from metasearch.api import MetaSearch
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.reconcile import Step, reconcile
-from metasearch.search.cells import Cell
-from metasearch.search.definition import define
+from metasearch.search.build import build_search
 from metasearch.search.planner import Search
 from metasearch.search.trials import INTERRUPTED, LOST, Trial
 from metasearch.stores.sqlite import SqliteStore
@@ -42,7 +41,7 @@ STOP_SECONDS = 10.0
 class Display(Protocol):
     """Shows the progress of a search."""
 
-    def show(self, search: Search[Cell], step: Step, now: float) -> None: ...
+    def show(self, search: Search, step: Step, now: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def run(
         store.begin_session(clock.now())
         # Read again, for the new session ends the pause since the last one.
         row = store.search() or row
-        search = define(row.name, resource.spec, row.started_at, row.paused_seconds)
+        search = build_search(row.name, resource.spec, row.started_at, row.paused_seconds)
         session = uuid.uuid4().hex[:8]
         pool = open_pool(folder.store, folder.logs, devices(workers), session, launcher, clock.monotonic)
         try:
@@ -108,9 +107,7 @@ def devices(workers: int) -> list[Device]:
 
 
 class _Loop:
-    def __init__(
-        self, search: Search[Cell], store: SqliteStore, pool: ProcessPool, display: Display, clock: Clock
-    ) -> None:
+    def __init__(self, search: Search, store: SqliteStore, pool: ProcessPool, display: Display, clock: Clock) -> None:
         self.search, self.store, self.pool, self.display, self.clock = search, store, pool, display, clock
         self._touched = clock.monotonic()
 

@@ -19,9 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from metasearch.api import Baseline, MetaSearchSpec, Strategy
-from metasearch.search.cells import Cell
+from metasearch.api import Baseline, MetaSearchSpec
+from metasearch.search.build import build_search
+from metasearch.search.candidates import Candidate
+from metasearch.search.cells import Cell, parse_cell
 from metasearch.search.space import CellSpace
+from metasearch.search.strategies import Answer
 from metasearch.search.trials import Progress, Stage, State, TrialSpec
 from metasearch_trainer.data.images import ImageSet, Splits
 from metasearch_trainer.evaluation import TASKS_AT_ONCE
@@ -30,7 +33,7 @@ from metasearch_trainer.trainer import Trainer
 
 CELLS_DRAWN = 15
 TYPICAL = 0.7
-"""Which of the cells drawn at a level is measured, by multiply-adds: a search prefers the larger ones a little."""
+"""The quantile by multiply-adds of the drawn cell that is measured: a search prefers the larger ones a little."""
 
 META_ITERATIONS = 3
 """What is trained to measure a cell; the first warms up and does not count."""
@@ -57,7 +60,7 @@ class Costs:
     """What the networks of a search cost."""
 
     cells: tuple[Cost, ...]
-    """A typical cell of each level."""
+    """A typical cell of each number of blocks, from 1."""
     baseline: Cost | None
 
 
@@ -80,28 +83,41 @@ class Estimate:
 
 def estimate(spec: MetaSearchSpec, costs: Costs, workers: int) -> Estimate:
     """How long a search takes with so many trials at a time, if no limit on time ends it."""
-    sizes = level_sizes(spec)
+    sizes = trials_by_blocks(spec)
     searching = (
         _makespan([_search_seconds(spec, cost)] * size, workers) for size, cost in zip(sizes, costs.cells, strict=True)
     )
-    largest = max(level for level, size in enumerate(sizes) if size)
+    largest = max(index for index, number in enumerate(sizes) if number)
     final = [_final_seconds(spec, costs.cells[largest])] * (min(spec.final.top, sum(sizes)) * spec.final.seeds)
     if costs.baseline is not None:
         final += [_final_seconds(spec, costs.baseline)] * spec.final.seeds
     return Estimate(sum(sizes), sum(searching), len(final), _makespan(final, workers))
 
 
-def level_sizes(spec: MetaSearchSpec) -> list[int]:
-    """Search trials of each level, as far as `budget.maxTrials` allows."""
-    levels, left = spec.space.max_blocks, spec.budget.max_trials
-    if spec.search.strategy is Strategy.RANDOM:
-        return [0] * (levels - 1) + [left]
-    first = len(CellSpace(spec.space.operations, levels).first_level())
-    sizes = []
-    for wanted in [first] + [spec.search.beam_width] * (levels - 1):
-        sizes.append(min(wanted, left))
-        left -= sizes[-1]
-    return sizes
+def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
+    """
+    Return the number of search trials whose cells have 1, 2, ... `space.maxBlocks` blocks.
+
+    The first round is the strategy's own answer. Later rounds need scores, so they are taken to have a beam of cells
+    that are a block larger each, and where a strategy has no rounds, cells as large as its first ones.
+    """
+    strategy, largest = build_search("estimate", spec, started_at=0.0).strategy, spec.space.max_blocks
+    left, numbers = spec.budget.max_trials, [0] * largest
+    first = strategy.propose([], left)
+    blocks = largest
+    if not isinstance(first, Answer):
+        sizes = [len(parse_cell(proposal.candidate.architecture)) for proposal in first[:left]]
+        numbers = [sizes.count(size) for size in range(1, largest + 1)]
+        blocks = max(sizes, default=largest)
+    left -= sum(numbers)
+    for _ in range((strategy.rounds or 1) - 1):
+        blocks = min(blocks + 1, largest)
+        taken = min(spec.search.beam_width, left)
+        numbers[blocks - 1] += taken
+        left -= taken
+    if strategy.rounds is None:
+        numbers[blocks - 1] += left
+    return numbers
 
 
 def _search_seconds(spec: MetaSearchSpec, cost: Cost) -> float:
@@ -192,14 +208,14 @@ def measure(
     """
     Train a little to see what it costs; None where that fails, as the search itself will tell.
 
-    Levels between the first and the last are interpolated, for each takes up to some seconds.
+    Sizes between the smallest and the largest are interpolated, for each takes up to some seconds.
     """
     with tempfile.TemporaryDirectory() as folder:
         storage = LocalStorage(Path(folder), weights=None)
         trainer = Trainer(_small(spec, side), _noise(spec, channels, side), device, storage)
-        levels = spec.space.max_blocks
-        at = sorted({1, levels})
-        measured = [_cost(spec, trainer, _trial(str(_typical(spec, trainer, level))), clock) for level in at]
+        largest = spec.space.max_blocks
+        at = sorted({1, largest})
+        measured = [_cost(spec, trainer, _trial(str(_typical(spec, trainer, blocks))), clock) for blocks in at]
         baseline = spec.final.baseline
         hand_made = (
             None if baseline is Baseline.NONE else _cost(spec, trainer, _trial(str(baseline), Stage.BASELINE), clock)
@@ -207,7 +223,7 @@ def measure(
     known = [cost for cost in measured if cost is not None]
     if len(known) < len(measured) or (hand_made is None and baseline is not Baseline.NONE):
         return None
-    everywhere = range(1, levels + 1)
+    everywhere = range(1, largest + 1)
     steps = np.interp(everywhere, at, [cost.meta_iteration for cost in known])
     tasks = np.interp(everywhere, at, [cost.task for cost in known])
     return Costs(tuple(Cost(float(step), float(task)) for step, task in zip(steps, tasks, strict=True)), hand_made)
@@ -240,10 +256,10 @@ def _noise(spec: MetaSearchSpec, channels: int, side: int) -> Splits:
     return Splits(images, images, images)
 
 
-def _typical(spec: MetaSearchSpec, trainer: Trainer, level: int) -> Cell:
-    """A cell of a level, rather large than small."""
-    space, rng = CellSpace(spec.space.operations, level), np.random.default_rng(level)
-    drawn = [space.random(rng) for _ in range(CELLS_DRAWN)]
+def _typical(spec: MetaSearchSpec, trainer: Trainer, blocks: int) -> Cell:
+    """Draw a cell with so many blocks, rather large than small."""
+    space, rng = CellSpace(spec.space.operations, blocks), np.random.default_rng(blocks)
+    drawn = [space.sample(rng) for _ in range(CELLS_DRAWN)]
     drawn.sort(key=lambda cell: trainer.network(_trial(str(cell))).multiply_adds)
     return drawn[round(TYPICAL * (len(drawn) - 1))]
 
@@ -252,11 +268,11 @@ def _trial(candidate: str, stage: Stage = Stage.SEARCH) -> TrialSpec:
     return TrialSpec(
         name="estimate",
         stage=stage,
-        level=1,
-        candidate=candidate,
+        round=1,
+        candidate=Candidate(candidate),
         seed=0,
         meta_iterations=META_ITERATIONS,
-        level_size=1,
+        round_size=1,
     )
 
 

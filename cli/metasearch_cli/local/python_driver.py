@@ -8,7 +8,6 @@ from metasearch.api import MetaSearch
 from metasearch.outcome.results import summarize
 from metasearch.python_api import Progress
 from metasearch.reconcile import Step
-from metasearch.search.cells import Cell
 from metasearch.search.planner import Search
 from metasearch_cli.local import session
 from metasearch_cli.local.folder import RunFolder
@@ -36,7 +35,7 @@ class _Callback:
     def __init__(self, folder: RunFolder, progress: Progress | None) -> None:
         self._folder, self._progress = folder, progress
 
-    def show(self, search: Search[Cell], step: Step, now: float) -> None:
+    def show(self, search: Search, step: Step, now: float) -> None:
         if self._progress is not None:
             result = summarize(search, step.trials, step.plan, now)
             self._progress(session.snapshot_of(self._folder, step.trials, result))

@@ -14,8 +14,8 @@ from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.errors import SearchFailed
 from metasearch.loading import parse_search
 from metasearch.outcome.results import SearchResult, summarize
-from metasearch.search.definition import define, require_known_names
-from metasearch.search.planner import Phase, standing
+from metasearch.search.build import build_search, require_known_names
+from metasearch.search.planner import Phase, current_status
 from metasearch.search.trials import Trial
 from metasearch_cli.extras import Extra, is_installed, needing, require
 from metasearch_cli.local.folder import RunFolder, translated_disk_errors
@@ -169,10 +169,12 @@ def load_snapshot(path: Path) -> Snapshot:
         store.close()
     if row is None:
         raise folder.holds_no_search()
-    search = define(row.name, parse_search(row.resource, where=str(path)).spec, row.started_at, row.paused_seconds)
+    search = build_search(
+        row.name, parse_search(row.resource, where=str(path)).spec, row.started_at, row.paused_seconds
+    )
     # A search that nobody drives has used no time since its driver was last seen.
     now = min(time.time(), row.seen_at)
-    result = summarize(search, trials, standing(search, trials, now), now)
+    result = summarize(search, trials, current_status(search, trials, now), now)
     return snapshot_of(folder, trials, result)
 
 

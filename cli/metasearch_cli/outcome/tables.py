@@ -12,14 +12,16 @@ from rich.table import Table
 
 from metasearch.outcome.figures import Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
-from metasearch.search.trials import Trial
+from metasearch.search.cells import parse_cell
+from metasearch.search.trials import Stage, Trial
 
 Value = str | int | float | None
 
 _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "name": lambda trial: trial.name,
     "stage": lambda trial: trial.spec.stage,
-    "level": lambda trial: trial.spec.level,
+    "round": lambda trial: trial.spec.round,
+    "blocks": lambda trial: _blocks(trial),
     "state": lambda trial: trial.state,
     "reason": lambda trial: trial.result.reason if trial.result else None,
     "score": lambda trial: trial.score,
@@ -28,7 +30,7 @@ _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "multiplyAdds": lambda trial: trial.result.multiply_adds if trial.result else None,
     "wallSeconds": lambda trial: trial.result.wall_seconds if trial.result else None,
     "attempts": lambda trial: len(trial.attempts),
-    "cell": lambda trial: trial.spec.candidate,
+    "cell": lambda trial: trial.spec.candidate.text,
 }
 """What is listed of a trial: a column's name, and its value."""
 
@@ -55,8 +57,8 @@ def print_status(console: Console, result: SearchResult) -> None:
         f"spent: {spent.wall_seconds:.0f} s, {spent.worker_seconds:.0f} s of workers, {spent.gpu_hours:.2f} GPU-hours",
         highlight=False,
     )
-    if result.levels:
-        console.print(_levels(result))
+    if result.rounds:
+        console.print(_rounds(result))
     if result.best:
         best = result.best.search
         console.print(f"best cell: {best.cell}", highlight=False, markup=False, soft_wrap=True)
@@ -106,14 +108,22 @@ def _cell_text(value: Value) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _levels(result: SearchResult) -> Table:
+def _blocks(trial: Trial) -> int | None:
+    """Count the blocks of a trial's cell; None for a baseline, which is no cell."""
+    is_cell = trial.spec.stage is not Stage.BASELINE
+    return len(parse_cell(trial.spec.candidate.architecture)) if is_cell else None
+
+
+def _rounds(result: SearchResult) -> Table:
     table = Table(box=None, header_style="bold")
-    for heading in ("level", "trained", "stopped", "failed", "best", "spearman", "kendall", "top recall"):
+    table.add_column("round", justify="right")
+    table.add_column("tried")
+    for heading in ("trained", "stopped", "failed", "best", "spearman", "kendall", "top recall"):
         table.add_column(heading, justify="right")
-    for level in result.levels:
-        counts = (level.level, level.trained, level.stopped, level.failed)
-        figures = (level.best, level.spearman, level.kendall, level.top_recall)
-        table.add_row(*map(_cell_text, (*counts, *figures)))
+    for round in result.rounds:
+        counts = (round.trained, round.stopped, round.failed)
+        figures = (round.best, round.spearman, round.kendall, round.top_recall)
+        table.add_row(str(round.round), round.title, *map(_cell_text, (*counts, *figures)))
     return table
 
 

@@ -16,8 +16,8 @@ from metasearch.kubernetes.search_status import READY, ConditionStatus, SearchSt
 from metasearch.kubernetes.timing import timing_of
 from metasearch.loading import parse_search
 from metasearch.outcome.results import summarize
-from metasearch.search.definition import define
-from metasearch.search.planner import Plan, standing
+from metasearch.search.build import build_search
+from metasearch.search.planner import Plan, current_status
 from metasearch.stores.kubernetes import KubernetesStore
 from metasearch_cli.outcome.snapshot import Snapshot
 from metasearch_cli.remote.target import ClusterTarget, user_errors
@@ -43,8 +43,8 @@ def load_snapshot(target: ClusterTarget, name: str, image: str | None = None) ->
     timing = timing_of(status, now)
     # A search that is over is shown as it was then: its wall time must not grow with every look.
     at = now if timing.completed_at is None else timing.completed_at
-    search = define(name, spec, timing.started_at, timing.paused_seconds(at))
-    stands = with_trouble(standing(search, trials, at), status)
+    search = build_search(name, spec, timing.started_at, timing.paused_seconds(at))
+    stands = with_trouble(current_status(search, trials, at), status)
     return Snapshot(
         trials,
         summarize(search, trials, stands, at),

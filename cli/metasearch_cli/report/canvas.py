@@ -17,10 +17,10 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-LEVEL_COLOURS = 8
+ROUND_COLOURS = 8
 _NAMES = (
     *("ink", "muted", "line", "grid", "paper", "accent", "delivered", "baseline", "bad"),
-    *(f"level-{number}" for number in range(1, LEVEL_COLOURS + 1)),
+    *(f"round-{number}" for number in range(1, ROUND_COLOURS + 1)),
 )
 _STAND_IN = {name: f"#0a0b{index:02x}" for index, name in enumerate(_NAMES)}
 _NAMED = {stand_in: name for name, stand_in in _STAND_IN.items()}
@@ -67,10 +67,10 @@ def colour(name: str) -> str:
     return _STAND_IN[name]
 
 
-def level_colour(level: int, levels: int) -> str:
-    """Return the name of a level's colour: however many levels there are, they span the whole scale."""
-    place = (level - 1) / max(1, levels - 1)
-    return f"level-{1 + round(min(1.0, place) * (LEVEL_COLOURS - 1))}"
+def round_colour(number: int, rounds: int) -> str:
+    """Name a round's colour: however many rounds there are, they span the whole scale."""
+    position = (number - 1) / max(1, rounds - 1)
+    return f"round-{1 + round(min(1.0, position) * (ROUND_COLOURS - 1))}"
 
 
 def chart(name: str, label: str, width: int, height: int, draw: Callable[[Axes], None]) -> str:

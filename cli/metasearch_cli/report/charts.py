@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from metasearch.search.trials import Stage, State
-from metasearch_cli.report.canvas import chart, colour, level_colour
+from metasearch_cli.report.canvas import chart, colour, round_colour
 from metasearch_cli.report.formats import short
-from metasearch_cli.report.series import Curve, Ended, PredictedLevel
+from metasearch_cli.report.series import Curve, Ended, PredictedRound
 
 WIDE, HALF, QUARTER = 1052, 516, 252
 """Widths in pixels, for one, two or four charts in a row of the page."""
@@ -27,14 +27,14 @@ _STEPS = (1, 2, 5, 10)  # between ticks
 # --- progress -----------------------------------------------------------------------------------------------------
 
 
-def progress(ended: Sequence[Ended], levels: int, chance: float, label: str) -> str:
+def progress(ended: Sequence[Ended], rounds: int, chance: float, titles: Mapping[int, str], label: str) -> str:
     """Draw the score of each search trial in the order in which they ended, with the best so far."""
 
     def draw(axes: Axes) -> None:
         _score_axis(axes, [each.score for each in ended if each.score is not None], chance)
-        _level_bands(axes, ended)
-        for level in sorted({each.level for each in ended}):
-            _level_marks(axes, [each for each in ended if each.level == level], colour(level_colour(level, levels)))
+        _round_bands(axes, ended, titles)
+        for number in sorted({each.round for each in ended}):
+            _round_marks(axes, [each for each in ended if each.round == number], colour(round_colour(number, rounds)))
         failed = [each.place for each in ended if each.state is State.FAILED]
         foot: Style = {"transform": axes.get_xaxis_transform(), "clip_on": False}  # for a failed trial has no score
         axes.scatter(failed, [0.0] * len(failed), marker="x", s=36, lw=1.6, c=colour("bad"), zorder=4, **foot)
@@ -47,51 +47,51 @@ def progress(ended: Sequence[Ended], levels: int, chance: float, label: str) -> 
     return chart("progress", label, WIDE, 340, draw)
 
 
-def _level_marks(axes: Axes, ended: Sequence[Ended], hue: str) -> None:
+def _round_marks(axes: Axes, ended: Sequence[Ended], hue: str) -> None:
     """Draw dots for trials that ran to their end, rings for those given up."""
     for state, style in ((State.SUCCEEDED, _filled(hue)), (State.STOPPED, _ring(hue))):
         scored = [(each.place, each.score) for each in ended if each.state is state and each.score is not None]
         axes.scatter([x for x, _ in scored], _percents(y for _, y in scored), s=26, alpha=0.85, zorder=3, **style)
 
 
-def _level_bands(axes: Axes, ended: Sequence[Ended]) -> None:
-    """A line where one level ends and the next begins, and the level's number where there is room for it."""
-    levels = sorted({each.level for each in ended})
-    for level in levels if len(levels) > 1 else []:
-        places = [each.place for each in ended if each.level == level]
+def _round_bands(axes: Axes, ended: Sequence[Ended], titles: Mapping[int, str]) -> None:
+    """Draw a line where one round ends and the next begins, and the round's title where there is room for it."""
+    numbers = sorted({each.round for each in ended})
+    for number in numbers if len(numbers) > 1 else []:
+        places = [each.place for each in ended if each.round == number]
         first, last = min(places), max(places)
         if first > 1:
             axes.axvline(first - 0.5, color=colour("line"), lw=1, ls=(0, (2, 3)))
         if (last - first + 1) / len(ended) > 0.06:
             style: Style = {"transform": axes.get_xaxis_transform(), "color": colour("muted"), "va": "bottom"}
-            axes.text((first + last) / 2, 1.0, f"level {level}", ha="center", **style)
+            axes.text((first + last) / 2, 1.0, titles[number], ha="center", **style)
 
 
 # --- predictions --------------------------------------------------------------------------------------------------
 
 
-def predicted(level: PredictedLevel, levels: int, limits: tuple[float, float], label: str) -> str:
-    """Draw predicted against measured scores of one level; `limits` are shares, alike for all levels."""
+def predicted(round: PredictedRound, rounds: int, limits: tuple[float, float], label: str) -> str:
+    """Draw predicted against measured scores of one round; `limits` are shares, alike for all rounds."""
 
     def draw(axes: Axes) -> None:
         low, high = (100 * limit for limit in limits)
         axes.grid(True, axis="both")
         axes.plot([low, high], [low, high], color=colour("muted"), lw=1, ls=(0, (4, 3)))
-        hue = colour(level_colour(level.level, levels))
+        hue = colour(round_colour(round.round, rounds))
         for complete, style in ((True, _filled(hue)), (False, _ring(hue))):
-            pairs = [each for each in level.predictions if each.complete is complete]
+            pairs = [each for each in round.predictions if each.complete is complete]
             places = _percents(each.predicted for each in pairs), _percents(each.measured for each in pairs)
             axes.scatter(*places, s=28, alpha=0.85, **style)
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="predicted, %", ylabel="measured, %")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4, steps=_STEPS))
 
-    return chart(f"predicted-{level.level}", label, QUARTER, QUARTER, draw)
+    return chart(f"predicted-{round.round}", label, QUARTER, QUARTER, draw)
 
 
-def prediction_limits(levels: Sequence[PredictedLevel]) -> tuple[float, float]:
+def prediction_limits(rounds: Sequence[PredictedRound]) -> tuple[float, float]:
     """Return the range that holds every prediction and measurement, with room around it."""
-    values = [value for level in levels for each in level.predictions for value in (each.predicted, each.measured)]
+    values = [value for round in rounds for each in round.predictions for value in (each.predicted, each.measured)]
     room = max(_HEADROOM * (max(values) - min(values)), 0.01)
     return min(values) - room, max(values) + room
 
@@ -171,10 +171,10 @@ def _parameter_axis(axes: Axes, parameters: Sequence[int]) -> None:
 # --- learning curves ----------------------------------------------------------------------------------------------
 
 
-def search_curves(curves: Sequence[Curve], levels: int, limits: tuple[float, float], label: str) -> str:
-    """Draw the curves of search trials, coloured by level."""
+def search_curves(curves: Sequence[Curve], rounds: int, limits: tuple[float, float], label: str) -> str:
+    """Draw the curves of search trials, coloured by round."""
     return _curve_chart(
-        "search-curves", curves, limits, label, lambda curve: _line(level_colour(curve.level, levels), 1.3, 0.75)
+        "search-curves", curves, limits, label, lambda curve: _line(round_colour(curve.round, rounds), 1.3, 0.75)
     )
 
 

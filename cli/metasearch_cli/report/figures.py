@@ -8,12 +8,12 @@ from itertools import islice
 
 from metasearch.api import MetaSearchSpec
 from metasearch.outcome.figures import CellSummary
-from metasearch.outcome.results import Level, SearchResult
-from metasearch.search import board
+from metasearch.outcome.results import Round, SearchResult
+from metasearch.search import pareto
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Stage, State, Trial
 from metasearch_cli.report import charts, series
-from metasearch_cli.report.canvas import level_colour
+from metasearch_cli.report.canvas import round_colour
 from metasearch_cli.report.drawing import draw_cell
 from metasearch_cli.report.formats import (
     correlation,
@@ -22,7 +22,7 @@ from metasearch_cli.report.formats import (
     percent_with_interval,
     plural,
 )
-from metasearch_cli.report.sentences import level_name, ranking, score_meaning
+from metasearch_cli.report.sentences import ranking, score_meaning
 from metasearch_cli.report.tables import blocks
 
 CELLS_SHOWN = 3
@@ -73,22 +73,25 @@ def progress(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
         return None
     best = max((each.best for each in ended if each.best is not None), default=None)
     label = f"Scores of {plural(len(ended), 'search trial')} in the order in which they ended; best {percent(best)}."
-    svg = charts.progress(ended, spec.space.max_blocks, 1 / spec.task.ways, label)
+    titles = {round.round: round.title for round in result.rounds}
+    svg = charts.progress(ended, _rounds(result), 1 / spec.task.ways, titles, label)
     unseen = sum(1 for trial in series.of_stage(trials, Stage.SEARCH) if trial.state.is_over) - len(ended)
     left_out = f" {plural(unseen, 'trial')} given up before beginning {'is' if unseen == 1 else 'are'} not shown."
     return Figure(
         svg,
         score_meaning(spec) + (left_out if unseen else ""),
-        (*_level_keys(result), *_progress_keys(ended, spec)),
+        (*_round_keys(result), *_progress_keys(ended, spec)),
     )
 
 
-def _level_keys(result: SearchResult) -> list[Key]:
-    spec = result.search.spec
-    return [
-        Key("dot", level_colour(level.level, spec.space.max_blocks), level_name(spec, level.level))
-        for level in result.levels
-    ]
+def _rounds(result: SearchResult) -> int:
+    """Count the rounds that colours are spread over: all there will be, or those so far where nobody knows."""
+    return result.search.rounds or max((round.round for round in result.rounds), default=1)
+
+
+def _round_keys(result: SearchResult) -> list[Key]:
+    rounds = _rounds(result)
+    return [Key("dot", round_colour(round.round, rounds), round.title) for round in result.rounds]
 
 
 def _progress_keys(ended: Sequence[series.Ended], spec: MetaSearchSpec) -> list[Key]:
@@ -106,28 +109,26 @@ def _progress_keys(ended: Sequence[series.Ended], spec: MetaSearchSpec) -> list[
 
 
 def predictions(result: SearchResult, trials: Sequence[Trial]) -> list[Figure]:
-    """Draw a figure for each level that has measured predictions."""
-    levels = [level for level in series.predicted_levels(trials) if level.predictions]
-    if not levels:
+    """Draw a figure for each round that has measured predictions."""
+    predicted = [round for round in series.predicted_rounds(trials) if round.predictions]
+    if not predicted:
         return []
-    limits = charts.prediction_limits(levels)
-    quality = {level.level: level for level in result.levels}
-    return [_prediction(each, quality[each.level], limits, result.search.spec) for each in levels]
+    limits = charts.prediction_limits(predicted)
+    quality = {round.round: round for round in result.rounds}
+    return [_prediction(each, quality[each.round], limits, _rounds(result)) for each in predicted]
 
 
-def _prediction(
-    level: series.PredictedLevel, quality: Level, limits: tuple[float, float], spec: MetaSearchSpec
-) -> Figure:
-    number = len(level.predictions)
-    label = f"Predicted against measured scores of {plural(number, 'candidate')} of level {level.level}."
+def _prediction(predicted: series.PredictedRound, round: Round, limits: tuple[float, float], rounds: int) -> Figure:
+    number = len(predicted.predictions)
+    label = f"Predicted against measured scores of {plural(number, 'candidate')} ({round.title})."
     return Figure(
-        charts.predicted(level, spec.space.max_blocks, limits, label),
-        ranking(level.p_value, quality.spearman, number),
-        title=f"Level {level.level}, {plural(number, 'candidate')}",
+        charts.predicted(predicted, rounds, limits, label),
+        ranking(predicted.p_value, round.spearman, number),
+        title=f"{round.title.capitalize()}, {plural(number, 'candidate')}",
         facts=(
-            f"Spearman {correlation(quality.spearman)}",
-            f"Kendall {correlation(quality.kendall)}",
-            f"top-quarter recall {percent(quality.top_recall, 0)}",
+            f"Spearman {correlation(round.spearman)}",
+            f"Kendall {correlation(round.kendall)}",
+            f"top-quarter recall {percent(round.top_recall, 0)}",
         ),
     )
 
@@ -166,8 +167,8 @@ def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontM
     searched = series.of_stage(trials, Stage.SEARCH)
     final = [charts.Mark(network.parameter_count, network.score) for network in result.final]
     return charts.FrontMarks(
-        trials=_marks(board.ranked(searched)),
-        front=_marks(board.front(searched)),  # all of it; the result has the best of it only
+        trials=_marks(pareto.ranked(searched)),
+        front=_marks(pareto.front(searched)),  # all of it; the result has the best of it only
         best=charts.Mark(result.best.parameter_count, result.best.search.score) if result.best else None,
         delivered=final[0] if final else None,
         others=final[1:],
@@ -210,7 +211,9 @@ def cells(result: SearchResult, trials: Sequence[Trial]) -> list[CellCard]:
         chosen[result.best.cell] = (first, result.best.search)
     for found in result.front:
         chosen.setdefault(found.cell, ("On the front", found))
-    ranked = {trial.spec.candidate: trial for trial in board.ranked(series.of_stage(trials, Stage.SEARCH))}
+    ranked = {
+        trial.spec.candidate.architecture: trial for trial in pareto.ranked(series.of_stage(trials, Stage.SEARCH))
+    }
     for cell in ranked:
         chosen.setdefault(cell, ("Next by score", None))
     return [
@@ -246,14 +249,11 @@ def learning_curves(result: SearchResult, trials: Sequence[Trial]) -> list[Figur
 
 
 def _search_curves(curves: Sequence[series.Curve], limits: tuple[float, float], result: SearchResult) -> Figure:
-    spec = result.search.spec
-    number = plural(len(curves), "search trial")
-    svg = charts.search_curves(curves, spec.space.max_blocks, limits, f"Learning curves of the best {number}.")
-    seen = {curve.level for curve in curves}
+    number, rounds = plural(len(curves), "search trial"), _rounds(result)
+    svg = charts.search_curves(curves, rounds, limits, f"Learning curves of the best {number}.")
+    seen = {curve.round for curve in curves}
     keys = tuple(
-        Key("line", level_colour(level.level, spec.space.max_blocks), level_name(spec, level.level))
-        for level in result.levels
-        if level.level in seen
+        Key("line", round_colour(round.round, rounds), round.title) for round in result.rounds if round.round in seen
     )
     return Figure(svg, "", keys, title=f"The best {number}")
 

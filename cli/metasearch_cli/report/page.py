@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from metasearch.api import Strategy
 from metasearch.outcome.results import SearchResult
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Trial
@@ -54,7 +53,7 @@ def _context(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]
 def _head(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
     return {
         "phase": PHASES[result.search.phase],
-        "subtitle": sentences.subtitle(result.search.spec),
+        "subtitle": sentences.subtitle(result, trials),
         "headline": sentences.headline(result),
         "question": question(result.baseline) if result.baseline else "",
         "answer": compare(result),
@@ -67,7 +66,7 @@ def _search(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
     return {
         "progress": figures.progress(result, trials),
         "predictions": figures.predictions(result, trials),
-        "is_random": result.search.spec.search.strategy is Strategy.RANDOM,
+        "has_predicted": series.has_predicted(trials),
         "front": figures.front(result, trials),
         "front_rows": tables.front(result),
         "front_figures": list(tables.FRONT_FIGURES),
@@ -90,7 +89,7 @@ def _cost(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
         "budget": tables.budget(result),
         "time": time,
         "outcomes": {outcome for row in time for outcome, _ in row.bars},
-        "failed": list(tables.failed(trials, result.search.spec)),
+        "failed": list(tables.failed(trials, result)),
         "failed_count": len(series.failed(trials)),
     }
 

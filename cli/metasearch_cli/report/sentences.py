@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from metasearch.api import DatasetName, MetaSearchSpec, Score, Split, Strategy
+from metasearch.api import DatasetName, MetaSearchSpec, Score, Split
 from metasearch.outcome.figures import FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit
@@ -14,6 +14,7 @@ from metasearch.search.trials import Reason, Stage, State, Trial
 from metasearch_cli.report import series
 from metasearch_cli.report.formats import SPACE, count, percent, percent_with_interval, plural
 from metasearch_cli.report.notices import Importance, Notice
+from metasearch_cli.report.series import has_predicted
 
 # --- what came out ------------------------------------------------------------------------------------------------
 
@@ -113,7 +114,7 @@ def _limit(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Notice]:
         yield Notice(
             Importance.PLAIN,
             "The budget ended the search stage.",
-            f"{field} ({count(spec.budget.max_trials)}) was reached before the search had grown to its last level.",
+            f"{field} ({count(spec.budget.max_trials)}) was reached before the strategy was through.",
         )
         return
     value = spec.budget.wall_time if limit is Limit.WALL_TIME else spec.budget.gpu_hours
@@ -201,7 +202,7 @@ def score_meaning(spec: MetaSearchSpec) -> str:
 
 def ranking(p_value: float | None, spearman: float | None, number: int) -> str:
     """
-    Say how well a level was ranked.
+    Say how well a round was ranked.
 
     Args:
         p_value: probability of a ranking at least as good by chance.
@@ -216,9 +217,9 @@ def ranking(p_value: float | None, spearman: float | None, number: int) -> str:
     return f"Better than chance (p{SPACE}{f'={SPACE}{p_value:.3f}' if p_value >= 0.001 else f'<{SPACE}0.001'})."
 
 
-def level_name(spec: MetaSearchSpec, level: int) -> str:
-    """Name a level; a random search has none."""
-    return "random cells" if spec.search.strategy is Strategy.RANDOM else f"level {level}"
+def round_title(result: SearchResult, number: int) -> str:
+    """Return the strategy's name of a round that has begun."""
+    return next(round.title for round in result.rounds if round.round == number)
 
 
 def intervals(result: SearchResult) -> str:
@@ -234,12 +235,12 @@ def intervals(result: SearchResult) -> str:
     )
 
 
-def subtitle(spec: MetaSearchSpec) -> str:
-    """What was searched for, and how."""
+def subtitle(result: SearchResult, trials: Sequence[Trial]) -> str:
+    """Say what was searched for, and how."""
+    spec = result.search.spec
     named = "Omniglot" if spec.dataset.name == DatasetName.OMNIGLOT else spec.dataset.name
     data = named or (spec.dataset.folder and spec.dataset.folder.path)
-    if spec.search.strategy is Strategy.RANDOM:
-        how = "random search"
-    else:
-        how = f"progressive search with an {spec.search.surrogate.type} surrogate"
+    how = f"{spec.search.strategy.lower()} search"
+    if has_predicted(trials):
+        how += f" with the surrogate {spec.search.surrogate.type}"
     return f"{spec.task.ways}-way {spec.task.shots}-shot on {data}, {how}"

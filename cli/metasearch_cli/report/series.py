@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from scipy import stats
 
 from metasearch.outcome.results import SearchResult
-from metasearch.search import board
-from metasearch.search.planner import by_level
+from metasearch.search import pareto
 from metasearch.search.ranking import FEWEST, Prediction, predictions
-from metasearch.search.trials import Attempt, CurvePoint, Reason, Stage, State, Trial
+from metasearch.search.trials import Attempt, CurvePoint, Reason, Stage, State, Trial, by_round
 
 FAILED_SHOWN = 20
 CURVES_SHOWN = 10
 CHANCE = 0.05
-"""The p-value up to which a level counts as ranked better than chance."""
+"""The p-value up to which a round counts as ranked better than chance."""
 
 
 def of_stage(trials: Iterable[Trial], *stages: Stage) -> list[Trial]:
@@ -32,7 +31,7 @@ class Ended:
 
     place: int
     """1 for the first that was over."""
-    level: int
+    round: int
     state: State
     score: float | None
     best: float | None
@@ -47,7 +46,7 @@ def ended_in_order(trials: Iterable[Trial]) -> list[Ended]:
     for place, trial in enumerate(sorted(over, key=_end), 1):
         if trial.state is State.SUCCEEDED and trial.score is not None:
             best = trial.score if best is None else max(best, trial.score)
-        found.append(Ended(place, trial.spec.level, trial.state, trial.score, best))
+        found.append(Ended(place, trial.spec.round, trial.state, trial.score, best))
     return found
 
 
@@ -60,24 +59,28 @@ def _end(trial: Trial) -> tuple[float, float, str]:
 
 
 @dataclass(frozen=True)
-class PredictedLevel:
-    """The predictions of a level that have been measured."""
+class PredictedRound:
+    """The predictions of a round that have been measured."""
 
-    level: int
+    round: int
     predictions: tuple[Prediction, ...]
     p_value: float | None
     """Probability of a Kendall's tau at least as good by chance; None where there are too few to rank."""
 
 
-def predicted_levels(trials: Iterable[Trial]) -> list[PredictedLevel]:
-    """Return every level for which predictions were made."""
-    levels = [level for level in by_level(list(trials)) if any(trial.spec.predicted is not None for trial in level)]
-    return [_predicted(level) for level in levels]
+def has_predicted(trials: Iterable[Trial]) -> bool:
+    """Tell whether any trial was proposed with a prediction."""
+    return any(trial.spec.predicted is not None for trial in trials)
 
 
-def _predicted(trials: Sequence[Trial]) -> PredictedLevel:
+def predicted_rounds(trials: Iterable[Trial]) -> list[PredictedRound]:
+    """Return every round for which predictions were made."""
+    return [_predicted(round) for round in by_round(trials) if has_predicted(round)]
+
+
+def _predicted(trials: Sequence[Trial]) -> PredictedRound:
     found = predictions(trials)
-    return PredictedLevel(trials[0].spec.level, found, _p_value(found))
+    return PredictedRound(trials[0].spec.round, found, _p_value(found))
 
 
 def _p_value(found: Sequence[Prediction]) -> float | None:
@@ -97,20 +100,20 @@ class Curve:
 
     trial: str
     stage: Stage
-    level: int
+    round: int
     candidate: str
     points: tuple[CurvePoint, ...]
 
 
 def search_curves(trials: Iterable[Trial]) -> list[Curve]:
     """Return the curves of the best search trials, best first."""
-    return _curves(board.ranked(of_stage(trials, Stage.SEARCH))[:CURVES_SHOWN])
+    return _curves(pareto.ranked(of_stage(trials, Stage.SEARCH))[:CURVES_SHOWN])
 
 
 def final_curves(trials: Iterable[Trial]) -> list[Curve]:
     """Return the curves of final trials and the baseline's, those under way too."""
     chosen = of_stage(trials, Stage.FINAL, Stage.BASELINE)
-    return _curves(sorted(chosen, key=lambda trial: (trial.spec.stage, trial.spec.candidate, trial.spec.seed)))
+    return _curves(sorted(chosen, key=lambda trial: (trial.spec.stage, trial.spec.candidate.text, trial.spec.seed)))
 
 
 def _curves(trials: Iterable[Trial]) -> list[Curve]:
@@ -118,8 +121,8 @@ def _curves(trials: Iterable[Trial]) -> list[Curve]:
         Curve(
             trial.name,
             trial.spec.stage,
-            trial.spec.level,
-            trial.spec.candidate,
+            trial.spec.round,
+            trial.spec.candidate.text,
             trial.result.curve if trial.result else trial.progress.curve,
         )
         for trial in trials
@@ -133,15 +136,15 @@ def _curves(trials: Iterable[Trial]) -> list[Curve]:
 def failed(trials: Iterable[Trial]) -> list[Trial]:
     """Return every trial that failed, in the order of the search."""
     lost = (trial for trial in trials if trial.state is State.FAILED)
-    return sorted(lost, key=lambda trial: (trial.spec.stage is not Stage.SEARCH, trial.spec.level, trial.name))
+    return sorted(lost, key=lambda trial: (trial.spec.stage is not Stage.SEARCH, trial.spec.round, trial.name))
 
 
 @dataclass(frozen=True)
 class TimeSpent:
-    """Worker time of one level or stage, in seconds, by what became of it."""
+    """Worker time of one round or stage, in seconds, by what became of it."""
 
     stage: Stage
-    level: int
+    round: int
     """0 of the stages after the search."""
     trials: int
     complete: float
@@ -160,8 +163,8 @@ _STOPPED = (Reason.EARLY_STOPPED, Reason.BUDGET_EXHAUSTED)
 
 
 def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeSpent]:
-    """Return an entry for each level, the final trials and the baseline's, as far as there are any."""
-    groups = [*by_level(trials), of_stage(trials, Stage.FINAL), of_stage(trials, Stage.BASELINE)]
+    """Add up the time of each round, the final trials and the baseline's, as far as there are any."""
+    groups = [*by_round(trials), of_stage(trials, Stage.FINAL), of_stage(trials, Stage.BASELINE)]
     return [_time_spent(group, result.search.seen_at) for group in groups if group]
 
 
@@ -172,7 +175,7 @@ def _time_spent(trials: Sequence[Trial], now: float) -> TimeSpent:
         seconds[_outcome_of(attempt)] += max(
             0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at
         )
-    return TimeSpent(first.stage, first.level if first.stage is Stage.SEARCH else 0, len(trials), **seconds)
+    return TimeSpent(first.stage, first.round if first.stage is Stage.SEARCH else 0, len(trials), **seconds)
 
 
 def _outcome_of(attempt: Attempt) -> str:

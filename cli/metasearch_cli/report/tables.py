@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from metasearch.api import MetaSearchSpec
 from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit, used_shares
@@ -21,34 +20,34 @@ from metasearch_cli.report.formats import (
     percent_with_interval,
     short,
 )
-from metasearch_cli.report.sentences import level_name
+from metasearch_cli.report.sentences import round_title
 
 NO_LIMIT = "no limit"
 
-# --- levels -------------------------------------------------------------------------------------------------------
+# --- rounds -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class DepthRow:
-    """The depths of one level's cells."""
+    """The depths of the cells of one round."""
 
     name: str
     counts: tuple[tuple[int, float], ...]
-    """For depth 1, 2, …: how many cells, and their share of the level's."""
+    """For depth 1, 2, …: how many cells, and their share of the round's."""
     mean: str
 
 
 def depths(result: SearchResult) -> list[DepthRow]:
-    """Return a row per level, all of the same length."""
-    deepest = max((depth for level in result.levels for depth in level.depths), default=0)
+    """Return a row per round, all of the same length."""
+    deepest = max((depth for round in result.rounds for depth in round.depths), default=0)
     rows = []
-    for level in result.levels:
-        total = sum(level.depths.values())
+    for round in result.rounds:
+        total = sum(round.depths.values())
         counts = tuple(
-            (level.depths.get(depth, 0), level.depths.get(depth, 0) / total) for depth in range(1, deepest + 1)
+            (round.depths.get(depth, 0), round.depths.get(depth, 0) / total) for depth in range(1, deepest + 1)
         )
-        mean = sum(depth * number for depth, number in level.depths.items()) / total
-        rows.append(DepthRow(level_name(result.search.spec, level.level).capitalize(), counts, f"{mean:.2f}"))
+        mean = sum(depth * number for depth, number in round.depths.items()) / total
+        rows.append(DepthRow(round.title.capitalize(), counts, f"{mean:.2f}"))
     return rows
 
 
@@ -110,7 +109,7 @@ class FrontRow:
 
 
 FRONT_FIGURES: Mapping[str, Callable[[CellSummary[float]], str]] = {
-    "Blocks": lambda found: count(found.level),
+    "Blocks": lambda found: count(found.blocks),
     "Depth": lambda found: count(found.depth),
     "Parameters": lambda found: count(found.parameter_count),
     "Multiply-adds": lambda found: short(found.multiply_adds),
@@ -180,7 +179,7 @@ def gpu_hours(result: SearchResult) -> BudgetRow:
 
 @dataclass(frozen=True)
 class TimeRow:
-    """The worker time of one level or stage."""
+    """The worker time of one round or stage."""
 
     name: str
     trials: str
@@ -192,14 +191,14 @@ class TimeRow:
 
 
 def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeRow]:
-    """Return a row for each level and stage, in the order of the search."""
+    """Return a row for each round and stage, in the order of the search."""
     rows = series.time_spent(result, trials)
     everything, longest = sum(row.total for row in rows), max((row.total for row in rows), default=0.0)
     if not everything:
         return []
     return [
         TimeRow(
-            _stage_name(row, result.search.spec),
+            _stage_name(row, result),
             count(row.trials),
             duration(row.total),
             percent(row.total / everything, 0),
@@ -213,9 +212,9 @@ def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeRow]:
     ]
 
 
-def _stage_name(row: series.TimeSpent, spec: MetaSearchSpec) -> str:
+def _stage_name(row: series.TimeSpent, result: SearchResult) -> str:
     names = {Stage.FINAL: "final trials", Stage.BASELINE: "baseline"}
-    return names.get(row.stage, level_name(spec, row.level)).capitalize()
+    return (round_title(result, row.round) if row.stage is Stage.SEARCH else names[row.stage]).capitalize()
 
 
 # --- failures -----------------------------------------------------------------------------------------------------
@@ -232,13 +231,13 @@ class FailedRow:
     message: str
 
 
-def failed(trials: Sequence[Trial], spec: MetaSearchSpec) -> Iterator[FailedRow]:
+def failed(trials: Sequence[Trial], result: SearchResult) -> Iterator[FailedRow]:
     """Return the first few failed trials."""
     for trial in series.failed(trials)[: series.FAILED_SHOWN]:
         is_search = trial.spec.stage is Stage.SEARCH
         yield FailedRow(
             trial.name,
-            (level_name(spec, trial.spec.level) if is_search else str(trial.spec.stage)).capitalize(),
+            (round_title(result, trial.spec.round) if is_search else str(trial.spec.stage)).capitalize(),
             count(len(trial.attempts)),
             str(trial.result.reason) if trial.result and trial.result.reason else NOTHING,
             (trial.result.message if trial.result else None) or NOTHING,

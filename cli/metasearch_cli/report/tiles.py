@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metasearch.api import Strategy
 from metasearch.outcome.results import SearchResult
 from metasearch_cli.report import tables
-from metasearch_cli.report.formats import NOTHING, SPACE, count, duration, percent, plural
-from metasearch_cli.report.sentences import level_name
+from metasearch_cli.report.formats import NOTHING, SPACE, count, duration, percent
+from metasearch_cli.report.sentences import round_title
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ def tiles(result: SearchResult) -> list[Tile]:
     time, gpu = tables.wall_time(result), tables.gpu_hours(result)
     return [
         Tile("Trials", count(result.trials.total), _states(result)),
-        _levels(result),
+        _rounds(result),
         _best(result),
         Tile("Wall time", time.spent, f"of {time.limit}" if time.share is not None else "no limit", time.share),
         Tile("Worker time", duration(result.spent.worker_seconds), "all attempts together"),
@@ -42,20 +41,18 @@ def _states(result: SearchResult) -> str:
     return ", ".join(f"{number:,}{SPACE}{state}" for state, number in counted.items() if number) or "none yet"
 
 
-def _levels(result: SearchResult) -> Tile:
-    spec = result.search.spec
-    if spec.search.strategy is Strategy.RANDOM:
-        return Tile("Cells", plural(spec.space.max_blocks, "block"), "drawn at random")
-    reached = len(result.levels)
-    return Tile("Levels", f"{reached} of {spec.space.max_blocks}", f"cells of up to {plural(max(1, reached), 'block')}")
+def _rounds(result: SearchResult) -> Tile:
+    begun, known = len(result.rounds), result.search.rounds
+    note = f"the last: {result.rounds[-1].title}" if begun else "none yet"
+    return Tile("Rounds", f"{begun} of {known}" if known else count(begun), note)
 
 
 def _best(result: SearchResult) -> Tile:
     spec = result.search.spec
-    scored = [(level.best, level.level) for level in result.levels if level.best is not None]
+    scored = [(round.best, round.round) for round in result.rounds if round.best is not None]
     if not scored:
         return Tile("Best search score", NOTHING, "no trial has ended well" if result.trials.total else "no trial yet")
-    best, level = max(scored, key=lambda entry: (entry[0], -entry[1]))
+    best, number = max(scored, key=lambda entry: (entry[0], -entry[1]))
     return Tile(
-        "Best search score", percent(best), f"{level_name(spec, level)}; chance {percent(1 / spec.task.ways, 0)}"
+        "Best search score", percent(best), f"{round_title(result, number)}; chance {percent(1 / spec.task.ways, 0)}"
     )

@@ -12,7 +12,7 @@ from metasearch.api.base import Rule, SpecModel
 from metasearch.api.budget import Baseline, Budget, Final
 from metasearch.api.data import Dataset, DatasetName, Folder, Task
 from metasearch.api.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
-from metasearch.api.search import EarlyStopping, EarlyStoppingRule, Search, Strategy, Surrogate, SurrogateType
+from metasearch.api.search import EarlyStopping, EarlyStoppingRule, Search, Surrogate
 from metasearch.api.space import Concat, Operation, Space
 from metasearch.api.storage import Storage
 from metasearch.api.training import (
@@ -54,9 +54,7 @@ __all__ = [
     "SpecModel",
     "Split",
     "Storage",
-    "Strategy",
     "Surrogate",
-    "SurrogateType",
     "Task",
     "Toleration",
     "Training",

@@ -16,7 +16,7 @@ from metasearch.api.storage import Storage
 from metasearch.api.training import Evaluation, Training
 from metasearch.api.worker import Worker
 
-NAME_MAX_LENGTH = 40  # leaves room for "-<level>-<hash>" within the 63 characters of a label value
+NAME_MAX_LENGTH = 40  # leaves room for "-<round>-<hash>" within the 63 characters of a label value
 
 CHANGEABLE = ("budget", "parallelism", "storage", "suspend", "worker")
 """Parts of a spec that may change once the search has begun: they decide when it ends and where, not what it finds."""

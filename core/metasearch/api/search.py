@@ -1,4 +1,4 @@
-"""How candidates are chosen."""
+"""The settings of a search's strategy, surrogate and early stopping."""
 
 from __future__ import annotations
 
@@ -8,30 +8,19 @@ from enum import StrEnum
 from pydantic import Field
 
 from metasearch.api.base import SpecModel
+from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
 from metasearch.quantities import DecimalText
-
-
-class Strategy(StrEnum):
-    """How candidates are chosen."""
-
-    PROGRESSIVE = "Progressive"
-    RANDOM = "Random"
-
-
-class SurrogateType(StrEnum):
-    """What predicts a candidate's score."""
-
-    LSTM = "LSTM"
-    MLP = "MLP"
 
 
 class Surrogate(SpecModel):
     """The predictor that ranks the children of measured cells."""
 
-    type: SurrogateType = Field(
-        default=SurrogateType.LSTM,
-        description="type is LSTM (Auto-Meta) or MLP (mean of block embeddings, PNAS's better extrapolator). "
-        "Default: LSTM.",
+    type: str = Field(
+        default="LSTM",
+        max_length=EXTENSION_MAX_LENGTH,
+        pattern=EXTENSION_PATTERN,
+        description="type is LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), or a "
+        "surrogate that an installed package adds. Default: LSTM.",
     )
     hidden_size: int = Field(
         default=100,
@@ -52,18 +41,18 @@ class Surrogate(SpecModel):
 
 
 class EarlyStoppingRule(StrEnum):
-    """When a trial that does badly is given up."""
+    """The rule by which a trial that does badly is given up."""
 
     NEVER = "Never"
     MEDIAN = "Median"
 
 
 class EarlyStopping(SpecModel):
-    """Gives up search trials that learn worse than the last finished level did. Final trials always run in full."""
+    """Gives up search trials that learn worse than the last finished round did. Final trials always run in full."""
 
     rule: EarlyStoppingRule = Field(
         default=EarlyStoppingRule.MEDIAN,
-        description="rule is Median (stop where the best score so far is below the median of the last finished level's "
+        description="rule is Median (stop where the best score so far is below the median of the last finished round's "
         "running averages at the same iteration, less one standard error) or Never. Default: Median.",
     )
     warm_up: DecimalText = Field(
@@ -75,18 +64,21 @@ class EarlyStopping(SpecModel):
 
 
 class Search(SpecModel):
-    """How candidates are proposed."""
+    """The way in which candidates are proposed."""
 
-    strategy: Strategy = Field(
-        default=Strategy.PROGRESSIVE,
-        description="strategy is Progressive (PNAS: level by level, ranked by the surrogate) or Random. "
-        "Default: Progressive.",
+    strategy: str = Field(
+        default="Progressive",
+        max_length=EXTENSION_MAX_LENGTH,
+        pattern=EXTENSION_PATTERN,
+        description="strategy is Progressive (PNAS: cells grow block by block, ranked by the surrogate), Random, or a "
+        "strategy that an installed package adds. Default: Progressive.",
     )
     beam_width: int = Field(
         default=100,
         ge=1,
         le=2000,
-        description="beamWidth is the number of cells trained at each level after the first, which is trained whole. "
+        description="beamWidth is the number of cells that Progressive trains in each round after the first, which is "
+        "trained whole. "
         "Default: 100, Auto-Meta's.",
     )
     surrogate: Surrogate = Field(default=Surrogate(), description="surrogate predicts the scores of untried cells.")

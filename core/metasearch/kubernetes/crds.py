@@ -1,4 +1,4 @@
-"""The definitions of both resources, as `kubectl apply` takes them."""
+"""The CustomResourceDefinitions of both resources, as `kubectl apply` takes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Definition = dict[str, Any]
 
 
 def definitions() -> dict[names.Resource, Definition]:
-    """Each resource's definition."""
+    """Return each resource's definition."""
     return {names.SEARCH: _search(), names.TRIAL: _trial()}
 
 
@@ -32,7 +32,7 @@ def _search() -> Definition:
     )
     schema["properties"]["metadata"] = {"type": "object", "properties": {"name": name}}
     columns = [
-        _column("Level", ".status.level", "Blocks of the cells that are being searched", kind="integer"),
+        _column("Round", ".status.round", "Round of the strategy that is under way", kind="integer"),
         _column("Trials", ".status.trials.total", "Trials so far, of every stage and state", kind="integer"),
         _column("Best", ".status.bestScore", "Best score so far, in [0, 1]"),
         _column("Spent", ".status.spent.share", "Used of the budget, of its nearest limit"),
@@ -54,13 +54,14 @@ def _trial() -> Definition:
     )
     columns = [
         _column("Stage", ".spec.stage", "What the trial is for"),
-        _column("Level", ".spec.level", "Blocks of the cell", kind="integer"),
+        _column("Round", ".spec.round", "Round of the strategy that proposed it", kind="integer"),
+        _column("Blocks", ".spec.blocks", "Blocks of the cell", kind="integer"),
         _column("State", ".status.state", "Where the trial is in its life"),
         _column("Score", ".status.result.score", "What ranks the candidate, in [0, 1]"),
         _column("Reason", ".status.result.reason", "Why it ended otherwise than by succeeding"),
         _column("Predicted", ".spec.predicted", "The score that the surrogate expected", wide=True),
         _column("Worker", ".status.claim.worker", "Who claimed it last", wide=True),
-        _column("Cell", ".spec.candidate", "The cell's text form", wide=True),
+        _column("Cell", ".spec.candidate.architecture", "The cell's text form", wide=True),
         _AGE,
     ]
     definition = _definition(names.TRIAL, schema, columns)
@@ -70,7 +71,7 @@ def _trial() -> Definition:
 
 
 def _fixed(spec: Schema) -> Schema:
-    """A spec of which only CHANGEABLE parts may change."""
+    """Let only the CHANGEABLE parts of a spec change."""
     parts = {
         name: part if name in CHANGEABLE else with_rules(part, rule("self == oldSelf", _fixed_message(name)))
         for name, part in spec["properties"].items()

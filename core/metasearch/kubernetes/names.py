@@ -1,4 +1,4 @@
-"""Every name by which the operator, its workers and its users find things in a cluster."""
+"""The names by which the operator, its workers and its users find things in a cluster."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ LABEL_SEARCH = f"{PREFIX}/search"
 """The search that an object belongs to."""
 
 LABEL_STAGE = f"{PREFIX}/stage"
-"""What a trial is for."""
+"""The stage of a trial: Search, Final or Baseline."""
 
-LABEL_LEVEL = f"{PREFIX}/level"
-"""The number of blocks of a trial's cell."""
+LABEL_ROUND = f"{PREFIX}/round"
+"""The round in which a trial was proposed; 0 for a baseline."""
 
 LABEL_QUEUE = "kueue.x-k8s.io/queue-name"
 """Of a Job: the LocalQueue of Kueue that it waits in."""

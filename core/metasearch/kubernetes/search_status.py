@@ -18,10 +18,14 @@ from pydantic import Field
 
 from metasearch.kubernetes.models import ClusterModel, Share
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import MAX_BLOCKS, CellSummary, Count, FinalNetwork, TrialCounts
+from metasearch.outcome.figures import CellSummary, Count, FinalNetwork, TrialCounts
 from metasearch.quantities import DecimalText, Duration, NumberText
 
-MAX_LEVELS = MAX_BLOCKS
+INT32_MAX = 2**31 - 1
+
+MAX_ROUNDS = 16
+"""The last ones, of strategies that have more."""
+
 MAX_RANKED = 10
 MAX_FRONT = 20
 
@@ -65,10 +69,10 @@ SUCCEEDED, FAILED, EXHAUSTED = "Succeeded", "Failed", "BudgetExhausted"
 """The types of a search's conditions."""
 
 
-class LevelStatus(ClusterModel):
-    """One level of the search, and how well the surrogate had ranked it before it was measured."""
+class RoundStatus(ClusterModel):
+    """One round of the search, and how well the surrogate had ranked it before it was measured."""
 
-    level: int = Field(ge=1, le=MAX_LEVELS, description="level is the number of blocks of its cells.")
+    round: int = Field(ge=1, le=INT32_MAX, description="round is its number, counted from 1.")
     proposed: Count = Field(description="proposed is the number of its trials.")
     trained: Count = Field(description="trained is the number of its trials that ran to their end.")
     stopped: Count = Field(description="stopped is the number of its trials that were given up.")
@@ -85,7 +89,7 @@ class LevelStatus(ClusterModel):
 
 
 class SpentStatus(ClusterModel):
-    """What the search has used."""
+    """The part of the budget that the search has used."""
 
     share: str = Field(
         pattern=r"^[0-9]{1,3}%$",
@@ -137,15 +141,18 @@ class SearchStatus(ClusterModel):
     completion_time: Time | None = Field(
         default=None, description="completionTime is when the search ended, in UTC, such as 2026-01-31T12:00:00Z."
     )
-    level: int | None = Field(
-        default=None, ge=0, le=MAX_LEVELS, description="level is the one that is being searched, in blocks per cell."
+    round: int | None = Field(
+        default=None,
+        ge=0,
+        le=INT32_MAX,
+        description="round is the strategy's round that is under way, counted from 1; 0 before the first.",
     )
     trials: TrialCounts | None = Field(default=None, description="trials counts the search's trials by state.")
-    levels: tuple[LevelStatus, ...] = Field(
+    rounds: tuple[RoundStatus, ...] = Field(
         default=(),
-        max_length=MAX_LEVELS,
-        description="levels are those that were begun, from the first.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["level"]},
+        max_length=MAX_ROUNDS,
+        description="rounds are those that were begun, the last 16, in order.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["round"]},
     )
     spent: SpentStatus | None = Field(default=None, description="spent is what the search has used.")
     left: Left | None = Field(default=None, description="left is what the search may still use.")

@@ -1,5 +1,5 @@
 """
-From trials as `search.trials` has them to trials as Kubernetes keeps them, and back.
+Convert trials as `search.trials` has them to trials as Kubernetes keeps them, and back.
 
 Nothing is lost on the way; times are kept to the microsecond, far finer than anything that depends on them.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from metasearch.errors import InvalidSpec
 from metasearch.kubernetes import names
 from metasearch.kubernetes.models import ClusterModel
 from metasearch.kubernetes.ownership import owner_reference
@@ -18,11 +19,13 @@ from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_resource import (
     MESSAGE_MAX_LENGTH,
     AttemptResource,
+    CandidateResource,
     Claim,
     MetaTrialSpec,
     MetaTrialStatus,
     ProgressResource,
     ResultResource,
+    blocks_of,
 )
 from metasearch.search.trials import Attempt, Progress, Trial, TrialResult, TrialSpec
 
@@ -31,12 +34,22 @@ _progress: TypeAdapter[Progress] = TypeAdapter(Progress)
 _result: TypeAdapter[TrialResult] = TypeAdapter(TrialResult)
 
 Json = dict[str, Any]
-"""What JSON or YAML holds of a resource, or of a part of one."""
+"""A resource, or a part of one, as JSON or YAML holds it."""
+
+
+class OldTrial(InvalidSpec):
+    """A MetaTrial has the form of an earlier version."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the MetaTrial {name} was made by an earlier version of MetaSearch, whose trials this version cannot "
+            "read; delete its MetaSearch and apply it again"
+        )
 
 
 def new_trial(spec: TrialSpec, search: Mapping[str, Any]) -> Json:
     """
-    The resource to create for a trial.
+    Make the resource to create for a trial.
 
     Args:
         search: the MetaSearch that it belongs to, as read from the cluster.
@@ -51,7 +64,7 @@ def new_trial(spec: TrialSpec, search: Mapping[str, Any]) -> Json:
             "labels": {
                 names.LABEL_SEARCH: owner["name"],
                 names.LABEL_STAGE: str(spec.stage),
-                names.LABEL_LEVEL: str(spec.level),
+                names.LABEL_ROUND: str(spec.round),
             },
             "ownerReferences": [owner_reference(search)],
         },
@@ -60,13 +73,16 @@ def new_trial(spec: TrialSpec, search: Mapping[str, Any]) -> Json:
 
 
 def spec_of(spec: TrialSpec) -> Json:
-    """The resource's spec; the trial's name is in its metadata."""
-    return _written(MetaTrialSpec.model_validate(_spec.dump_python(spec)))
+    """Return the resource's spec; the trial's name is in its metadata."""
+    architecture, hyperparameters = spec.candidate.architecture, spec.candidate.texts
+    candidate = CandidateResource(architecture=architecture, hyperparameters=hyperparameters)
+    fields = {**_spec.dump_python(spec), "candidate": candidate, "blocks": blocks_of(spec.stage, architecture)}
+    return _written(MetaTrialSpec.model_validate(fields))
 
 
 def status_of(trial: Trial, pod_uid: str | None) -> Json:
     """
-    The resource's status.
+    Return the resource's status.
 
     Args:
         pod_uid: of the pod that made the last claim; None where nobody has claimed the trial yet.
@@ -84,11 +100,20 @@ def status_of(trial: Trial, pod_uid: str | None) -> Json:
 
 
 def trial_of(resource: Mapping[str, Any]) -> Trial:
-    """The trial that a resource holds."""
+    """
+    Read the trial that a resource holds.
+
+    Raises:
+        OldTrial: it was made by an earlier version of MetaSearch.
+        ValidationError: it holds no trial.
+    """
+    name = resource["metadata"]["name"]
+    if isinstance(resource["spec"].get("candidate"), str):  # then, the cell was all of it
+        raise OldTrial(name)
     spec = MetaTrialSpec.model_validate(resource["spec"])
     status = MetaTrialStatus.model_validate(resource.get("status", {}))
     return Trial(
-        spec=_spec.validate_python({"name": resource["metadata"]["name"], **spec.model_dump()}),
+        spec=_spec.validate_python({"name": name, **spec.model_dump(exclude={"blocks"})}),
         state=status.state,
         epoch=status.claim.epoch if status.claim else 0,
         attempts=tuple(map(_attempt, status.attempts)),
@@ -102,7 +127,7 @@ def trial_of(resource: Mapping[str, Any]) -> Trial:
 
 
 def _written(model: ClusterModel) -> Json:
-    """What is not there is left out, for a null is none to Kubernetes."""
+    """Leave out what is not there, for a null is none to Kubernetes."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

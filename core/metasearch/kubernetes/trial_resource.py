@@ -1,17 +1,21 @@
 """
 MetaTrial: a trial as Kubernetes keeps it. `search.trials` says what its parts mean and how they change; the rules here
-keep whoever may write it from breaking that.
+keep those who may write it from breaking that.
 """
 
 from __future__ import annotations
+
+import re
+from typing import Annotated
 
 from pydantic import Field
 
 from metasearch.api import MAX_CURVE_POINTS, Rule
 from metasearch.kubernetes.models import ClusterModel, Share
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import Candidate, Count
+from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Architecture, Count
 from metasearch.quantities import NumberText
+from metasearch.search.candidates import NAME_PATTERN
 from metasearch.search.trials import Reason, Stage, State
 
 INT32_MAX = 2**31 - 1
@@ -24,26 +28,68 @@ MESSAGE_MAX_LENGTH = 4096
 _ENDED = [str(state) for state in State if state.is_over]
 
 
+MAX_HYPERPARAMETERS = 32
+
+_HyperparameterText = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[-A-Za-z0-9_.]+$")]
+
+
+class CandidateResource(ClusterModel):
+    """The architecture and the hyperparameters that a trial trains."""
+
+    architecture: Architecture = Field(description="architecture is the cell's text form, or a baseline's name.")
+    hyperparameters: dict[str, _HyperparameterText] = Field(
+        default={},
+        max_length=MAX_HYPERPARAMETERS,
+        description='hyperparameters are the values that the search varies, as text such as "0.05" or "adam"; they '
+        "replace those of the MetaSearch's spec. Default: none.",
+    )
+
+    rules = (
+        Rule(
+            cel=f"!has(self.hyperparameters) || self.hyperparameters.all(name, name.matches('{NAME_PATTERN}'))",
+            message="must have hyperparameters with names such as metaStepSize",
+            holds=lambda candidate: all(re.fullmatch(NAME_PATTERN, name) for name in candidate.hyperparameters),
+        ),
+    )
+
+
 class ThresholdResource(ClusterModel):
-    """Where a trial is given up."""
+    """A score that the trial must have reached by an iteration, or it is given up."""
 
     meta_iteration: int = Field(ge=0, le=INT32_MAX, description="metaIteration is the outer step it is looked at.")
     score: NumberText = Field(description='score is what its best so far must not be below, such as "0.61".')
 
 
 class MetaTrialSpec(ClusterModel):
-    """What to evaluate: one candidate at one fidelity and seed. It never changes."""
+    """A recipe: one candidate to evaluate at one fidelity and seed. It never changes."""
 
     stage: Stage = Field(description="stage is what the trial is for: Search, Final or Baseline.")
-    level: int = Field(ge=0, le=1000, description="level is the number of blocks of the cell; 0 for a baseline.")
-    candidate: Candidate = Field(description="candidate is the cell's text form, or a baseline's name.")
-    seed: int = Field(ge=0, le=INT32_MAX, description="seed tells apart trainings of one candidate.")
+    candidate: CandidateResource = Field(description="candidate is what to train.")
+    blocks: int | None = Field(
+        default=None,
+        ge=1,
+        le=INT32_MAX,
+        description="blocks is the number of blocks of the candidate's cell; left out for a baseline.",
+    )
     meta_iterations: int = Field(ge=1, le=INT32_MAX, description="metaIterations is the number of outer steps.")
-    level_size: int = Field(
-        ge=1, le=INT32_MAX, description="levelSize is the number of trials proposed together with this one."
+    seed: int = Field(ge=0, le=INT32_MAX, description="seed tells apart trainings of one candidate.")
+    round: int = Field(
+        ge=0,
+        le=INT32_MAX,
+        description="round is the strategy's round that proposed the candidate, from 1; a final trial has that of its "
+        "search trial, a baseline 0.",
+    )
+    round_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=INT32_MAX,
+        description="roundSize is the number of trials proposed together with this one. Default: not fixed beforehand.",
     )
     priority: int = Field(
-        default=0, ge=0, le=INT32_MAX, description="priority is low where workers take it first. Default: 0."
+        default=0,
+        ge=0,
+        le=INT32_MAX,
+        description="priority decides which trials of a round workers take first: the lowest. Default: 0.",
     )
     predicted: NumberText | None = Field(
         default=None, description='predicted is the score that the surrogate expects, such as "0.83". Default: none.'
@@ -53,8 +99,28 @@ class MetaTrialSpec(ClusterModel):
         max_length=MAX_CURVE_POINTS,
         description="thresholds say when the trial is given up as doing badly. Default: never.",
     )
+    resumes: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=TRIAL_NAME_MAX_LENGTH,
+        description="resumes is the name of the MetaTrial whose checkpoint it goes on from. Default: it begins anew.",
+    )
 
-    rules = (Rule(cel="self == oldSelf", message="must not change"),)
+    rules = (
+        Rule(cel="self == oldSelf", message="must not change"),
+        Rule(
+            # Columns and people read it instead of the cell, so it must not say anything else.
+            cel="self.stage == 'Baseline' ? !has(self.blocks) : (has(self.blocks) && "
+            "self.candidate.architecture.split('|').size() == self.blocks)",
+            message="must have the number of the cell's blocks in blocks, and none for a baseline",
+            holds=lambda spec: spec.blocks == blocks_of(spec.stage, spec.candidate.architecture),
+        ),
+    )
+
+
+def blocks_of(stage: Stage, architecture: str) -> int | None:
+    """Count the blocks of a trial's cell; None for a baseline, which is no cell."""
+    return None if stage is Stage.BASELINE else architecture.count("|") + 1
 
 
 class Claim(ClusterModel):
@@ -98,7 +164,7 @@ class CurvePointResource(ClusterModel):
 
 
 class ProgressResource(ClusterModel):
-    """How far a running trial is."""
+    """The progress of a running trial."""
 
     meta_iteration: int = Field(
         default=0, ge=0, le=INT32_MAX, description="metaIteration is the last outer step done. Default: 0."
@@ -124,7 +190,7 @@ class AccuraciesResource(ClusterModel):
 
 
 class ResultResource(ClusterModel):
-    """How the trial ended, its state aside. The first result stays; what was not measured is left out."""
+    """The end of the trial, its state aside. The first result stays; what was not measured is left out."""
 
     epoch: Count = Field(description="epoch is the claim's that it was measured under; 0 where there was none.")
     reason: Reason | None = Field(default=None, description="reason is why it ended otherwise than by succeeding.")
@@ -171,7 +237,7 @@ class ResultResource(ClusterModel):
 
 
 class MetaTrialStatus(ClusterModel):
-    """Where the trial is in its life, and how it ended."""
+    """The state of the trial, and its result."""
 
     state: State = Field(
         default=State.PENDING,

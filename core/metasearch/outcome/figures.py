@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 from metasearch.api import SpecModel
 from metasearch.api.names import LABEL_PATTERN
 
-CANDIDATE_MAX_LENGTH = 512
+ARCHITECTURE_MAX_LENGTH = 512
 """Eight blocks of the longest names take half of it."""
 
 TRIAL_NAME_MAX_LENGTH = 63
@@ -31,7 +31,7 @@ Fraction = TypeVar("Fraction", bound=float)
 """The type of numbers that may have a fraction: `float` or `NumberText`."""
 
 Count = Annotated[int, Field(ge=0)]
-Candidate = Annotated[str, Field(min_length=1, max_length=CANDIDATE_MAX_LENGTH, pattern=r"^[-A-Za-z0-9_()+| ]+$")]
+Architecture = Annotated[str, Field(min_length=1, max_length=ARCHITECTURE_MAX_LENGTH, pattern=r"^[-A-Za-z0-9_()+| ]+$")]
 TrialName = Annotated[str, Field(max_length=TRIAL_NAME_MAX_LENGTH, pattern=LABEL_PATTERN)]
 
 
@@ -76,9 +76,9 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
     A figure with the name of a field of `search.trials.TrialResult` is taken from there; see `results.cell_summary`.
     """
 
-    cell: Candidate = Field(description="cell is its text form, canonical.")
+    cell: Architecture = Field(description="cell is its text form, canonical.")
     trial: TrialName = Field(description="trial is the name of the one it was measured in; of several, the best.")
-    level: int = Field(ge=1, le=MAX_BLOCKS, description="level is its number of blocks.")
+    blocks: int = Field(ge=1, le=MAX_BLOCKS, description="blocks is the number of its blocks.")
     depth: int = Field(ge=1, le=MAX_BLOCKS, description="depth is the number of blocks on its longest path.")
     parameter_count: Count = Field(
         description="parameterCount is the number of all that is trained, normalisation and classifier included."
@@ -115,7 +115,7 @@ class FinalNetwork(OutcomeModel, Generic[Fraction]):
         pattern=r"^[A-Za-z0-9]+$",
         description="name is that of a hand-made network, such as Conv4; cells have none.",
     )
-    cell: Candidate | None = Field(default=None, description="cell is its text form, canonical.")
+    cell: Architecture | None = Field(default=None, description="cell is its text form, canonical.")
     trials: tuple[TrialName, ...] = Field(
         max_length=MAX_SEEDS,
         description="trials are the names of those that trained it, one per seed, best score first.",

@@ -15,11 +15,12 @@ from pydantic import Field
 
 from metasearch.api import MetaSearchSpec, Score
 from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork, OutcomeModel, TrialCounts
-from metasearch.search import board, budget
-from metasearch.search.cells import Cell, parse_cell
-from metasearch.search.planner import Phase, Plan, Search, by_level
+from metasearch.search import budget, pareto
+from metasearch.search.candidates import Candidate
+from metasearch.search.cells import parse_cell
+from metasearch.search.planner import Phase, Plan, Search
 from metasearch.search.ranking import predictions, ranking_quality
-from metasearch.search.trials import Accuracy, Reason, Stage, State, Trial, count_by_state
+from metasearch.search.trials import Accuracy, Reason, Stage, State, Trial, by_round, count_by_state
 from metasearch.version import __version__
 
 SCHEMA_VERSION = 1
@@ -53,21 +54,22 @@ FRONT_LENGTH = 20
 RANKED_LENGTH = 10
 
 
-class Level(OutcomeModel):
-    """One level of the search."""
+class Round(OutcomeModel):
+    """One round of the search."""
 
-    level: int
+    round: int = Field(description="counted from 1")
+    title: str = Field(description="the strategy's name of it, such as 2 blocks")
     proposed: int
     trained: int = Field(description="ran to their end")
     stopped: int = Field(description="given up by early stopping or for lack of budget")
     failed: int
     best: float | None = Field(description="best score")
     spearman: float | None = Field(
-        description="rank correlation of predictions, made before the level was measured, and scores; null at level 1"
+        description="rank correlation of predictions, made before the round was measured, and scores; null without them"
     )
     kendall: float | None = Field(description="tau-b of the same")
     top_recall: float | None = Field(description="share of the measured best quarter that was predicted to be in it")
-    depths: dict[int, int] = Field(description="how many of the level's cells have which depth")
+    depths: dict[int, int] = Field(description="how many of the round's cells have which depth")
 
 
 class BestCell(OutcomeModel):
@@ -91,6 +93,7 @@ class SearchState(OutcomeModel):
     phase: Phase
     limit: budget.Limit | None = Field(description="the limit of spec.budget that ended a stage early, if one did")
     message: str | None = Field(description="why it failed, if it did")
+    rounds: int | None = Field(description="rounds of the strategy; null where it does not know beforehand")
     early_stopped: int = Field(description="trials given up by early stopping")
     started_at: float = Field(description="Unix time in seconds")
     seen_at: float = Field(description="when this was written, as a Unix time in seconds")
@@ -115,7 +118,7 @@ class SearchResult(OutcomeModel):
     schema_version: int = SCHEMA_VERSION
     search: SearchState
     trials: TrialCounts
-    levels: tuple[Level, ...]
+    rounds: tuple[Round, ...]
     best: BestCell | None = Field(description="the delivered cell; until there is one, the best search trial's")
     front: tuple[CellSummary[float], ...] = Field(
         description="search trials that no other beats in both score and parameters, at most 20"
@@ -132,19 +135,19 @@ class SearchResult(OutcomeModel):
         return self.final[0] if self.final else None
 
 
-def summarize(search: Search[Cell], trials: Sequence[Trial], decided: Plan, now: float) -> SearchResult:
+def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float) -> SearchResult:
     """Summarize a search; `decided` is what `plan` says of the same trials."""
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
     final = _final_networks([trial for trial in trials if trial.spec.stage is Stage.FINAL])
     baselines = _final_networks([trial for trial in trials if trial.spec.stage is Stage.BASELINE])
     baseline = baselines[0] if baselines else None
-    ranked = board.ranked(searching)
+    ranked = pareto.ranked(searching)
     return SearchResult(
         search=_state(search, trials, decided, now),
         trials=_counts(trials),
-        levels=tuple(_level(level) for level in by_level(searching)),
+        rounds=tuple(_round(search, trials) for trials in by_round(searching)),
         best=_best(ranked, final, search.spec),
-        front=tuple(cell_summary(trial, search.spec) for trial in board.front(searching)[:FRONT_LENGTH]),
+        front=tuple(cell_summary(trial, search.spec) for trial in pareto.front(searching)[:FRONT_LENGTH]),
         ranked=tuple(cell_summary(trial, search.spec) for trial in ranked[:RANKED_LENGTH]),
         final=tuple(final),
         baseline=baseline,
@@ -156,13 +159,14 @@ def summarize(search: Search[Cell], trials: Sequence[Trial], decided: Plan, now:
 # --- parts --------------------------------------------------------------------------------------------------------
 
 
-def _state(search: Search[Cell], trials: Sequence[Trial], decided: Plan, now: float) -> SearchState:
+def _state(search: Search, trials: Sequence[Trial], decided: Plan, now: float) -> SearchState:
     results = [trial.result for trial in trials if trial.result]
     return SearchState(
         name=search.name,
         phase=decided.phase,
         limit=decided.limit,
         message=decided.message,
+        rounds=search.strategy.rounds,
         early_stopped=sum(result.reason is Reason.EARLY_STOPPED for result in results),
         started_at=search.started_at,
         seen_at=now,
@@ -177,14 +181,16 @@ def _counts(trials: Sequence[Trial]) -> TrialCounts:
     return TrialCounts(total=len(trials), **{state.lower(): count for state, count in counts.items()})
 
 
-def _level(trials: Sequence[Trial]) -> Level:
+def _round(search: Search, trials: Sequence[Trial]) -> Round:
     counts = count_by_state(trials)
     ended = [trial for trial in trials if trial.state is State.SUCCEEDED]
     found = predictions(trials)
     quality = ranking_quality([each.predicted for each in found], [each.measured for each in found])
-    depths = [parse_cell(trial.spec.candidate).depth for trial in trials]
-    return Level(
-        level=trials[0].spec.level,
+    depths = [parse_cell(trial.spec.candidate.architecture).depth for trial in trials]
+    number = trials[0].spec.round
+    return Round(
+        round=number,
+        title=search.strategy.title(number),
         proposed=len(trials),
         trained=counts[State.SUCCEEDED],
         stopped=counts[State.STOPPED],
@@ -199,15 +205,15 @@ def _level(trials: Sequence[Trial]) -> Level:
 
 def cell_summary(trial: Trial, spec: MetaSearchSpec) -> CellSummary[float]:
     """Summarize a search trial that ran to its end."""
-    result, cell = _known(trial.result), parse_cell(trial.spec.candidate)
+    result, cell = _known(trial.result), parse_cell(trial.spec.candidate.architecture)
     validation = _known(result.validation)
     scored = validation.transductive if _is_transductive(spec) else validation.non_transductive
     # By name, so that a new figure is only declared: in TrialResult, where it is measured, and in CellSummary.
     figures = {name: getattr(result, name) for name in CellSummary.model_fields if hasattr(result, name)}
     return CellSummary[float](
-        cell=trial.spec.candidate,
+        cell=trial.spec.candidate.architecture,
         trial=trial.name,
-        level=len(cell),
+        blocks=len(cell),
         depth=cell.depth,
         interval=scored.interval,
         **figures,
@@ -218,7 +224,7 @@ def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork[float]], spec: M
     if not ranked:
         return None
     delivered = final[0] if final else None
-    by_cell = {trial.spec.candidate: trial for trial in reversed(ranked)}  # of repeats, the best stays
+    by_cell = {trial.spec.candidate.architecture: trial for trial in reversed(ranked)}  # of repeats, the best stays
     search = cell_summary(by_cell[delivered.cell] if delivered and delivered.cell else ranked[0], spec)
     score, interval = search.score, search.interval
     if delivered:
@@ -245,8 +251,8 @@ def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork[float]]:
     Seeds that were cut short count only where none was trained in full, for their accuracies are of less training.
     Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
     """
-    seeds: dict[str, list[Trial]] = {}
-    ranked = board.ranked(trials)
+    seeds: dict[Candidate, list[Trial]] = {}
+    ranked = pareto.ranked(trials)
     whole = {trial.spec.candidate for trial in ranked if not trial.is_cut_short}
     for trial in ranked:
         if not trial.is_cut_short or trial.spec.candidate not in whole:
@@ -258,10 +264,10 @@ def _final_network(seeds: Sequence[Trial]) -> FinalNetwork[float]:
     first = seeds[0]
     results = [_known(trial.result) for trial in seeds]
     tests = [_known(result.test) for result in results]
-    is_baseline = first.spec.stage is Stage.BASELINE
+    is_baseline, architecture = first.spec.stage is Stage.BASELINE, first.spec.candidate.architecture
     return FinalNetwork[float](
-        name=first.spec.candidate if is_baseline else None,
-        cell=None if is_baseline else first.spec.candidate,
+        name=architecture if is_baseline else None,
+        cell=None if is_baseline else architecture,
         trials=tuple(trial.name for trial in seeds),
         parameter_count=_known(results[0].parameter_count),
         multiply_adds=_known(results[0].multiply_adds),

@@ -15,17 +15,17 @@ from metasearch.api import Storage
 from metasearch.kubernetes.search_status import (
     IMAGE_MAX_LENGTH,
     MAX_FRONT,
-    MAX_LEVELS,
     MAX_RANKED,
+    MAX_ROUNDS,
     Condition,
     Left,
-    LevelStatus,
+    RoundStatus,
     SearchStatus,
     SpentStatus,
 )
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.figures import FinalNetwork
-from metasearch.outcome.results import Level, SearchResult
+from metasearch.outcome.results import Round, SearchResult
 from metasearch.quantities import Duration
 from metasearch.search import budget
 from metasearch.storage_layout import address_of, weights_path
@@ -57,9 +57,9 @@ def search_status(
         start_time=Time.at(result.search.started_at),
         suspended_time=_duration(suspended_seconds),
         completion_time=None if completed_at is None else Time.at(completed_at),
-        level=result.levels[-1].level if result.levels else 0,
+        round=result.rounds[-1].round if result.rounds else 0,
         trials=result.trials,
-        levels=tuple(map(_level, result.levels[:MAX_LEVELS])),
+        rounds=tuple(map(_round, result.rounds[-MAX_ROUNDS:])),
         spent=_spent(result),
         left=_left(result),
         best_score=f"{result.ranked[0].score:.4f}" if result.ranked else None,
@@ -74,17 +74,17 @@ def search_status(
 # --- parts --------------------------------------------------------------------------------------------------------
 
 
-def _level(level: Level) -> LevelStatus:
-    return LevelStatus(
-        level=level.level,
-        proposed=level.proposed,
-        trained=level.trained,
-        stopped=level.stopped,
-        failed=level.failed,
-        best=level.best,
-        spearman=_correlation(level.spearman),
-        kendall=_correlation(level.kendall),
-        top_recall=level.top_recall,
+def _round(round: Round) -> RoundStatus:
+    return RoundStatus(
+        round=round.round,
+        proposed=round.proposed,
+        trained=round.trained,
+        stopped=round.stopped,
+        failed=round.failed,
+        best=round.best,
+        spearman=_correlation(round.spearman),
+        kendall=_correlation(round.kendall),
+        top_recall=round.top_recall,
     )
 
 

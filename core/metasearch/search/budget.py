@@ -38,6 +38,7 @@ def spent(trials: Iterable[Trial], wall_seconds: float, now: float) -> Spent:
     proposed = failed = 0
     worker_seconds = gpu_seconds = 0.0
     for trial in trials:
+        # Final trials are not counted: maxTrials and maxFailedTrials are limits of the search stage.
         if trial.spec.stage is Stage.SEARCH:
             proposed += 1
             failed += trial.state is State.FAILED

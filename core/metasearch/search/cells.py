@@ -1,5 +1,5 @@
 """
-Cells: what the search finds. Structure only; the layers are in `metasearch_trainer`.
+Cells, which the search finds. Structure only; the layers are in `metasearch_trainer`.
 
 A block adds two branches; a branch applies an operation to an input. Inputs are the outputs of the two previous cells
 (-1 the last, -2 the one before it) or of an earlier block of the same cell (0, 1, ...). A cell concatenates its blocks.
@@ -79,7 +79,7 @@ class Cell:
 
     @property
     def inputs(self) -> frozenset[int]:
-        """Every input that some branch reads."""
+        """The inputs that some branch reads."""
         return frozenset(branch.input for each in self.blocks for branch in each)
 
     @property
@@ -89,7 +89,7 @@ class Cell:
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """For each block, the number of blocks on the longest way to it, itself included."""
+        """The number of blocks on the longest way to each block, itself included."""
         depths: list[int] = []
         for each in self.blocks:
             depths.append(1 + max((depths[branch.input] for branch in each if branch.input >= 0), default=0))
@@ -113,10 +113,10 @@ class Cell:
         return str(self.canonical)
 
     def _renumbered(self, order: Sequence[int]) -> Cell:
-        """The same cell with block `order[i]` as block i; `order` must keep every block after those it reads."""
-        place = {old: new for new, old in enumerate(order)} | {outer: outer for outer in OUTER_INPUTS}
+        """Renumber: block `order[i]` becomes block i; `order` must keep every block after those it reads."""
+        new_index = {old: new for new, old in enumerate(order)} | {outer: outer for outer in OUTER_INPUTS}
         blocks = (self.blocks[old] for old in order)
-        return Cell(tuple(block(*(Branch(place[read], operation) for read, operation in each)) for each in blocks))
+        return Cell(tuple(block(*(Branch(new_index[read], operation) for read, operation in each)) for each in blocks))
 
 
 def _candidate_orders(cell: Cell) -> Iterator[tuple[int, ...]]:
@@ -135,7 +135,7 @@ def _candidate_orders(cell: Cell) -> Iterator[tuple[int, ...]]:
 
 
 def _structures(cell: Cell) -> list[str]:
-    """For each block, what it computes with every input written out: alike for twins, different otherwise."""
+    """Write out what each block computes, with every input in full: alike for twins, different otherwise."""
     texts: list[str] = []
     for each in cell.blocks:
         sides = (f"{operation}({texts[read] if read >= 0 else read})" for read, operation in each)

@@ -1,7 +1,7 @@
 """
-The median rule: when a search trial is given up.
+The median rule: it gives up search trials that do badly.
 
-A trial is compared with the last finished level only, and what it must reach is made part of it when it is proposed. So
+A trial is compared with the last finished round only, and what it must reach is made part of it when it is proposed. So
 whether it stops depends on nothing that happens meanwhile: not on the order of trials, not on the number of workers.
 """
 
@@ -16,15 +16,15 @@ from metasearch.search.trials import Threshold, Trial
 
 
 def curve_iterations(meta_iterations: int, points: int) -> list[int]:
-    """The meta-iterations after which a trial is evaluated: evenly spaced, the last after all of them."""
+    """Return the meta-iterations after which a trial is evaluated: evenly spaced, the last after all of them."""
     return sorted({max(1, round(meta_iterations * point / points)) for point in range(1, points + 1)})
 
 
-def thresholds(spec: MetaSearchSpec, finished_level: Sequence[Trial]) -> tuple[Threshold, ...]:
+def thresholds(spec: MetaSearchSpec, finished_round: Sequence[Trial]) -> tuple[Threshold, ...]:
     """
-    What a trial of the next level must reach, and when, to go on.
+    Compute what a trial of the next round must reach, and when, to go on.
 
-    At each point of the learning curve after the warm-up, and before the last: the median over the finished level of
+    At each point of the learning curve after the warm-up, and before the last: the median over the finished round of
     the running average of scores up to there, less one standard error of a point.
     """
     rule = spec.search.early_stopping
@@ -34,7 +34,7 @@ def thresholds(spec: MetaSearchSpec, finished_level: Sequence[Trial]) -> tuple[T
     compared = curve_iterations(meta_iterations, spec.evaluation.curve_points)[:-1]
     limits = []
     for iteration in compared:
-        averages = [average for trial in finished_level if (average := _running_average(trial, iteration)) is not None]
+        averages = [average for trial in finished_round if (average := _running_average(trial, iteration)) is not None]
         if iteration >= float(rule.warm_up) * meta_iterations and averages:
             middle = median(averages)
             queries = spec.evaluation.curve_tasks * spec.task.ways
@@ -44,7 +44,7 @@ def thresholds(spec: MetaSearchSpec, finished_level: Sequence[Trial]) -> tuple[T
 
 
 def _running_average(trial: Trial, iteration: int) -> float | None:
-    """Mean of the trial's scores up to an iteration; None where it did not get that far."""
+    """Average the trial's scores up to an iteration; None where it did not get that far."""
     curve = trial.result.curve if trial.result else ()
     if not any(point.meta_iteration == iteration for point in curve):
         return None

@@ -1,5 +1,5 @@
 """
-What a search needs to know of a space of candidates, and the space of cells.
+The protocol of a space of architectures, and the space of cells.
 
 `benchmarks/layer_table.py` has a second space: networks looked up in a table of measured accuracies.
 """
@@ -13,64 +13,83 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from metasearch import api
+from metasearch.search.candidates import Candidate
 from metasearch.search.cells import OUTER_INPUTS, Block, Branch, Cell, block, parse_cell
 
 C = TypeVar("C")
 
 Tokens = tuple[tuple[int, ...], ...]
-"""What a surrogate reads: one tuple of ids per step, all of one width. Ids that mean different things differ."""
+"""An architecture as a surrogate reads it: one tuple of ids per step, all of one width. No id has two meanings."""
 
 
 class Space(Protocol[C]):
     """
-    Candidates that grow level by level, from 1 to `levels`.
+    Architectures that grow step by step; an architecture's size is its number of steps, 1 to `max_size`.
 
     Every method gives the same answer for the same arguments, and lists in the same order, in every process.
     """
 
-    levels: int
-    """The last level."""
+    max_size: int
+    """The number of steps of the largest architectures."""
 
     vocabulary_size: int
     """Token ids are 0 .. vocabulary_size - 1."""
 
     step_width: int
-    """Number of ids in each step of `tokens`."""
+    """The number of ids in each step of `tokens`."""
 
-    repeats_across_levels: bool
-    """Whether a candidate may compute the same as one of an earlier level, and so be known before it is tried."""
+    repeats_across_sizes: bool
+    """Whether an architecture may compute the same as a smaller one, and so be known before it is tried."""
 
-    def first_level(self) -> Sequence[C]:
-        """Every candidate of level 1, each once."""
+    def smallest(self) -> Sequence[C]:
+        """List every architecture of size 1, each once."""
         ...
 
     def children(self, candidate: C) -> Iterable[C]:
-        """Every candidate that is `candidate` and one step more; none at the last level. May repeat itself."""
+        """Yield every architecture that is `candidate` and one step more; none at `max_size`. May repeat itself."""
         ...
 
-    def random(self, rng: np.random.Generator) -> C:
-        """A candidate of the last level."""
+    def sample(self, rng: np.random.Generator) -> C:
+        """Draw an architecture of the largest size."""
+        ...
+
+    def mutate(self, candidate: C, rng: np.random.Generator) -> C:
+        """Make one random change that keeps the size. Now and then the result computes the same as the candidate."""
         ...
 
     def key(self, candidate: C) -> str:
-        """Equal for two candidates exactly when they compute the same."""
+        """Return a text that is equal for two architectures exactly when they compute the same."""
         ...
 
     def tokens(self, candidate: C) -> Tokens:
-        """The candidate as a surrogate reads it."""
+        """Return the architecture as a surrogate reads it."""
         ...
 
     def cost(self, candidate: C) -> float:
-        """Something that grows with the candidate's size; ties in score go to the cheaper."""
+        """Return a number that grows with what the architecture costs; ties in score go to the cheaper."""
         ...
 
     def text(self, candidate: C) -> str:
-        """For people and for records; `parse` reads it back."""
+        """Write the architecture for people and for records; `parse` reads it back."""
         ...
 
     def parse(self, text: str) -> C:
-        """Raises InvalidSpec where the text is no candidate of this space."""
+        """Read an architecture; raises InvalidSpec where the text is none of this space."""
         ...
+
+    def size_text(self, size: int) -> str:
+        """Name a size for people, such as "2 blocks"."""
+        ...
+
+
+def candidate_key(space: Space[C], candidate: Candidate) -> str:
+    """
+    Return a text that is equal for two candidates exactly when they train the same.
+
+    Raises:
+        InvalidSpec: the architecture is none of this space.
+    """
+    return Candidate(space.key(space.parse(candidate.architecture)), candidate.hyperparameters).text
 
 
 _KERNEL_AREA: Mapping[str, int] = {
@@ -89,32 +108,46 @@ class CellSpace:
     """
     Cells of up to `max_blocks` blocks, in canonical form, so that of all numberings of a cell only one is met.
 
-    With five operations: 55 cells of one block, 5,115 of two; 120, 210, 325 and 465 children per parent at levels 2
-    to 5. With PNAS's eight: 136 and 31,620.
+    With five operations: 55 cells of one block, 5,115 of two; 120, 210, 325 and 465 children per parent with 2 to 5
+    blocks. With PNAS's eight: 136 and 31,620.
     """
 
-    repeats_across_levels = False  # the number of blocks tells two levels apart
+    repeats_across_sizes = False  # each block adds a computation of its own to the output
     step_width = 4
 
     def __init__(self, operations: Sequence[str], max_blocks: int) -> None:
-        self.levels = max_blocks
+        self.max_size = max_blocks
         self.operations = tuple(operations)
         self._inputs = len(OUTER_INPUTS) + max_blocks - 1
         self.vocabulary_size = self._inputs + len(self.operations)
         self._operation_ids = {name: self._inputs + index for index, name in enumerate(self.operations)}
-        self._blocks = [_blocks(self.operations, place) for place in range(max_blocks)]
+        self._blocks = [_blocks(self.operations, index) for index in range(max_blocks)]
 
-    def first_level(self) -> Sequence[Cell]:
+    def smallest(self) -> Sequence[Cell]:
         return [Cell((each,)) for each in self._blocks[0]]
 
     def children(self, candidate: Cell) -> Iterable[Cell]:
-        if len(candidate) < self.levels:
+        if len(candidate) < self.max_size:
             for each in self._blocks[len(candidate)]:
                 yield Cell((*candidate.blocks, each)).canonical
 
-    def random(self, rng: np.random.Generator) -> Cell:
+    def sample(self, rng: np.random.Generator) -> Cell:
         blocks = [choices[rng.integers(len(choices))] for choices in self._blocks]
         return Cell(tuple(blocks)).canonical
+
+    def mutate(self, candidate: Cell, rng: np.random.Generator) -> Cell:
+        """Change the input or the operation of one branch, each as often as the other (Real et al. 2019)."""
+        index, side = int(rng.integers(len(candidate))), int(rng.integers(2))
+        changed, kept = candidate.blocks[index][side], candidate.blocks[index][1 - side]
+        reads = [read for read in (*OUTER_INPUTS, *range(index)) if read != changed.input]
+        operations = [operation for operation in self.operations if operation != changed.operation]
+        # A space of one operation has inputs to change only; of inputs there are always two or more.
+        if operations and rng.integers(2):
+            branch = Branch(changed.input, operations[rng.integers(len(operations))])
+        else:
+            branch = Branch(reads[rng.integers(len(reads))], changed.operation)
+        blocks = (*candidate.blocks[:index], block(branch, kept), *candidate.blocks[index + 1 :])
+        return Cell(blocks).canonical
 
     def key(self, candidate: Cell) -> str:
         return candidate.key
@@ -140,8 +173,11 @@ class CellSpace:
     def parse(self, text: str) -> Cell:
         return parse_cell(text, self.operations).canonical
 
+    def size_text(self, size: int) -> str:
+        return f"{size} {'block' if size == 1 else 'blocks'}"
 
-def _blocks(operations: Sequence[str], place: int) -> list[Block]:
-    """Every block that may stand at a place of a cell."""
-    branches = [Branch(read, operation) for read in (*OUTER_INPUTS, *range(place)) for operation in operations]
+
+def _blocks(operations: Sequence[str], index: int) -> list[Block]:
+    """List every block that may have that index in a cell."""
+    branches = [Branch(read, operation) for read in (*OUTER_INPUTS, *range(index)) for operation in operations]
     return [block(*pair) for pair in combinations_with_replacement(branches, 2)]

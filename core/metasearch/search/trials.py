@@ -19,12 +19,14 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter
 
+from metasearch.search.candidates import Candidate
+
 MAX_LOST_ATTEMPTS = 10
 """Workers a trial may lose before it is taken to be what kills them."""
 
 
 class Stage(StrEnum):
-    """What a trial is for."""
+    """The purpose of a trial."""
 
     SEARCH = "Search"
     FINAL = "Final"
@@ -32,7 +34,7 @@ class Stage(StrEnum):
 
 
 class State(StrEnum):
-    """Where a trial is in its life."""
+    """The state of a trial; see the picture above."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -46,7 +48,7 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a trial ended otherwise than by succeeding."""
+    """The reason for an end other than success."""
 
     DIVERGED = "Diverged"
     OUT_OF_MEMORY = "OutOfMemory"
@@ -90,7 +92,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Accuracies by both ways to classify queries; see `metasearch_trainer.evaluation`."""
+    """Accuracy with a task's queries classified together, and each alone; see `metasearch_trainer.evaluation`."""
 
     transductive: Accuracy
     non_transductive: Accuracy
@@ -106,7 +108,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a running trial is."""
+    """The progress of a running trial."""
 
     meta_iteration: int = 0
     curve: tuple[CurvePoint, ...] = ()
@@ -114,7 +116,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
-    """How a trial ended. Measurements that were not taken are None."""
+    """The end of a trial. Measurements that were not taken are None."""
 
     state: State
     reason: Reason | None = None
@@ -122,11 +124,11 @@ class TrialResult:
     meta_iterations: int | None = None
     """Outer steps done."""
     score: float | None = None
-    """What ranks the candidate, in [0, 1]; of a stopped trial, the last point of its curve."""
+    """The figure that ranks the candidate, in [0, 1]; of a stopped trial, the last point of its curve."""
     validation: Accuracies | None = None
-    """On the classes that scores come from."""
+    """Measured on the classes that scores come from."""
     test: Accuracies | None = None
-    """On the test classes; final and baseline trials only."""
+    """Measured on the test classes; final and baseline trials only."""
     curve: tuple[CurvePoint, ...] = ()
     parameter_count: int | None = None
     multiply_adds: int | None = None
@@ -134,7 +136,7 @@ class TrialResult:
     wall_seconds: float | None = None
     peak_memory_bytes: int | None = None
     latency_ms: float | None = None
-    """To classify one task's query images, one per class, after adaptation."""
+    """Time to classify one task's query images, one per class, after adaptation."""
     device: str | None = None
     weights: str | None = None
     """File name in the search's `weights` folder; final trials only."""
@@ -153,23 +155,36 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSpec:
-    """What to evaluate. Everything a worker's result depends on, beside the search's own spec, is here."""
+    """
+    A recipe: what to evaluate, and how.
+
+    Beside the search's own spec, it holds everything that a worker's result depends on.
+    """
 
     name: str
     stage: Stage
-    level: int
-    candidate: str
-    """The space's text of it, or a baseline's name."""
-    seed: int
+    candidate: Candidate
     meta_iterations: int
-    level_size: int
-    """Trials proposed together with this one; a driver that died in between can tell that some are missing."""
+    """The fidelity: outer steps to train for."""
+    seed: int
+    round: int
+    """
+    The strategy's round that proposed it, counted from 1. A final trial has the round of the search trial whose
+    candidate it trains in full; a baseline has 0.
+    """
+    round_size: int | None = None
+    """
+    Trials that were proposed together; None where the strategy does not fix a round's size beforehand. By it, a driver
+    that takes over from one that died while it created them can tell that some are missing.
+    """
     priority: int = 0
-    """Workers take lower numbers first."""
+    """Of a round, workers take lower numbers first."""
     predicted: float | None = None
-    """The surrogate's score, made before this level was measured."""
+    """The surrogate's score, made before the round was measured."""
     thresholds: tuple[Threshold, ...] = ()
     """Early stopping."""
+    resumes: str | None = None
+    """The name of the trial whose checkpoint it goes on from; None where it begins anew."""
 
 
 @dataclass(frozen=True)
@@ -234,18 +249,31 @@ trial_json: TypeAdapter[Trial] = TypeAdapter(Trial)
 
 
 def trial_name(
-    search: str, stage: Stage, level: int, key: str, meta_iterations: int, seed: int, search_seed: int
+    search: str,
+    stage: Stage,
+    round: int,
+    key: str,
+    meta_iterations: int,
+    seed: int,
+    search_seed: int,
+    resumes: str | None = None,
 ) -> str:
-    """The same for the same evaluation, so that proposing it twice makes one trial."""
-    identity = json.dumps([key, stage, meta_iterations, seed, search_seed])
-    return f"{search}-{level}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+    """
+    Name an evaluation: the same for the same one, so that proposing it twice makes one trial.
+
+    Args:
+        key: of the candidate, as `Candidate.key` makes it.
+        resumes: the trial that it goes on from. Part of the name, for it may end elsewhere than one begun anew.
+    """
+    identity = [key, stage, meta_iterations, seed, search_seed, *([resumes] if resumes else [])]
+    return f"{search}-{round}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:10]}"
 
 
 # --- the rules of a trial's life ----------------------------------------------------------------------------------
 
 
 def claim(trial: Trial, worker: str, now: float, gpus: float) -> Trial:
-    """A pending trial, taken by a worker."""
+    """Give a pending trial to a worker; raises StaleClaim where it is not pending."""
     if trial.state is not State.PENDING:
         raise StaleClaim(trial.name)
     attempt = Attempt(epoch=trial.epoch + 1, worker=worker, started_at=now, gpus=gpus)
@@ -255,19 +283,20 @@ def claim(trial: Trial, worker: str, now: float, gpus: float) -> Trial:
 
 
 def report(trial: Trial, epoch: int, progress: Progress) -> Trial:
-    """A running trial, further on."""
+    """Record the progress of a running trial; raises StaleClaim where that claim is void."""
     return replace(require_current(trial, epoch), progress=progress)
 
 
 def complete(trial: Trial, epoch: int, result: TrialResult, now: float, max_attempts: int) -> Trial:
     """
-    A running trial with its result; pending again where it failed and may be tried once more.
+    End a running trial with its result; it is pending again where it failed and may be tried once more.
 
     Raises:
         StaleClaim: it has a result already, or was claimed anew since.
     """
     require_current(trial, epoch)
     ended = _end_attempt(trial, now, str(result.reason or result.state))
+    # Lost and interrupted attempts say nothing against the trial itself, so they are not counted as tries.
     if result.state is State.FAILED and result.reason not in FINAL_REASONS:
         failures = sum(attempt.outcome not in (LOST, INTERRUPTED) for attempt in ended.attempts)
         if failures < max_attempts and not trial.stop_requested:
@@ -277,7 +306,7 @@ def complete(trial: Trial, epoch: int, result: TrialResult, now: float, max_atte
 
 def release(trial: Trial, now: float, outcome: str) -> Trial:
     """
-    A running trial whose worker is gone, pending again. `outcome` is LOST or INTERRUPTED.
+    Make a running trial whose worker is gone pending again; `outcome` is LOST or INTERRUPTED.
 
     One that was to stop ends, but for a final trial whose driver was stopped while it was about to keep its network:
     the next worker goes on from its checkpoint, is asked to stop at once, and keeps it.
@@ -287,6 +316,7 @@ def release(trial: Trial, now: float, outcome: str) -> Trial:
     ended = _end_attempt(trial, now, outcome)
     if trial.stop_requested and not _may_be_kept(trial, outcome):
         return _stopped(ended)
+    # Without an end to this, a trial that kills its workers would take one after another.
     if sum(attempt.outcome == LOST for attempt in ended.attempts) >= MAX_LOST_ATTEMPTS:
         message = f"its worker died {MAX_LOST_ATTEMPTS} times, most likely for lack of memory"
         result = TrialResult(state=State.FAILED, reason=Reason.WORKER_LOST, message=message)
@@ -295,7 +325,7 @@ def release(trial: Trial, now: float, outcome: str) -> Trial:
 
 
 def require_current(trial: Trial, epoch: int) -> Trial:
-    """The trial, if that claim of it still holds; raises StaleClaim if not."""
+    """Return the trial, if that claim of it still holds; raises StaleClaim if not."""
     if trial.state is not State.RUNNING or trial.epoch != epoch:
         raise StaleClaim(trial.name)
     return trial
@@ -303,7 +333,7 @@ def require_current(trial: Trial, epoch: int) -> Trial:
 
 def request_stop(trial: Trial) -> Trial:
     """
-    A trial that a limit has ended: at once where nobody runs it, at its worker's next report otherwise.
+    End a trial that a limit has reached: at once where nobody runs it, else at its worker's next report.
 
     A final trial that was interrupted has a checkpoint; the next worker makes a network of it.
     """
@@ -315,7 +345,7 @@ def request_stop(trial: Trial) -> Trial:
 
 
 def _may_be_kept(trial: Trial, outcome: str | None) -> bool:
-    """Whether what a stopped trial's last attempt has trained is worth another worker's time."""
+    """Tell whether what a stopped trial's last attempt has trained is worth another worker's time."""
     return outcome == INTERRUPTED and trial.spec.stage is not Stage.SEARCH
 
 
@@ -335,8 +365,17 @@ def _end_attempt(trial: Trial, now: float, outcome: str) -> Trial:
     return replace(trial, attempts=(*earlier, replace(last, ended_at=now, outcome=outcome)))
 
 
+def by_round(trials: Iterable[Trial]) -> list[list[Trial]]:
+    """Sort search trials into rounds from the first, each in the order in which it was proposed; drop other stages."""
+    rounds: dict[int, list[Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: (trial.spec.round, trial.spec.priority, trial.name)):
+        if trial.spec.stage is Stage.SEARCH:
+            rounds.setdefault(trial.spec.round, []).append(trial)
+    return list(rounds.values())
+
+
 def count_by_state(trials: Iterable[Trial]) -> dict[State, int]:
-    """How many trials are in each state, every state named."""
+    """Count the trials in each state, every state named."""
     counts = dict.fromkeys(State, 0)
     for trial in trials:
         counts[trial.state] += 1

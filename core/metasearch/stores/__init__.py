@@ -1,1 +1,1 @@
-"""Where trials live. Every store keeps the rules of `search.trials`; `base` says what it must offer."""
+"""Stores of trials. Every store keeps the rules of `search.trials`; `base` says what it must offer."""

@@ -1,5 +1,5 @@
 """
-What a store offers to the driver of a search and to its workers.
+The protocols of a store: one for the driver of a search, one for its workers.
 
 Every change is atomic and goes through the functions of `search.trials`. Methods raise StoreUnavailable when the store
 cannot be read or written now; calling again later is safe.
@@ -13,11 +13,11 @@ from typing import Protocol
 from metasearch.search.trials import Progress, Trial, TrialResult, TrialSpec
 
 
-class TrialBook(Protocol):
+class TrialRegistry(Protocol):
     """The driver's side."""
 
     def trials(self) -> Sequence[Trial]:
-        """Every trial on record."""
+        """List every trial on record, in the order of claims."""
         ...
 
     def propose(self, specs: Iterable[TrialSpec]) -> None:
@@ -29,7 +29,7 @@ class TrialBook(Protocol):
         ...
 
     def release(self, worker: str, now: float, outcome: str) -> None:
-        """Free what a worker that is gone had claimed; `outcome` is trials.LOST or trials.INTERRUPTED."""
+        """Release what a worker that is gone had claimed; `outcome` is trials.LOST or trials.INTERRUPTED."""
         ...
 
 
@@ -37,7 +37,7 @@ class TrialQueue(Protocol):
     """A worker's side. A trial that was claimed anew, or has its result, raises trials.StaleClaim."""
 
     def claim(self, worker: str, now: float, gpus: float) -> Trial | None:
-        """Take the pending trial of lowest (stage, level, priority); None where there is none."""
+        """Take the pending trial of lowest (stage, round, priority); None where there is none."""
         ...
 
     def report(self, claimed: Trial, progress: Progress) -> Trial:
@@ -49,5 +49,5 @@ class TrialQueue(Protocol):
         ...
 
 
-class TrialStore(TrialBook, TrialQueue, Protocol):
+class TrialStore(TrialRegistry, TrialQueue, Protocol):
     """Both sides."""

@@ -19,7 +19,7 @@ from metasearch.kubernetes.ownership import is_owned_by
 from metasearch.kubernetes.trial_conversion import Json, new_trial, status_of, trial_of
 from metasearch.search import trials
 from metasearch.search.trials import Progress, Stage, StaleClaim, State, Trial, TrialResult, TrialSpec
-from metasearch.stores.order import Place, place, place_of
+from metasearch.stores.order import ClaimOrder, claim_order, sort_key
 
 
 class KubernetesStore:
@@ -46,10 +46,10 @@ class KubernetesStore:
         self._folder = names.TRIAL.path(metadata["namespace"])
         self._selector = f"{names.LABEL_SEARCH}={metadata['name']}"
 
-    # --- TrialBook ---
+    # --- TrialRegistry ---
 
     def trials(self) -> Sequence[Trial]:
-        return sorted(self._recorded(), key=lambda trial: place_of(trial.spec))
+        return sorted(self._recorded(), key=lambda trial: sort_key(trial.spec))
 
     def propose(self, specs: Iterable[TrialSpec]) -> None:
         for spec in specs:
@@ -69,7 +69,7 @@ class KubernetesStore:
                 self.release_trial(trial.name, worker, now, outcome)
 
     def release_trial(self, name: str, worker: str, now: float, outcome: str) -> None:
-        """Free one trial, if the worker still has it."""
+        """Release one trial, if the worker still has it."""
         self._change(name, lambda trial: trials.release(trial, now, outcome) if trial.holder == worker else trial)
 
     # --- TrialQueue ---
@@ -89,11 +89,11 @@ class KubernetesStore:
         return self._change(claimed.name, lambda trial: trials.report(trial, claimed.epoch, progress))
 
     def look(self, claimed: Trial) -> Trial:
-        """What has become of a claimed trial: whether it is to stop; StaleClaim where the claim is void."""
+        """Read a claimed trial again: it says whether to stop; raises StaleClaim where the claim is void."""
         return trials.require_current(trial_of(self._read(claimed.name)), claimed.epoch)
 
     def held_by(self, worker: str) -> Sequence[Trial]:
-        """What a worker has claimed, asked of the API server."""
+        """Ask the API server for the trials that a worker has claimed."""
         running = map(trial_of, self._listed(state=State.RUNNING))
         return [trial for trial in running if trial.holder == worker]
 
@@ -105,7 +105,7 @@ class KubernetesStore:
     # --- resources ---
 
     def _listed(self, state: State | None = None) -> list[Json]:
-        """The search's trials, and no others that only carry its name."""
+        """List the search's trials, and no others that only carry its name."""
         query = {"labelSelector": self._selector}
         if state is not None:
             query["fieldSelector"] = f"status.state={state}"
@@ -143,14 +143,15 @@ class KubernetesStore:
         )
 
 
-def _place_in(resource: Json) -> Place:
-    """Read from the bare spec: for each claim all that wait are sorted, and to validate them takes far longer."""
-    spec = resource["spec"]
-    return place(Stage(spec["stage"]), spec["level"], spec.get("priority", 0), resource["metadata"]["name"])
+def _order_of(resource: Json) -> ClaimOrder:
+    """Read the bare spec: for each claim all that wait are sorted, and to validate them takes far longer."""
+    spec, name = resource["spec"], resource["metadata"]["name"]
+    # A trial of an earlier version has no round; it is refused with a sentence once its turn comes.
+    return claim_order(Stage(spec["stage"]), spec.get("round", 0), spec.get("priority", 0), name)
 
 
 def _in_order(pending: Sequence[Json]) -> Iterable[Json]:
-    """The first in turn; after that any, for others who want it are on the same list."""
-    first, *others = sorted(pending, key=_place_in)
+    """Yield the first in turn; after that any, for others who want it are on the same list."""
+    first, *others = sorted(pending, key=_order_of)
     yield first
     yield from random.sample(others, len(others))

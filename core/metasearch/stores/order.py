@@ -1,18 +1,25 @@
-"""The order in which trials are taken, the same from every store."""
+"""
+The order in which trials are claimed, the same from every store: by stage, round and priority, then by name.
+
+Within a round, priorities decide; so a strategy without rounds, which proposes everything in round 1, orders all of its
+trials by them.
+"""
 
 from __future__ import annotations
 
 from metasearch.search.trials import Stage, TrialSpec
 
-Place = tuple[int, int, int, str]
+ClaimOrder = tuple[int, int, int, str]
+"""Trials sort by it; the lowest is claimed first."""
 
 _STAGES = {stage: index for index, stage in enumerate(Stage)}
 
 
-def place(stage: Stage, level: int, priority: int, name: str) -> Place:
-    """To sort by: the lowest is taken first."""
-    return _STAGES[stage], level, priority, name
+def claim_order(stage: Stage, round: int, priority: int, name: str) -> ClaimOrder:
+    """Return the sort key of a trial's parts."""
+    return _STAGES[stage], round, priority, name
 
 
-def place_of(spec: TrialSpec) -> Place:
-    return place(spec.stage, spec.level, spec.priority, spec.name)
+def sort_key(spec: TrialSpec) -> ClaimOrder:
+    """Return the sort key of a trial."""
+    return claim_order(spec.stage, spec.round, spec.priority, spec.name)

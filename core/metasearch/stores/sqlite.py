@@ -20,9 +20,9 @@ from metasearch.errors import FolderConflict, StoreUnavailable
 from metasearch.kubernetes.names import API_VERSION, SEARCH
 from metasearch.search import trials
 from metasearch.search.trials import Progress, State, Trial, TrialResult, TrialSpec, trial_json
-from metasearch.stores.order import place_of
+from metasearch.stores.order import sort_key
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 was that of trials with a level and a bare cell
 BUSY_SECONDS = 30.0
 """How long to wait for another process's transaction; they take milliseconds."""
 
@@ -30,9 +30,9 @@ _SCHEMA = """
 CREATE TABLE search (name TEXT NOT NULL, spec TEXT NOT NULL, started_at REAL NOT NULL) STRICT;
 CREATE TABLE sessions (id INTEGER PRIMARY KEY, began_at REAL NOT NULL, seen_at REAL NOT NULL) STRICT;
 CREATE TABLE trials (
-    name TEXT PRIMARY KEY, state TEXT NOT NULL, place TEXT NOT NULL, worker TEXT, document TEXT NOT NULL
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, claim_order TEXT NOT NULL, worker TEXT, document TEXT NOT NULL
 ) STRICT;
-CREATE INDEX trials_by_state ON trials (state, place);
+CREATE INDEX trials_by_state ON trials (state, claim_order);
 """
 
 
@@ -78,7 +78,7 @@ class SqliteStore:
     # --- the search ---
 
     def begin_search(self, name: str, spec: str, now: float) -> None:
-        """Say which search this file belongs to; once."""
+        """Record the search that this file belongs to; once."""
         with self._transaction() as connection:
             connection.execute("INSERT INTO search VALUES (?, ?, ?)", (name, spec, now))
 
@@ -88,7 +88,7 @@ class SqliteStore:
             connection.execute("UPDATE search SET spec = ?", (spec,))
 
     def search(self) -> SearchRow | None:
-        """The search that this file belongs to, if one has begun."""
+        """Return the search that this file belongs to, if one has begun."""
         with _translated(self.path):
             row = self._connection.execute("SELECT name, spec, started_at FROM search").fetchone()
             sessions = self._connection.execute("SELECT began_at, seen_at FROM sessions ORDER BY id").fetchall()
@@ -100,26 +100,26 @@ class SqliteStore:
         return SearchRow(name, spec, started_at, paused, seen_at=ends[-1])
 
     def begin_session(self, now: float) -> None:
-        """A driver starts work."""
+        """Record that a driver starts work."""
         with self._transaction() as connection:
             connection.execute("INSERT INTO sessions (began_at, seen_at) VALUES (?, ?)", (now, now))
 
     def touch_session(self, now: float) -> None:
-        """The driver is still at work."""
+        """Record that the driver is still at work."""
         with self._transaction() as connection:
             connection.execute("UPDATE sessions SET seen_at = ? WHERE id = (SELECT max(id) FROM sessions)", (now,))
 
     def version(self) -> int:
-        """A number that changes whenever another process has written."""
+        """Return a number that changes whenever another process has written."""
         with _translated(self.path):
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         return int(version)
 
-    # --- TrialBook ---
+    # --- TrialRegistry ---
 
     def trials(self) -> Sequence[Trial]:
         with _translated(self.path):
-            rows = self._connection.execute("SELECT document FROM trials ORDER BY place, name").fetchall()
+            rows = self._connection.execute("SELECT document FROM trials ORDER BY claim_order, name").fetchall()
         return [trial_json.validate_json(document) for (document,) in rows]
 
     def propose(self, specs: Iterable[TrialSpec]) -> None:
@@ -142,7 +142,7 @@ class SqliteStore:
     def claim(self, worker: str, now: float, gpus: float) -> Trial | None:
         with self._transaction() as connection:
             row = connection.execute(
-                "SELECT document FROM trials WHERE state = ? ORDER BY place, name LIMIT 1", (State.PENDING,)
+                "SELECT document FROM trials WHERE state = ? ORDER BY claim_order, name LIMIT 1", (State.PENDING,)
             ).fetchone()
             if row is None:
                 return None
@@ -208,9 +208,10 @@ class SqliteStore:
 
 
 def _row(trial: Trial) -> tuple[str, str, str, str | None, str]:
-    stage, level, priority, name = place_of(trial.spec)
+    stage, round, priority, name = sort_key(trial.spec)
+    # Text sorts as numbers do where it has as many digits as any of them.
     document = trial_json.dump_json(trial).decode()
-    return name, trial.state, f"{stage}/{level:04}/{priority:06}", trial.holder, document
+    return name, trial.state, f"{stage}/{round:010}/{priority:010}", trial.holder, document
 
 
 def _write(connection: sqlite3.Connection, trial: Trial) -> None:
@@ -219,7 +220,7 @@ def _write(connection: sqlite3.Connection, trial: Trial) -> None:
 
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """Raise SQLite's errors as ours."""
     try:
         yield
     except sqlite3.DatabaseError as error:

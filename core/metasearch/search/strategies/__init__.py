@@ -1,25 +1,40 @@
 """
-Strategies: what to try next, decided from what was measured. One file each; `build` finds the one that a spec names.
+Strategies: they decide what to try next from the trials so far. One file each, and one line in `BUILT_IN`.
 
-A strategy has no memory. It is asked again, from all finished levels, whenever trials are missing.
+Other packages add theirs through the entry point group `metasearch.strategies`; docs/extending.md shows how.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from metasearch import api
-from metasearch.search.space import C, Space
-from metasearch.search.strategies.base import Proposal, Strategy
-from metasearch.search.strategies.progressive import Progressive
-from metasearch.search.strategies.random import Random
+from metasearch.extensions import Group, deferred, find
+from metasearch.search.space import Space
+from metasearch.search.strategies.base import DONE, WAIT, Answer, History, Proposal, Proposals, Strategy
 from metasearch.search.surrogates import Surrogate
 
-__all__ = ["Proposal", "Strategy", "build"]
+__all__ = ["BUILT_IN", "DONE", "WAIT", "Answer", "Builder", "History", "Proposal", "Proposals", "Strategy", "build"]
+
+Builder = Callable[[api.MetaSearchSpec, Space[Any], Callable[[], Surrogate]], Strategy]
+"""
+Makes a strategy from the search's spec, the space of its candidates, and a function that makes the surrogate of
+`spec.search.surrogate`. Making one may load PyTorch, so a strategy calls it when it has something to learn from.
+"""
+
+BUILT_IN: Mapping[str, Builder] = {
+    "Progressive": deferred("metasearch.search.strategies.progressive:Progressive"),
+    "Random": deferred("metasearch.search.strategies.random:Random"),
+}
 
 
-def build(search: api.MetaSearchSpec, space: Space[C], surrogate: Surrogate) -> Strategy[C]:
-    """The strategy that `spec.search.strategy` names."""
-    match search.search.strategy:
-        case api.Strategy.PROGRESSIVE:
-            return Progressive(space, surrogate, search.search.beam_width, search.seed)
-        case api.Strategy.RANDOM:
-            return Random(space, search.budget.max_trials, search.seed)
+def build(spec: api.MetaSearchSpec, space: Space[Any], surrogate: Callable[[], Surrogate]) -> Strategy:
+    """
+    Build the strategy that `spec.search.strategy` names.
+
+    Raises:
+        InvalidSpec: no such strategy is known here.
+    """
+    builder = find(Group.STRATEGIES, spec.search.strategy, BUILT_IN, "spec.search.strategy")
+    return builder(spec, space, surrogate)

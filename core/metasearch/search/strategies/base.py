@@ -1,42 +1,90 @@
-"""What the planner and a strategy say to each other."""
+"""
+The protocol between the planner and a strategy.
+
+A strategy has no memory. It is asked again, with everything on record, whenever something has changed, so that a driver
+that is killed and started anew goes on as if nothing had happened.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol
+from enum import Enum
+from typing import Final, Literal, Protocol
 
-from metasearch.search.space import C
+from metasearch.search.candidates import Candidate
+from metasearch.search.trials import Threshold, Trial
 
-
-@dataclass(frozen=True)
-class Measured(Generic[C]):
-    """A candidate and the score it got, in [0, 1]."""
-
-    candidate: C
-    score: float
+History = Sequence[Trial]
+"""Every search trial on record, pending ones too, in the order in which they were proposed."""
 
 
-@dataclass(frozen=True)
-class Proposal(Generic[C]):
-    """A candidate to try, and the score that was predicted for it, if any was."""
+class Answer(Enum):
+    """An answer without proposals."""
 
-    candidate: C
+    WAIT = "wait"
+    """More may be proposed once trials under way are over."""
+    DONE = "done"
+    """Everything that the strategy wanted to try is tried and over."""
+
+
+WAIT: Final = Answer.WAIT
+DONE: Final = Answer.DONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A candidate to try. Only the candidate must be said."""
+
+    candidate: Candidate
+    meta_iterations: int | None = None
+    """The fidelity; None for `spec.training.metaIterations`. Others need `Strategy.varies_fidelity`."""
     predicted: float | None = None
+    """The score that was predicted for it, in [0, 1]."""
+    priority: int | None = None
+    """
+    Of a round, workers take lower numbers first; None for the order of proposing. A strategy that proposes everything
+    in one round thereby orders all of its trials.
+    """
+    resumes: str | None = None
+    """The name of the trial of the history whose checkpoint it goes on from."""
+    round: int = 1
+    """Counted from 1. Rounds are taken one after the other."""
+    round_size: int | None = None
+    """Proposals of the whole round, where the strategy fixes that beforehand."""
+    thresholds: tuple[Threshold, ...] = ()
+    """The scores below which the trial is given up, see `search.early_stopping`."""
 
 
-class Strategy(Protocol[C]):
-    """Proposes level by level."""
+Proposals = Sequence[Proposal] | Literal[Answer.WAIT, Answer.DONE]
 
-    def propose(self, levels: Sequence[Sequence[Measured[C]]]) -> Sequence[Proposal[C]]:
+
+class Strategy(Protocol):
+    """
+    Decides what to try next from the trials so far.
+
+    Answers depend on the arguments alone, not on the process, the time or the order in which trials ended.
+    """
+
+    rounds: int | None
+    """The number of rounds; None where it is not known beforehand."""
+
+    varies_fidelity: bool
+    """Whether proposals may ask for meta-iterations other than `spec.training`'s."""
+
+    def propose(self, history: History, room: int) -> Proposals:
         """
-        Candidates of the level after `levels`, best first, each once; none when there is nothing more to try.
+        Propose trials, best first, or say why there are none.
+
+        A proposal whose trial is in the history already changes nothing. No proposals while nothing is under way end
+        the search stage, as DONE does.
 
         Args:
-            levels: what was measured at each finished level, from the first; trials without a score left out.
+            room: the number of trials that the budget has left, at least 0. Further proposals are dropped. With 0 the
+                answer must come at once, without fitting a surrogate: it is asked for by whoever only looks.
         """
         ...
 
-    def is_complete(self, level_sizes: Sequence[int]) -> bool:
-        """Whether a search that tried so many candidates at each level has tried all that this strategy wanted to."""
+    def title(self, round: int) -> str:
+        """Name a round for people, in lower case, such as "2 blocks"."""
         ...

@@ -1,56 +1,92 @@
 """
 Progressive search (Liu et al. 2018, algorithm 1): grow the measured candidates by one step, rank the children by a
-surrogate that has learned from everything measured, try the best `beam_width`, and so on to the last level.
+surrogate that has learned from everything measured, try the best `beam_width`, and so on to the largest size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Generic
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, NamedTuple
 
 import numpy as np
 
+from metasearch.api import MetaSearchSpec
+from metasearch.search.candidates import Candidate
 from metasearch.search.space import C, Space
-from metasearch.search.strategies.base import Measured, Proposal
-from metasearch.search.surrogates.base import Scores, Surrogate
+from metasearch.search.strategies.base import History, Proposal, Proposals
+from metasearch.search.strategies.rounds import RoundPlanner, Rounds
+from metasearch.search.surrogates.base import Observation, Scores, Surrogate, SurrogateInput
+from metasearch.search.trials import Trial
+
+
+class _Scored(NamedTuple, Generic[C]):
+    """A candidate and its score, in [0, 1]."""
+
+    candidate: C
+    score: float
 
 
 class Progressive(Generic[C]):
-    """The first level whole, then a beam."""
+    """Tries every candidate of the smallest size, then a beam of each further size."""
 
-    def __init__(self, space: Space[C], surrogate: Surrogate, beam_width: int, seed: int) -> None:
-        self.space, self.surrogate, self.beam_width, self.seed = space, surrogate, beam_width, seed
+    varies_fidelity = False
 
-    def propose(self, levels: Sequence[Sequence[Measured[C]]]) -> Sequence[Proposal[C]]:
-        if not levels:
-            return [Proposal(candidate) for candidate in self._shuffled(self.space.first_level())]
-        if len(levels) >= self.space.levels:
+    def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:
+        self.space, self.surrogate = space, surrogate
+        self.beam_width, self.seed = spec.search.beam_width, spec.seed
+        self.rounds: int | None = space.max_size
+        self._planner = RoundPlanner(spec, space, self._choose, self._is_complete)
+
+    def propose(self, history: History, room: int) -> Proposals:
+        return self._planner.propose(history, room)
+
+    def title(self, round: int) -> str:
+        return self.space.size_text(round)
+
+    def _choose(self, finished: Rounds) -> Sequence[Proposal]:
+        if not finished:
+            return [self._proposal(candidate) for candidate in self._shuffled(self.space.smallest())]
+        if len(finished) >= self.space.max_size:
             return []
-        beams = self._with_known_children(levels)
-        tried = {self.space.key(entry.candidate) for level in levels for entry in level}
+        measured = [self._scored(trials) for trials in finished]
+        beams = self._with_known_children(measured)
+        tried = {self.space.key(entry.candidate) for entries in measured for entry in entries}
         untried = list(_each_once(self.space, (entry.candidate for entry in beams[-1]), tried))
         if not untried:
             return []
-        history = [entry for beam in beams for entry in beam]
-        predictor = self.surrogate.fit(
-            [self.space.tokens(entry.candidate) for entry in history],
-            [entry.score for entry in history],
-            seed=(self.seed, len(levels)),
+        # The hyperparameters and the data set are the same for all, so tokens are all there is to learn from.
+        predictor = self.surrogate().fit(
+            [
+                Observation(tokens=self.space.tokens(entry.candidate), score=entry.score)
+                for beam in beams
+                for entry in beam
+            ],
+            seed=(self.seed, len(finished)),
         )
-        predicted = predictor.predict([self.space.tokens(candidate) for candidate in untried])
-        best = self._best(untried, predicted)
-        return [Proposal(untried[index], float(predicted[index])) for index in best]
+        predicted = predictor.predict([SurrogateInput(tokens=self.space.tokens(candidate)) for candidate in untried])
+        return [self._proposal(untried[index], float(predicted[index])) for index in self._best(untried, predicted)]
 
-    def is_complete(self, level_sizes: Sequence[int]) -> bool:
-        if len(level_sizes) < self.space.levels:
+    def _is_complete(self, sizes: Sequence[int]) -> bool:
+        if len(sizes) < self.space.max_size:
             return False
-        # All of the first level is tried, and no later one has fewer children; a smaller last level was cut short.
-        first = len(self.space.first_level())
-        return level_sizes[-1] >= (first if len(level_sizes) == 1 else min(self.beam_width, first))
+        # All of the first round is tried, and no later one has fewer children; a smaller last round was cut short.
+        first = len(self.space.smallest())
+        return sizes[-1] >= (first if len(sizes) == 1 else min(self.beam_width, first))
+
+    def _proposal(self, candidate: C, predicted: float | None = None) -> Proposal:
+        return Proposal(candidate=Candidate(self.space.text(candidate)), predicted=predicted)
+
+    def _scored(self, trials: Sequence[Trial]) -> list[_Scored[C]]:
+        """Read the measured candidates; failed trials are left out, those given up early count with what they had."""
+        return [
+            _Scored(self.space.parse(trial.spec.candidate.architecture), trial.score)
+            for trial in trials
+            if trial.score is not None
+        ]
 
     def _best(self, candidates: Sequence[C], predicted: Scores) -> Sequence[int]:
-        """Indices of the `beam_width` best predictions; ties go to the cheaper, then to the key."""
-        # A partial sort first, for a level may have tens of thousands of children and keys are slow to compare.
+        """Return the indices of the `beam_width` best predictions; ties go to the cheaper, then to the key."""
+        # A partial sort first, for a round may have tens of thousands of children and keys are slow to compare.
         kept = min(self.beam_width, len(predicted))
         worst_kept = np.partition(predicted, -kept)[-kept]
         contenders = np.flatnonzero(predicted >= worst_kept).tolist()
@@ -60,36 +96,36 @@ class Progressive(Generic[C]):
 
         return sorted(contenders, key=rank)[: self.beam_width]
 
-    def _with_known_children(self, levels: Sequence[Sequence[Measured[C]]]) -> list[list[Measured[C]]]:
+    def _with_known_children(self, measured: Sequence[Sequence[_Scored[C]]]) -> list[list[_Scored[C]]]:
         """
-        Each level's measured candidates and, in spaces where that can be, the children that were known before.
+        Add to each round's candidates, in spaces where that can be, the children that were known before.
 
         A child that computes the same as something measured earlier is not tried again, but it grows on.
         """
-        if not self.space.repeats_across_levels:
-            return [list(level) for level in levels]
+        if not self.space.repeats_across_sizes:
+            return [list(entries) for entries in measured]
         scores: dict[str, float] = {}
-        beams: list[list[Measured[C]]] = []
-        for level in levels:
+        beams: list[list[_Scored[C]]] = []
+        for entries in measured:
             parents = [entry.candidate for entry in beams[-1]] if beams else []
             children = (child for parent in parents for child in self.space.children(parent))
             known = {
-                self.space.key(child): Measured(child, scores[self.space.key(child)])
+                self.space.key(child): _Scored(child, scores[self.space.key(child)])
                 for child in children
                 if self.space.key(child) in scores
             }
-            beams.append([*level, *known.values()])
-            scores |= {self.space.key(entry.candidate): entry.score for entry in level}
+            beams.append([*entries, *known.values()])
+            scores |= {self.space.key(entry.candidate): entry.score for entry in entries}
         return beams
 
     def _shuffled(self, candidates: Sequence[C]) -> list[C]:
-        # A budget may cut the first level short, and the order of enumeration is not to decide what is lost.
+        # A budget may cut the first round short, and the order of enumeration is not to decide what is lost.
         order = np.random.default_rng([self.seed, 0]).permutation(len(candidates))
         return [candidates[index] for index in order]
 
 
 def _each_once(space: Space[C], parents: Iterator[C], tried: set[str]) -> Iterator[C]:
-    """The parents' children that compute something new, each once."""
+    """Grow the parents; yield the children that compute something new, each once."""
     seen = set(tried)
     for parent in parents:
         for child in space.children(parent):

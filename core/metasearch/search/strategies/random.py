@@ -1,36 +1,47 @@
-"""Random search: what every claim of ours is measured against."""
+"""Random search: the strategy that every claim of ours is measured against."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic
 
 import numpy as np
 
+from metasearch.api import MetaSearchSpec
+from metasearch.search.candidates import Candidate
 from metasearch.search.space import C, Space
-from metasearch.search.strategies.base import Measured, Proposal
+from metasearch.search.strategies.base import History, Proposal, Proposals
+from metasearch.search.strategies.rounds import RoundPlanner, Rounds
+from metasearch.search.surrogates.base import Surrogate
 
 DRAWS_PER_TRIAL = 50
 """Draws before a small space is taken to have nothing new."""
 
 
 class Random(Generic[C]):
-    """As many different candidates of the last level as there may be trials, in one level."""
+    """Tries as many different candidates of the largest size as there may be trials, in one round."""
 
-    def __init__(self, space: Space[C], trials: int, seed: int) -> None:
-        self.space, self.trials, self.seed = space, trials, seed
+    rounds: int | None = 1
+    varies_fidelity = False
 
-    def propose(self, levels: Sequence[Sequence[Measured[C]]]) -> Sequence[Proposal[C]]:
-        if levels:
+    def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
+        self.space, self.trials, self.seed = space, spec.budget.max_trials, spec.seed
+        self._planner = RoundPlanner(spec, space, self._choose, is_complete=bool)
+
+    def propose(self, history: History, room: int) -> Proposals:
+        return self._planner.propose(history, room)
+
+    def title(self, round: int) -> str:  # noqa: ARG002
+        return "random cells"
+
+    def _choose(self, finished: Rounds) -> Sequence[Proposal]:
+        if finished:
             return []
         rng = np.random.default_rng([self.seed, 0])
-        drawn: dict[str, Proposal[C]] = {}
+        drawn: dict[str, Proposal] = {}
         for _ in range(self.trials * DRAWS_PER_TRIAL):
-            candidate = self.space.random(rng)
-            drawn.setdefault(self.space.key(candidate), Proposal(candidate))
+            candidate = self.space.sample(rng)
+            drawn.setdefault(self.space.key(candidate), Proposal(candidate=Candidate(self.space.text(candidate))))
             if len(drawn) == self.trials:
                 break
         return list(drawn.values())
-
-    def is_complete(self, level_sizes: Sequence[int]) -> bool:
-        return bool(level_sizes)

@@ -1,50 +1,42 @@
 """
-Surrogates: predict the scores of untried candidates from those of tried ones. One file each; `build` finds the one
-that a spec names. Only this package of the search uses torch, and only once there is something to learn.
+Surrogates: they predict the scores of untried candidates from those of tried ones. One file each, one line in
+`BUILT_IN`. Of the search core only this package uses torch, and only once there is something to learn.
+
+Other packages add theirs through the entry point group `metasearch.surrogates`; docs/extending.md shows how.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from metasearch import api
-from metasearch.search.space import Tokens
-from metasearch.search.surrogates.base import Predictor, Surrogate
+from metasearch.extensions import Group, deferred, find
+from metasearch.search.space import Space
+from metasearch.search.surrogates.base import Observation, Predictor, Surrogate, SurrogateInput
 
-__all__ = ["Predictor", "Surrogate", "build"]
+__all__ = ["BUILT_IN", "Builder", "Observation", "Predictor", "Surrogate", "SurrogateInput", "build", "factory"]
+
+Builder = Callable[[api.Surrogate, Space[Any]], Surrogate]
+"""Makes a surrogate from its settings and the space, whose `vocabulary_size` and `step_width` tokens have."""
+
+# Deferred, for importing torch takes a second and half a gigabyte, which those who only look need not pay.
+BUILT_IN: Mapping[str, Builder] = {
+    "LSTM": deferred("metasearch.search.surrogates.lstm:build"),
+    "MLP": deferred("metasearch.search.surrogates.mlp:build"),
+}
 
 
-def build(surrogate: api.Surrogate, vocabulary_size: int, step_width: int) -> Surrogate:
-    """The surrogate that `spec.search.surrogate` describes, for a space's tokens."""
-    return _Described(surrogate, vocabulary_size, step_width)
-
-
-@dataclass(frozen=True)
-class _Described:
+def build(surrogate: api.Surrogate, space: Space[Any]) -> Surrogate:
     """
-    A surrogate that is made when it is first asked to learn.
+    Build the surrogate that `spec.search.surrogate` describes, for a space's tokens.
 
-    Importing torch takes a second and half a gigabyte, which those who only look at a search need not pay.
+    Raises:
+        InvalidSpec: no such surrogate is known here.
     """
+    return find(Group.SURROGATES, surrogate.type, BUILT_IN, "spec.search.surrogate.type")(surrogate, space)
 
-    spec: api.Surrogate
-    vocabulary_size: int
-    step_width: int
 
-    def fit(self, candidates: Sequence[Tokens], scores: Sequence[float], seed: Sequence[int]) -> Predictor:
-        return self._made().fit(candidates, scores, seed)
-
-    def _made(self) -> Surrogate:
-        from metasearch.search.surrogates.ensemble import Ensemble
-        from metasearch.search.surrogates.lstm import LSTM
-        from metasearch.search.surrogates.mlp import MLP
-
-        described = self.spec
-        match described.type:
-            case api.SurrogateType.LSTM:
-                model = LSTM(self.vocabulary_size, described.hidden_size, described.layers)
-                return Ensemble(model, described.members)
-            case api.SurrogateType.MLP:
-                mlp = MLP(self.vocabulary_size, self.step_width, described.hidden_size, described.layers)
-                return Ensemble(mlp, described.members)
+def factory(surrogate: api.Surrogate, space: Space[Any]) -> Callable[[], Surrogate]:
+    """Return a function that builds the surrogate when it is needed."""
+    return lambda: build(surrogate, space)

@@ -1,5 +1,6 @@
 """
-An ensemble of equal models, trained side by side as one.
+An ensemble of equal models, trained side by side as one. It reads tokens alone: hyperparameters and the data set's
+features are ignored.
 
 As in PNAS: every member learns from scratch on its own random 4/5 of the scores, with the L1 loss; the ensemble
 predicts the mean. Where the paper leaves a choice (docs/choices.md):
@@ -24,7 +25,7 @@ from torch import Generator, Tensor
 
 from metasearch.search.space import Tokens
 from metasearch.search.surrogates.adam import Adam
-from metasearch.search.surrogates.base import Scores
+from metasearch.search.surrogates.base import Observation, Scores, SurrogateInput
 
 EPOCHS = 100
 LEARNING_RATES = (0.01, 0.002)
@@ -45,15 +46,15 @@ class Model(Protocol[P]):
     """A family of networks that map candidates to one number each. Tensors carry a leading axis of members."""
 
     def initial(self, generator: Generator, members: int) -> list[Tensor]:
-        """Fresh weights, each (members, ...)."""
+        """Draw fresh weights, each (members, ...)."""
         ...
 
     def prepare(self, candidates: Sequence[Tokens]) -> P:
-        """The candidates as `logits` wants them; done once for many calls."""
+        """Arrange the candidates for `logits`; done once for many calls."""
         ...
 
     def logits(self, weights: Sequence[Tensor], candidates: P) -> Tensor:
-        """(members, candidates), before the output bias and the sigmoid."""
+        """Compute (members, candidates), before the output bias and the sigmoid."""
         ...
 
 
@@ -63,10 +64,11 @@ class Ensemble(Generic[P]):
     def __init__(self, model: Model[P], members: int, epochs: int = EPOCHS) -> None:
         self.model, self.members, self.epochs = model, members, epochs
 
-    def fit(self, candidates: Sequence[Tokens], scores: Sequence[float], seed: Sequence[int]) -> FittedEnsemble[P]:
+    def fit(self, observations: Sequence[Observation], seed: Sequence[int]) -> FittedEnsemble[P]:
+        scores = [observation.score for observation in observations]
         rng = np.random.default_rng(list(seed))
         generator = Generator().manual_seed(int(rng.integers(2**62)))
-        prepared = self.model.prepare(candidates)
+        prepared = self.model.prepare([observation.tokens for observation in observations])
         stretch = _Stretch.over(scores)
         targets = stretch.apply(torch.tensor(scores, dtype=torch.float32))
         shares = self._shares(len(scores), rng)
@@ -82,7 +84,7 @@ class Ensemble(Generic[P]):
         return FittedEnsemble(self.model, [tensor.detach() for tensor in weights], bias.detach(), stretch)
 
     def _shares(self, count: int, rng: np.random.Generator) -> Tensor:
-        """What each candidate weighs in each member's loss, (members, candidates); rows add up to 1."""
+        """Weigh each candidate in each member's loss, (members, candidates); rows add up to 1."""
         if self.members == 1:
             return torch.full((1, count), 1 / count)
         kept = max(1, round(SHARE_PER_MEMBER * count))
@@ -117,7 +119,8 @@ class FittedEnsemble(Generic[P]):
     def __init__(self, model: Model[P], weights: Sequence[Tensor], bias: Tensor, stretch: _Stretch) -> None:
         self.model, self.weights, self.bias, self.stretch = model, weights, bias, stretch
 
-    def predict(self, candidates: Sequence[Tokens]) -> Scores:
+    def predict(self, inputs: Sequence[SurrogateInput]) -> Scores:
+        candidates = [each.tokens for each in inputs]
         # Neighbours in sorted order begin alike, which models can make use of within a chunk.
         order = sorted(range(len(candidates)), key=candidates.__getitem__)
         chunks = [order[start : start + CANDIDATES_AT_ONCE] for start in range(0, len(order), CANDIDATES_AT_ONCE)]

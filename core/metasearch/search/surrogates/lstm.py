@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from metasearch.search.space import Tokens
+from metasearch import api
+from metasearch.search.space import Space, Tokens
+from metasearch.search.surrogates.ensemble import Ensemble
 from metasearch.search.surrogates.prefixes import PrefixTree
 
 EMBEDDING_SIZE = 100
@@ -22,6 +25,11 @@ EMBEDDING_RANGE = 0.1
 """The paper's: 100 numbers per token, uniform in [-0.1, 0.1]."""
 
 WEIGHTS_PER_LAYER = 3
+
+
+def build(settings: api.Surrogate, space: Space[Any]) -> Ensemble[PrefixTree]:
+    """Build the ensemble of LSTMs that `spec.search.surrogate` describes."""
+    return Ensemble(LSTM(space.vocabulary_size, settings.hidden_size, settings.layers), settings.members)
 
 
 class LSTM:
@@ -60,7 +68,7 @@ class LSTM:
         return torch.cat(ended, dim=1)[:, candidates.order]
 
     def _token_gates(self, weights: Sequence[Tensor]) -> Tensor:
-        """What each token adds to the first layer's gates, (members, vocabulary, 4 * hidden)."""
+        """Compute what each token adds to the first layer's gates, (members, vocabulary, 4 * hidden)."""
         embedding, inputs, _, bias = weights[: 1 + WEIGHTS_PER_LAYER]
         return torch.baddbmm(bias, embedding, inputs)
 
@@ -68,7 +76,7 @@ class LSTM:
         self, weights: Sequence[Tensor], gates: Tensor, states: Sequence[Tensor], parents: Tensor
     ) -> list[Tensor]:
         """
-        Each layer's hidden and cell state after one more token.
+        Move each layer's hidden and cell state on by one token.
 
         Args:
             gates: what the token adds to the first layer's, (members, rows, 4 * hidden).
@@ -90,5 +98,5 @@ class LSTM:
 
 
 def _tanh(x: Tensor) -> Tensor:
-    """By way of the sigmoid, of which torch has a kernel on CPUs that is twice as fast."""
+    """Compute tanh by the sigmoid, of which torch has a kernel on CPUs that is twice as fast."""
     return torch.sigmoid(2 * x) * 2 - 1

@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from metasearch.search.space import Tokens
+from metasearch import api
+from metasearch.search.space import Space, Tokens
+from metasearch.search.surrogates.ensemble import Ensemble
 
 EMBEDDING_SIZE = 100
 EMBEDDING_RANGE = 0.1
@@ -21,9 +24,15 @@ EMBEDDING_RANGE = 0.1
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """How often each token is at each place of a step, as a share of the steps: (candidates, width * vocabulary)."""
+    """The shares of steps that have a token at a position of the step: (candidates, width * vocabulary)."""
 
     shares: Tensor
+
+
+def build(settings: api.Surrogate, space: Space[Any]) -> Ensemble[TokenCounts]:
+    """Build the ensemble of MLPs that `spec.search.surrogate` describes."""
+    model = MLP(space.vocabulary_size, space.step_width, settings.hidden_size, settings.layers)
+    return Ensemble(model, settings.members)
 
 
 class MLP:
@@ -50,12 +59,12 @@ class MLP:
         return [*weights, uniform(inputs, 1, bound=1 / math.sqrt(inputs))]
 
     def prepare(self, candidates: Sequence[Tokens]) -> TokenCounts:
-        # The mean of embeddings is linear, so how often each token occurs at each place is all that matters of them.
+        # The mean of embeddings is linear, so how often each token occurs at each position is all that matters.
         rows = np.repeat(np.arange(len(candidates)), [len(steps) for steps in candidates])
         tokens = np.array([step for steps in candidates for step in steps])  # (all steps, width)
-        places = tokens + self.vocabulary_size * np.arange(self.step_width)
+        columns = tokens + self.vocabulary_size * np.arange(self.step_width)
         shares = np.zeros((len(candidates), self.step_width * self.vocabulary_size), dtype=np.float32)
-        np.add.at(shares, (rows[:, None], places), 1)
+        np.add.at(shares, (rows[:, None], columns), 1)
         return TokenCounts(torch.from_numpy(shares / [[len(steps)] for steps in candidates]).float())
 
     def logits(self, weights: Sequence[Tensor], candidates: TokenCounts) -> Tensor:

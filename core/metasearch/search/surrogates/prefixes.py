@@ -24,9 +24,9 @@ class PrefixStep:
     """The different beginnings of one length, made from those that are one token shorter."""
 
     parents: Tensor
-    """Which shorter beginning each one continues, (beginnings,)."""
+    """The shorter beginning that each one continues, (beginnings,)."""
     tokens: Tensor
-    """By which token, (beginnings,)."""
+    """The token that it continues it by, (beginnings,)."""
     ends: Tensor
     """The beginnings that are whole sequences, one entry for each such sequence."""
 
@@ -37,7 +37,7 @@ class PrefixTree:
 
     steps: tuple[PrefixStep, ...]
     order: Tensor
-    """Where each sequence's entry is in the `ends` of all steps joined, (sequences,)."""
+    """The index of each sequence's entry in the `ends` of all steps joined, (sequences,)."""
 
     @classmethod
     def of(cls, sequences: Sequence[Tokens], vocabulary_size: int) -> PrefixTree:
@@ -56,7 +56,7 @@ class PrefixTree:
 
 
 def _padded(sequences: Sequence[Tokens]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Token ids (sequences, longest), zeros behind the end, and the number of tokens of each (sequences,)."""
+    """Return token ids (sequences, longest), zeros behind the end, and each one's number of tokens (sequences,)."""
     width = len(sequences[0][0])
     lengths = np.fromiter((len(steps) * width for steps in sequences), dtype=np.int64, count=len(sequences))
     flat = np.fromiter((token for steps in sequences for step in steps for token in step), dtype=np.int64)

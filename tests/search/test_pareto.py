@@ -6,8 +6,13 @@ from builders import make_result, make_trial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metasearch.search import board
-from metasearch.search.trials import State, Trial
+from metasearch.search import pareto
+from metasearch.search.trials import State, Trial, TrialResult
+
+
+def latency(result: TrialResult) -> float | None:
+    """Another objective than those that reports show."""
+    return result.latency_ms
 
 
 def trial(name: str, score: float, parameters: int, state: State = State.SUCCEEDED) -> Trial:
@@ -20,32 +25,32 @@ def names(trials: list[Trial]) -> list[str]:
 
 def test_the_front_keeps_what_nothing_beats_in_everything() -> None:
     trials = [trial("big", 0.9, 900), trial("worse", 0.8, 950), trial("small", 0.7, 100), trial("middle", 0.8, 500)]
-    assert names(board.front(trials)) == ["big", "middle", "small"]
+    assert names(pareto.front(trials)) == ["big", "middle", "small"]
 
 
 def test_of_equal_trials_the_first_by_name_stands_on_the_front() -> None:
-    assert names(board.front([trial("b", 0.5, 10), trial("a", 0.5, 10)])) == ["a"]
+    assert names(pareto.front([trial("b", 0.5, 10), trial("a", 0.5, 10)])) == ["a"]
 
 
-def test_stopped_and_failed_trials_are_not_on_the_board() -> None:
+def test_stopped_and_failed_trials_are_not_ranked() -> None:
     trials = [trial("stopped", 0.9, 10, State.STOPPED), trial("done", 0.5, 100)]
-    assert names(board.front(trials)) == names(board.ranked(trials)) == ["done"]
+    assert names(pareto.front(trials)) == names(pareto.ranked(trials)) == ["done"]
 
 
 def test_other_objectives_make_another_front() -> None:
     fast = make_trial("fast", make_result(0.5, 900, latency_ms=1.0))
     slow = make_trial("slow", make_result(0.6, 100, latency_ms=9.0))
-    assert names(board.front([fast, slow])) == ["slow"]
-    assert names(board.front([fast, slow], [board.negative_score, board.latency])) == ["slow", "fast"]
+    assert names(pareto.front([fast, slow])) == ["slow"]
+    assert names(pareto.front([fast, slow], [pareto.negative_score, latency])) == ["slow", "fast"]
 
 
 def test_a_trial_without_the_measurement_is_left_out() -> None:
     trials = [make_trial("unknown", make_result(0.9, latency_ms=None)), trial("known", 0.5, 10)]
-    assert names(board.front(trials, [board.negative_score, board.latency])) == ["known"]
+    assert names(pareto.front(trials, [pareto.negative_score, latency])) == ["known"]
 
 
 def test_ties_in_score_go_to_the_smaller_network() -> None:
-    assert names(board.ranked([trial("big", 0.5, 20), trial("small", 0.5, 10), trial("best", 0.6, 99)])) == [
+    assert names(pareto.ranked([trial("big", 0.5, 20), trial("small", 0.5, 10), trial("best", 0.6, 99)])) == [
         "best",
         "small",
         "big",
@@ -55,7 +60,7 @@ def test_ties_in_score_go_to_the_smaller_network() -> None:
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), max_size=12))
 def test_every_trial_off_the_front_is_beaten_by_one_on_it(values: list[tuple[int, int]]) -> None:
     trials = [trial(f"t{index}", score / 5, size) for index, (score, size) in enumerate(values)]
-    front = board.front(trials)
+    front = pareto.front(trials)
 
     def beats(one: Trial, other: Trial) -> bool:
         assert one.result is not None

@@ -1,4 +1,4 @@
-"""The board: which of the measured candidates nothing else beats (the Pareto front), and which is best."""
+"""Rank measured trials: the Pareto front, and the order by score."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from metasearch.search.trials import State, Trial, TrialResult
 
 Objective = Callable[[TrialResult], float | None]
-"""Something to make small; None where it was not measured."""
+"""A figure to make small; None where it was not measured."""
 
 
 def negative_score(result: TrialResult) -> float | None:
@@ -18,21 +18,9 @@ def parameters(result: TrialResult) -> float | None:
     return result.parameter_count
 
 
-def latency(result: TrialResult) -> float | None:
-    return result.latency_ms
-
-
-def memory(result: TrialResult) -> float | None:
-    return result.peak_memory_bytes
-
-
-def wall_time(result: TrialResult) -> float | None:
-    return result.wall_seconds
-
-
 def front(trials: Iterable[Trial], objectives: Sequence[Objective] = (negative_score, parameters)) -> list[Trial]:
     """
-    The trials that no other is at least as good as in everything and better in something, by the first objective.
+    Return the trials that no other beats (is as good in everything and better in something), by the first objective.
 
     Only trials that ran to their end and have every objective measured take part. Of trials that are equal in all
     objectives the first by name stands for the rest.
@@ -48,7 +36,7 @@ def front(trials: Iterable[Trial], objectives: Sequence[Objective] = (negative_s
 
 
 def _values(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...] | None:
-    """The trial's place on the board; None where it did not end with a network or something was not measured."""
+    """Return the trial's objectives; None where it did not end with a network or one was not measured."""
     if trial.result is None or not (trial.state is State.SUCCEEDED or trial.has_network):
         return None
     values = tuple(value for objective in objectives if (value := objective(trial.result)) is not None)
@@ -57,7 +45,7 @@ def _values(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...] 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
     """
-    Trials that ran to their end, and final ones cut short with a network, best score first.
+    Return the trials that ran to their end, and final ones cut short with a network, best score first.
 
     Ties go to the fewer parameters, then to the name.
     """

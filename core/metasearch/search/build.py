@@ -1,0 +1,45 @@
+"""Build the search that `plan` is asked about from a resource's spec."""
+
+from __future__ import annotations
+
+from metasearch.api import META_LEARNERS, DatasetName, MetaSearchSpec, Operation
+from metasearch.extensions import Group, require_known
+from metasearch.search import strategies, surrogates
+from metasearch.search.planner import Search
+from metasearch.search.space import CellSpace
+
+
+def build_search(name: str, spec: MetaSearchSpec, started_at: float, paused_seconds: float = 0.0) -> Search:
+    """
+    Build the search that a spec describes.
+
+    Args:
+        started_at: a Unix time in seconds.
+
+    Raises:
+        InvalidSpec: the strategy is unknown here. Other names are not checked (see `require_known_names`), so that a
+            search can be looked at where the parts that train it are not installed.
+    """
+    space = CellSpace(spec.space.operations, spec.space.max_blocks)
+    strategy = strategies.build(spec, space, surrogates.factory(spec.search.surrogate, space))
+    return Search(name, spec, space, strategy, started_at, paused_seconds)
+
+
+def require_known_names(spec: MetaSearchSpec) -> None:
+    """
+    Refuse a spec that names a part of a search that is unknown here. Nothing is imported for it.
+
+    Whoever is about to run a search calls this. On a cluster the operator and the workers must both know them, so both
+    images need the package that adds one.
+
+    Raises:
+        InvalidSpec: says which name, and which are known.
+    """
+    require_known(Group.STRATEGIES, spec.search.strategy, strategies.BUILT_IN, "spec.search.strategy")
+    require_known(Group.SURROGATES, spec.search.surrogate.type, surrogates.BUILT_IN, "spec.search.surrogate.type")
+    # By name only: the layers of operations are the trainer's, and importing them would take PyTorch.
+    for operation in spec.space.operations:
+        require_known(Group.OPERATIONS, operation, list(Operation), "spec.space.operations")
+    require_known(Group.META_LEARNERS, spec.training.meta_learner, META_LEARNERS, "spec.training.metaLearner")
+    if spec.dataset.name is not None:
+        require_known(Group.DATASETS, spec.dataset.name, list(DatasetName), "spec.dataset.name")
