@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from metasearch.cluster.api import Api, Forbidden, NotFound
 from metasearch.errors import InvalidData, InvalidSpec, StoreUnavailable
+from metasearch.exit_codes import EXIT_RESTART
 from metasearch.kubernetes import names
-from metasearch.kubernetes.worker_job import LEFT
 from metasearch_operator.cache import EndedContainer, WorkerJob, WorkerPod
 from metasearch_operator.reasons import ReadyReason
 
@@ -103,7 +103,7 @@ def _start_problem(pod: WorkerPod) -> Problem | None:
 
 
 def _has_failed(ended: EndedContainer) -> bool:
-    return ended.exit_code not in (0, LEFT)
+    return ended.exit_code not in (0, EXIT_RESTART)
 
 
 def _failure_problem(ended: EndedContainer) -> Problem:

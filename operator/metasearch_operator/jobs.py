@@ -15,6 +15,7 @@ from metasearch.cluster.api import Api, Conflict, NotFound
 from metasearch.kubernetes import names
 from metasearch.kubernetes.worker_job import most_pods, slots_per_pod
 from metasearch.search.trials import Trial
+from metasearch.worker_names import WorkerName
 from metasearch_operator.cache import WorkerJob
 
 IDLE_SECONDS = 60.0
@@ -58,9 +59,13 @@ def _recently_busy_slots(trials: Sequence[Trial], now: float) -> int:
     )
 
 
-def _slot_of(worker: str) -> str:
-    """Return `<pod>.<slot>` of a worker's name `<pod>.<slot>-<start>`: a slot's process may have been restarted."""
-    return worker.rpartition("-")[0]
+def _slot_of(worker: str) -> tuple[str, int] | str:
+    """Return the pod and the slot of a worker: the slot's process may have been restarted under another name."""
+    try:
+        name = WorkerName.parse(worker)
+    except ValueError:
+        return worker
+    return name.pod, name.slot
 
 
 # --- requests -----------------------------------------------------------------------------------------------------

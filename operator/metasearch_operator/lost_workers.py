@@ -17,6 +17,7 @@ from metasearch.kubernetes import names
 from metasearch.kubernetes.worker_job import CONTAINER, LEASE_SECONDS
 from metasearch.search.trials import LOST, Reason, StaleClaim, State, Trial, TrialResult
 from metasearch.stores.kubernetes import KubernetesStore
+from metasearch.worker_names import WorkerName
 from metasearch_operator.cache import CachedTrial, WorkerLease, WorkerPod
 
 
@@ -77,8 +78,11 @@ def release(orphan: OrphanedTrial, store: KubernetesStore, now: float) -> None:
 
 
 def pod_of(worker: str) -> str:
-    """Return the name of a worker's pod. Workers are named `<pod>.<slot>-<start>`, and a pod's name may have dots."""
-    return worker.rpartition(".")[0]
+    """Return the name of a worker's pod; nothing where no worker of ours has such a name, and so no pod either."""
+    try:
+        return WorkerName.parse(worker).pod
+    except ValueError:
+        return ""
 
 
 def _is_silent(api: Api, namespace: str, name: str, lease: WorkerLease | None) -> bool:

@@ -19,6 +19,7 @@ from metasearch.cluster.reflector import SearchKey
 from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.kubernetes.ownership import is_terminating
 from metasearch.kubernetes.search_status import SearchStatus
+from metasearch.retry import Backoff
 from metasearch_operator.diagnosis import Problem
 from metasearch_operator.events import Event
 from metasearch_operator.reasons import ReadyReason
@@ -39,8 +40,8 @@ SETTLE_SECONDS = 0.2
 REREAD_SECONDS = 300.0
 """Time without a watch event after which a search is read: an event may have been lost with a broken watch."""
 
-RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-"""Pauses after the first, second, … of several failed reconciles in a row."""
+RETRY_BACKOFF = Backoff(first=1.0, longest=60.0)
+"""Pauses after several failed reconciles in a row."""
 
 MIN_RETRY_SECONDS = 10.0
 """Part of such a pause that no change cuts short; pauses that are shorter are not cut short at all."""
@@ -121,7 +122,7 @@ class SearchLoop:
             logger.exception("the reconcile of %s failed", self._name)
             return await self._report_error(error)
         self.failures = 0
-        return min(RESYNC_SECONDS, result.requeue_after_seconds) if is_current else RETRY_SECONDS[0]
+        return min(RESYNC_SECONDS, result.requeue_after_seconds) if is_current else RETRY_BACKOFF.first
 
     async def _publish(self, resource: Json, result: ReconcileResult) -> bool:
         """Write the status where that is due, and then post its events; return False if the search has changed."""
@@ -148,7 +149,7 @@ class SearchLoop:
         return self._failed(message)
 
     def _failed(self, message: str) -> float:
-        pause = RETRY_SECONDS[min(self.failures, len(RETRY_SECONDS) - 1)]
+        pause = RETRY_BACKOFF.pause(self.failures)
         self.failures += 1
         logger.warning("%s: %s; trying again in %g s", self._name, message, pause)
         return pause

@@ -204,9 +204,9 @@ def test_a_server_that_is_in_trouble_is_asked_less_and_less(
     wait_until(lambda: broken.watched >= 1)
     stopped = copy.reflector._stopped
     monkeypatch.setattr(stopped, "wait", lambda pause: pauses.append(pause) or threading.Event().wait(0.01))
-    wait_until(lambda: len(pauses) >= 6)
+    wait_until(lambda: len(pauses) >= 8)
     assert pauses == sorted(pauses)
-    assert pauses[5] == reflector_module.RETRY_SECONDS[-1]
+    assert pauses[7] == reflector_module.RETRY_BACKOFF.longest
 
 
 class Gated(Passing):

@@ -9,9 +9,9 @@ from builders import make_spec
 from staff import NAME, NAMESPACE, UID, make_search_json, make_settings
 
 from metasearch.api import Resources
+from metasearch.exit_codes import EXIT_RESTART
 from metasearch.kubernetes.worker_job import (
     CONTAINER,
-    LEFT,
     gpus_per_pod,
     most_pods,
     slots_per_pod,
@@ -216,7 +216,7 @@ def test_a_pod_that_leaves_or_is_disrupted_is_no_failure() -> None:
     policy = job()["spec"]["podFailurePolicy"]["rules"]
     assert {rule["action"] for rule in policy} == {"Ignore"}
     assert policy[0]["onPodConditions"] == [{"type": "DisruptionTarget"}]
-    assert policy[1]["onExitCodes"] == {"containerName": CONTAINER, "operator": "In", "values": [LEFT]}
+    assert policy[1]["onExitCodes"] == {"containerName": CONTAINER, "operator": "In", "values": [EXIT_RESTART]}
 
 
 def test_a_job_in_a_queue_waits_for_it() -> None:

@@ -12,7 +12,7 @@ from staff import RecordingApi, make_ended, make_job, make_pod
 
 from metasearch.cluster.api import Forbidden, NotFound
 from metasearch.errors import StoreUnavailable
-from metasearch.kubernetes.worker_job import LEFT
+from metasearch.exit_codes import EXIT_RESTART
 from metasearch_operator.cache import WorkerJob, WorkerPod
 from metasearch_operator.diagnosis import (
     FIRST_POD_SECONDS,
@@ -77,7 +77,7 @@ def test_a_problem_is_named(pods: Sequence[WorkerPod], jobs: Sequence[WorkerJob]
         pytest.param([], [], id="nothing there"),
         pytest.param([make_pod()], [make_job()], id="at work"),
         *(pytest.param([waiting(reason)], [], id=f"starting {reason}") for reason in sorted(STARTING_REASONS)),
-        pytest.param([over(LEFT)], [], id="after SIGTERM"),
+        pytest.param([over(EXIT_RESTART)], [], id="after SIGTERM"),
         pytest.param([make_pod("p", phase="Succeeded", ended=make_ended(0))], [], id="done"),
         pytest.param([over(1, at=STARTED)], [], id="failed before the last claim"),
         pytest.param([], [replace(FAILED_JOB, failed_at=STARTED)], id="given up before the last claim"),

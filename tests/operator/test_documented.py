@@ -14,6 +14,7 @@ from builders import STARTED, make_spec
 
 import metasearch_operator
 from metasearch import cluster
+from metasearch.retry import Backoff
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase, Plan
 from metasearch_operator import conditions as conditions_module
@@ -94,6 +95,9 @@ def value_of(constant: str) -> Any:
 @pytest.mark.parametrize("constant", CONSTANTS)
 def test_a_constant_is_what_the_page_says(constant: str) -> None:
     value = value_of(constant)
+    if isinstance(value, Backoff):
+        assert (value.factor, value.jitter) == (2.0, 0.0)
+        value = (value.first, value.longest)
     values = value if isinstance(value, tuple) else (value,)
     assert tuple(map(float, CONSTANTS[constant].split(","))) == tuple(map(float, values))
 
@@ -102,5 +106,5 @@ def test_the_page_has_every_length_of_time() -> None:
     for package in (metasearch_operator, cluster):
         for found in pkgutil.iter_modules(package.__path__):
             text = (Path(package.__path__[0]) / f"{found.name}.py").read_text(encoding="utf-8")
-            names = re.findall(r"^([A-Z_]+_SECONDS) = ", text, re.MULTILINE)
+            names = re.findall(r"^([A-Z_]+_(?:SECONDS|BACKOFF)) = ", text, re.MULTILINE)
             assert {f"{package.__name__}.{found.name}.{name}" for name in names} <= CONSTANTS.keys()

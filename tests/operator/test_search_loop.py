@@ -15,7 +15,7 @@ from metasearch.kubernetes.times import Time
 from metasearch_operator.diagnosis import Problem
 from metasearch_operator.events import Event
 from metasearch_operator.reconciler import ReconcileResult
-from metasearch_operator.search_tasks import FIGURES_SECONDS, REREAD_SECONDS, RESYNC_SECONDS, RETRY_SECONDS, SearchLoop
+from metasearch_operator.search_tasks import FIGURES_SECONDS, REREAD_SECONDS, RESYNC_SECONDS, RETRY_BACKOFF, SearchLoop
 from metasearch_operator.searches import SearchGone, status_json
 
 Json = dict[str, Any]
@@ -125,7 +125,7 @@ def test_news_does_not_wait_for_figures(harness: LoopHarness) -> None:
 
 def test_of_a_search_that_has_changed_meanwhile_nothing_is_posted(harness: LoopHarness) -> None:
     harness.is_written = False
-    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    assert harness.reconcile_once() == RETRY_BACKOFF.first
     assert not harness.emitted
     assert harness.loop.failures == 0
 
@@ -164,7 +164,7 @@ def test_where_it_is_gone_there_is_no_reconcile(harness: LoopHarness) -> None:
 def test_it_is_read_again_where_that_failed(harness: LoopHarness) -> None:
     harness.current = StoreUnavailable("no answer")
     harness.now = REREAD_SECONDS
-    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    assert harness.reconcile_once() == RETRY_BACKOFF.first
     harness.current = {**SEARCH, "status": {"round": 3}}
     harness.reconcile_once()
     assert harness.reconciled == harness.current
@@ -175,8 +175,8 @@ def test_it_is_read_again_where_that_failed(harness: LoopHarness) -> None:
 
 def test_a_server_that_does_not_answer_is_asked_again_later_and_later(harness: LoopHarness) -> None:
     harness.result = StoreUnavailable("no answer")
-    pauses = [harness.reconcile_once() for _ in range(len(RETRY_SECONDS) + 2)]
-    assert pauses == [*RETRY_SECONDS, RETRY_SECONDS[-1], RETRY_SECONDS[-1]]
+    pauses = [harness.reconcile_once() for _ in range(9)]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
     assert not harness.written
 
 
@@ -187,7 +187,7 @@ def test_after_a_reconcile_that_succeeded_failures_are_forgotten(harness: LoopHa
     harness.result = ReconcileResult(SearchStatus(round=2), is_urgent=True)
     assert harness.reconcile_once() == RESYNC_SECONDS
     harness.result = StoreUnavailable("no answer")
-    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    assert harness.reconcile_once() == RETRY_BACKOFF.first
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_after_a_reconcile_that_succeeded_failures_are_forgotten(harness: LoopHa
 )
 def test_an_unexpected_error_is_written_where_people_look(harness: LoopHarness, error: Exception, words: str) -> None:
     harness.result = error
-    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    assert harness.reconcile_once() == RETRY_BACKOFF.first
     (problem,) = harness.problems
     assert problem.reason == "OperatorError"
     assert words in problem.message
@@ -209,12 +209,12 @@ def test_an_unexpected_error_is_written_where_people_look(harness: LoopHarness, 
 def test_a_failure_that_cannot_be_written_either_is_tried_again(harness: LoopHarness) -> None:
     harness.result = ZeroDivisionError("division")
     harness.is_written = StoreUnavailable("no answer")
-    assert [harness.reconcile_once(), harness.reconcile_once()] == list(RETRY_SECONDS[:2])
+    assert [harness.reconcile_once(), harness.reconcile_once()] == [RETRY_BACKOFF.first, 2 * RETRY_BACKOFF.first]
 
 
 def test_a_status_that_is_refused_is_reported(harness: LoopHarness) -> None:
     harness.is_written = Refused("status.round: Invalid value")
-    assert harness.reconcile_once() == RETRY_SECONDS[0]
+    assert harness.reconcile_once() == RETRY_BACKOFF.first
     assert harness.problems[0].message.endswith("status.round: Invalid value")
 
 

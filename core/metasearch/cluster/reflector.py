@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from metasearch.cluster.api import Api, Expired, Json
 from metasearch.errors import MetaSearchError
 from metasearch.kubernetes.names import LABEL_SEARCH, Kind, Resource
+from metasearch.retry import Backoff
 
 T = TypeVar("T")
 
@@ -27,8 +28,8 @@ WATCH_SECONDS = 240
 RELIST_SECONDS = 600.0
 """Time after which everything is listed again, whatever the watch has reported."""
 
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Pauses after the first, second, … of several failures in a row."""
+RETRY_BACKOFF = Backoff(first=0.5, longest=30.0)
+"""Pauses after several failures in a row."""
 
 SearchKey = tuple[str, str]
 """The namespace and the name of a search."""
@@ -115,14 +116,13 @@ class Reflector(Generic[T]):
                 self._unbroken_since = min(self._unbroken_since, self._clock())
                 self._watch(version)
             except Expired:  # not a failure: the server forgets old versions, and to list again is the remedy
-                self._stopped.wait(RETRY_SECONDS[0])
+                self._stopped.wait(RETRY_BACKOFF.first)
             except MetaSearchError as error:
-                if (
-                    self._clock() - self._unbroken_since > RETRY_SECONDS[-1]
-                ):  # it worked for a while, so this is a new outage
+                # It worked for a while, so this is a new outage.
+                if self._clock() - self._unbroken_since > RETRY_BACKOFF.longest:
                     failures = 0
                 self._unbroken_since = math.inf
-                pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                pause = RETRY_BACKOFF.pause(failures)
                 failures += 1
                 logger.warning("cannot list and watch %s (%s); trying again in %s s", self._name, error, pause)
                 self._stopped.wait(pause)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from metasearch.api import MetaSearchSpec, Resources
+from metasearch.exit_codes import EXIT_RESTART
 from metasearch.kubernetes import names, restricted
 from metasearch.kubernetes.ownership import owner_reference
 from metasearch.kubernetes.pod_settings import PodSettings
@@ -21,9 +22,6 @@ Json = dict[str, Any]
 
 CONTAINER = "trainer"
 """The name of the workers' container."""
-
-LEFT = 75
-"""Exit code of a worker after SIGTERM; not a failure (EX_TEMPFAIL of sysexits.h)."""
 
 BACKOFF_LIMIT = 6
 """Number of failed pods after which Kubernetes gives the Job up; the operator creates another a minute later."""
@@ -118,7 +116,7 @@ def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSet
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
                     {
                         "action": "Ignore",
-                        "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [LEFT]},
+                        "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [EXIT_RESTART]},
                     },
                 ]
             },
