@@ -56,6 +56,7 @@ def _description(parent: int) -> dict[str, object]:
         "threads": len(list(Path("/proc/self/task").iterdir())),
         "parent": os.getppid() == parent,
         "arguments": sys.argv[2:3],
+        "oom": int(Path("/proc/self/oom_score_adj").read_text()),
         "omp": os.environ.get("OMP_NUM_THREADS"),
         "descriptors": [number for number in range(1024) if _is_open(number)],
         "cuda": torch.cuda.is_initialized(),

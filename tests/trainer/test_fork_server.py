@@ -154,6 +154,13 @@ def test_a_fork_holds_no_file_of_the_server_or_of_another(
     assert describe(fork, begin, tmp_path)["descriptors"] == [0, 1, 2]
 
 
+def test_a_fork_is_killed_for_lack_of_memory_before_the_server(
+    fork: ForkLauncher, begin: Callable[..., Process], tmp_path: Path
+) -> None:
+    server = int(Path(f"/proc/{server_of(fork).pid}/oom_score_adj").read_text())
+    assert describe(fork, begin, tmp_path)["oom"] == min(1000, server + fork_server.OOM_SCORE)
+
+
 def test_a_fork_has_a_name_in_lists_of_processes(
     fork: ForkLauncher, begin: Callable[..., Process], tmp_path: Path
 ) -> None:

@@ -50,6 +50,16 @@ MAX_REQUEST_BYTES = 65536
 MAX_FAILED_SERVERS = 2
 """Servers that may end before they can fork, until processes are spawned instead."""
 
+OOM_SCORE = 500
+"""
+Added to a worker's oom_score_adj (proc(5)), in thousandths of the memory that there is, so that the kernel kills a
+worker rather than the server.
+
+The server has touched pages of libraries that workers have not, 300 MiB with CUDA, and so may be the larger one. But if
+it is killed all workers end, and the one whose trial needs too much is not known. No more than 500, or workers would
+lose what a pod of the class Guaranteed is promised: -997 before other pods.
+"""
+
 CLOSE_SECONDS = 5.0
 READY = b"ready"
 
@@ -335,6 +345,8 @@ def _run_child(request: dict[str, Any], parent: int, output: tuple[int, int], no
                 os.close(descriptor)
         with suppress(OSError):
             Path("/proc/self/comm").write_text(request["title"])
+            score = Path("/proc/self/oom_score_adj")
+            score.write_text(str(min(1000, int(score.read_text()) + OOM_SCORE)))
         sys.argv = [request["module"], *request["arguments"], "--parent", str(parent)]
         code = importlib.import_module(request["module"]).main()
     except SystemExit as error:
