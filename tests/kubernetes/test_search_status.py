@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 INT64_MAX = 2**63 - 1
 
 MAX_BYTES = 64 * 1024
-"""That a status stays below, however many trials there are."""
+"""Most that a status takes, however many trials there are; docs/operator.md says it too."""
 
 
 def largest(schema: Schema) -> Any:
@@ -28,6 +28,8 @@ def largest(schema: Schema) -> Any:
             return {name: largest(inner) for name, inner in schema["properties"].items()}
         case "array":
             return [largest(schema["items"])] * schema["maxItems"]
+        case "boolean":
+            return False  # a letter more than true
         case "integer":
             return schema.get("maximum", INT64_MAX)
     if "enum" in schema:

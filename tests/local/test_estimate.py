@@ -15,7 +15,16 @@ from tiny import tiny_spec
 
 from metasearch.api import MetaSearchSpec
 from metasearch.loading import load_search, parse_search
-from metasearch_cli.local.estimate import Cost, Costs, Estimate, estimate, level_sizes, measure, sentences, warnings
+from metasearch_cli.local.estimate import (
+    Cost,
+    Costs,
+    Estimate,
+    estimate,
+    measure,
+    sentences,
+    trials_by_blocks,
+    warnings,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 HOUR = 3600.0
@@ -40,7 +49,7 @@ COSTS = Costs((Cost(meta_iteration=1.0, task=0.5), Cost(meta_iteration=2.0, task
 # --- arithmetic ---------------------------------------------------------------------------------------------------
 
 
-def test_levels_wait_for_their_last_trial_and_final_trainings_for_the_search() -> None:
+def test_rounds_wait_for_their_last_trial_and_final_trainings_for_the_search() -> None:
     found = estimate(small_spec(), COSTS, workers=3)
     first, second = 100 * 1.0 + 20 * 0.5, 100 * 2.0 + 20 * 1.0
     assert (found.search_trials, found.search_seconds) == (14, 4 * first + 2 * second)
@@ -63,8 +72,8 @@ def test_the_baseline_is_trained_beside_the_cells() -> None:
         ({"search": {"beamWidth": 30}}, [10, 30]),
     ],
 )
-def test_levels_are_as_large_as_the_search_makes_them(changes: dict[str, Any], sizes: list[int]) -> None:
-    assert level_sizes(small_spec(**changes)) == sizes
+def test_there_are_as_many_cells_of_a_size_as_the_search_tries(changes: dict[str, Any], sizes: list[int]) -> None:
+    assert trials_by_blocks(small_spec(**changes)) == sizes
 
 
 def test_no_more_cells_are_trained_in_full_than_were_tried() -> None:
@@ -128,7 +137,7 @@ def examples_for_a_laptop() -> list[Any]:
 def test_an_example_with_images_of_ones_own_ends_within_its_wall_time_on_two_cores(spec: MetaSearchSpec) -> None:
     costs = TWO_CORES[spec.task.shots]
     assert spec.space.max_blocks == len(costs.cells)
-    assert sum(level_sizes(spec)) == spec.budget.max_trials
+    assert sum(trials_by_blocks(spec)) == spec.budget.max_trials
     assert warnings(spec, estimate(spec, costs, workers=2)) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from builders import completed, make_result, make_search, pretend_result
 
 from metasearch.errors import InvalidSpec
-from metasearch.search.build import build_search
+from metasearch.search.build import build_search, require_known_names
 from metasearch.search.candidates import Candidate
 from metasearch.search.planner import Phase, Search, belongs_to, current_status, plan
 from metasearch.search.strategies import BUILT_IN, DONE, WAIT, History, Proposal, Proposals
@@ -153,4 +153,10 @@ def test_every_strategy_of_ours_can_be_built_and_says_what_a_strategy_must(name:
 def test_a_name_that_is_unknown_here_is_refused_with_those_that_are_known(spec: dict[str, object], field: str) -> None:
     resource = make_search().spec.model_validate({"dataset": {"name": "omniglot"}, **spec})
     with pytest.raises(InvalidSpec, match=f"{field}, which is not installed here; it must be one of"):
+        require_known_names(resource)
+
+
+def test_a_strategy_that_is_unknown_here_cannot_be_built() -> None:
+    resource = make_search().spec.model_validate({"dataset": {"name": "omniglot"}, "search": {"strategy": "Psychic"}})
+    with pytest.raises(InvalidSpec, match="spec.search.strategy is 'Psychic', which is not installed here"):
         build_search("test", resource, started_at=0.0)

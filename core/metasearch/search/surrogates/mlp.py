@@ -1,6 +1,6 @@
 """
 The MLP surrogate of PNAS: each step's tokens are embedded and joined, the steps' vectors are averaged, and hidden
-layers map the mean to the score. In PNAS it extrapolates to the next level better than the LSTM does (its table 1).
+layers map the mean to the score. In PNAS it extrapolates to larger cells better than the LSTM does (its table 1).
 """
 
 from __future__ import annotations
