@@ -25,6 +25,7 @@ Makes a strategy from the search's spec, the space of its candidates, and a func
 
 BUILT_IN: Mapping[str, Builder] = {
     "Progressive": deferred("metasearch.search.strategies.progressive:Progressive"),
+    "Evolution": deferred("metasearch.search.strategies.evolution:Evolution"),
     "Random": deferred("metasearch.search.strategies.random:Random"),
 }
 
