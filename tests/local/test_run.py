@@ -75,7 +75,7 @@ def test_the_cost_of_networks_is_counted(run: Path) -> None:
 
 def test_plain_lines_are_printed_where_there_is_no_terminal(run: Path) -> None:
     printed = (run / "printed.txt").read_text(encoding="utf-8")
-    assert "Round 1 of 2: 10 trials" in printed
+    assert "Round 1 of 2, 1 block: 10 trials" in printed
     assert "Final: 4 trials" in printed
     assert "\x1b[" not in printed
 

@@ -70,8 +70,8 @@ class Search(SpecModel):
         default="Progressive",
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
-        description="strategy is Progressive (PNAS: cells grow block by block, ranked by the surrogate), Random, or a "
-        "strategy that an installed package adds. Default: Progressive.",
+        description="strategy is Progressive (PNAS: cells grow block by block, ranked by the surrogate), Evolution "
+        "(regularized), Random, or a strategy that an installed package adds. Default: Progressive.",
     )
     beam_width: int = Field(
         default=100,
