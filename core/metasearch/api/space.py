@@ -1,4 +1,4 @@
-"""What can be tried."""
+"""The settings of the space of cells, and of the network that a cell is repeated in."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OperationName = Annotated[str, Field(max_length=OPERATION_MAX_LENGTH, pattern=OP
 
 
 class Concat(StrEnum):
-    """Which blocks' outputs make a cell's output."""
+    """The blocks whose outputs make a cell's output."""
 
     ALL = "All"
     UNUSED = "Unused"

@@ -21,7 +21,7 @@ class Kind:
     plural: str
 
     def path(self, namespace: str | None, name: str | None = None) -> str:
-        """Of one object, or of all in a namespace; without a namespace, of the whole cluster."""
+        """Return the path of one object, or of all in a namespace; without a namespace, of the whole cluster."""
         place = f"namespaces/{namespace}/" if namespace else ""
         return f"{self.api}/{place}{self.plural}" + (f"/{name}" if name else "")
 
@@ -41,7 +41,7 @@ class Resource:
         return f"{self.plural}.{GROUP}"
 
     def path(self, namespace: str | None, name: str | None = None) -> str:
-        """As `Kind.path`."""
+        """Return the path as `Kind.path` does."""
         return Kind(f"/apis/{API_VERSION}", self.plural).path(namespace, name)
 
 
@@ -55,13 +55,13 @@ LEASE = Kind("/apis/coordination.k8s.io/v1", "leases")
 DEFINITION = Kind("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions")
 
 WORKLOADS = tuple(Kind(f"/apis/kueue.x-k8s.io/{version}", "workloads") for version in ("v1beta2", "v1beta1"))
-"""What Kueue makes of Jobs; releases before 0.15 know the second alone."""
+"""The objects that Kueue makes of Jobs; releases before 0.15 know the second alone."""
 
 OPERATOR = "metasearch-operator"
-"""Who tells of a search, in its events."""
+"""The source of a search's events."""
 
 PREFIX = GROUP
-"""Of labels and annotations that are ours."""
+"""The prefix of labels and annotations that are ours."""
 
 LABEL_SEARCH = f"{PREFIX}/search"
 """The search that an object belongs to."""
@@ -73,14 +73,14 @@ LABEL_ROUND = f"{PREFIX}/round"
 """The round in which a trial was proposed; 0 for a baseline."""
 
 LABEL_QUEUE = "kueue.x-k8s.io/queue-name"
-"""Of a Job: the LocalQueue of Kueue that it waits in."""
+"""The LocalQueue of Kueue that a Job waits in."""
 
 LABEL_JOB_UID = "kueue.x-k8s.io/job-uid"
-"""Of a Workload: the Job that Kueue has made it of."""
+"""The Job that Kueue has made a Workload of."""
 
 LABEL_COMPONENT = "app.kubernetes.io/component"
 COMPONENT_WORKER = "worker"
-"""What a pod is, of all that carry a search's label."""
+"""The kind of pod, among all that carry a search's label."""
 
 ANNOTATION_CRD_VERSION = f"{PREFIX}/crd-version"
-"""On a CustomResourceDefinition: what `crds.CRD_VERSION` was when it was made."""
+"""The value of `crds.CRD_VERSION` when a CustomResourceDefinition was made."""

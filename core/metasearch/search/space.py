@@ -39,7 +39,7 @@ class Space(Protocol[C]):
     """The number of ids in each step of `tokens`."""
 
     repeats_across_sizes: bool
-    """Whether an architecture may compute the same as a smaller one, and so be known before it is tried."""
+    """True where an architecture may compute the same as a smaller one, and so be known before it is tried."""
 
     def smallest(self) -> Sequence[C]:
         """List every architecture of size 1, each once."""

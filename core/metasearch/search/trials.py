@@ -178,7 +178,7 @@ class TrialSpec:
     that takes over from one that died while it created them can tell that some are missing.
     """
     priority: int = 0
-    """Of a round, workers take lower numbers first."""
+    """Workers take lower numbers first, within a round."""
     predicted: float | None = None
     """The surrogate's score, made before the round was measured."""
     thresholds: tuple[Threshold, ...] = ()

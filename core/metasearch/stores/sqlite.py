@@ -24,7 +24,7 @@ from metasearch.stores.order import sort_key
 
 SCHEMA_VERSION = 2  # 1 was that of trials with a level and a bare cell
 BUSY_SECONDS = 30.0
-"""How long to wait for another process's transaction; they take milliseconds."""
+"""The wait for another process's transaction, at most; they take milliseconds."""
 
 _SCHEMA = """
 CREATE TABLE search (name TEXT NOT NULL, spec TEXT NOT NULL, started_at REAL NOT NULL) STRICT;
@@ -47,7 +47,7 @@ class SearchRow:
     paused_seconds: float
     """Time since the start in which no driver was at work."""
     seen_at: float
-    """When a driver was last at work, or the start where none has been yet. Unix time in seconds."""
+    """The time at which a driver was last at work, or the start where none has been yet. Unix time in seconds."""
 
     @property
     def resource(self) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class Proposal:
     """The score that was predicted for it, in [0, 1]."""
     priority: int | None = None
     """
-    Of a round, workers take lower numbers first; None for the order of proposing. A strategy that proposes everything
-    in one round thereby orders all of its trials.
+    Workers take lower numbers first within a round; None for the order of proposing. A strategy that proposes all its
+    trials in one round thereby orders all of its trials.
     """
     resumes: str | None = None
     """The name of the trial of the history whose checkpoint it goes on from."""
@@ -70,7 +70,7 @@ class Strategy(Protocol):
     """The number of rounds; None where it is not known beforehand."""
 
     varies_fidelity: bool
-    """Whether proposals may ask for meta-iterations other than `spec.training`'s."""
+    """True where proposals may ask for meta-iterations other than `spec.training`'s."""
 
     def propose(self, history: History, room: int) -> Proposals:
         """
