@@ -41,7 +41,7 @@ from metasearch.kubernetes.crds import definitions
 from metasearch.kubernetes.names import SEARCH, TRIAL
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_conversion import new_trial, status_of, trial_of
-from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
+from metasearch.kubernetes.trial_resource import CandidateResource, MetaTrialSpec, MetaTrialStatus
 from metasearch.loading import load_search, parse_search
 from metasearch.search import trials
 from metasearch.search.trials import LOST, CurvePoint, Progress, Trial
@@ -236,7 +236,13 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
 }
 """A spec around a part of it."""
 
-SPEC_RULES = [rule for rule in RULE_CASES if rule[0] is not MetaTrialStatus]
+TRIAL_WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
+    CandidateResource: lambda candidate: {**trial_spec(), "candidate": candidate},
+    MetaTrialSpec: lambda spec: spec,
+}
+
+SPEC_RULES = [rule for rule in RULE_CASES if rule[0] in WITHIN]
+TRIAL_RULES = [rule for rule in RULE_CASES if rule[0] in TRIAL_WITHIN]
 STATUS_RULES = [rule for rule in RULE_CASES if rule[0] is MetaTrialStatus]
 
 
@@ -250,6 +256,20 @@ def test_a_rule_of_a_spec(api: Api, model: type[SpecModel], message: str) -> Non
     for value in kept:
         answer = api.create(SEARCH, search(WITHIN[model](value)))
         assert answer.is_accepted, answer.message
+
+
+@pytest.mark.parametrize(("model", "message"), TRIAL_RULES)
+def test_a_rule_of_a_trial(api: Api, model: type[SpecModel], message: str) -> None:
+    broken, kept = RULE_CASES[model, message]
+    for value in broken:
+        assert message in api.create(TRIAL, trial_resource(TRIAL_WITHIN[model](value))).message
+    for value in kept:
+        answer = api.create(TRIAL, trial_resource(TRIAL_WITHIN[model](value)))
+        assert answer.is_accepted, answer.message
+
+
+def test_every_rule_is_tried_on_the_api_server() -> None:
+    assert len(SPEC_RULES) + len(TRIAL_RULES) + len(STATUS_RULES) == len(RULE_CASES)
 
 
 @pytest.mark.parametrize(("model", "message"), STATUS_RULES)
@@ -434,4 +454,4 @@ def test_kubectl_get_shows_what_became_of_a_trial(defined: Access, api: Api, nam
     assert api.replace_status(TRIAL, {**kept, "status": status_of(failed, "pod")}, WRITE).is_accepted
     header, row = defined.run("get", "mtrial", name, f"--namespace={namespace}").splitlines()
     assert header.split() == ["NAME", "STAGE", "ROUND", "BLOCKS", "STATE", "SCORE", "REASON", "AGE"]
-    assert row.split()[:-1] == [name, "Search", "1", "Failed", "0.25", "Diverged"]
+    assert row.split()[:-1] == [name, "Search", "1", "1", "Failed", "0.25", "Diverged"]
