@@ -27,6 +27,7 @@ EXTRAS_OF = {
     "trainer-image/metasearch_trainer": ("trainer", "storage"),
     "cli/metasearch_cli": (),
     "cli/metasearch_cli/local/driver.py": ("trainer",),
+    "cli/metasearch_cli/local/estimate.py": ("trainer",),
     "cli/metasearch_cli/local/session.py": ("trainer",),
     "cli/metasearch_cli/remote/weights.py": ("storage",),
     "cli/metasearch_cli/report": ("report",),

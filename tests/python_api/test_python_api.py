@@ -110,7 +110,7 @@ def test_an_interrupted_run_goes_on(interrupted: tuple[Path, int]) -> None:
     assert seen[-1] == run.result.trials.succeeded == 18
     assert run.report.exists()
     assert (run.best / "weights.safetensors").exists()
-    assert run.learner().description.ways == 3
+    assert run.learner().description.recipe.task.ways == 3
     assert open_run(folder).result.best == run.result.best
 
 

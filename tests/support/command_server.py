@@ -24,7 +24,7 @@ IMPORTED = (
     "metasearch_cli.local.session",
     "metasearch_cli.local.driver",
     "metasearch_cli.report",
-    "metasearch_cli.tables",
+    "metasearch_cli.outcome.tables",
 )
 
 

@@ -158,5 +158,5 @@ def test_a_name_that_is_unknown_here_is_refused_with_those_that_are_known(spec: 
 
 def test_a_strategy_that_is_unknown_here_cannot_be_built() -> None:
     resource = make_search().spec.model_validate({"dataset": {"name": "omniglot"}, "search": {"strategy": "Psychic"}})
-    with pytest.raises(InvalidSpec, match="spec.search.strategy is 'Psychic', which is not installed here"):
+    with pytest.raises(InvalidSpec, match=r"spec\.search\.strategy is 'Psychic', which is not installed here"):
         build_search("test", resource, started_at=0.0)
