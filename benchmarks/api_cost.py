@@ -1,9 +1,10 @@
 """
-What a search asks of the API server: requests per trial, by verb and resource, as the API server itself counts them.
+Requests per trial that a search sends to the API server, by verb and resource, as the API server counts them.
 
-Installed by Helm on a real node; the search is examples/omniglot-quick.yaml, by a worker pod with two slots. Counted is
-what only the operator and its workers ask for; Kubernetes' own part (the Job's pods, their events, node leases) is left
-out. Renewals of leases and writes of figures go by time, not by trials. Takes minutes, and what `make cluster` needs.
+The chart is installed on a real node, and a worker pod with two slots runs the search of examples/omniglot-quick.yaml.
+Only requests of the operator and its workers count; Kubernetes' own (for the Job's pods, their events, node leases) are
+left out. Lease renewals and writes of figures grow with time rather than with trials. Needs what `make cluster` needs,
+and some minutes.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests/support"))
+sys.path.append(str(ROOT))
 
 import yaml  # noqa: E402
-from cluster.access import Access  # noqa: E402
-from cluster.installation import Installation  # noqa: E402
-from cluster.measured import open_installation, searching  # noqa: E402
+from devcluster.access import ClusterAccess  # noqa: E402
+from devcluster.benchmark_cluster import open_benchmark_cluster, running_search  # noqa: E402
+from devcluster.operator_installation import OperatorInstallation  # noqa: E402
 
 from reporting import Claim, parser, publish  # noqa: E402
 
@@ -36,19 +37,19 @@ MOST_WRITES = 4.0
 LOOK_SECONDS = 5.0
 
 QUICK: dict[str, Any] = yaml.safe_load((ROOT / "examples/omniglot-quick.yaml").read_text(encoding="utf-8"))["spec"]
-"""The search that people try first: 81 trials of a few seconds."""
+"""The search that people run first: 81 trials of a few seconds."""
 
 COUNTED = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 Counts = Counter[tuple[str, str]]
-"""By verb and resource."""
+"""The number of requests by verb and resource."""
 
 
 def main() -> int:
-    """One search from its creation to its end."""
+    """Measure one search from its creation to its end."""
     arguments = parser(__doc__).parse_args()
-    with open_installation() as installation:
+    with open_benchmark_cluster() as installation:
         counts, trials, seconds = _search(installation)
     rows = [
         {"verb": verb, "resource": resource, "requests": count, "per trial": count / trials}
@@ -59,10 +60,10 @@ def main() -> int:
     return publish("api_cost", rows, claims, arguments.json, trials=trials, seconds=seconds)
 
 
-def _search(installation: Installation) -> tuple[Counts, int, float]:
-    """What was asked for the sake of one search, its trials, and how long it took."""
+def _search(installation: OperatorInstallation) -> tuple[Counts, int, float]:
+    """Run a search; return the requests it caused, the number of its trials and the seconds it took."""
     before, began, looks = _counts(installation.access), time.monotonic(), 0
-    with searching(installation, "counted", **QUICK, worker={"slots": 2}) as search:
+    with running_search(installation, "counted", **QUICK, worker={"slots": 2}) as search:
         while not search.is_over:
             looks += 2  # ours, one for each condition, and no part of it
             time.sleep(LOOK_SECONDS)
@@ -72,7 +73,7 @@ def _search(installation: Installation) -> tuple[Counts, int, float]:
         return counts, len(search.trials()), time.monotonic() - began
 
 
-def _counts(access: Access) -> Counts:
+def _counts(access: ClusterAccess) -> Counts:
     counts: Counts = Counter()
     for match in COUNTED.finditer(access.run("get", "--raw", "/metrics")):
         labels = dict(LABEL.findall(match["labels"]))

@@ -1,7 +1,7 @@
 """
-The same networks and the same Reptile step, written the usual way: one nn.Module per task, deepcopy, torch.optim.Adam.
+The networks and the Reptile step written the usual way: one nn.Module per task, deepcopy, torch.optim.Adam.
 
-It is the yardstick for speed (trainer_speed.py) and the oracle for equality (tests/trainer/test_equality.py).
+trainer_speed.py measures our speed against it, and tests/trainer/test_equality.py our results.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class CellModule(nn.Module):
 
 
 class PlainNetwork(nn.Module):
-    """`CellNetwork` for one task, parameters in the same order."""
+    """The network of one task, with the parameters in the order of `CellNetwork`."""
 
     def __init__(self, cell: Cell, space: Space, channels: int, side: int, ways: int) -> None:
         super().__init__()
@@ -104,7 +104,15 @@ def flat(module: nn.Module) -> Tensor:
 
 
 def outer_step(module: nn.Module, images: Tensor, labels: Tensor, step_size: float, learning_rate: float) -> None:
-    """One Reptile step, task after task, with a fresh Adam for each: images (tasks, steps, batch, c, h, w)."""
+    """
+    Take one Reptile step, task after task, with a fresh Adam for each.
+
+    Args:
+        images: (tasks, steps, batch, channels, height, width).
+        labels: (tasks, steps, batch).
+        step_size: epsilon in the paper.
+        learning_rate: of Adam in the inner steps.
+    """
     adapted: list[Sequence[Tensor]] = []
     for task_images, task_labels in zip(images, labels, strict=True):
         learner = copy.deepcopy(module)

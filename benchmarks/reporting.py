@@ -1,4 +1,4 @@
-"""What every benchmark prints and writes: a table, what it claims, and the machine it ran on."""
+"""The output of every benchmark: a table, claims that hold or fail, and the machine it ran on."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Claim:
-    """Something a benchmark is there to show."""
+    """A sentence that a benchmark exists to show, and whether it holds."""
 
     text: str
     holds: bool
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """A command line with --json."""
+    """Return a command line parser with --json."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
     return made
@@ -35,10 +35,13 @@ def publish(
     name: str, rows: Sequence[dict[str, Any]], claims: Sequence[Claim], json_file: Path | None, **more: Any
 ) -> int:
     """
-    Print the table and the claims, write the file; returns the exit code, 1 where a claim does not hold.
+    Print the table and the claims, and write the file.
 
     Args:
-        more: goes to the file only.
+        more: further content of the file.
+
+    Returns:
+        The exit code: 1 if a claim does not hold, else 0.
     """
     console = Console(width=160)
     console.print(_table(name, rows))
@@ -57,7 +60,7 @@ def publish(
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
+    """Return what the figures depend on besides the code."""
     return {
         "processor": platform.machine(),
         "cores": os.cpu_count(),

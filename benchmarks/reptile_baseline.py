@@ -35,14 +35,17 @@ from reporting import Claim, parser, publish
 
 PUBLISHED_LENGTH = 100_000
 PUBLISHED = {"together (transductive)": 97.68, "queries alone": 95.39}
-"""Percent, after 100,000 meta-iterations: Nichol, Achiam and Schulman 2018, table 2."""
+"""Accuracies in percent after 100,000 meta-iterations (Nichol, Achiam and Schulman 2018, table 2)."""
 BAND = 0.4
-"""Percentage points. An independent reproduction's runs (deepsense.ai) were 95.2 to 95.6 and 97.6 to 97.8."""
+"""
+The allowed difference in percentage points; an independent reproduction (deepsense.ai) had 95.2 to 95.6 and 97.6 to
+97.8.
+"""
 
 TRAIN_CLASSES, SPLIT_SEED = 1200, 5
 
 CURVE_TASKS = 100
-"""Per point of the curve; what is compared at the end has tasks of its own."""
+"""The tasks for each point of the curve; the final comparison has tasks of its own."""
 
 
 def main() -> int:
@@ -67,7 +70,7 @@ def main() -> int:
 
 
 def published_spec(meta_iterations: int, tasks: int, curve_points: int) -> MetaSearchSpec:
-    """supervised-reptile's 5-way 1-shot settings for Omniglot."""
+    """Return the 5-way 1-shot settings for Omniglot of supervised-reptile."""
     return MetaSearchSpec(
         dataset=Dataset(name=DatasetName.OMNIGLOT, rotations=4),
         training=Training(
@@ -86,7 +89,7 @@ def published_spec(meta_iterations: int, tasks: int, curve_points: int) -> MetaS
 
 
 def published_splits() -> Splits:
-    """1,200 characters drawn at random to train on, the other 423 to test; nothing is chosen on validation classes."""
+    """Draw 1,200 characters to train on, and test on the other 423; nothing is chosen on validation classes."""
     splits = omniglot.load()
     parts = (splits.train, splits.validation, splits.test)
     classes = [

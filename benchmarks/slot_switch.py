@@ -1,10 +1,10 @@
 """
-The time between two trials: in a warm slot, against a pod for each trial.
+The time between two trials in a warm slot, compared with one pod per trial.
 
-A search with one slot on a real node, from the built image. In the slot, it is what passes from the beginning of one
-claim to that of the next beyond the trial itself: two requests to record the one, two to claim the other. A pod for
-each trial would take the time from the pod's creation to its first claim, image on the node and data in the image;
-that time is known to the second. Needs what `make cluster` needs.
+A search with one slot runs on a real node, from the built image. The time in the slot is that from the start of one
+claim to the start of the next, without the trial itself: two requests to record a result, two to claim a trial. A pod
+per trial would take the time from the pod's creation to its first claim, with the image on the node and the data in the
+image; Kubernetes records that creation to the second. Needs what `make cluster` needs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests/support"))
+sys.path += [str(ROOT), str(ROOT / "tests/support")]
 
-from cluster.installation import Installation  # noqa: E402
-from cluster.measured import open_installation, searching  # noqa: E402
+from devcluster.benchmark_cluster import open_benchmark_cluster, running_search  # noqa: E402
+from devcluster.operator_installation import OperatorInstallation  # noqa: E402
 from local_search import SPEC  # noqa: E402
 
 from metasearch.kubernetes import names  # noqa: E402
@@ -30,9 +30,9 @@ MOST_SWITCH_MS = 50.0
 
 
 def main() -> int:
-    """One search."""
+    """Measure one search."""
     arguments = parser(__doc__).parse_args()
-    with open_installation() as installation:
+    with open_benchmark_cluster() as installation:
         switches, pod_seconds = _search(installation)
     switch_ms = 1000 * statistics.median(switches)
     ratio = 1000 * pod_seconds / switch_ms
@@ -50,9 +50,9 @@ def main() -> int:
     return publish("slot_switch", rows, claims, arguments.json, switches=len(switches))
 
 
-def _search(installation: Installation) -> tuple[list[float], float]:
-    """Seconds between trials in a slot, and from a pod's creation to its first trial."""
-    with searching(installation, "switching", **{**SPEC, "parallelism": 1}) as search:
+def _search(installation: OperatorInstallation) -> tuple[list[float], float]:
+    """Run a search; return the seconds between its trials, and those from the pod's creation to the first trial."""
+    with running_search(installation, "switching", **{**SPEC, "parallelism": 1}) as search:
         path, selector = names.POD.path(search.namespace), f"{names.LABEL_SEARCH}={search.name}"
         (pod,) = search.wait_for(lambda: search.api.list_all(path, labelSelector=selector)[0])
         search.wait_until_over()

@@ -1,6 +1,7 @@
 """
-How fast an LSTM ensemble ranks the 46,500 five-block children of 100 four-block cells, and in how much memory; and
-that it predicts what torch.nn.LSTM, on one thread, does when it reads each child's whole sequence.
+Time and memory of an LSTM ensemble that ranks the 46,500 five-block children of 100 four-block cells.
+
+Its predictions must be those of torch.nn.LSTM, on one thread, reading each child's whole sequence.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PLAIN_AT_ONCE = 4096
 
 
 def main() -> int:
-    """Fit on some of the children, rank them all, compare."""
+    """Fit on some of the children, rank them all, and compare."""
     arguments = _arguments()
     torch.set_num_threads(1)
     imported = memory.resident_bytes()
@@ -64,7 +65,7 @@ def main() -> int:
 
 
 def _children() -> list[Tokens]:
-    """The different children of random parents, 46,375 of 46,500."""
+    """Return the different children of random parents, 46,375 of 46,500."""
     parents = CellSpace(api.Space().operations, BLOCKS - 1)
     space = CellSpace(api.Space().operations, BLOCKS)
     rng = np.random.default_rng(0)
@@ -74,7 +75,7 @@ def _children() -> list[Tokens]:
 
 
 def _fitted(children: Sequence[Tokens]) -> FittedEnsemble[Any]:
-    """An ensemble that has seen some children; how well it predicts is search_quality.py's affair."""
+    """Fit an ensemble on some children; search_quality.py measures how well it predicts."""
     vocabulary_size = CellSpace(api.Space().operations, BLOCKS).vocabulary_size
     sample = children[:: len(children) // 100]
     scores = np.random.default_rng(0).random(len(sample)).tolist()
@@ -83,7 +84,7 @@ def _fitted(children: Sequence[Tokens]) -> FittedEnsemble[Any]:
 
 
 def _timed(work: Callable[[], np.ndarray], repeats: int) -> tuple[np.ndarray, float]:
-    """What comes out, and the median of the seconds it takes."""
+    """Return the output of some work, and the median of the seconds it takes."""
     seconds = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -94,7 +95,7 @@ def _timed(work: Callable[[], np.ndarray], repeats: int) -> tuple[np.ndarray, fl
 
 @torch.no_grad()
 def _plain_predictions(fitted: FittedEnsemble[Any], children: Sequence[Tokens]) -> np.ndarray:
-    """The same ensemble, each member as torch's own modules on every child's whole sequence."""
+    """Predict with torch's own modules, each member reading every child's whole sequence."""
     ids = torch.tensor(children).flatten(1)  # (children, tokens)
     total = torch.zeros(len(children), dtype=torch.float64)
     for member in range(MEMBERS):

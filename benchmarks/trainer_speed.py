@@ -1,9 +1,8 @@
 """
-How fast the trainer makes Reptile's outer steps, against the plain form (`plain.py`: nn.Module, deepcopy and
-torch.optim.Adam for each task), both on one thread in one run.
+Speed of the trainer's Reptile outer steps against the plain form of `plain.py`, both on one thread in one run.
 
 Five cells of different weight; 5 tasks of 8 inner steps on 10 images of 28x28. The two take turns, and the ratio is the
-median over pairs, for a shared machine's speed drifts. Their weights must agree to 1e-8 in float64 after three steps.
+median over pairs, since a shared machine's speed drifts. Their weights must agree to 1e-8 in float64 after three steps.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ def _measure(name: str, cell: Cell, space: Space, pairs: int) -> dict[str, Any]:
 def _steps(
     network: CellNetwork, module: plain.PlainNetwork, theta: Tensor, images: Tensor, labels: Tensor, dtype: torch.dtype
 ) -> tuple[Callable[[], None], Callable[[], None]]:
-    """One outer step in the plain form and in ours, from the same parameters."""
+    """Return functions that take one outer step in the plain form and in ours, from the same parameters."""
     module.to(dtype)
     plain.load_flat(module, theta)
     learner = _learner(network)

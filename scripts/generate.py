@@ -1,7 +1,8 @@
 """
-Writes the files that are made from others: from the models, the references and the custom resource definitions, alone
-and as templates of the chart; from the chart's values, their table. With --check it only says which of them are out of
-date, and fails.
+Write the generated files.
+
+The models give the references in docs/reference/ and the CRDs, both alone and as templates of the chart; the chart's
+values.yaml gives docs/values.md. With --check it only says which files are out of date, and fails if there are any.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ another kind; `helm install … --set image.registry=registry.example.com/team` 
 
 
 def main() -> int:
-    """Write, or check."""
+    """Write or check all files; return the exit code."""
     check = "--check" in sys.argv[1:]
     stale = [path for path, text in _files() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
@@ -122,7 +123,7 @@ def _files() -> Iterator[tuple[Path, str]]:
 
 
 def _definition_template(definition: crds.Definition, text: str) -> str:
-    """A definition, given as text too, that the chart installs where its values say so, with the chart's labels."""
+    """Return a template for a CRD that the chart installs if its values say so, with the chart's labels."""
     metadata = definition["metadata"]
     head = {key: definition[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": metadata["name"]}}
     spec = text[text.index("\nspec:\n") + 1 :]
@@ -134,7 +135,7 @@ def _definition_template(definition: crds.Definition, text: str) -> str:
 
 
 def _sections(model: type[BaseModel], path: str, with_bounds: bool) -> Iterator[str]:
-    """A heading and a table for a model, and then for each model in it."""
+    """Yield a heading and a table for a model, and then for each model in it."""
     columns = ("field", "type", *(("default",) if with_bounds else ()), "meaning")
     yield f"\n## {path}\n\n{_first_paragraph(model)}\n\n"
     yield f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"

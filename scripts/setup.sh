@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Sets up a bare machine: uv (into .cache where there is none), then the locked Python packages into .venv.
-# With the argument `browser`: Chromium for the test that opens a report, on Debian as root; elsewhere it says how.
-# With `cluster`: what the tests' own Kubernetes cluster is made of, etcd from Debian and the rest built with Go, into .cache;
-# Helm and Kueue in the same way, and what the project's images are built with.
+# Sets up a bare machine.
+#   scripts/setup.sh           installs uv into .cache if it is missing, then the locked Python packages into .venv
+#   scripts/setup.sh browser   installs Chromium for the test that opens a report (Debian as root; elsewhere says how)
+#   scripts/setup.sh cluster   installs the programs of devcluster: etcd, containerd and buildah from Debian; Kubernetes,
+#                              Helm and Kueue built with Go into .cache
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,14 +15,14 @@ die() {
   exit 1
 }
 
-# Debian's packages, where we may install them.
+# Installs Debian packages; fails unless this is Debian and we are root.
 apt_install() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
   echo "setup: installing $* with apt-get" >&2
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# Prints the path of a uv: the machine's own, or one in a virtual environment of its own.
+# Prints the path of uv: the machine's own, or one that is installed into a virtual environment of its own.
 find_uv() {
   if command -v uv >/dev/null; then
     command -v uv
@@ -53,11 +54,11 @@ setup_browser() {
   apt_install chromium || echo "setup: no Chromium, so the test that opens a report is skipped; apt-get install chromium" >&2
 }
 
-KUBERNETES_BUILD=tests/cluster/build
+KUBERNETES_BUILD=devcluster/build
 KUBERNETES=.cache/kubernetes
 CONTROL_PLANE="kube-apiserver kube-controller-manager kube-scheduler kubectl"
 
-# Whether KUBEBUILDER_ASSETS names a folder that holds all of these programs.
+# Succeeds if KUBEBUILDER_ASSETS names a folder that holds all of these programs.
 in_assets() {
   local program
   for program; do
@@ -65,7 +66,7 @@ in_assets() {
   done
 }
 
-# Builds the programs of tests/cluster/build/go.mod, unless those that are there were built from the same files.
+# Builds the tools of devcluster/build/go.mod, unless they were built from the same files before.
 build_kubernetes() {
   local source version
   source=$(cat "$KUBERNETES_BUILD/go.mod" "$KUBERNETES_BUILD/go.sum" | sha256sum)
@@ -78,15 +79,16 @@ build_kubernetes() {
   echo "setup: building Kubernetes $version into $KUBERNETES (some minutes and GB of memory, once)" >&2
   rm -rf "$KUBERNETES/new" && mkdir -p "$KUBERNETES/new"
   local package=k8s.io/component-base/version number=${version#v}
-  # Kubernetes asks itself for its release, which its own build also sets in this way.
+  # Programs of Kubernetes learn their release from the linker, as in its own build.
   GOWORK=off CGO_ENABLED=0 go -C "$KUBERNETES_BUILD" build -trimpath -o "$PWD/$KUBERNETES/new/" -ldflags "-s -w \
     -X $package.gitVersion=$version -X $package.gitMajor=${number%%.*} -X $package.gitMinor=$(cut -d. -f2 <<<"$number")" tool ||
     die "cannot build Kubernetes; the reason is above, and a machine with less than 4 GB of memory is too small"
   echo "$source" >"$KUBERNETES/new/.source"
+  # The folder appears as a whole, so that an interrupted build is not taken for a complete one.
   rm -rf "$KUBERNETES/bin" && mv "$KUBERNETES/new" "$KUBERNETES/bin"
 }
 
-# Whether there is Go; where there is none, and the program was not built before, says what is skipped for want of it.
+# Succeeds if there is Go; if not, and the program was not built before, says which tests are skipped.
 has_go() {
   local program=$1 skipped=$2
   command -v go >/dev/null && return
@@ -100,7 +102,7 @@ HELM_VERSION=v4.3.1
 
 build_helm() {
   has_go helm "tests of the chart" || return 0
-  # A program knows the module that it was built from.
+  # A Go program records the version of its module, so no file beside it has to.
   go version -m "$HELM/helm" 2>/dev/null | grep -q "helm.sh/helm/v4[[:space:]]$HELM_VERSION[[:space:]]" && return
   echo "setup: building Helm $HELM_VERSION into $HELM (some minutes, once)" >&2
   GOWORK=off GOBIN="$PWD/$HELM" go install "helm.sh/helm/v4/cmd/helm@$HELM_VERSION" ||
@@ -110,7 +112,8 @@ build_helm() {
 KUEUE=.cache/kueue
 KUEUE_VERSION=v0.15.0
 
-# Builds Kueue in its own module, with the dependencies that it names, and keeps the manifests of the same release.
+# Builds Kueue with the dependencies of its own go.mod, and keeps the manifests of the same release.
+# `go install` would do for a program, but the manifests are in the module's source only.
 build_kueue() {
   local module=sigs.k8s.io/kueue@$KUEUE_VERSION source
   has_go kueue "tests with Kueue" || return 0
@@ -125,7 +128,7 @@ build_kueue() {
   echo "$KUEUE_VERSION" >"$KUEUE/.version"
 }
 
-# Installs packages; where we may not, says what is skipped for want of them, and is false.
+# Installs packages; if we may not, says which tests are skipped, and fails.
 install_or_skip() {
   local skipped=$1
   shift

@@ -1,4 +1,4 @@
-"""Reads what values.yaml says of each value: comments of the form `# -- text` stand above it."""
+"""Read the documentation of each value in values.yaml: comments of the form `# -- text` above it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):")
 
 
 def rows(text: str) -> Iterator[tuple[str, str, str]]:
-    """Path, default and meaning of each value, in order."""
+    """Yield path, default and meaning of each value, in order."""
     defaults = yaml.safe_load(text)
     for path, meaning in _meanings(text):
         yield ".".join(path), _default_text(_at(defaults, path)), meaning.replace("|", "\\|")

@@ -1,8 +1,13 @@
-"""Said before anything imports torch: one thread per process, for the machines that run tests share their cores."""
+"""
+Options and fixtures of the whole suite.
+
+Importing this first limits PyTorch to one thread per process, since test processes share the machine's cores.
+"""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -17,3 +22,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KUBECONFIG",
         help="test against the cluster that this file leads to, as an administrator, and start none",
     )
+
+
+@pytest.hookimpl(optionalhook=True)  # the suite also runs without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from scheduling import FileScheduling
+
+    return FileScheduling(config, log)

@@ -1,4 +1,4 @@
-"""What users copy from."""
+"""The examples that users copy are valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are made from the models are up to date, and it shows where they are not."""
+"""Generated files are up to date, and the check notices if they are not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The scripts, what they read and what they have written, in a place of their own."""
+    """Copy the scripts, their inputs and their outputs to a folder."""
     for folder in ("scripts", "docs", "crds", "helm"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path

@@ -1,4 +1,4 @@
-"""From YAML to a resource, and from what is wrong with it to a sentence."""
+"""YAML becomes a resource, and each mistake in it one sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load(text: str | bytes, *overrides: str) -> MetaSearch:
 
 
 def told(text: str | bytes, *overrides: str) -> str:
-    """What a user reads of a resource that is wrong."""
+    """Return the error that a user reads about a wrong resource."""
     with pytest.raises(InvalidSpec) as raised:
         load(text, *overrides)
     assert "\n" not in str(raised.value)
@@ -58,7 +58,7 @@ def test_a_resource_is_read_back_as_it_is_written() -> None:
 
 
 def test_a_field_that_is_null_is_one_that_is_left_out() -> None:
-    """As to the API server, which has no nulls in these resources."""
+    """The API server drops nulls in these resources, so both readings agree."""
     assert load(HEAD + "spec: {dataset: {name: omniglot, folder: }, search: , seed: null}") == load(with_spec())
     assert told(HEAD + "spec: {dataset: }").endswith("spec.dataset is missing; it must be given")
     assert told(with_spec(task={"shot": None})).endswith("spec.task has no field 'shot'; did you mean shots?")

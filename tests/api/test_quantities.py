@@ -1,4 +1,4 @@
-"""Durations, memory and decimals: text that knows its value and is written back as it was."""
+"""Durations, memory and decimals are texts that know their value and are written back unchanged."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from metasearch.loading import parse_search
 
 
 def spec_with(field: str, value: object) -> dict[str, Any]:
-    """The keywords of a spec in which one field, its path in dots, has this value."""
+    """Return keywords for a spec in which one field, named by its path in dots, has this value."""
     first, *rest = field.split(".")
     for name in reversed(rest):
         value = {name: value}

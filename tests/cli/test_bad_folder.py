@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from command_errors import UNPRIVILEGED, error_sentence
 from local_search import command, metasearch, start, trials_in, wait_until, write_resource
-from sentences import UNPRIVILEGED, sentence_of
 from small_disk import small_disk
 
 from metasearch.loading import load_search
@@ -74,14 +74,14 @@ def test_a_folder_of_another_search(
 ) -> None:
     before = results_in(held)
     ended = metasearch("run", write_small(tmp_path, name, **changes), "--output", held, "--resume")
-    assert sentence_of(ended, code=4) == told.format(held)
+    assert error_sentence(ended, code=4) == told.format(held)
     assert results_in(held) == before
 
 
 def test_a_folder_that_holds_this_search_already(held: Path, tmp_path: Path) -> None:
     before = results_in(held)
     ended = metasearch("run", write_small(tmp_path), "--output", held)
-    assert sentence_of(ended, code=4) == (
+    assert error_sentence(ended, code=4) == (
         f"{held} holds this search already; add --resume to go on with it, or choose another --output"
     )
     assert results_in(held) == before
@@ -98,7 +98,7 @@ def test_two_drivers_in_one_folder(finished: Path, tmp_path: Path) -> None:
         assert first.wait(300) == 0, (tmp_path / "printed.txt").read_text(encoding="utf-8")
     finally:
         first.kill()
-    assert sentence_of(second, code=4) == (
+    assert error_sentence(second, code=4) == (
         f"{out} is in use by the driver with process id {first.pid}; stop it first, or choose another --output"
     )
     assert scores_in(out) == scores_in(finished)
@@ -108,7 +108,7 @@ def test_two_drivers_in_one_folder(finished: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", ["status", "trials", "report", "export"])
 def test_a_folder_that_is_no_run(tmp_path: Path, asked: str) -> None:
     ended = metasearch(asked, tmp_path)
-    assert sentence_of(ended, code=4) == f"{tmp_path} holds no search; give the --output folder of a metasearch run"
+    assert error_sentence(ended, code=4) == f"{tmp_path} holds no search; give the --output folder of a metasearch run"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_an_export_before_there_is_a_network(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "trials.db")
     store.begin_search("small", resource.spec.model_dump_json(by_alias=True), now=0.0)
     store.close()
-    told = sentence_of(metasearch("export", tmp_path), code=6)
+    told = error_sentence(metasearch("export", tmp_path), code=6)
     assert told == "the search 'small' has no final network yet (Searching)"
     assert not (tmp_path / "best").exists()
 
@@ -125,7 +125,7 @@ def test_an_export_before_there_is_a_network(tmp_path: Path) -> None:
 def test_a_search_without_a_network_says_where_to_look(tmp_path: Path) -> None:
     out = tmp_path / "out"
     resource = write_small(tmp_path, budget={"trialMemory": "1Mi", "maxAttempts": 1, "maxFailedTrials": 0})
-    told = sentence_of(metasearch("run", resource, "--output", out, "--workers", "1"), code=6)
+    told = error_sentence(metasearch("run", resource, "--output", out, "--workers", "1"), code=6)
     assert told == (
         "the search 'small' failed: 1 trial failed, more than budget.maxFailedTrials allows (0); "
         f"see metasearch trials {out}"
@@ -138,7 +138,7 @@ def test_a_search_without_a_network_says_where_to_look(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_made(tmp_path: Path) -> None:
     resource = write_small(tmp_path)
-    told = sentence_of(metasearch("run", resource, "--output", resource), code=5)
+    told = error_sentence(metasearch("run", resource, "--output", resource), code=5)
     assert told == f"{resource} cannot be made (File exists); choose an --output that can be written"
 
 
@@ -148,25 +148,27 @@ def test_a_run_that_may_not_be_read(held: Path) -> None:
         [*UNPRIVILEGED, *command("status", held)], capture_output=True, text=True, timeout=300, check=False
     )
     held.parent.chmod(0o700)
-    assert sentence_of(ended, code=5) == f"{held} cannot be read (Permission denied); give a folder that you may read"
+    assert (
+        error_sentence(ended, code=5) == f"{held} cannot be read (Permission denied); give a folder that you may read"
+    )
 
 
 def test_a_listing_on_a_full_disk(held: Path) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command("trials", held), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     told = "standard output cannot be used (No space left on device); mend that and try again"
-    assert sentence_of(ended, code=5) == told
+    assert error_sentence(ended, code=5) == told
 
 
 def test_a_disk_that_fills_up_while_a_search_runs(finished: Path, tmp_path: Path) -> None:
     resource, out = write_small(tmp_path), tmp_path / "disk" / "out"
     with small_disk(tmp_path / "disk") as disk:
-        disk.fill(leave=400 * 1024)
-        told = sentence_of(disk.metasearch("run", resource, "--output", out, "--workers", "1"), code=5)
+        disk.fill(free_bytes=400 * 1024)
+        told = error_sentence(disk.metasearch("run", resource, "--output", out, "--workers", "1"), code=5)
         disk.make_room()
-        before = results_in(shutil.copytree(disk.from_outside / "out", tmp_path / "before"))
+        before = results_in(shutil.copytree(disk.path_from_outside / "out", tmp_path / "before"))
         resumed = disk.metasearch("run", resource, "--output", out, "--workers", "1", "--resume")
-        after = results_in(shutil.copytree(disk.from_outside / "out", tmp_path / "after"))
+        after = results_in(shutil.copytree(disk.path_from_outside / "out", tmp_path / "after"))
     # Whether the driver or a worker finds it first is chance.
     assert re.fullmatch(
         rf"{out}.* cannot be (used|written).*; free the disk or mend the folder, then .* --resume", told

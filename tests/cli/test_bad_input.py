@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_errors import UNPRIVILEGED, error_sentence
+from image_datasets import write_archive, write_class_folders, write_split
 from local_search import command, metasearch, write_resource
-from pictures import write_archive, write_class_folders, write_split
-from sentences import UNPRIVILEGED, sentence_of
 
 # --- the command line ---------------------------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ HEAD = "apiVersion: metasearch.dev/v1alpha1\nkind: MetaSearch\nmetadata: {name: 
 def test_a_wrong_resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(text, encoding="utf-8")
-    assert sentence_of(metasearch("validate", "mine.yaml"), code=2) == told
+    assert error_sentence(metasearch("validate", "mine.yaml"), code=2) == told
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_a_wrong_resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text:
 def test_a_name_that_is_not_installed(tmp_path: Path, setting: str, told: str) -> None:
     resource, output = write_resource(tmp_path), tmp_path / "out"
     for arguments in (("validate", resource), ("run", resource, "--output", output)):
-        assert sentence_of(metasearch(*arguments, "--set", setting), code=2).startswith(told)
+        assert error_sentence(metasearch(*arguments, "--set", setting), code=2).startswith(told)
     assert not output.exists()
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told = "mine.yaml cannot be read (No such file or directory); give the file of a MetaSearch resource"
-    assert sentence_of(metasearch("run", "mine.yaml"), code=2) == told
+    assert error_sentence(metasearch("run", "mine.yaml"), code=2) == told
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,7 +118,7 @@ def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_wrong_setting(tmp_path: Path, setting: str, told: str) -> None:
-    assert sentence_of(metasearch("validate", write_resource(tmp_path), "--set", setting), code=2) == told
+    assert error_sentence(metasearch("validate", write_resource(tmp_path), "--set", setting), code=2) == told
 
 
 # --- the data -----------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_data_that_will_do(tmp_path: Path, folder: Path) -> None:
 
 
 def test_more_ways_than_classes(tmp_path: Path, folder: Path) -> None:
-    assert sentence_of(examine(tmp_path, folder, ways=20), code=3) == (
+    assert error_sentence(examine(tmp_path, folder, ways=20), code=3) == (
         f"{folder} has 6 training classes and task.ways is 20; "
         "ways must be no more than that, or the split give more classes to training"
     )
@@ -204,7 +204,7 @@ def damage_an_image(folder: Path) -> None:
 )
 def test_wrong_class_folders(tmp_path: Path, folder: Path, damage: Callable[[Path], None], told: str) -> None:
     damage(folder)
-    assert sentence_of(examine(tmp_path, folder), code=3) == told.format(folder, folder)
+    assert error_sentence(examine(tmp_path, folder), code=3) == told.format(folder, folder)
 
 
 def cut(archive: Path) -> None:
@@ -230,11 +230,11 @@ def cut(archive: Path) -> None:
 def test_a_wrong_archive(tmp_path: Path, damage: Callable[[Path], object], told: str) -> None:
     archive = write_archive(tmp_path / "images.npz")
     damage(archive)
-    assert sentence_of(examine(tmp_path, archive), code=3) == told.format(archive)
+    assert error_sentence(examine(tmp_path, archive), code=3) == told.format(archive)
 
 
 def test_a_run_on_wrong_data_begins_nothing(tmp_path: Path, folder: Path) -> None:
     resource = write_resource(tmp_path, dataset={"name": None, "folder": {"path": str(folder)}}, task={"ways": 20})
     ended = metasearch("run", resource, "--output", tmp_path / "out")
-    assert "task.ways is 20" in sentence_of(ended, code=3)
+    assert "task.ways is 20" in error_sentence(ended, code=3)
     assert not (tmp_path / "out").exists()

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from command_errors import error_sentence
 from local_search import write_resource
-from sentences import sentence_of
 
 from metasearch.loading import load_search
 from metasearch.stores.sqlite import SqliteStore
@@ -65,14 +65,14 @@ def test_the_base_looks_at_a_folder(folder: Path) -> None:
 @pytest.mark.parametrize("command", ["status", "trials", "export", "report"])
 def test_the_base_says_what_a_cluster_needs(command: str) -> None:
     sentence = "a cluster needs kubernetes, which is not installed; pip install 'metasearch-operator[cluster]'"
-    assert sentence_of(run(command, "mine", "-n", "team-a"), code=1) == sentence
-    assert sentence_of(run(command, "mine", entry="plugin"), code=1) == sentence
+    assert error_sentence(run(command, "mine", "-n", "team-a"), code=1) == sentence
+    assert error_sentence(run(command, "mine", entry="plugin"), code=1) == sentence
 
 
 def test_a_cluster_is_looked_at_with_its_extra_alone() -> None:
     """As far as the API server, which is not there."""
     ended = run("status", "mine", "-n", "team-a", without=set(Extra) - {Extra.CLUSTER})
-    assert sentence_of(ended, code=5).endswith("; set KUBECONFIG, or give --context")
+    assert error_sentence(ended, code=5).endswith("; set KUBECONFIG, or give --context")
 
 
 @pytest.mark.parametrize(
@@ -87,23 +87,23 @@ def test_a_cluster_is_looked_at_with_its_extra_alone() -> None:
 )
 def test_a_run_does_not_begin_what_it_cannot_end(tmp_path: Path, missing: Extra, sentence: str) -> None:
     resource, output = write_resource(tmp_path), tmp_path / "out"
-    assert sentence_of(run("run", resource, "--output", output, without=[missing]), code=1) == sentence
+    assert error_sentence(run("run", resource, "--output", output, without=[missing]), code=1) == sentence
     assert not output.exists()
 
 
 def test_data_is_looked_at_with_the_extra_that_trains(tmp_path: Path) -> None:
     ended = run("validate", write_resource(tmp_path))
-    assert sentence_of(ended, code=1) == (
+    assert error_sentence(ended, code=1) == (
         "a look at the data needs PIL, which is not installed; pip install 'metasearch-operator[trainer]'"
     )
-    assert sentence_of(run("validate", write_resource(tmp_path, task={"shot": 1})), code=2).endswith(
+    assert error_sentence(run("validate", write_resource(tmp_path, task={"shot": 1})), code=2).endswith(
         "did you mean shots?"
     )
 
 
 def test_a_report_says_what_it_needs(folder: Path) -> None:
     sentence = "the report needs jinja2, which is not installed; pip install 'metasearch-operator[report]'"
-    assert sentence_of(run("report", folder), code=1) == sentence
+    assert error_sentence(run("report", folder), code=1) == sentence
 
 
 def test_a_look_at_a_folder_imports_nothing_slow(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """
-What a worker may write, by the identity of its pod: the chart's policies on a real API server.
+The chart's admission policies on a real API server: a worker writes its own trials and nothing else.
 
-Tokens are bound to pods that are there and never run. A worker's account may patch the status of any trial in its
-namespace; it is the policies that keep it to its own.
+Tokens are bound to pods that exist and never run. A worker's account may patch the status of any trial in its
+namespace; only the policies confine it to its own.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from api_client import TRY
 from builders import make_result, make_trial
 from chart import Json, helm_or_skip
-from cluster.access import Access
+from devcluster.access import ClusterAccess
+from kubectl_proxy import DRY_RUN
 from local_search import wait_until
 
 from metasearch.cluster.api import Api
@@ -44,8 +44,8 @@ APPLY = "application/apply-patch+yaml"
 
 
 @pytest.fixture(scope="module")
-def namespace(control_plane: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """With all that the chart installs but the operator itself. What was there before stays."""
+def namespace(control_plane: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield a namespace with everything that the chart installs except the operator. Earlier CRDs stay."""
     helm = helm_or_skip(tmp_path_factory.mktemp("helm"))
     name = f"test-{os.urandom(4).hex()}"
     objects = [each for each in helm.render(name, rbac={"userRoles": False}) if each["kind"] != "Deployment"]
@@ -68,9 +68,9 @@ def namespace(control_plane: Access, tmp_path_factory: pytest.TempPathFactory) -
 
 
 class Client:
-    """To the API server directly, for `kubectl patch --subresource` first reads what workers may not."""
+    """Talks to the API server directly, since `kubectl patch --subresource` first reads what workers may not."""
 
-    def __init__(self, access: Access, token: str) -> None:
+    def __init__(self, access: ClusterAccess, token: str) -> None:
         config = json.loads(access.run("config", "view", "--minify", "--flatten", "--raw", "--output=json"))
         authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
         self._tls = ssl.create_default_context(cadata=base64.b64decode(authority).decode())
@@ -78,7 +78,7 @@ class Client:
         self._token = token
 
     def send(self, method: str, path: str, body: Any, kind: str = "application/json") -> str:
-        """What the API server says to it; nothing where it takes it."""
+        """Send a request; return the API server's complaint, or nothing if it accepts."""
         connection = http.client.HTTPSConnection(self._where.netloc, timeout=60, context=self._tls)
         headers = {"Content-Type": kind, "Authorization": f"Bearer {self._token}"}
         try:
@@ -92,11 +92,11 @@ class Client:
 
 @dataclass(frozen=True)
 class Pod:
-    """One that could run trials, and what it can reach with its token."""
+    """A pod that could run trials, and a client with its token."""
 
     name: str
     uid: str
-    access: Access
+    access: ClusterAccess
     client: Client
 
     @property
@@ -106,9 +106,9 @@ class Pod:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the tests do to it; as an administrator, unless it says who."""
+    """The deeds of the tests; an administrator does them unless a pod is given."""
 
-    access: Access
+    access: ClusterAccess
     namespace: str
 
     @property
@@ -138,7 +138,7 @@ class Cluster:
         return Pod(name, uid, self.access.with_token(token), Client(self.access, token))
 
     def patch_status(self, name: str, status: Json) -> str:
-        """What the API server says to that."""
+        """Patch the status as administrator; return the API server's complaint, or nothing."""
         patch = json.dumps([{"op": "replace", "path": "/status", "value": status}])
         command = ("patch", TRIAL.plural, name, self.there, "--subresource=status", "--type=json", f"--patch={patch}")
         return self.access.kubectl(*command).stderr
@@ -155,7 +155,7 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(control_plane: Access, namespace: str) -> Cluster:
+def cluster(control_plane: ClusterAccess, namespace: str) -> Cluster:
     return Cluster(control_plane, namespace)
 
 
@@ -171,27 +171,27 @@ def pod(cluster: Cluster) -> Pod:
 
 @pytest.fixture(scope="module")
 def other(cluster: Cluster) -> Pod:
-    """Of the same search."""
+    """A second pod of the same search."""
     return cluster.new_pod("a-workers-0a1b2c3d-bbbbb")
 
 
 @pytest.fixture(scope="module")
 def strangers(cluster: Cluster) -> list[Pod]:
-    """Of other searches, one of which is called so that its pods' names begin as ours do, or of none."""
+    """Pods of no search and of other searches, one of which has a name that our pods' names begin with."""
     names = ["b-workers-0a1b2c3d-aaaaa", "a-workers-b-workers-0a1b2c3d-aaaaa", "a-workers-mine", "a"]
     return [cluster.new_pod(name) for name in names]
 
 
 @pytest.fixture(scope="module")
 def active(cluster: Cluster, search: Json, pod: Pod, other: Pod) -> None:
-    """The policies take some seconds until they hold."""
+    """Wait until the policies are enforced, which takes some seconds."""
     trial = Written(cluster, make_trial("probe"), search)
     stolen = status_of(claimed_by(other, trial.trial), other.uid)
     lease = lease_of(other)
 
     def refused() -> bool:
         patch = [{"op": "replace", "path": "/status", "value": stolen}]
-        told = pod.client.send("PATCH", f"{cluster.trial_path(trial.name)}/status?{TRY}", patch, JSON_PATCH)
+        told = pod.client.send("PATCH", f"{cluster.trial_path(trial.name)}/status?{DRY_RUN}", patch, JSON_PATCH)
         return "denied request" in told and "denied request" in try_lease(cluster, lease, pod)
 
     wait_until(refused)
@@ -202,7 +202,7 @@ def claimed_by(pod: Pod, trial: Trial, now: float = 1.0) -> Trial:
 
 
 class Written:
-    """A trial in the cluster, and what it should be."""
+    """A trial in the cluster, and the state that it must be in."""
 
     def __init__(self, cluster: Cluster, trial: Trial, search: Json, labels: Json | None = None) -> None:
         self._cluster, self.trial = cluster, trial
@@ -216,19 +216,19 @@ class Written:
         return self.trial.name
 
     def put(self, trial: Trial, pod: Pod | None) -> None:
-        """By the operator, or whoever has its rights."""
+        """Write the trial with the operator's rights, or a pod's."""
         self.trial = trial
         told = self._cluster.patch_status(self.name, status_of(trial, pod.uid if pod else None))
         assert not told, told
 
     def written_by(self, pod: Pod, trial: Trial, uid: str | None = None, **changes: Any) -> str:
-        """What the API server says to that, written by a pod, as its own claim or another's."""
+        """Write the trial as a pod, with its own claim or another's; return the API server's complaint, or nothing."""
         status = {**status_of(trial, uid or pod.uid), **changes}
         patch = [{"op": "replace", "path": "/status", "value": status}]
         return pod.client.send("PATCH", f"{self._cluster.trial_path(self.name)}/status", patch, JSON_PATCH)
 
     def refused(self, pod: Pod, trial: Trial, uid: str | None = None, **changes: Any) -> str:
-        """The policy's sentence; the trial stays as it was."""
+        """Return the policy's sentence for a write that it refuses; the trial must stay as it was."""
         before = self._cluster.read(self.name)
         told = self.written_by(pod, trial, uid, **changes)
         assert self._cluster.read(self.name) == before
@@ -236,7 +236,7 @@ class Written:
         return told.partition("denied request: ")[2].strip()
 
     def invalid(self, pod: Pod, trial: Trial) -> str:
-        """What the definition's own rules say, which come before the policy; the trial stays as it was."""
+        """Return the CRD's complaint, which comes before the policy's; the trial must stay as it was."""
         before = self._cluster.read(self.name)
         told = self.written_by(pod, trial)
         assert self._cluster.read(self.name) == before
@@ -413,7 +413,7 @@ def test_a_trial_that_is_over_is_left_alone(written: Written, pod: Pod) -> None:
 
 
 def test_nobody_changes_a_recorded_result(cluster: Cluster, written: Written, pod: Pod) -> None:
-    """That much is the definition's own rule, which holds for administrators too."""
+    """The CRD's own rule forbids this, so it binds administrators too."""
     running = claimed_by(pod, written.trial)
     written.put(trials.complete(running, 1, make_result(0.5), 2.0, max_attempts=1), pod)
     better = trials.complete(running, 1, make_result(0.9), 2.0, max_attempts=1)
@@ -432,7 +432,7 @@ def test_the_attempts_of_others_stay_as_they_are(written: Written, pod: Pod, oth
 
 
 def test_the_attempts_of_others_may_be_written_in_another_way(cluster: Cluster, written: Written, pod: Pod) -> None:
-    """By hand, or by another version; a worker writes them in its own."""
+    """An administrator or another version may write them otherwise; a worker keeps its own form."""
     lost = trials.release(claimed_by(pod, written.trial), 3600.0, LOST)
     by_hand = status_of(lost, pod.uid)
     by_hand["attempts"][0] |= {"gpus": "0.50", "startedAt": "1970-01-01T00:00:01Z"}
@@ -484,7 +484,7 @@ def test_a_status_is_all_that_a_worker_can_write(cluster: Cluster, written: Writ
 
 
 def test_a_worker_makes_no_trials(cluster: Cluster, search: Json, pod: Pod, active: None) -> None:  # noqa: ARG001
-    """Server-side apply would make what is not there; not by way of the status."""
+    """Server-side apply would create a missing object, but not through the status."""
     trial = claimed_by(pod, make_trial("made"))
     body = {**new_trial(trial.spec, search), "status": status_of(trial, pod.uid)}
     path = cluster.trial_path("made")
@@ -523,8 +523,8 @@ def lease_of(pod: Pod, search: str = "a", **spec: Any) -> Json:
 
 
 def try_lease(cluster: Cluster, lease: Json, pod: Pod) -> str:
-    """What the API server would say if a pod made it; nothing where it would take it."""
-    return pod.client.send("POST", f"{cluster.lease_path}?{TRY}", lease)
+    """Create a lease as a pod in a dry run; return the API server's complaint, or nothing."""
+    return pod.client.send("POST", f"{cluster.lease_path}?{DRY_RUN}", lease)
 
 
 def patch_lease(cluster: Cluster, name: str, patch: Json, pod: Pod) -> str:
@@ -538,8 +538,8 @@ def test_a_pod_makes_and_renews_its_own_lease(cluster: Cluster, pod: Pod, active
 
 
 def test_a_lease_that_is_applied_is_judged_as_any(cluster: Cluster, pod: Pod, other: Pod, active: None) -> None:  # noqa: ARG001
-    """Server-side apply makes what is not there, with a PATCH."""
-    path = f"{cluster.lease_path}/{{}}?fieldManager=worker&{TRY}"
+    """Server-side apply creates a missing object, with a PATCH."""
+    path = f"{cluster.lease_path}/{{}}?fieldManager=worker&{DRY_RUN}"
     assert not pod.client.send("PATCH", path.format(pod.name), lease_of(pod), APPLY)
     told = pod.client.send("PATCH", path.format(other.name), lease_of(other), APPLY)
     assert "a worker writes the lease with its pod's name only" in told
@@ -581,7 +581,7 @@ def test_a_pod_does_not_touch_the_lease_of_another(cluster: Cluster, pod: Pod, a
 
 
 def test_a_pod_that_is_called_as_a_lease_of_others_does_not_take_it(cluster: Cluster, active: None) -> None:  # noqa: ARG001
-    """Such as that by which another operator elects its leader."""
+    """Another operator elects its leader by such a lease."""
     leader = cluster.new_pod("leader")
     cluster.create(changed(lease_of(leader), labels={}))
     taken = {"metadata": {"labels": {LABEL_SEARCH: "a"}}, "spec": {"holderIdentity": leader.uid}}

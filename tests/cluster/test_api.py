@@ -1,4 +1,4 @@
-"""What a request comes to, against a real API server: the type of an error says what to do next."""
+"""Requests to a real API server: the type of an error tells the caller what to do next."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster.access import Access
-from cluster.control_plane import ControlPlane
+from devcluster.access import ClusterAccess
+from devcluster.control_plane import ControlPlane
 
 from metasearch.cluster import api as api_module
 from metasearch.cluster.api import Api, Conflict, Expired, NotFound, Refused
@@ -28,54 +28,54 @@ def lease(name: str, **labels: str) -> Json:
     return {"metadata": {"name": name, "labels": labels}, "spec": {"holderIdentity": "somebody"}}
 
 
-def leases(room: str, name: str | None = None) -> str:
-    return names.LEASE.path(room, name)
+def leases(namespace: str, name: str | None = None) -> str:
+    return names.LEASE.path(namespace, name)
 
 
 # --- what goes well -----------------------------------------------------------------------------------------------
 
 
-def test_what_is_made_can_be_read_changed_and_removed(client: Api, room: str) -> None:
-    made = client.create(leases(room), lease("a"))
-    assert client.get(leases(room, "a")) == made
+def test_what_is_made_can_be_read_changed_and_removed(client: Api, namespace: str) -> None:
+    made = client.create(leases(namespace), lease("a"))
+    assert client.get(leases(namespace, "a")) == made
     changed = client.patch(
-        leases(room, "a"),
+        leases(namespace, "a"),
         [
             {"op": "test", "path": "/metadata/resourceVersion", "value": made["metadata"]["resourceVersion"]},
             {"op": "replace", "path": "/spec/holderIdentity", "value": "somebody else"},
         ],
     )
     assert changed["spec"]["holderIdentity"] == "somebody else"
-    client.delete(leases(room, "a"))
+    client.delete(leases(namespace, "a"))
     with pytest.raises(NotFound, match='"a" not found'):
-        client.get(leases(room, "a"))
+        client.get(leases(namespace, "a"))
 
 
-def test_a_long_list_comes_page_by_page(client: Api, room: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_comes_page_by_page(client: Api, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
-        client.create(leases(room), lease(f"l{number}", parity=str(number % 2)))
+        client.create(leases(namespace), lease(f"l{number}", parity=str(number % 2)))
     monkeypatch.setattr(api_module, "PAGE_SIZE", 2)
-    found, version = client.list_all(leases(room))
+    found, version = client.list_all(leases(namespace))
     assert [item["metadata"]["name"] for item in found] == ["l0", "l1", "l2", "l3", "l4"]
     assert int(version) > 0
-    found, _ = client.list_all(leases(room), labelSelector="parity=0")
+    found, _ = client.list_all(leases(namespace), labelSelector="parity=0")
     assert [item["metadata"]["name"] for item in found] == ["l0", "l2", "l4"]
-    assert client.list_all(leases(room), labelSelector="parity=2")[0] == []
+    assert client.list_all(leases(namespace), labelSelector="parity=2")[0] == []
 
 
-def test_removing_what_is_gone_is_harmless(client: Api, room: str) -> None:
-    client.delete(leases(room, "nothing"))
+def test_removing_what_is_gone_is_harmless(client: Api, namespace: str) -> None:
+    client.delete(leases(namespace, "nothing"))
 
 
-def test_a_watch_tells_what_happens_from_a_version_on(client: Api, room: str) -> None:
-    client.create(leases(room), lease("before"))
-    _, version = client.list_all(leases(room))
-    client.create(leases(room), lease("a"))
-    client.patch(leases(room, "a"), [{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}])
-    client.delete(leases(room, "a"))
+def test_a_watch_tells_what_happens_from_a_version_on(client: Api, namespace: str) -> None:
+    client.create(leases(namespace), lease("before"))
+    _, version = client.list_all(leases(namespace))
+    client.create(leases(namespace), lease("a"))
+    client.patch(leases(namespace, "a"), [{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}])
+    client.delete(leases(namespace, "a"))
     told = [
         (kind, item["metadata"]["name"])
-        for kind, item in client.watch(leases(room), version, seconds=1)
+        for kind, item in client.watch(leases(namespace), version, seconds=1)
         if kind != "BOOKMARK"
     ]
     assert told == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
@@ -84,33 +84,33 @@ def test_a_watch_tells_what_happens_from_a_version_on(client: Api, room: str) ->
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_not_there_is_not_found(client: Api, room: str) -> None:
+def test_what_is_not_there_is_not_found(client: Api, namespace: str) -> None:
     with pytest.raises(NotFound):
-        client.patch(leases(room, "nothing"), [{"op": "add", "path": "/metadata/labels", "value": {}}])
+        client.patch(leases(namespace, "nothing"), [{"op": "add", "path": "/metadata/labels", "value": {}}])
     with pytest.raises(NotFound):
         client.list_all("/apis/nothing.dev/v1/things")
     with pytest.raises(NotFound):
         client.create(leases("no-such-namespace"), lease("a"))
 
 
-def test_a_name_that_is_taken_is_a_conflict(client: Api, room: str) -> None:
-    client.create(leases(room), lease("a"))
+def test_a_name_that_is_taken_is_a_conflict(client: Api, namespace: str) -> None:
+    client.create(leases(namespace), lease("a"))
     with pytest.raises(Conflict, match="already exists"):
-        client.create(leases(room), lease("a"))
+        client.create(leases(namespace), lease("a"))
 
 
 @pytest.mark.parametrize("path", ["/metadata/resourceVersion", "/spec/holderIdentity", "/spec/nothing"])
-def test_a_test_that_fails_is_a_conflict(client: Api, room: str, path: str) -> None:
-    client.create(leases(room), lease("a"))
+def test_a_test_that_fails_is_a_conflict(client: Api, namespace: str, path: str) -> None:
+    client.create(leases(namespace), lease("a"))
     with pytest.raises(Conflict):
-        client.patch(leases(room, "a"), [{"op": "test", "path": path, "value": "something else"}])
+        client.patch(leases(namespace, "a"), [{"op": "test", "path": path, "value": "something else"}])
 
 
-def test_removing_another_of_the_same_name_is_a_conflict(client: Api, room: str) -> None:
-    client.create(leases(room), lease("a"))
+def test_removing_another_of_the_same_name_is_a_conflict(client: Api, namespace: str) -> None:
+    client.create(leases(namespace), lease("a"))
     with pytest.raises(Conflict):
-        client.delete(leases(room, "a"), preconditions={"uid": "another"})
-    assert client.get(leases(room, "a"))
+        client.delete(leases(namespace, "a"), preconditions={"uid": "another"})
+    assert client.get(leases(namespace, "a"))
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,12 @@ def test_removing_another_of_the_same_name_is_a_conflict(client: Api, room: str)
         pytest.param({**lease("a"), "spec": {"leaseDurationSeconds": "long"}}, "cannot be handled", id="a type"),
     ],
 )
-def test_what_is_not_valid_is_refused(client: Api, room: str, body: Json, words: str) -> None:
+def test_what_is_not_valid_is_refused(client: Api, namespace: str, body: Json, words: str) -> None:
     with pytest.raises(Refused, match=words):
-        client.create(leases(room), body)
+        client.create(leases(namespace), body)
 
 
-def test_a_search_that_breaks_a_rule_is_refused(client: Api, room: str) -> None:
+def test_a_search_that_breaks_a_rule_is_refused(client: Api, namespace: str) -> None:
     body = {
         "apiVersion": names.API_VERSION,
         "kind": names.SEARCH.kind,
@@ -134,29 +134,29 @@ def test_a_search_that_breaks_a_rule_is_refused(client: Api, room: str) -> None:
         "spec": {"dataset": {}},
     }
     with pytest.raises(Refused, match="must have exactly one of name and folder"):
-        client.create(names.SEARCH.path(room), body)
+        client.create(names.SEARCH.path(namespace), body)
 
 
-def test_what_is_not_allowed_is_refused(client: Api, defined: Access, room: str) -> None:
-    client.create(f"/api/v1/namespaces/{room}/serviceaccounts", {"metadata": {"name": "powerless"}})
-    token = defined.run("create", "token", "powerless", f"--namespace={room}")
-    powerless = Api.of_kubeconfig(str(defined.with_token(token).kubeconfig))
-    with pytest.raises(Refused, match=f"system:serviceaccount:{room}:powerless"):
-        powerless.create(leases(room), lease("a"))
+def test_what_is_not_allowed_is_refused(client: Api, cluster_with_crds: ClusterAccess, namespace: str) -> None:
+    client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "powerless"}})
+    token = cluster_with_crds.run("create", "token", "powerless", f"--namespace={namespace}")
+    powerless = Api.of_kubeconfig(str(cluster_with_crds.with_token(token).kubeconfig))
+    with pytest.raises(Refused, match=f"system:serviceaccount:{namespace}:powerless"):
+        powerless.create(leases(namespace), lease("a"))
     with pytest.raises(Refused, match="forbidden"):
-        next(powerless.watch(leases(room), "1", seconds=1))
+        next(powerless.watch(leases(namespace), "1", seconds=1))
 
 
-def test_nobody_is_refused(defined: Access, room: str) -> None:
-    nobody = Api.of_kubeconfig(str(defined.with_token("made-up").kubeconfig))
+def test_nobody_is_refused(cluster_with_crds: ClusterAccess, namespace: str) -> None:
+    nobody = Api.of_kubeconfig(str(cluster_with_crds.with_token("made-up").kubeconfig))
     with pytest.raises(Refused, match="Unauthorized"):
-        nobody.list_all(leases(room))
+        nobody.list_all(leases(namespace))
 
 
-def test_a_version_that_is_forgotten_has_expired(mortal: ControlPlane) -> None:
-    mortal.api_server.kill()
-    mortal.api_server.start_again()  # it knows nothing of what was before
-    api = Api.of_kubeconfig(str(mortal.access.kubeconfig))
+def test_a_version_that_is_forgotten_has_expired(restartable_control_plane: ControlPlane) -> None:
+    restartable_control_plane.api_server.kill()
+    restartable_control_plane.api_server.restart()  # it knows nothing of what was before
+    api = Api.of_kubeconfig(str(restartable_control_plane.access.kubeconfig))
     with pytest.raises(Expired, match="too old resource version"):
         list(api.watch(leases("default"), "1", seconds=1))
 
@@ -204,7 +204,7 @@ def test_no_kubeconfig_is_told(tmp_path: Path) -> None:
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Answers /CODE with that code and a body that is no Status; /cut with half of one."""
+    """An HTTP server that answers /CODE with that code and a body that is no Status, and /cut with half of one."""
 
     def do_GET(self) -> None:
         code, body = (200, b'{"ite') if self.path == "/cut" else (int(self.path[1:]), b"<h1>something is wrong</h1>")
@@ -214,7 +214,7 @@ class Proxy(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Tests are quiet."""
+        """Print nothing."""
 
 
 @pytest.fixture(scope="module")

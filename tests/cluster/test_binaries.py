@@ -1,19 +1,19 @@
-"""Where the programs of a cluster are looked for."""
+"""The search for a cluster's programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from cluster.binaries import Missing, find
+from devcluster.binaries import MissingProgram, find_folder_with
 
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the only place to look."""
+    """Make an empty folder the only place where programs are looked for."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("KUBEBUILDER_ASSETS", "")
-    monkeypatch.setattr("cluster.binaries.BUILT", tmp_path / "built")
+    monkeypatch.setattr("devcluster.binaries.BUILD_FOLDER", tmp_path / "built")
     return tmp_path
 
 
@@ -26,13 +26,13 @@ def put(folder: Path, *programs: str) -> Path:
 
 def test_a_sentence_says_what_is_missing_and_what_to_do(empty: Path) -> None:
     put(empty, "kubectl")
-    with pytest.raises(Missing, match=r"^etcd is missing: .*setup.sh cluster.*KUBEBUILDER_ASSETS.*CLUSTER="):
-        find("etcd")
+    with pytest.raises(MissingProgram, match=r"^etcd is missing: .*setup.sh cluster.*KUBEBUILDER_ASSETS.*CLUSTER="):
+        find_folder_with("etcd")
 
 
 def test_programs_come_from_one_folder(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(empty, "kubectl", "kube-scheduler")
     assets = put(empty / "assets", "kubectl")
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
-    assert find("kubectl") == assets
-    assert find("kubectl", "kube-scheduler") == empty
+    assert find_folder_with("kubectl") == assets
+    assert find_folder_with("kubectl", "kube-scheduler") == empty

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from builders import STARTED, make_spec, make_trial_spec
-from cluster.resources import make_search
+from devcluster.searches import create_search
 from local_search import wait_until
-from staff import make_settings
+from operator_builders import make_settings
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
@@ -25,25 +25,25 @@ Json = dict[str, Any]
 class Scene:
     """A search, and the cache of what it has."""
 
-    def __init__(self, api: Api, room: str) -> None:
-        self.api, self.room, self.key = api, room, (room, "test")
-        self.search = make_search(api, room, "test")
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.api, self.namespace, self.key = api, namespace, (namespace, "test")
+        self.search = create_search(api, namespace, "test")
         self.uid = self.search["metadata"]["uid"]
-        self.cache = Cache(api, [room], lambda _: None)
+        self.cache = Cache(api, [namespace], lambda _: None)
         self.cache.start()
         wait_until(lambda: self.cache.is_synced, 60)
 
     def create_job(self, account: bool = True, **spec: Any) -> Json:
         if account:
-            path = f"/api/v1/namespaces/{self.room}/serviceaccounts"
+            path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts"
             self.api.create(path, {"metadata": {"name": "metasearch-worker"}})
         wanted = worker_job(self.search, make_spec(**spec), make_settings(), pods=1)
-        return self.api.create(names.JOB.path(self.room), wanted)
+        return self.api.create(names.JOB.path(self.namespace), wanted)
 
 
 @pytest.fixture
-def scene(client: Api, room: str) -> Iterator[Scene]:
-    opened = Scene(client, room)
+def scene(client: Api, namespace: str) -> Iterator[Scene]:
+    opened = Scene(client, namespace)
     yield opened
     opened.cache.stop()
 
@@ -64,7 +64,7 @@ def test_a_job_and_its_pod(scene: Scene) -> None:
 def test_a_container_that_does_not_start_and_one_that_ended(scene: Scene) -> None:
     scene.create_job(worker={"template": {"nodeSelector": {"metasearch.dev/none": "such"}}})
     (pod,) = wait_until(lambda: scene.cache.pods(scene.key), 60)
-    path = f"{names.POD.path(scene.room, pod.name)}/status"
+    path = f"{names.POD.path(scene.namespace, pod.name)}/status"
 
     def report(phase: str, state: Json) -> None:
         """As the pod's kubelet would."""
@@ -92,7 +92,7 @@ def test_a_job_whose_pods_are_refused(scene: Scene) -> None:
     def told() -> Any:
         jobs, pods = scene.cache.jobs(scene.key), scene.cache.pods(scene.key)
         later = jobs[0].created_at + FIRST_POD_SECONDS if jobs else STARTED
-        return pod_creation_problem(scene.api, scene.room, jobs, pods, later)
+        return pod_creation_problem(scene.api, scene.namespace, jobs, pods, later)
 
     found = wait_until(told, 60)
     assert found.reason == "PodsRefused"
@@ -117,11 +117,11 @@ def test_a_trial_and_whose_it_is(scene: Scene) -> None:
 
 def test_a_lease_grows_old_until_it_is_renewed(scene: Scene) -> None:
     body = {"metadata": {"name": "p", "labels": {LABEL_SEARCH: "test"}}, "spec": {"holderIdentity": "p-uid"}}
-    scene.api.create(names.LEASE.path(scene.room), body)
+    scene.api.create(names.LEASE.path(scene.namespace), body)
     first = wait_until(lambda: scene.cache.leases(scene.key), 60)["p"]
     wait_until(lambda: scene.cache.leases(scene.key)["p"].age > first.age + 0.5, 60)
     scene.api.patch(
-        names.LEASE.path(scene.room, "p"),
+        names.LEASE.path(scene.namespace, "p"),
         [{"op": "add", "path": "/spec/renewTime", "value": "2026-01-31T12:00:00.000000Z"}],
     )
     renewed = wait_until(lambda: _other(scene.cache.leases(scene.key)["p"], first.version), 60)

@@ -1,4 +1,4 @@
-"""The cluster that the other tests of this folder stand on: what it can do."""
+"""The control plane that the other tests of this folder stand on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cluster.access import Access
-from cluster.binaries import Binaries
-from cluster.control_plane import open_control_plane
-from cluster.existing import open_existing
+from devcluster.access import ClusterAccess
+from devcluster.binaries import ControlPlaneBinaries
+from devcluster.control_plane import open_control_plane
+from devcluster.existing_cluster import open_existing_cluster
 from local_search import wait_until
 
 
 @pytest.fixture
-def namespace(control_plane: Access) -> Iterator[str]:
-    """A new one for each test."""
+def namespace(control_plane: ClusterAccess) -> Iterator[str]:
+    """Yield a new namespace for each test."""
     name = f"test-{os.urandom(4).hex()}"
     control_plane.run("create", "namespace", name)
     yield name
@@ -33,29 +33,29 @@ def job(namespace: str, **pod: Any) -> dict[str, Any]:
     }
 
 
-def pods(cluster: Access, namespace: str) -> list[dict[str, Any]]:
+def pods(cluster: ClusterAccess, namespace: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = cluster.get("pods", f"--namespace={namespace}")["items"]
     return found
 
 
-def test_it_is_ready(control_plane: Access) -> None:
+def test_it_is_ready(control_plane: ClusterAccess) -> None:
     assert control_plane.run("get", "--raw=/readyz") == "ok"
     assert control_plane.url.startswith("https://")
 
 
-def test_what_is_written_can_be_read(control_plane: Access, namespace: str) -> None:
+def test_what_is_written_can_be_read(control_plane: ClusterAccess, namespace: str) -> None:
     written = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": namespace}}
     control_plane.apply({**written, "data": {"key": "value"}})
     assert control_plane.get("configmap", "a", f"--namespace={namespace}")["data"] == {"key": "value"}
 
 
-def test_kubectl_tells_what_went_wrong(control_plane: Access, namespace: str) -> None:
+def test_kubectl_tells_what_went_wrong(control_plane: ClusterAccess, namespace: str) -> None:
     ended = control_plane.kubectl("get", "configmap", "nothing", f"--namespace={namespace}")
     assert ended.returncode == 1
     assert "not found" in ended.stderr
 
 
-def test_a_token_may_do_what_its_roles_allow_and_no_more(control_plane: Access, namespace: str) -> None:
+def test_a_token_may_do_what_its_roles_allow_and_no_more(control_plane: ClusterAccess, namespace: str) -> None:
     there = f"--namespace={namespace}"
     control_plane.run("create", "serviceaccount", "someone", there)
     someone = control_plane.with_token(control_plane.run("create", "token", "someone", there))
@@ -71,11 +71,11 @@ def test_a_token_may_do_what_its_roles_allow_and_no_more(control_plane: Access, 
     assert "is forbidden" in someone.kubectl("create", "configmap", "a", there).stderr
 
 
-def test_a_token_that_nobody_issued_is_refused(control_plane: Access) -> None:
+def test_a_token_that_nobody_issued_is_refused(control_plane: ClusterAccess) -> None:
     assert "Unauthorized" in control_plane.with_token("made-up").kubectl("get", "namespaces").stderr
 
 
-def test_a_job_gets_its_pod(control_plane: Access, namespace: str) -> None:
+def test_a_job_gets_its_pod(control_plane: ClusterAccess, namespace: str) -> None:
     control_plane.apply(job(namespace))
     (pod,) = wait_until(lambda: pods(control_plane, namespace))
     owner = control_plane.get("job", "work", f"--namespace={namespace}")["metadata"]["uid"]
@@ -83,7 +83,7 @@ def test_a_job_gets_its_pod(control_plane: Access, namespace: str) -> None:
     assert pod["status"]["phase"] == "Pending"
 
 
-def test_a_pod_that_fits_no_node_is_unschedulable(control_plane: Access, namespace: str) -> None:
+def test_a_pod_that_fits_no_node_is_unschedulable(control_plane: ClusterAccess, namespace: str) -> None:
     control_plane.apply(job(namespace, nodeSelector={"metasearch.dev/none": "such"}))
 
     def scheduled() -> list[dict[str, Any]]:
@@ -94,8 +94,8 @@ def test_a_pod_that_fits_no_node_is_unschedulable(control_plane: Access, namespa
     assert (condition["status"], condition["reason"]) == ("False", "Unschedulable")
 
 
-def test_a_cluster_that_is_there_already_is_used_in_a_namespace_of_ones_own(control_plane: Access) -> None:
-    with open_existing(control_plane.kubeconfig) as access:
+def test_a_cluster_that_is_there_already_is_used_in_a_namespace_of_ones_own(control_plane: ClusterAccess) -> None:
+    with open_existing_cluster(control_plane.kubeconfig) as access:
         assert access.url == control_plane.url
         access.run("create", "configmap", "a")
         control_plane.run("get", "configmap", "a", f"--namespace={access.namespace}")
@@ -105,12 +105,12 @@ def test_a_cluster_that_is_there_already_is_used_in_a_namespace_of_ones_own(cont
     assert control_plane.run("get", "--raw=/readyz") == "ok"
 
 
-def test_a_part_can_die_and_come_back(binaries: Binaries) -> None:
+def test_a_part_can_die_and_come_back(binaries: ControlPlaneBinaries) -> None:
     with open_control_plane(binaries) as own:
         own.access.run("create", "configmap", "a")
         own.api_server.kill()
         assert own.access.kubectl("get", "configmap", "a").returncode == 1
         own.etcd.kill()
-        own.etcd.start_again()
-        own.api_server.start_again()
+        own.etcd.restart()
+        own.api_server.restart()
         own.access.run("get", "configmap", "a")

@@ -1,8 +1,8 @@
 """
-The definitions, as a real API server takes them.
+The CRDs on a real API server.
 
-Every bound and rule of the models is tried on both sides of it; the cases are derived from the models, so a new field
-is covered by itself. A run on one machine must take and refuse the very same resources.
+Every bound and rule of the models is tested on both sides; the cases are derived from the models, so a new field is
+covered by itself. A run on one machine must accept and refuse the very same resources.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import yaml
-from api_client import WRITE, Answer, Api, Json, open_api
 from builders import make_result, make_spec, make_trial, make_trial_spec
-from cluster.access import Access
-from cluster.resources import namespace_on
+from devcluster.access import ClusterAccess
+from devcluster.resources import temporary_namespace
+from kubectl_proxy import WRITE, Answer, Json, ProxyClient, open_proxy_client
 from local_search import wait_until
 from model_cases import Case, cases_of
 from rule_cases import CLAIM, RULE_CASES
@@ -56,13 +56,13 @@ OMNIGLOT = {"name": "omniglot"}
 
 @pytest.fixture(scope="module")
 def namespace(client: api_module.Api) -> Iterator[str]:
-    with namespace_on(client) as name:
+    with temporary_namespace(client) as name:
         yield name
 
 
 @pytest.fixture(scope="module")
-def api(defined: Access, namespace: str) -> Iterator[Api]:
-    with open_api(defined, namespace) as api:
+def api(cluster_with_crds: ClusterAccess, namespace: str) -> Iterator[ProxyClient]:
+    with open_proxy_client(cluster_with_crds, namespace) as api:
         yield api
 
 
@@ -74,7 +74,7 @@ def trial_resource(spec: Any, name: str = "test") -> Json:
     return {"apiVersion": names.API_VERSION, "kind": TRIAL.kind, "metadata": {"name": name}, "spec": spec}
 
 
-def created(api: Api, resource: names.Resource, body: Json) -> Json:
+def created(api: ProxyClient, resource: names.Resource, body: Json) -> Json:
     answer = api.create(resource, body, WRITE)
     assert answer.is_accepted, answer.message
     return answer.body
@@ -82,7 +82,7 @@ def created(api: Api, resource: names.Resource, body: Json) -> Json:
 
 @pytest.fixture
 def name() -> str:
-    """One that nothing has yet."""
+    """Return a name that no object has."""
     return f"t-{os.urandom(4).hex()}"
 
 
@@ -90,52 +90,54 @@ def name() -> str:
 
 
 @pytest.mark.parametrize("resource", [SEARCH, TRIAL], ids=lambda resource: resource.kind)
-def test_the_api_server_finds_nothing_wrong_with_a_definition(defined: Access, resource: names.Resource) -> None:
-    definition = defined.get("crd", resource.definition)
+def test_the_api_server_finds_nothing_wrong_with_a_definition(
+    cluster_with_crds: ClusterAccess, resource: names.Resource
+) -> None:
+    definition = cluster_with_crds.get("crd", resource.definition)
     conditions = {each["type"]: each["status"] for each in definition["status"]["conditions"]}
     assert (conditions["Established"], conditions["NamesAccepted"]) == ("True", "True")
     assert conditions.get("NonStructuralSchema", "False") == "False"
 
 
 @pytest.mark.parametrize("resource", [SEARCH, TRIAL], ids=lambda resource: resource.kind)
-def test_a_definition_is_kept_as_it_was_given(defined: Access, resource: names.Resource) -> None:
-    """So nothing in it was unknown, and passed over."""
+def test_a_definition_is_kept_as_it_was_given(cluster_with_crds: ClusterAccess, resource: names.Resource) -> None:
+    """The API server drops unknown fields of a CRD, so one that is kept whole has none."""
     given = definitions()[resource]["spec"]["versions"][0]
-    kept = defined.get("crd", resource.definition)["spec"]["versions"][0]
+    kept = cluster_with_crds.get("crd", resource.definition)["spec"]["versions"][0]
     assert kept["schema"] == given["schema"]
 
 
 @pytest.mark.parametrize("word", [SEARCH.short, SEARCH.singular, SEARCH.plural, TRIAL.short, names.CATEGORY])
-def test_kubectl_knows_the_short_names(defined: Access, namespace: str, word: str) -> None:
-    defined.run("get", word, f"--namespace={namespace}")
+def test_kubectl_knows_the_short_names(cluster_with_crds: ClusterAccess, namespace: str, word: str) -> None:
+    cluster_with_crds.run("get", word, f"--namespace={namespace}")
 
 
 # --- defaults -----------------------------------------------------------------------------------------------------
 
 
 def without_nothing(value: Any) -> Any:
-    """Without what is null or empty, which resources leave out."""
+    """Leave out what is null or empty, as resources do."""
     if not isinstance(value, dict):
         return value
     inner = {name: without_nothing(each) for name, each in value.items()}
     return {name: each for name, each in inner.items() if each not in (None, {}, [])}
 
 
-def test_a_data_set_is_all_it_takes(api: Api) -> None:
+def test_a_data_set_is_all_it_takes(api: ProxyClient) -> None:
     answer = api.create(SEARCH, search({"dataset": OMNIGLOT}))
     assert answer.is_accepted, answer.message
     assert without_nothing(answer.body["spec"]) == without_nothing(make_spec().model_dump(mode="json", by_alias=True))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_is_to_the_api_server_what_it_is_here(api: Api, path: Path) -> None:
+def test_an_example_is_to_the_api_server_what_it_is_here(api: ProxyClient, path: Path) -> None:
     answer = api.create(SEARCH, yaml.safe_load(path.read_text(encoding="utf-8")))
     assert answer.is_accepted, answer.message
     here = load_search(path).spec.model_dump(mode="json", by_alias=True)
     assert without_nothing(answer.body["spec"]) == without_nothing(here)
 
 
-def test_a_new_trial_is_pending(api: Api, name: str) -> None:
+def test_a_new_trial_is_pending(api: ProxyClient, name: str) -> None:
     created(api, TRIAL, trial_resource(trial_spec(), name))
     (kept,) = api.list(TRIAL, f"fieldSelector=metadata.name={name}")
     assert kept["status"] == {"state": "Pending", "stopRequested": False}
@@ -146,7 +148,7 @@ def test_a_new_trial_is_pending(api: Api, name: str) -> None:
 
 
 def refusal(resource: Json) -> str | None:
-    """What a run on one machine says to a resource, if it refuses it."""
+    """Return the complaint of a run on one machine about a resource, or None."""
     try:
         parse_search(resource)
     except InvalidSpec as error:
@@ -155,7 +157,7 @@ def refusal(resource: Json) -> str | None:
 
 
 def disagreements(cases: Sequence[Case], attempt: Callable[[Any], Answer], root: str) -> Iterator[str]:
-    """Cases that the API server judges otherwise than the models do, or refuses without naming the field."""
+    """Yield the cases that the API server judges otherwise than the models, or refuses without naming the field."""
     for case in cases:
         answer = attempt(case.value)
         if case.is_valid is not None and answer.is_accepted != case.is_valid:
@@ -165,14 +167,14 @@ def disagreements(cases: Sequence[Case], attempt: Callable[[Any], Answer], root:
 
 
 @pytest.mark.parametrize("part", sorted(field.alias or "" for field in MetaSearchSpec.model_fields.values()))
-def test_a_spec_is_bounded_as_its_models_are(api: Api, part: str) -> None:
+def test_a_spec_is_bounded_as_its_models_are(api: ProxyClient, part: str) -> None:
     cases = [case for case in cases_of(MetaSearchSpec) if case.path[:1] == (part,) and case.is_valid is not None]
     assert cases
     assert not list(disagreements(cases, lambda spec: api.create(SEARCH, search(spec)), "spec"))
 
 
 @pytest.mark.parametrize("part", sorted(field.alias or "" for field in MetaSearchSpec.model_fields.values()))
-def test_a_run_on_one_machine_takes_what_the_api_server_takes(api: Api, part: str) -> None:
+def test_a_run_on_one_machine_takes_what_the_api_server_takes(api: ProxyClient, part: str) -> None:
     resources = [search(case.value) for case in cases_of(MetaSearchSpec) if case.path[:1] == (part,)]
     told = [(resource, api.create(SEARCH, resource), refusal(resource)) for resource in resources]
     assert not [
@@ -194,7 +196,7 @@ def test_a_run_on_one_machine_takes_what_the_api_server_takes(api: Api, part: st
         {**search({"dataset": OMNIGLOT}), "unknown": 1},
     ],
 )
-def test_both_take_or_refuse_a_whole_resource(api: Api, resource: Json) -> None:
+def test_both_take_or_refuse_a_whole_resource(api: ProxyClient, resource: Json) -> None:
     answer = api.create(SEARCH, resource)
     assert answer.is_accepted == (refusal(resource) is None), answer.message
 
@@ -204,7 +206,7 @@ def trial_spec() -> Json:
     return spec
 
 
-def test_a_trial_is_bounded_as_its_models_are(api: Api) -> None:
+def test_a_trial_is_bounded_as_its_models_are(api: ProxyClient) -> None:
     cases = list(cases_of(MetaTrialSpec))
     assert not list(disagreements(cases, lambda spec: api.create(TRIAL, trial_resource(spec)), "spec"))
 
@@ -215,7 +217,7 @@ def test_a_trial_is_bounded_as_its_models_are(api: Api) -> None:
     ids=["MetaSearch", "MetaTrial"],
 )
 def test_a_status_is_bounded_as_its_models_are(
-    api: Api, name: str, resource: names.Resource, model: type[SpecModel], spec: Json
+    api: ProxyClient, name: str, resource: names.Resource, model: type[SpecModel], spec: Json
 ) -> None:
     kept = created(api, resource, {**search(spec, name), "kind": resource.kind})
     cases = list(cases_of(model))
@@ -234,7 +236,7 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     PodTemplate: lambda template: {"dataset": OMNIGLOT, "worker": {"template": template}},
     Storage: lambda storage: {"dataset": OMNIGLOT, "storage": storage},
 }
-"""A spec around a part of it."""
+"""Functions that put a part of a spec into a whole spec."""
 
 TRIAL_WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     CandidateResource: lambda candidate: {**trial_spec(), "candidate": candidate},
@@ -247,7 +249,7 @@ STATUS_RULES = [rule for rule in RULE_CASES if rule[0] is MetaTrialStatus]
 
 
 @pytest.mark.parametrize(("model", "message"), SPEC_RULES)
-def test_a_rule_of_a_spec(api: Api, model: type[SpecModel], message: str) -> None:
+def test_a_rule_of_a_spec(api: ProxyClient, model: type[SpecModel], message: str) -> None:
     broken, kept = RULE_CASES[model, message]
     for value in broken:
         resource = search(WITHIN[model](value))
@@ -259,7 +261,7 @@ def test_a_rule_of_a_spec(api: Api, model: type[SpecModel], message: str) -> Non
 
 
 @pytest.mark.parametrize(("model", "message"), TRIAL_RULES)
-def test_a_rule_of_a_trial(api: Api, model: type[SpecModel], message: str) -> None:
+def test_a_rule_of_a_trial(api: api_module.Api, model: type[SpecModel], message: str) -> None:
     broken, kept = RULE_CASES[model, message]
     for value in broken:
         assert message in api.create(TRIAL, trial_resource(TRIAL_WITHIN[model](value))).message
@@ -273,7 +275,7 @@ def test_every_rule_is_tried_on_the_api_server() -> None:
 
 
 @pytest.mark.parametrize(("model", "message"), STATUS_RULES)
-def test_a_rule_of_a_status(api: Api, name: str, model: type[SpecModel], message: str) -> None:
+def test_a_rule_of_a_status(api: ProxyClient, name: str, model: type[SpecModel], message: str) -> None:
     resource = created(api, TRIAL, trial_resource(trial_spec(), name))
     broken, kept = RULE_CASES[model, message]
     for value in broken:
@@ -286,7 +288,7 @@ def test_a_rule_of_a_status(api: Api, name: str, model: type[SpecModel], message
 # --- what may change ----------------------------------------------------------------------------------------------
 
 
-def test_of_a_search_only_some_parts_may_change(api: Api, name: str) -> None:
+def test_of_a_search_only_some_parts_may_change(api: ProxyClient, name: str) -> None:
     kept = created(api, SEARCH, search({"dataset": OMNIGLOT}, name))
     tried = set()
     for case in cases_of(MetaSearchSpec):
@@ -300,7 +302,7 @@ def test_of_a_search_only_some_parts_may_change(api: Api, name: str) -> None:
     assert tried == {field.alias for field in MetaSearchSpec.model_fields.values()}
 
 
-def test_of_a_trial_the_spec_never_changes(api: Api, name: str) -> None:
+def test_of_a_trial_the_spec_never_changes(api: ProxyClient, name: str) -> None:
     kept = created(api, TRIAL, trial_resource(trial_spec(), name))
     changed = [case.value for case in cases_of(MetaTrialSpec) if case.is_valid]
     different = [spec for spec in changed if MetaTrialSpec(**spec) != MetaTrialSpec(**trial_spec())]
@@ -342,7 +344,9 @@ DONE: Json = {**CLAIMED, "state": "Stopped", "result": {"epoch": 2, "score": "0.
         ),
     ],
 )
-def test_what_is_recorded_of_a_trial_stays(api: Api, name: str, before: Json, after: Json | None, told: str) -> None:
+def test_what_is_recorded_of_a_trial_stays(
+    api: ProxyClient, name: str, before: Json, after: Json | None, told: str
+) -> None:
     kept = created(api, TRIAL, trial_resource(trial_spec(), name))
     written = api.replace_status(TRIAL, {**kept, "status": before}, WRITE)
     assert written.is_accepted, written.message
@@ -352,8 +356,8 @@ def test_what_is_recorded_of_a_trial_stays(api: Api, name: str, before: Json, af
     assert told in answer.message
 
 
-def test_a_whole_life_is_kept_step_by_step(api: Api, namespace: str, name: str) -> None:
-    """A lost worker, another claim, progress, a request to stop, and the result."""
+def test_a_whole_life_is_kept_step_by_step(api: ProxyClient, namespace: str, name: str) -> None:
+    """The life has a lost worker, another claim, progress, a request to stop, and the result."""
     spec = make_trial_spec(name, predicted=0.1 + 0.2)
     owner = {"metadata": {"name": "a", "namespace": namespace, "uid": "c"}}
     body = new_trial(spec, owner)
@@ -370,7 +374,7 @@ def test_a_whole_life_is_kept_step_by_step(api: Api, namespace: str, name: str) 
         assert trial_of(resource) == step
 
 
-def test_workers_can_ask_for_what_is_pending(api: Api, name: str) -> None:
+def test_workers_can_ask_for_what_is_pending(api: ProxyClient, name: str) -> None:
     kept = created(api, TRIAL, trial_resource(trial_spec(), name))
     assert name in names_in(api, "Pending")
     assert api.replace_status(TRIAL, {**kept, "status": CLAIMED}, WRITE).is_accepted
@@ -378,7 +382,7 @@ def test_workers_can_ask_for_what_is_pending(api: Api, name: str) -> None:
     assert name in names_in(api, "Running")
 
 
-def names_in(api: Api, state: str) -> set[str]:
+def names_in(api: ProxyClient, state: str) -> set[str]:
     return {trial["metadata"]["name"] for trial in api.list(TRIAL, f"fieldSelector=status.state={state}")}
 
 
@@ -386,7 +390,7 @@ def names_in(api: Api, state: str) -> set[str]:
 
 
 def objects(schema: Json, path: str) -> Iterator[tuple[str, Json]]:
-    """Every schema with fields, with the path that `kubectl explain` takes."""
+    """Yield every schema that has fields, with the path that `kubectl explain` takes."""
     inner = schema.get("items", schema)
     if "properties" in inner:
         yield path, inner["properties"]
@@ -406,24 +410,28 @@ OBJECTS = [
 
 
 @pytest.mark.parametrize(("resource", "path", "fields"), OBJECTS, ids=[path for _, path, _ in OBJECTS])
-def test_kubectl_explains_every_field(defined: Access, resource: str, path: str, fields: Json) -> None:
+def test_kubectl_explains_every_field(cluster_with_crds: ClusterAccess, resource: str, path: str, fields: Json) -> None:
     # A definition is established a moment before it can be explained.
-    wait_until(lambda: defined.kubectl("explain", resource).returncode == 0)
-    told = " ".join(defined.run("explain", path).split())
+    wait_until(lambda: cluster_with_crds.kubectl("explain", resource).returncode == 0)
+    told = " ".join(cluster_with_crds.run("explain", path).split())
     for name, field in fields.items():
         assert name in told
         assert " ".join(field["description"].split()) in told
 
 
 @pytest.mark.parametrize("resource", [SEARCH, TRIAL], ids=lambda resource: resource.kind)
-def test_kubectl_lists_every_field(defined: Access, resource: names.Resource) -> None:
-    wait_until(lambda: defined.kubectl("explain", resource.singular).returncode == 0)
-    listed = set(re.findall(r"^\s+(\S+)\t", defined.run("explain", resource.singular, "--recursive"), re.MULTILINE))
+def test_kubectl_lists_every_field(cluster_with_crds: ClusterAccess, resource: names.Resource) -> None:
+    wait_until(lambda: cluster_with_crds.kubectl("explain", resource.singular).returncode == 0)
+    listed = set(
+        re.findall(r"^\s+(\S+)\t", cluster_with_crds.run("explain", resource.singular, "--recursive"), re.MULTILINE)
+    )
     known = {name for singular, _, fields in OBJECTS if singular == resource.singular for name in fields}
     assert known <= listed
 
 
-def test_kubectl_get_shows_how_far_a_search_is(defined: Access, api: Api, namespace: str, name: str) -> None:
+def test_kubectl_get_shows_how_far_a_search_is(
+    cluster_with_crds: ClusterAccess, api: ProxyClient, namespace: str, name: str
+) -> None:
     kept = created(api, SEARCH, search({"dataset": OMNIGLOT}, name))
     cell: Json = {"trial": "a-1-b", "cell": "conv3x3(-1)+identity(-2)", "blocks": 1, "depth": 1}
     size = {"parameterCount": 9, "multiplyAdds": 9}
@@ -440,7 +448,7 @@ def test_kubectl_get_shows_how_far_a_search_is(defined: Access, api: Api, namesp
     }
     answer = api.replace_status(SEARCH, {**kept, "status": status}, WRITE)
     assert answer.is_accepted, answer.message
-    header, row = defined.run("get", "msearch", name, f"--namespace={namespace}").splitlines()
+    header, row = cluster_with_crds.run("get", "msearch", name, f"--namespace={namespace}").splitlines()
     assert header.split() == ["NAME", "ROUND", "TRIALS", "BEST", "SPENT", "STATE", "AGE"]
     assert row.split()[:-1] == [name, "2", "12", "0.9123", "37%", "Searching"]
 
@@ -448,10 +456,12 @@ def test_kubectl_get_shows_how_far_a_search_is(defined: Access, api: Api, namesp
 NOON = "2026-01-31T12:00:00Z"
 
 
-def test_kubectl_get_shows_what_became_of_a_trial(defined: Access, api: Api, namespace: str, name: str) -> None:
+def test_kubectl_get_shows_what_became_of_a_trial(
+    cluster_with_crds: ClusterAccess, api: ProxyClient, namespace: str, name: str
+) -> None:
     kept = created(api, TRIAL, trial_resource(trial_spec(), name))
     failed: Trial = make_trial(name, result=make_result(0.25, state=trials.State.FAILED, reason=trials.Reason.DIVERGED))
     assert api.replace_status(TRIAL, {**kept, "status": status_of(failed, "pod")}, WRITE).is_accepted
-    header, row = defined.run("get", "mtrial", name, f"--namespace={namespace}").splitlines()
+    header, row = cluster_with_crds.run("get", "mtrial", name, f"--namespace={namespace}").splitlines()
     assert header.split() == ["NAME", "STAGE", "ROUND", "BLOCKS", "STATE", "SCORE", "REASON", "AGE"]
     assert row.split()[:-1] == [name, "Search", "1", "1", "Failed", "0.25", "Diverged"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from builders import STARTED, make_spec
-from cluster.resources import make_search
+from devcluster.searches import create_search
 from local_search import wait_until
-from staff import make_settings
+from operator_builders import make_settings
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
@@ -23,15 +23,15 @@ Json = dict[str, Any]
 class JobOwner:
     """A search with its Jobs."""
 
-    def __init__(self, api: Api, room: str) -> None:
-        self.api, self.room = api, room
-        self.search = make_search(api, room, "test")
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.api, self.namespace = api, namespace
+        self.search = create_search(api, namespace, "test")
 
     def wanted(self, pods: int, **settings: Any) -> Json:
         return worker_job(self.search, make_spec(), make_settings(**settings), pods)
 
     def jobs(self) -> list[WorkerJob]:
-        found, _ = self.api.list_all(names.JOB.path(self.room))
+        found, _ = self.api.list_all(names.JOB.path(self.namespace))
         return [cache.worker_job(job) for job in found]
 
     def ensure(self, wanted: Json, jobs: list[WorkerJob] | None = None, now: float = STARTED) -> None:
@@ -39,8 +39,8 @@ class JobOwner:
 
 
 @pytest.fixture
-def owner(client: Api, room: str) -> JobOwner:
-    return JobOwner(client, room)
+def owner(client: Api, namespace: str) -> JobOwner:
+    return JobOwner(client, namespace)
 
 
 def test_a_job_is_made_once_and_resized(owner: JobOwner) -> None:
@@ -81,11 +81,11 @@ def test_a_job_is_not_taken_for_another_of_its_name(owner: JobOwner) -> None:
     """The cache has one that is gone; what has taken its place stays."""
     owner.ensure(owner.wanted(1))
     (gone,) = owner.jobs()
-    delete_jobs(owner.api, owner.room, [gone])
+    delete_jobs(owner.api, owner.namespace, [gone])
     wait_until(lambda: not owner.jobs(), 60)
     owner.ensure(owner.wanted(1))
     (there,) = owner.jobs()
-    delete_jobs(owner.api, owner.room, [gone])
+    delete_jobs(owner.api, owner.namespace, [gone])
     owner.ensure(owner.wanted(5), jobs=[gone])
     assert owner.jobs() == [there]
 
@@ -93,6 +93,6 @@ def test_a_job_is_not_taken_for_another_of_its_name(owner: JobOwner) -> None:
 def test_deleting_twice_is_harmless(owner: JobOwner) -> None:
     owner.ensure(owner.wanted(1))
     jobs = owner.jobs()
-    delete_jobs(owner.api, owner.room, jobs)
-    delete_jobs(owner.api, owner.room, jobs)
+    delete_jobs(owner.api, owner.namespace, jobs)
+    delete_jobs(owner.api, owner.namespace, jobs)
     wait_until(lambda: not owner.jobs(), 60)

@@ -1,8 +1,7 @@
 """
-Searches in the queues of a real Kueue, with its webhooks and rights; the operator is a process, and workers make their
-results up.
+Searches in the queues of a real Kueue with its webhooks and rights; the operator is a process, and workers are fake.
 
-Always a control plane of our own: Kueue's definitions and webhooks are the whole cluster's.
+These tests always start a control plane of their own, since Kueue's CRDs and webhooks concern the whole cluster.
 """
 
 from __future__ import annotations
@@ -13,14 +12,16 @@ from typing import Any
 
 import pytest
 from builders import SMALL
-from cluster.access import Access
-from cluster.binaries import Binaries
-from cluster.control_plane import open_control_plane
-from cluster.household import Process
-from cluster.kueue import Kueue, find_kueue, open_kueue
-from cluster.operator import Searched, open_hand, open_operator
-from cluster.resources import definitions_on, make_search, namespace_on
-from cluster_fixtures import found
+from cluster_fixtures import find_or_skip
+from devcluster.access import ClusterAccess
+from devcluster.binaries import ControlPlaneBinaries
+from devcluster.control_plane import open_control_plane
+from devcluster.kueue import Kueue, find_kueue, open_kueue
+from devcluster.operator_process import running_operator
+from devcluster.processes import ManagedProcess
+from devcluster.resources import crds_installed, temporary_namespace
+from devcluster.searches import SearchHandle, create_search
+from fake_worker import fake_worker
 
 from metasearch.cluster.api import Api, Json
 from metasearch.kubernetes import names
@@ -35,7 +36,7 @@ POD = {"requests": {"cpu": "1", "memory": "1Gi"}}
 class Team:
     """A namespace with a queue that has cores for two pods."""
 
-    def __init__(self, access: Access, api: Api, namespace: str) -> None:
+    def __init__(self, access: ClusterAccess, api: Api, namespace: str) -> None:
         self.access, self.api, self.namespace = access, api, namespace
         quotas = [{"name": "cpu", "nominalQuota": 2}, {"name": "memory", "nominalQuota": "64Gi"}]
         resources = [{"coveredResources": ["cpu", "memory"], "flavors": [{"name": "default", "resources": quotas}]}]
@@ -52,17 +53,17 @@ class Team:
         spec = {"clusterQueue": self.namespace}
         self.access.apply({"apiVersion": API_VERSION, "kind": "LocalQueue", "metadata": metadata, "spec": spec})
 
-    def begin(self, name: str, queue: str | None = "team", **spec: Any) -> Searched:
-        """Make a search of six trials for two pods."""
+    def begin(self, name: str, queue: str | None = "team", **spec: Any) -> SearchHandle:
+        """Create a search of six trials for two pods."""
         asked = {**SMALL, "search": {"strategy": "Random"}, "budget": {"maxTrials": 6}, "parallelism": 2, **spec}
-        return Searched(self.api, make_search(self.api, self.namespace, name, worker=worker(queue), **asked))
+        return SearchHandle(self.api, create_search(self.api, self.namespace, name, worker=worker(queue), **asked))
 
     def pods(self) -> set[str]:
-        """Their names."""
+        """Return the names of the pods."""
         return {pod["metadata"]["name"] for pod in self.api.list_all(names.POD.path(self.namespace))[0]}
 
     def run_urgently(self) -> None:
-        """Somebody else's Job, for one pod, before which searches have to give way."""
+        """Create a Job of somebody else for one pod, before which searches must give way."""
         labels = {names.LABEL_QUEUE: "team", "kueue.x-k8s.io/priority-class": "urgent"}
         container = {"name": "work", "image": "none", "resources": POD}
         pod = {"restartPolicy": "Never", "containers": [container]}
@@ -80,18 +81,18 @@ def worker(queue: str | None) -> Json:
     return {"template": {"resources": POD}} | ({"queueName": queue} if queue else {})
 
 
-def job(search: Searched) -> Json:
-    """The one it has, once that is so."""
+def job(search: SearchHandle) -> Json:
+    """Wait until the search has one Job, and return it."""
     jobs: list[Json] = search.wait_for(lambda: found if len(found := search.jobs()) == 1 else None)
     return jobs[0]
 
 
-def wait_until_it_runs(search: Searched) -> Json:
+def wait_until_it_runs(search: SearchHandle) -> Json:
     return search.wait_for(lambda: one if not (one := job(search))["spec"]["suspend"] else None)
 
 
-def wait_until_told(search: Searched, *words: str) -> str:
-    """That it is in a queue, and why; returns the sentence."""
+def wait_until_told(search: SearchHandle, *words: str) -> str:
+    """Wait until the search's status says that it is queued, and why; return the sentence."""
 
     def told() -> str | None:
         _, reason, message = search.condition("Ready")
@@ -100,8 +101,8 @@ def wait_until_told(search: Searched, *words: str) -> str:
     return search.wait_for(told)
 
 
-def one_after_another(team: Team) -> tuple[Searched, Searched]:
-    """A search that has all of the queue's quota, and one that waits for it."""
+def one_after_another(team: Team) -> tuple[SearchHandle, SearchHandle]:
+    """Create a search that gets all of the queue's quota, and one that waits for it."""
     first = team.begin("first")
     wait_until_it_runs(first)
     second = team.begin("second")
@@ -109,53 +110,57 @@ def one_after_another(team: Team) -> tuple[Searched, Searched]:
     return first, second
 
 
-def trial(search: Searched, name: str) -> Trial:
+def trial(search: SearchHandle, name: str) -> Trial:
     (known,) = [each for each in search.trials() if each.name == name]
     return known
 
 
 @pytest.fixture(scope="module")
-def built_kueue(existing: Access | None) -> Kueue:
-    if existing is not None:
+def built_kueue(existing_cluster: ClusterAccess | None) -> Kueue:
+    if existing_cluster is not None:
         pytest.skip("Kueue is tried on a control plane that is started here, not on a cluster that was there")
-    return found(find_kueue)
+    return find_or_skip(find_kueue)
 
 
 @pytest.fixture(scope="module")
-def plane(built_kueue: Kueue, binaries: Binaries) -> Iterator[tuple[Access, Process]]:
-    """A control plane with Kueue on it, which a test may kill."""
-    with open_control_plane(binaries) as ours, definitions_on(ours.access), open_kueue(built_kueue, ours) as process:
+def own_control_plane(
+    built_kueue: Kueue, binaries: ControlPlaneBinaries
+) -> Iterator[tuple[ClusterAccess, ManagedProcess]]:
+    """Yield a control plane with Kueue, which a test may kill."""
+    with open_control_plane(binaries) as ours, crds_installed(ours.access), open_kueue(built_kueue, ours) as process:
         ours.access.apply(FLAVOR)
         yield ours.access, process
 
 
 @pytest.fixture(scope="module")
-def kueue(plane: tuple[Access, Process]) -> Process:
-    return plane[1]
+def kueue(own_control_plane: tuple[ClusterAccess, ManagedProcess]) -> ManagedProcess:
+    return own_control_plane[1]
 
 
 @pytest.fixture(scope="module")
-def api(plane: tuple[Access, Process], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An administrator's way in, with the operator at work."""
-    access, _ = plane
-    with open_operator(access, tmp_path_factory.mktemp("operator"), []):
+def api(
+    own_control_plane: tuple[ClusterAccess, ManagedProcess], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Api]:
+    """Yield an administrator's client while the operator runs."""
+    access, _ = own_control_plane
+    with running_operator(access, tmp_path_factory.mktemp("operator"), []):
         yield Api.of_kubeconfig(str(access.kubeconfig))
 
 
 @pytest.fixture
-def team(plane: tuple[Access, Process], api: Api) -> Iterator[Team]:
-    with namespace_on(api) as namespace:
-        yield Team(plane[0], api, namespace)
+def team(own_control_plane: tuple[ClusterAccess, ManagedProcess], api: Api) -> Iterator[Team]:
+    with temporary_namespace(api) as namespace:
+        yield Team(own_control_plane[0], api, namespace)
 
 
 def test_searches_take_turns(team: Team) -> None:
     first, second = one_after_another(team)
     assert second.condition("Progressing")[:2] == ("False", "Queued")
     assert not [event for event in second.events() if event == "PodsRefused"]
-    with open_hand(first):
+    with fake_worker(first):
         assert first.wait_until_over() == "Succeeded"
     wait_until_it_runs(second)
-    with open_hand(second):
+    with fake_worker(second):
         assert second.wait_until_over() == "Succeeded"
 
 
@@ -186,7 +191,7 @@ def test_a_search_that_was_preempted_goes_on(team: Team) -> None:
     assert [attempt.outcome for attempt in trial(search, lost.name).attempts] == ["Lost"]
     team.end_the_urgent()
     wait_until_it_runs(search)
-    with open_hand(search):
+    with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
     assert search.status["trials"]["failed"] == 0
 
@@ -222,7 +227,7 @@ def test_another_queue_is_another_job(team: Team) -> None:
 
 
 def test_a_job_that_kueue_has_put_in_a_queue_keeps_its_size(team: Team) -> None:
-    """A namespace's queue `default` is that of all Jobs which name none."""
+    """Kueue puts every Job that names no queue into a namespace's queue `default`."""
     team.open_queue("default")
     search = team.begin("test", None, budget={"maxTrials": 1})
     assert job(search)["metadata"]["labels"][names.LABEL_QUEUE] == "default"
@@ -230,7 +235,7 @@ def test_a_job_that_kueue_has_put_in_a_queue_keeps_its_size(team: Team) -> None:
     wait_until_it_runs(search)
 
 
-def test_a_search_says_so_where_kueue_is_away(team: Team, kueue: Process) -> None:
+def test_a_search_says_so_where_kueue_is_away(team: Team, kueue: ManagedProcess) -> None:
     running = team.begin("running")
     wait_until_it_runs(running)
     kueue.kill()
@@ -238,9 +243,9 @@ def test_a_search_says_so_where_kueue_is_away(team: Team, kueue: Process) -> Non
         new = team.begin("new", None)  # Kueue is asked about every Job, in a queue or not
         new.wait_for(lambda: new.condition("Ready")[1] == "PodsRefused")
         assert 'failed calling webhook "mjob.kb.io"' in new.condition("Ready")[2]
-        with open_hand(running):
+        with fake_worker(running):
             assert running.wait_until_over() == "Succeeded"
     finally:
-        kueue.start_again()
-    with open_hand(new):
+        kueue.restart()
+    with fake_worker(new):
         assert new.wait_until_over() == "Succeeded"

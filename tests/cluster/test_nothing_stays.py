@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from cluster.binaries import Binaries
-from cluster.control_plane import open_control_plane
-from cluster.household import StartFailed, open_household
-from cluster.janitor import MARK
-from cluster.network import NETWORKS, Network
+from devcluster.binaries import ControlPlaneBinaries
+from devcluster.control_plane import open_control_plane
+from devcluster.janitor import MARK
+from devcluster.network import NETWORKS, Network
+from devcluster.processes import StartFailed, managed_processes
 from local_search import is_alive, wait_until
 
 
-def carriers(folder: Path) -> list[psutil.Process]:
-    """The processes that say they belong to the cluster of a folder."""
+def marked(folder: Path) -> list[psutil.Process]:
+    """Return the processes that carry the mark of a cluster's folder."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -44,34 +44,34 @@ def folders_in(parent: Path) -> list[Path]:
     return list(parent.glob("metasearch-cluster-*"))
 
 
-def test_it_is_gone_after_its_end(binaries: Binaries) -> None:
+def test_it_is_gone_after_its_end(binaries: ControlPlaneBinaries) -> None:
     with open_control_plane(binaries) as own:
         folder = own.access.kubeconfig.parent
-        names = {process.name() for process in carriers(folder)}
+        names = {process.name() for process in marked(folder)}
         assert names == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
         assert not is_refused(own.access.url)
-    assert carriers(folder) == []
+    assert marked(folder) == []
     assert is_refused(own.access.url)
     assert not folder.exists()
 
 
-HOLD = """
+OWN_CONTROL_PLANE = """
 import signal
-from cluster.binaries import find_all
-from cluster.control_plane import open_control_plane
+from devcluster.binaries import find_control_plane_binaries
+from devcluster.control_plane import open_control_plane
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has begun us in the background
-with open_control_plane(find_all()) as own:
+with open_control_plane(find_control_plane_binaries()) as own:
     print(own.access.url, flush=True)
     signal.pause()
 """
 
-HOLD_NODES = """
+OWN_NODES = """
 import signal
-from cluster.binaries import find_all, find_node
-from cluster.images import BUSYBOX
-from cluster.whole import open_cluster
+from devcluster.binaries import find_control_plane_binaries, find_node_binaries
+from devcluster.busybox_images import BUSYBOX
+from devcluster.cluster import open_cluster
 signal.signal(signal.SIGINT, signal.default_int_handler)
-with open_cluster(find_all(), find_node()) as own:
+with open_cluster(find_control_plane_binaries(), find_node_binaries()) as own:
     own.access.run("create", "deployment", "pods", f"--image={BUSYBOX}", "--replicas=4", "--", "sleep", "1000")
     own.access.run("rollout", "status", "deployment/pods", "--timeout=240s")
     print(own.access.url, flush=True)
@@ -81,7 +81,7 @@ with open_cluster(find_all(), find_node()) as own:
 
 @contextmanager
 def run(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that owns a cluster whose folder is in this one."""
+    """Run a process that owns a cluster whose folder is in the given one."""
     with (folder / "errors").open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-c", script],
@@ -98,8 +98,8 @@ def run(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def url_from(owner: subprocess.Popen[str], folder: Path) -> str:
-    """Said once the cluster is ready."""
+def wait_for_url(owner: subprocess.Popen[str], folder: Path) -> str:
+    """Return the address that the owner prints once the cluster is ready."""
     assert owner.stdout is not None
     url = owner.stdout.readline().strip()
     assert url, (folder / "errors").read_text()
@@ -112,26 +112,26 @@ DEATHS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 @pytest.mark.usefixtures("binaries")
 @pytest.mark.parametrize("death", DEATHS)
 def test_it_is_gone_when_its_owner_dies(death: signal.Signals, tmp_path: Path) -> None:
-    with run(HOLD, tmp_path) as owner:
-        url = url_from(owner, tmp_path)
+    with run(OWN_CONTROL_PLANE, tmp_path) as owner:
+        url = wait_for_url(owner, tmp_path)
         (folder,) = folders_in(tmp_path)
-        assert len(carriers(folder)) == 4
+        assert len(marked(folder)) == 4
         assert not is_refused(url)
         os.killpg(owner.pid, death)
         wait_until(lambda: not folder.exists())
-        assert carriers(folder) == []
+        assert marked(folder) == []
         assert is_refused(url)
 
 
 @pytest.mark.usefixtures("binaries")
 @pytest.mark.parametrize("death", DEATHS)
 def test_it_is_gone_when_its_owner_dies_while_it_starts(death: signal.Signals, tmp_path: Path) -> None:
-    with run(HOLD, tmp_path) as owner:
+    with run(OWN_CONTROL_PLANE, tmp_path) as owner:
         (folder,) = wait_until(lambda: folders_in(tmp_path))
-        wait_until(lambda: carriers(folder))
+        wait_until(lambda: marked(folder))
         os.killpg(owner.pid, death)
         wait_until(lambda: not folder.exists())
-        assert carriers(folder) == []
+        assert marked(folder) == []
         assert owner.stdout is not None
         assert owner.stdout.read() == ""
 
@@ -140,8 +140,8 @@ def test_it_is_gone_when_its_owner_dies_while_it_starts(death: signal.Signals, t
 @pytest.mark.parametrize("death", [signal.SIGINT, signal.SIGKILL])
 def test_its_nodes_are_gone_when_its_owner_dies(death: signal.Signals, tmp_path: Path) -> None:
     before = system()
-    with run(HOLD_NODES, tmp_path) as owner:
-        url = url_from(owner, tmp_path)
+    with run(OWN_NODES, tmp_path) as owner:
+        url = wait_for_url(owner, tmp_path)
         (folder,) = folders_in(tmp_path)
         cgroups = cgroups_of(folder)
         pods = [process for cgroup in cgroups for process in processes_in(cgroup)]
@@ -150,7 +150,7 @@ def test_its_nodes_are_gone_when_its_owner_dies(death: signal.Signals, tmp_path:
         assert len(wires) == 3, "a bridge, and a cable to each node"
         os.killpg(owner.pid, death)
         wait_until(lambda: not folder.exists())
-        assert carriers(folder) == []
+        assert marked(folder) == []
         assert not any(is_alive(process) for process in pods)
         assert cgroups_of(folder) == []
         assert is_refused(url)
@@ -171,11 +171,12 @@ def processes_in(cgroup: Path) -> list[psutil.Process]:
 
 def links(host: str | None = None) -> set[tuple[str, str]]:
     """
-    Names and numbers of the machine's network devices; with a host's address, only those of its cluster.
+    Return names and numbers of the machine's network devices; with a host's address, only those of its cluster.
 
-    A number is never given twice, and other tests' clusters come and go meanwhile. So do routes, each with its device.
+    A number is never given twice, so devices of other tests' clusters, which come and go meanwhile, are told apart.
+    Routes vanish with their devices.
     """
-    bridge = next((network.bridge for network in map(Network, range(NETWORKS)) if network.host == host), "")
+    bridge = next((network.bridge for network in map(Network, range(NETWORKS)) if network.host_address == host), "")
     return {
         (link.name, (link / "ifindex").read_text())
         for link in Path("/sys/class/net").iterdir()
@@ -200,7 +201,7 @@ SETTINGS = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/p
 
 
 def system() -> dict[str, object]:
-    """What a node leaves on the machine under it, unless it is kept from that."""
+    """Return the state of the host that a node would change if nothing kept it from that."""
     return {
         "places": [place for place in PLACES if Path(place).exists()],
         "settings": [Path("/proc/sys", name).read_text() for name in SETTINGS],
@@ -213,15 +214,15 @@ def routes() -> list[str]:
 
 
 def test_children_of_its_processes_are_gone_too() -> None:
-    with open_household() as household:
-        household.start("shell", "sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & wait", ready=lambda: True)
-        wait_until(lambda: len(carriers(household.folder)) == 3)
-    assert carriers(household.folder) == []
+    with managed_processes() as processes:
+        processes.start("shell", "sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & wait", ready=lambda: True)
+        wait_until(lambda: len(marked(processes.folder)) == 3)
+    assert marked(processes.folder) == []
 
 
 def test_a_process_that_ends_before_it_is_ready_is_told_with_the_end_of_its_log() -> None:
-    with open_household() as household:
-        process = household.start("odd", "sh", "-c", "echo this is why; exit 3", ready=lambda: False)
+    with managed_processes() as processes:
+        process = processes.start("odd", "sh", "-c", "echo this is why; exit 3", ready=lambda: False)
         with pytest.raises(StartFailed, match=r"odd ended with 3: \nthis is why"):
             process.wait_until_ready()
 
@@ -230,17 +231,17 @@ def test_one_that_may_be_begun_anew_is(tmp_path: Path) -> None:
     starts = tmp_path / "starts"
     starts.touch()
     ends_twice = 'echo >>"$0"; [ $(wc -l <"$0") = 3 ] || exit 1; exec sleep 1000'
-    with open_household() as household:
-        late = household.start(
-            "late", "sh", "-c", ends_twice, starts, ready=lambda: starts.stat().st_size == 3, more_starts=2
+    with managed_processes() as processes:
+        late = processes.start(
+            "late", "sh", "-c", ends_twice, starts, ready=lambda: starts.stat().st_size == 3, start_retries=2
         )
         late.wait_until_ready()
-        hopeless = household.start("hopeless", "sh", "-c", "exit 1", ready=lambda: False, more_starts=2)
+        hopeless = processes.start("hopeless", "sh", "-c", "exit 1", ready=lambda: False, start_retries=2)
         with pytest.raises(StartFailed, match="hopeless ended with 1"):
             hopeless.wait_until_ready()
 
 
 def test_what_could_not_be_taken_down_is_told() -> None:
-    with pytest.raises(AssertionError, match="could not take everything down"), open_household() as household:
-        household.undo_at_the_end("false")
-    assert not household.folder.exists()
+    with pytest.raises(AssertionError, match="could not take everything down"), managed_processes() as processes:
+        processes.add_cleanup("false")
+    assert not processes.folder.exists()

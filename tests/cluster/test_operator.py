@@ -1,7 +1,7 @@
 """
 The operator as a process, on a real API server.
 
-Workers make their results up, so that what is tried here takes seconds; `test_searches.py` has real pods.
+Workers are fake, so that each test takes seconds; `test_searches.py` has real pods.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from builders import SMALL, make_resource, make_result, pretend_result
-from cluster.access import Access
-from cluster.operator import OperatorProcess, Searched, open_hand, open_operator
-from cluster.resources import make_search
+from devcluster.access import ClusterAccess
+from devcluster.operator_process import OperatorProcess, running_operator
+from devcluster.searches import SearchHandle, create_search
+from fake_worker import fake_worker
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
@@ -28,34 +29,34 @@ from metasearch.search.trials import Reason, State, Trial, TrialResult
 from metasearch.stores.sqlite import SqliteStore
 
 PROGRESSIVE = {**SMALL, "search": {"beamWidth": 4, "surrogate": {"type": "MLP", "members": 1}}}
-"""A search of three rounds, with the least of a surrogate."""
+"""A search of three rounds with the smallest surrogate."""
 
 RANDOM = {**SMALL, "search": {"strategy": "Random"}, "budget": {"maxTrials": 6}}
-"""A search that needs no surrogate, and is over in a second."""
+"""A search that needs no surrogate and ends within a second."""
 
-Begin = Callable[..., Searched]
+Begin = Callable[..., SearchHandle]
 
 
 @pytest.fixture(scope="module")
-def operator(defined: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """One for all namespaces."""
-    with open_operator(defined, tmp_path_factory.mktemp("operator"), []) as operator:
+def operator(cluster_with_crds: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """Run one operator for all namespaces."""
+    with running_operator(cluster_with_crds, tmp_path_factory.mktemp("operator"), []) as operator:
         yield operator
 
 
 @pytest.fixture
-def begin(operator: OperatorProcess, client: Api, room: str) -> Begin:  # noqa: ARG001
-    """Makes a search."""
-    client.create(f"/api/v1/namespaces/{room}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+def begin(operator: OperatorProcess, client: Api, namespace: str) -> Begin:  # noqa: ARG001
+    """Return a function that creates a search."""
+    client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
 
-    def begin(name: str = "test", **spec: Any) -> Searched:
-        return Searched(client, make_search(client, room, name, **spec))
+    def begin(name: str = "test", **spec: Any) -> SearchHandle:
+        return SearchHandle(client, create_search(client, namespace, name, **spec))
 
     return begin
 
 
-def alone(tmp_path: Path, spec: dict[str, Any]) -> dict[str, float | None]:
-    """Names and scores of the same search on one machine."""
+def local_scores(tmp_path: Path, spec: dict[str, Any]) -> dict[str, float | None]:
+    """Return names and scores of the same search on one machine."""
     search = build_search("test", make_resource(**spec).spec, started_at=0.0)
     store = SqliteStore(tmp_path / "trials.db")
     while not (turn := reconcile(search, store, 1.0)).plan.phase.is_over:
@@ -64,7 +65,7 @@ def alone(tmp_path: Path, spec: dict[str, Any]) -> dict[str, float | None]:
     return {trial.name: trial.score for trial in turn.trials}
 
 
-def scores(search: Searched) -> dict[str, float | None]:
+def scores(search: SearchHandle) -> dict[str, float | None]:
     return {trial.name: trial.score for trial in search.trials()}
 
 
@@ -73,14 +74,14 @@ def scores(search: Searched) -> dict[str, float | None]:
 
 def test_a_search_comes_to_what_it_comes_to_on_one_machine(begin: Begin, tmp_path: Path) -> None:
     search = begin(**PROGRESSIVE)
-    with open_hand(search):
+    with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
-    assert scores(search) == alone(tmp_path, PROGRESSIVE)
+    assert scores(search) == local_scores(tmp_path, PROGRESSIVE)
 
 
 def test_a_finished_search_says_so_and_has_no_workers(begin: Begin) -> None:
     search = begin(**RANDOM)
-    with open_hand(search):
+    with fake_worker(search):
         search.wait_until_over()
     status = search.status
     assert search.condition("Ready")[:2] == ("True", "Succeeded")
@@ -95,7 +96,7 @@ def test_a_finished_search_says_so_and_has_no_workers(begin: Begin) -> None:
 
 def test_trials_of_a_finished_search_may_be_deleted(begin: Begin, client: Api) -> None:
     search = begin(**RANDOM)
-    with open_hand(search):
+    with fake_worker(search):
         search.wait_until_over()
     client.delete(names.TRIAL.path(search.namespace, search.trials()[0].name))
     search.edit(parallelism=5)  # looked at again, and nothing begun anew
@@ -105,22 +106,22 @@ def test_trials_of_a_finished_search_may_be_deleted(begin: Begin, client: Api) -
 
 
 def test_a_search_survives_its_operator(begin: Begin, operator: OperatorProcess, tmp_path: Path) -> None:
-    """Killed at three moments, with whatever it was doing."""
+    """The operator is killed at three moments, whatever it is doing."""
     search = begin(**PROGRESSIVE)
-    with open_hand(search):
+    with fake_worker(search):
         for round in (1, 2, 3):
             search.wait_for(lambda round=round: search.status.get("round", 0) >= round)
             operator.kill()
             operator.start()
         assert search.wait_until_over() == "Succeeded"
-    assert scores(search) == alone(tmp_path, PROGRESSIVE)
+    assert scores(search) == local_scores(tmp_path, PROGRESSIVE)
 
 
-def test_two_operators_at_once_do_no_harm(begin: Begin, defined: Access, tmp_path: Path) -> None:
+def test_two_operators_at_once_do_no_harm(begin: Begin, cluster_with_crds: ClusterAccess, tmp_path: Path) -> None:
     search = begin(**PROGRESSIVE)
-    with open_operator(defined, tmp_path, []), open_hand(search):
+    with running_operator(cluster_with_crds, tmp_path, []), fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
-    assert scores(search) == alone(tmp_path, PROGRESSIVE)
+    assert scores(search) == local_scores(tmp_path, PROGRESSIVE)
 
 
 # --- workers ------------------------------------------------------------------------------------------------------
@@ -156,15 +157,15 @@ def test_a_trial_whose_pod_is_gone_is_run_by_another(begin: Begin) -> None:
     assert [attempt.outcome for attempt in freed.attempts] == ["Lost"]
 
 
-def test_a_job_that_a_quota_leaves_without_pods_is_told_of(begin: Begin, client: Api, room: str) -> None:
-    quotas = f"/api/v1/namespaces/{room}/resourcequotas"
+def test_a_job_that_a_quota_leaves_without_pods_is_told_of(begin: Begin, client: Api, namespace: str) -> None:
+    quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
     client.create(quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
     search = begin(**RANDOM)
     search.wait_for(lambda: search.condition("Ready")[1] == "PodsRefused")
     assert "exceeded quota" in search.condition("Ready")[2]
     search.wait_for(lambda: "PodsRefused" in search.events())
     client.delete(f"{quotas}/none")
-    with open_hand(search):
+    with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
 
 
@@ -174,7 +175,7 @@ def test_a_search_in_a_queue_of_which_nobody_knows_is_told_of(begin: Begin) -> N
     search.wait_for(lambda: search.condition("Ready")[1] == "Queued")
     assert "there is no Kueue in this cluster" in search.condition("Ready")[2]
     search.edit(worker={})
-    with open_hand(search):
+    with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
 
 
@@ -183,7 +184,7 @@ def test_a_search_in_a_queue_of_which_nobody_knows_is_told_of(begin: Begin) -> N
 
 def test_a_suspended_search_rests_and_goes_on(begin: Begin, tmp_path: Path) -> None:
     search = begin(**PROGRESSIVE)
-    with open_hand(search):
+    with fake_worker(search):
         search.wait_for(lambda: search.status.get("round", 0) >= 2)
         search.edit(suspend=True)
         search.wait_for(lambda: search.condition("Suspended")[0] == "True")
@@ -196,7 +197,7 @@ def test_a_suspended_search_rests_and_goes_on(begin: Begin, tmp_path: Path) -> N
         assert int(search.status["suspendedTime"].rstrip("s")) >= 2
         assert int(search.status["spent"]["wallTime"].rstrip("s")) - int(spent.rstrip("s")) <= 1
         assert search.wait_until_over() == "Succeeded"
-    assert scores(search) == alone(tmp_path, PROGRESSIVE)
+    assert scores(search) == local_scores(tmp_path, PROGRESSIVE)
 
 
 def test_nothing_of_a_deleted_search_stays(begin: Begin, client: Api) -> None:
@@ -232,13 +233,13 @@ def test_it_goes_after_what_it_owns_where_that_is_asked(begin: Begin) -> None:
 
 def test_another_of_its_name_begins_anew(begin: Begin, tmp_path: Path) -> None:
     first = begin(**PROGRESSIVE)
-    with open_hand(first):
+    with fake_worker(first):
         first.wait_for(lambda: first.status.get("round", 0) >= 2)
     first.delete()
     second = begin(**PROGRESSIVE)
-    with open_hand(second):
+    with fake_worker(second):
         assert second.wait_until_over() == "Succeeded"
-    assert scores(second) == alone(tmp_path, PROGRESSIVE)
+    assert scores(second) == local_scores(tmp_path, PROGRESSIVE)
 
 
 def test_a_trial_deleted_by_hand_is_run_again(begin: Begin, client: Api) -> None:
@@ -255,7 +256,7 @@ def test_a_trial_made_by_hand_is_passed_over(begin: Begin, client: Api) -> None:
     client.create(names.TRIAL.path(search.namespace), new_trial(forged, search.resource))
     search.wait_for(lambda: "test-1-forged does not belong to this search" in search.condition("Ready")[2])
     client.delete(names.TRIAL.path(search.namespace, forged.name))
-    with open_hand(search):
+    with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
 
 
@@ -269,7 +270,7 @@ def failing(trial: Trial) -> TrialResult:
 
 def test_trials_that_fail_end_a_search(begin: Begin) -> None:
     search = begin(**{**RANDOM, "budget": {"maxTrials": 6, "maxFailedTrials": 2}})
-    with open_hand(search, failing):
+    with fake_worker(search, failing):
         assert search.wait_until_over() == "Failed"
     assert search.condition("BudgetExhausted")[:2] == ("True", "MaxFailedTrials")
     assert "more than budget.maxFailedTrials allows (2)" in search.condition("Failed")[2]
@@ -277,7 +278,7 @@ def test_trials_that_fail_end_a_search(begin: Begin) -> None:
 
 def test_the_number_of_trials_ends_a_search(begin: Begin) -> None:
     search = begin(**{**PROGRESSIVE, "budget": {"maxTrials": 12}})
-    with open_hand(search):
+    with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
     assert search.status["spent"]["trials"] == 12
     assert search.condition("BudgetExhausted")[:2] == ("True", "MaxTrials")
@@ -286,10 +287,10 @@ def test_the_number_of_trials_ends_a_search(begin: Begin) -> None:
 def test_time_ends_a_search_and_what_was_found_is_kept(begin: Begin) -> None:
     search = begin(**{**RANDOM, "budget": {"maxTrials": 6, "wallTime": "12s"}})
     store = search.store()
-    claimed = search.wait_for(lambda: store.claim("hand.0-1", time.time(), 0.0))
+    claimed = search.wait_for(lambda: store.claim("fake-worker.0-1", time.time(), 0.0))
     store.complete(claimed, make_result(0.5), time.time())
     search.wait_for(lambda: sum(trial.state is State.STOPPED for trial in search.trials()) == 5)
-    with open_hand(search):
+    with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
     assert search.condition("BudgetExhausted")[1] == "WallTime"
     assert search.status["ranked"][0]["score"] == "0.5"
@@ -298,8 +299,8 @@ def test_time_ends_a_search_and_what_was_found_is_kept(begin: Begin) -> None:
 def test_gpu_hours_of_lost_attempts_count(begin: Begin) -> None:
     search = begin(**{**RANDOM, "budget": {"maxTrials": 6, "gpuHours": "1"}})
     store = search.store()
-    claimed = search.wait_for(lambda: store.claim("hand.0-1", time.time() - 3600, 1.0))
-    store.release("hand.0-1", time.time(), "Lost")
+    claimed = search.wait_for(lambda: store.claim("fake-worker.0-1", time.time() - 3600, 1.0))
+    store.release("fake-worker.0-1", time.time(), "Lost")
     del claimed
     search.wait_for(lambda: search.status.get("trials", {}).get("stopped", 0) == 6)
     assert search.wait_until_over() == "Failed"
@@ -308,10 +309,10 @@ def test_gpu_hours_of_lost_attempts_count(begin: Begin) -> None:
 
 def test_a_search_that_was_cut_goes_on_with_a_larger_budget(begin: Begin) -> None:
     search = begin(**{**PROGRESSIVE, "budget": {"maxFailedTrials": 0}})
-    with open_hand(search, lambda trial: failing(trial) if trial.spec.priority == 9 else pretend_result(trial.spec)):
+    with fake_worker(search, lambda trial: failing(trial) if trial.spec.priority == 9 else pretend_result(trial.spec)):
         assert search.wait_until_over() == "Failed"
     search.edit(budget={"maxFailedTrials": 1})
-    with open_hand(search):
+    with fake_worker(search):
         assert search.wait_for(lambda: search.condition("Succeeded")[0] == "True")
     assert search.condition("Failed")[0] == "False"
 
@@ -319,13 +320,15 @@ def test_a_search_that_was_cut_goes_on_with_a_larger_budget(begin: Begin) -> Non
 # --- what is wrong ------------------------------------------------------------------------------------------------
 
 
-def test_an_older_definition_is_refused_with_a_sentence(defined: Access, client: Api, tmp_path: Path) -> None:
+def test_an_older_definition_is_refused_with_a_sentence(
+    cluster_with_crds: ClusterAccess, client: Api, tmp_path: Path
+) -> None:
     path = names.DEFINITION.path(None, names.TRIAL.definition)
     place = f"/metadata/annotations/{names.ANNOTATION_CRD_VERSION.replace('/', '~1')}"
     version = client.get(path)["metadata"]["annotations"][names.ANNOTATION_CRD_VERSION]
     client.patch(path, [{"op": "replace", "path": place, "value": "1"}])
     try:
-        operator = OperatorProcess(defined, tmp_path, ["default"], "none")
+        operator = OperatorProcess(cluster_with_crds, tmp_path, ["default"], "none")
         assert operator.wait() != 0
         assert "has version 1 and this operator needs" in operator.log.read_text()
     finally:

@@ -1,4 +1,4 @@
-"""A copy of what an API server has, whatever happens in between."""
+"""A reflector's copy of the API server's objects, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from cluster.control_plane import ControlPlane
+from devcluster.control_plane import ControlPlane
 from local_search import wait_until
 
 from metasearch.cluster import reflector as reflector_module
@@ -34,29 +34,31 @@ def parse(item: Json) -> str:
 
 @dataclass
 class Copy:
-    """A reflector of leases, and what it said had changed."""
+    """A reflector of leases, and the searches that it reported as changed."""
 
     api: Api
-    room: str
-    namespace: str | None
+    namespace: str
+    watched: str | None
+    """The namespace that the reflector watches; None for all."""
+
     told: list[SearchKey] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._ticks = itertools.count()  # no two readings of its clock are the same
         self.reflector = Reflector(
-            self.api, names.LEASE, self.namespace, parse, self.told.append, lambda: float(next(self._ticks))
+            self.api, names.LEASE, self.watched, parse, self.told.append, lambda: float(next(self._ticks))
         )
         self.reflector.start()
         wait_until(lambda: self.reflector.is_synced)
 
     def entries(self, search: str = "one") -> Mapping[str, Entry[str]]:
-        return {entry.value: entry for entry in self.reflector.of((self.room, search))}
+        return {entry.value: entry for entry in self.reflector.of((self.namespace, search))}
 
     def wait_for(self, *values: str, search: str = "one") -> None:
         wait_until(lambda: set(self.entries(search)) == set(values), seconds=60)
 
     def was_told_of(self, search: str = "one") -> bool:
-        return (self.room, search) in self.told
+        return (self.namespace, search) in self.told
 
 
 CopyOf = Callable[..., Copy]
@@ -64,12 +66,12 @@ CopyOf = Callable[..., Copy]
 
 @pytest.fixture
 def copy_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[CopyOf]:
-    """Opens copies, and ends them."""
+    """Return a function that starts reflectors, and stop them in the end."""
     monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 5)
     copies: list[Copy] = []
 
-    def open_copy(api: Api, room: str, namespace: str | None = "the room") -> Copy:
-        copies.append(Copy(api, room, room if namespace == "the room" else namespace))
+    def open_copy(api: Api, namespace: str, everywhere: bool = False) -> Copy:
+        copies.append(Copy(api, namespace, None if everywhere else namespace))
         return copies[-1]
 
     yield open_copy
@@ -77,22 +79,22 @@ def copy_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[CopyOf]:
         copy.reflector.stop()
 
 
-def create(api: Api, room: str, body: Json) -> None:
-    api.create(names.LEASE.path(room), body)
+def create(api: Api, namespace: str, body: Json) -> None:
+    api.create(names.LEASE.path(namespace), body)
 
 
-def hand_over(api: Api, room: str, name: str, holder: str) -> None:
-    api.patch(names.LEASE.path(room, name), [{"op": "replace", "path": "/spec/holderIdentity", "value": holder}])
+def hand_over(api: Api, namespace: str, name: str, holder: str) -> None:
+    api.patch(names.LEASE.path(namespace, name), [{"op": "replace", "path": "/spec/holderIdentity", "value": holder}])
 
 
 # --- as long as all goes well -------------------------------------------------------------------------------------
 
 
-def test_what_is_there_is_in_the_copy_from_the_start(client: Api, room: str, copy_of: CopyOf) -> None:
-    create(client, room, lease("a"))
-    create(client, room, lease("b", search="other"))
-    create(client, room, lease("c", search=None))
-    copy = copy_of(client, room)
+def test_what_is_there_is_in_the_copy_from_the_start(client: Api, namespace: str, copy_of: CopyOf) -> None:
+    create(client, namespace, lease("a"))
+    create(client, namespace, lease("b", search="other"))
+    create(client, namespace, lease("c", search=None))
+    copy = copy_of(client, namespace)
     assert set(copy.entries()) == {"a: first"}
     assert set(copy.entries("other")) == {"b: first"}
     assert copy.was_told_of("one")
@@ -100,67 +102,69 @@ def test_what_is_there_is_in_the_copy_from_the_start(client: Api, room: str, cop
     assert not copy.entries("another")
 
 
-def test_what_changes_is_in_the_copy_soon(client: Api, room: str, copy_of: CopyOf) -> None:
-    copy = copy_of(client, room)
-    create(client, room, lease("a"))
+def test_what_changes_is_in_the_copy_soon(client: Api, namespace: str, copy_of: CopyOf) -> None:
+    copy = copy_of(client, namespace)
+    create(client, namespace, lease("a"))
     copy.wait_for("a: first")
     (before,) = copy.entries().values()
-    hand_over(client, room, "a", "second")
+    hand_over(client, namespace, "a", "second")
     copy.wait_for("a: second")
     (after,) = copy.entries().values()
     assert after.version != before.version
     assert after.seen_at > before.seen_at
-    client.delete(names.LEASE.path(room, "a"))
+    client.delete(names.LEASE.path(namespace, "a"))
     copy.wait_for()
 
 
-def test_only_the_search_of_what_has_changed_is_told_of(client: Api, room: str, copy_of: CopyOf) -> None:
-    create(client, room, lease("a"))
-    create(client, room, lease("b", search="other"))
-    copy = copy_of(client, room)
+def test_only_the_search_of_what_has_changed_is_told_of(client: Api, namespace: str, copy_of: CopyOf) -> None:
+    create(client, namespace, lease("a"))
+    create(client, namespace, lease("b", search="other"))
+    copy = copy_of(client, namespace)
     copy.told.clear()
-    hand_over(client, room, "b", "second")
+    hand_over(client, namespace, "b", "second")
     copy.wait_for("b: second", search="other")
     wait_until(lambda: copy.was_told_of("other"))
     assert not copy.was_told_of("one")
 
 
-def test_one_copy_may_be_of_all_namespaces(client: Api, room: str, copy_of: CopyOf) -> None:
-    create(client, room, lease("a"))
-    copy = copy_of(client, room, namespace=None)
+def test_one_copy_may_be_of_all_namespaces(client: Api, namespace: str, copy_of: CopyOf) -> None:
+    create(client, namespace, lease("a"))
+    copy = copy_of(client, namespace, everywhere=True)
     copy.wait_for("a: first")
     assert not copy.reflector.of(("elsewhere", "one"))
 
 
-def test_a_copy_outlives_its_watches(client: Api, room: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_outlives_its_watches(
+    client: Api, namespace: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 1)
     watches = Counting(client)
-    copy = copy_of(watches, room)
+    copy = copy_of(watches, namespace)
     wait_until(lambda: watches.watched >= 3)
-    create(client, room, lease("a"))
+    create(client, namespace, lease("a"))
     copy.wait_for("a: first")
     assert watches.listed == 1
 
 
 def test_what_is_listed_again_unchanged_keeps_the_time_it_was_seen(
-    client: Api, room: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+    client: Api, namespace: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 1)
     monkeypatch.setattr(reflector_module, "RELIST_SECONDS", 0.0)
-    create(client, room, lease("a"))
+    create(client, namespace, lease("a"))
     listing = Counting(client)
-    copy = copy_of(listing, room)
+    copy = copy_of(listing, namespace)
     (before,) = copy.entries().values()
     unbroken_since = copy.reflector.unbroken_since
     listed = listing.listed
     wait_until(lambda: listing.listed >= listed + 2)
     assert copy.entries()["a: first"] is before
-    assert copy.told.count((room, "one")) == 1
+    assert copy.told.count((namespace, "one")) == 1
     assert copy.reflector.unbroken_since == unbroken_since
 
 
 class Passing(Api):
-    """Hands on what it is asked to another, and is for subclasses to interfere."""
+    """Passes every request on to another client; subclasses interfere."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -188,7 +192,7 @@ class Counting(Passing):
 
 
 class Broken(Counting):
-    """Lists, but does not watch: as with a role that lacks the verb."""
+    """Lists but cannot watch, as with a role that lacks the verb."""
 
     def watch(self, *_: Any, **__: Any) -> Iterator[tuple[str, Json]]:
         self.watched += 1
@@ -196,11 +200,11 @@ class Broken(Counting):
 
 
 def test_a_server_that_is_in_trouble_is_asked_less_and_less(
-    client: Api, room: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+    client: Api, namespace: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
     broken = Broken(client)
-    copy = copy_of(broken, room)
+    copy = copy_of(broken, namespace)
     wait_until(lambda: broken.watched >= 1)
     stopped = copy.reflector._stopped
     monkeypatch.setattr(stopped, "wait", lambda pause: pauses.append(pause) or threading.Event().wait(0.01))
@@ -222,8 +226,10 @@ class Gated(Passing):
         return super().list_all(path, **query)
 
 
-def test_what_happens_while_the_watch_is_broken_is_found(mortal: ControlPlane, copy_of: CopyOf) -> None:
-    api = Api.of_kubeconfig(str(mortal.access.kubeconfig))
+def test_what_happens_while_the_watch_is_broken_is_found(
+    restartable_control_plane: ControlPlane, copy_of: CopyOf
+) -> None:
+    api = Api.of_kubeconfig(str(restartable_control_plane.access.kubeconfig))
     for name in ("stays", "changes", "vanishes"):
         create(api, "default", lease(name))
     create(api, "default", lease("alone", search="vanishing"))
@@ -235,8 +241,8 @@ def test_what_happens_while_the_watch_is_broken_is_found(mortal: ControlPlane, c
     copy.told.clear()
 
     gated.gate.clear()
-    mortal.api_server.kill()
-    mortal.api_server.start_again()
+    restartable_control_plane.api_server.kill()
+    restartable_control_plane.api_server.restart()
     for name in ("vanishes", "alone"):
         api.delete(names.LEASE.path("default", name))
     hand_over(api, "default", "changes", "second")
@@ -251,33 +257,33 @@ def test_what_happens_while_the_watch_is_broken_is_found(mortal: ControlPlane, c
     wait_until(lambda: unbroken_since < copy.reflector.unbroken_since < math.inf, seconds=60)
 
 
-def test_a_copy_stands_while_nobody_answers(mortal: ControlPlane, copy_of: CopyOf) -> None:
-    api = Api.of_kubeconfig(str(mortal.access.kubeconfig))
+def test_a_copy_stands_while_nobody_answers(restartable_control_plane: ControlPlane, copy_of: CopyOf) -> None:
+    api = Api.of_kubeconfig(str(restartable_control_plane.access.kubeconfig))
     create(api, "default", lease("a", search="standing"))
     copy = copy_of(api, "default")
-    mortal.api_server.kill()
+    restartable_control_plane.api_server.kill()
     with pytest.raises(StoreUnavailable):
         api.get(names.LEASE.path("default", "a"))
     wait_until(lambda: copy.reflector.unbroken_since == math.inf, seconds=60)
     assert set(copy.entries("standing")) == {"a: first"}
     assert copy.reflector.is_alive
-    mortal.api_server.start_again()
+    restartable_control_plane.api_server.restart()
     create(api, "default", lease("b", search="standing"))
     copy.wait_for("a: first", "b: first", search="standing")
 
 
 class Forgetful(Counting):
-    """Its first list is of a version that nobody remembers."""
+    """Returns its first list with a version that the server has forgotten."""
 
     def list_all(self, path: str, **query: str) -> tuple[list[Json], str]:
         items, version = super().list_all(path, **query)
         return items, "1" if self.listed == 1 else version
 
 
-def test_a_version_that_has_expired_is_listed_again(mortal: ControlPlane, copy_of: CopyOf) -> None:
-    mortal.api_server.kill()
-    mortal.api_server.start_again()  # it knows nothing of what was before
-    api = Api.of_kubeconfig(str(mortal.access.kubeconfig))
+def test_a_version_that_has_expired_is_listed_again(restartable_control_plane: ControlPlane, copy_of: CopyOf) -> None:
+    restartable_control_plane.api_server.kill()
+    restartable_control_plane.api_server.restart()  # it knows nothing of what was before
+    api = Api.of_kubeconfig(str(restartable_control_plane.access.kubeconfig))
     forgetful = Forgetful(api)
     copy = copy_of(forgetful, "default")
     wait_until(lambda: forgetful.listed == 2, seconds=60)

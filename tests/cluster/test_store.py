@@ -1,9 +1,9 @@
-"""The store on a cluster keeps the contract of all stores, against a real API server."""
+"""The store on a cluster keeps the contract of all stores, on a real API server."""
 
 from __future__ import annotations
 
 import pytest
-from cluster.resources import make_search
+from devcluster.searches import create_search
 from store_contract import OpenStore, TrialStoreContract
 
 from metasearch.cluster.api import Api
@@ -12,6 +12,6 @@ from metasearch.stores.kubernetes import KubernetesStore
 
 class TestKubernetesStore(TrialStoreContract):
     @pytest.fixture
-    def open_store(self, client: Api, room: str) -> OpenStore:
-        search = make_search(client, room, "test")
+    def open_store(self, client: Api, namespace: str) -> OpenStore:
+        search = create_search(client, namespace, "test")
         return lambda: KubernetesStore(client, search, max_attempts=2, pod_uid="a-pod")

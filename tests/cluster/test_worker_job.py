@@ -1,4 +1,4 @@
-"""The Job of a search's workers, as a real API server takes it where it is strictest: fields and pod security."""
+"""The workers' Job on a real API server at its strictest: unknown fields and pod security."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from builders import make_spec
-from cluster.resources import make_search, namespace_on
-from staff import make_settings
+from devcluster.resources import temporary_namespace
+from devcluster.searches import create_search
+from operator_builders import make_settings
 
 from metasearch.cluster.api import Api, Refused
 from metasearch.kubernetes import names
@@ -45,15 +46,15 @@ EVERY_SETTING: Json = {
 
 @pytest.fixture(scope="module")
 def restricted(client: Api) -> Iterator[str]:
-    """A namespace that takes only pods without any rights."""
+    """Yield a namespace that accepts restricted pods only."""
     labels = {f"pod-security.kubernetes.io/{how}": "restricted" for how in ("enforce", "warn")}
-    with namespace_on(client, labels) as name:
+    with temporary_namespace(client, labels) as name:
         client.create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
         yield name
 
 
 def job(client: Api, namespace: str, spec: Json, settings: Json) -> Json:
-    search = make_search(client, namespace, f"s-{uuid.uuid4().hex[:8]}", **spec)
+    search = create_search(client, namespace, f"s-{uuid.uuid4().hex[:8]}", **spec)
     return worker_job(search, make_spec(**spec), make_settings(**settings), pods=2)
 
 
@@ -88,7 +89,7 @@ def test_its_pods_are_taken_where_pods_may_have_no_rights(
 
 
 def test_such_a_namespace_would_refuse_a_pod_with_rights(client: Api, restricted: str) -> None:
-    """So that the test above is one."""
+    """The test above could not fail without this."""
     template = job(client, restricted, {}, {})["spec"]["template"]
     pod = {"metadata": {"name": "p"}, "spec": {**template["spec"], "securityContext": {}}}
     with pytest.raises(Refused, match="violates PodSecurity"):

@@ -1,4 +1,4 @@
-"""The operator reads the configuration that the chart writes."""
+"""The operator can read the configuration that the chart writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart import Helm, only
+from chart import Helm, single
 
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch_operator.config import OperatorConfig, load_config
@@ -28,7 +28,7 @@ EVERYTHING: dict[str, Any] = {
 
 def read(helm: Helm, folder: Path, **values: Any) -> OperatorConfig:
     file = folder / "config.yaml"
-    file.write_text(only(helm.render(**values), "ConfigMap")["data"]["config.yaml"], encoding="utf-8")
+    file.write_text(single(helm.render(**values), "ConfigMap")["data"]["config.yaml"], encoding="utf-8")
     return load_config(file)
 
 

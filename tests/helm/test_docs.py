@@ -1,4 +1,4 @@
-"""The specs and values in the docs are valid."""
+"""The operator, the chart and the API accept the examples in the docs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chart import ROOT, Helm
 
 
 def blocks(name: str) -> list[Any]:
-    """The YAML in a page."""
+    """Return the YAML documents in a page."""
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     return [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
 
@@ -23,7 +23,7 @@ def test_values(helm: Helm, values: dict[str, Any]) -> None:
 
 
 def test_every_value_that_install_names_is_one() -> None:
-    """Return the values of the chart: those whose first and second words it has."""
+    """Names of values start with a group of the chart's, then a dot."""
     values = yaml.safe_load((ROOT / "helm" / "metasearch" / "values.yaml").read_text(encoding="utf-8"))
     pages = "".join(
         (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("install.md", "gpus.md", "quotas.md")

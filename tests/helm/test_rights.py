@@ -1,11 +1,22 @@
-"""Roles grant exactly the rights that are listed in `chart`. A verb more is a verb too many."""
+"""The roles grant exactly the rights that `chart` lists; one verb more is one too many."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from chart import DEFINITIONS, EDIT, OPERATOR, VIEW, WORKER, Helm, Json, of_kind, only, rights
+from chart import (
+    CRD_RIGHTS,
+    EDIT_RIGHTS,
+    OPERATOR_RIGHTS,
+    VIEW_RIGHTS,
+    WORKER_RIGHTS,
+    Helm,
+    Json,
+    objects_of_kind,
+    rights_of,
+    single,
+)
 
 from metasearch.kubernetes.names import SEARCH, TRIAL
 
@@ -13,11 +24,13 @@ OPERATOR_ACCOUNT = {"kind": "ServiceAccount", "name": "metasearch", "namespace":
 
 
 def by_name(objects: list[Json], kind: str) -> dict[tuple[str | None, str], Json]:
-    return {(each["metadata"].get("namespace"), each["metadata"]["name"]): each for each in of_kind(objects, kind)}
+    return {
+        (each["metadata"].get("namespace"), each["metadata"]["name"]): each for each in objects_of_kind(objects, kind)
+    }
 
 
 def bound(objects: list[Json], kind: str) -> dict[tuple[str | None, str], tuple[str, list[Json]]]:
-    """Bindings of a kind: what role, and who."""
+    """Return the bindings of a kind: the role, and its subjects."""
     return {
         where: (f"{each['roleRef']['kind']}/{each['roleRef']['name']}", each["subjects"])
         for where, each in by_name(objects, kind).items()
@@ -32,8 +45,8 @@ def test_for_named_namespaces_the_operator_has_a_role_in_each(helm: Helm) -> Non
     }
     bindings = bound(objects, "RoleBinding")
     for team in ("team-a", "team-b"):
-        assert set(rights(roles[team, "metasearch-operator"])) == OPERATOR
-        assert set(rights(roles[team, "metasearch-worker"])) == WORKER
+        assert set(rights_of(roles[team, "metasearch-operator"])) == OPERATOR_RIGHTS
+        assert set(rights_of(roles[team, "metasearch-worker"])) == WORKER_RIGHTS
         assert bindings[team, "metasearch-operator"] == ("Role/metasearch-operator", [OPERATOR_ACCOUNT])
         worker = {"kind": "ServiceAccount", "name": "metasearch-worker", "namespace": team}
         assert bindings[team, "metasearch-worker"] == ("Role/metasearch-worker", [worker])
@@ -42,8 +55,8 @@ def test_for_named_namespaces_the_operator_has_a_role_in_each(helm: Helm) -> Non
 
 def test_for_named_namespaces_the_cluster_lets_it_read_two_definitions_and_no_more(helm: Helm) -> None:
     objects = helm.render("ops", watch={"namespaces": ["team-a", "team-b"]}, rbac={"userRoles": False})
-    assert set(rights(only(objects, "ClusterRole"))) == DEFINITIONS
-    assert {name for _, _, name, _ in DEFINITIONS} == {SEARCH.definition, TRIAL.definition}
+    assert set(rights_of(single(objects, "ClusterRole"))) == CRD_RIGHTS
+    assert {name for _, _, name, _ in CRD_RIGHTS} == {SEARCH.definition, TRIAL.definition}
     assert bound(objects, "ClusterRoleBinding") == {
         (None, "metasearch-definitions.ops"): ("ClusterRole/metasearch-definitions.ops", [OPERATOR_ACCOUNT])
     }
@@ -51,13 +64,13 @@ def test_for_named_namespaces_the_cluster_lets_it_read_two_definitions_and_no_mo
 
 def test_for_all_namespaces_the_operator_has_the_same_rights_everywhere(helm: Helm) -> None:
     objects = helm.render("ops", watch={"all": True, "namespaces": ["team-a"]}, rbac={"userRoles": False})
-    roles = {name: set(rights(role)) for (_, name), role in by_name(objects, "ClusterRole").items()}
+    roles = {name: set(rights_of(role)) for (_, name), role in by_name(objects, "ClusterRole").items()}
     assert roles == {
-        "metasearch-definitions.ops": DEFINITIONS,
-        "metasearch-operator.ops": OPERATOR,
-        "metasearch-worker.ops": WORKER,
+        "metasearch-definitions.ops": CRD_RIGHTS,
+        "metasearch-operator.ops": OPERATOR_RIGHTS,
+        "metasearch-worker.ops": WORKER_RIGHTS,
     }
-    assert not of_kind(objects, "Role")
+    assert not objects_of_kind(objects, "Role")
     bindings = bound(objects, "ClusterRoleBinding")
     assert bindings[None, "metasearch-operator.ops"] == ("ClusterRole/metasearch-operator.ops", [OPERATOR_ACCOUNT])
     assert set(bindings) == {(None, "metasearch-operator.ops"), (None, "metasearch-definitions.ops")}
@@ -79,9 +92,9 @@ def test_people_get_rights_with_the_clusters_own_roles(helm: Helm) -> None:
         for (_, name), role in by_name(helm.render(), "ClusterRole").items()
         if "definitions" not in name
     }
-    assert {name: set(rights(role)) for name, role in roles.items()} == {
-        "metasearch-edit": EDIT,
-        "metasearch-view": VIEW,
+    assert {name: set(rights_of(role)) for name, role in roles.items()} == {
+        "metasearch-edit": EDIT_RIGHTS,
+        "metasearch-view": VIEW_RIGHTS,
     }
     aggregated = {
         name: {label.rpartition("-")[2] for label in role["metadata"]["labels"] if "/aggregate-to-" in label}

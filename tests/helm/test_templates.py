@@ -1,4 +1,4 @@
-"""The chart installs the right objects for every value that can be set."""
+"""The installed objects for every value that can be set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart import Helm, Json, of_kind, only
+from chart import Helm, Json, objects_of_kind, single
 
 from metasearch.kubernetes import crds
 from metasearch.loading import parse_search
@@ -16,7 +16,7 @@ EVERYTHING: dict[str, Any] = {"networkPolicy": {"enabled": True}, "watch": {"nam
 
 
 def pod(objects: list[Json]) -> Json:
-    template: Json = only(objects, "Deployment")["spec"]["template"]
+    template: Json = single(objects, "Deployment")["spec"]["template"]
     return template
 
 
@@ -27,14 +27,14 @@ def container(objects: list[Json]) -> Json:
 
 def config(objects: list[Json]) -> Json:
     """Return the configuration that the operator reads."""
-    parsed: Json = yaml.safe_load(only(objects, "ConfigMap")["data"]["config.yaml"])
+    parsed: Json = yaml.safe_load(single(objects, "ConfigMap")["data"]["config.yaml"])
     return parsed
 
 
 def network_policy(objects: list[Json], name: str, namespace: str = "team-a") -> Json:
     (found,) = [
         each["spec"]
-        for each in of_kind(objects, "NetworkPolicy")
+        for each in objects_of_kind(objects, "NetworkPolicy")
         if (each["metadata"]["name"], each["metadata"]["namespace"]) == (name, namespace)
     ]
     return dict(found)
@@ -44,7 +44,7 @@ def network_policy(objects: list[Json], name: str, namespace: str = "team-a") ->
 
 
 def test_one_operator_runs_at_a_time(helm: Helm) -> None:
-    spec = only(helm.render(), "Deployment")["spec"]
+    spec = single(helm.render(), "Deployment")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] == 45
@@ -70,7 +70,7 @@ def test_the_operator_runs_as_nobody_and_writes_to_tmp_alone(helm: Helm) -> None
         mount["mountPath"]: (mount["name"], mount.get("readOnly")) for mount in container(objects)["volumeMounts"]
     }
     assert mounts == {"/etc/metasearch": ("config", True), "/tmp": ("tmp", None)}  # noqa: S108 # in the container
-    assert volumes["config"]["configMap"]["name"] == only(objects, "ConfigMap")["metadata"]["name"]
+    assert volumes["config"]["configMap"]["name"] == single(objects, "ConfigMap")["metadata"]["name"]
     assert volumes["tmp"]["emptyDir"] == {}
 
 
@@ -230,20 +230,21 @@ def test_a_value_of_the_workers(helm: Helm, values: dict[str, Any], key: str, ex
 def test_accounts_are_made_where_they_are_asked_for(
     helm: Helm, values: dict[str, Any], accounts: set[tuple[str, str]]
 ) -> None:
-    made = of_kind(helm.render("ops", **values), "ServiceAccount")
+    made = objects_of_kind(helm.render("ops", **values), "ServiceAccount")
     assert {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in made} == accounts
 
 
 def test_an_account_can_be_lent_a_role_by_annotation(helm: Helm) -> None:
     objects = helm.render(worker={"serviceAccount": {"annotations": {"cloud/role": "reader"}}})
     told = {
-        each["metadata"]["name"]: each["metadata"].get("annotations") for each in of_kind(objects, "ServiceAccount")
+        each["metadata"]["name"]: each["metadata"].get("annotations")
+        for each in objects_of_kind(objects, "ServiceAccount")
     }
     assert told == {"metasearch": None, "metasearch-worker": {"cloud/role": "reader"}}
 
 
 def test_the_definitions_are_those_of_the_models(helm: Helm) -> None:
-    installed = {each["metadata"]["name"]: each for each in of_kind(helm.render(), "CustomResourceDefinition")}
+    installed = {each["metadata"]["name"]: each for each in objects_of_kind(helm.render(), "CustomResourceDefinition")}
     assert set(installed) == {resource.definition for resource in crds.definitions()}
     for resource, definition in crds.definitions().items():
         given = installed[resource.definition]
@@ -262,22 +263,22 @@ def test_the_definitions_are_those_of_the_models(helm: Helm) -> None:
 def test_the_definitions_can_be_left_out_and_need_not_stay(
     helm: Helm, values: dict[str, bool], policies: list[str | None]
 ) -> None:
-    made = of_kind(helm.render(crds=values), "CustomResourceDefinition")
+    made = objects_of_kind(helm.render(crds=values), "CustomResourceDefinition")
     assert [each["metadata"]["annotations"].get("helm.sh/resource-policy") for each in made] == policies
 
 
 def test_the_admission_policies_hold_where_searches_are(helm: Helm) -> None:
-    bindings = of_kind(helm.render(**EVERYTHING), "ValidatingAdmissionPolicyBinding")
+    bindings = objects_of_kind(helm.render(**EVERYTHING), "ValidatingAdmissionPolicyBinding")
     assert len(bindings) == 2
     for binding in bindings:
         (selected,) = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
         assert (selected["key"], selected["values"]) == ("kubernetes.io/metadata.name", ["team-a", "team-b"])
-    for binding in of_kind(helm.render(watch={"all": True}), "ValidatingAdmissionPolicyBinding"):
+    for binding in objects_of_kind(helm.render(watch={"all": True}), "ValidatingAdmissionPolicyBinding"):
         assert "matchResources" not in binding["spec"]
 
 
 def test_the_admission_policies_are_about_the_workers_account(helm: Helm) -> None:
-    policies = of_kind(helm.render(worker={"serviceAccount": {"name": "w"}}), "ValidatingAdmissionPolicy")
+    policies = objects_of_kind(helm.render(worker={"serviceAccount": {"name": "w"}}), "ValidatingAdmissionPolicy")
     assert len(policies) == 2
     for policy in policies:
         (condition,) = policy["spec"]["matchConditions"]
@@ -306,7 +307,7 @@ API_SERVER: Json = {"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "
 
 
 def test_there_are_no_network_policies_unless_asked_for(helm: Helm) -> None:
-    assert not of_kind(helm.render(), "NetworkPolicy")
+    assert not objects_of_kind(helm.render(), "NetworkPolicy")
 
 
 def test_the_operator_speaks_to_dns_and_the_api_server_and_is_asked_how_it_is(helm: Helm) -> None:
@@ -382,7 +383,7 @@ def test_everything_carries_the_usual_labels(helm: Helm, values: dict[str, Any])
 def test_labels_of_ones_own_cannot_take_the_place_of_what_is_relied_on(helm: Helm) -> None:
     taken = {"app.kubernetes.io/name": "other", "app.kubernetes.io/component": "other"}
     objects = helm.render(commonLabels=taken, operator={"labels": taken})
-    selector = only(objects, "Deployment")["spec"]["selector"]["matchLabels"]
+    selector = single(objects, "Deployment")["spec"]["selector"]["matchLabels"]
     assert selector.items() <= pod(objects)["metadata"]["labels"].items()
 
 
@@ -407,7 +408,7 @@ def test_two_releases_of_one_name_do_not_meet(helm: Helm) -> None:
 )
 def test_names_follow_the_release(helm: Helm, release: str, values: dict[str, Any], name: str) -> None:
     objects = helm.render(release=release, **values)
-    assert only(objects, "Deployment")["metadata"]["name"] == name
+    assert single(objects, "Deployment")["metadata"]["name"] == name
     assert max(len(each["metadata"]["name"]) for each in objects if "namespace" in each["metadata"]) <= 63
 
 

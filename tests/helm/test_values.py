@@ -1,4 +1,4 @@
-"""The chart's values are described and checked."""
+"""The chart's values, their schema and their documentation agree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def objects(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Every object of the schema that is not of Helm's or Kubernetes' own, with the path to it."""
+    """Yield every object of the schema that is neither Helm's nor Kubernetes' own, with its path."""
     schema = resolved(schema)
     if "properties" in schema:
         yield path, schema
@@ -48,13 +48,13 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
 
 @pytest.mark.parametrize("path", [path for path, _ in OBJECTS], ids=lambda path: ".".join(path) or "values")
 def test_an_unknown_key_is_refused_by_name(helm: Helm, path: tuple[str, ...]) -> None:
-    told = helm.refusal(nested((*path, "unheardOf"), 1))
+    told = helm.render_error(nested((*path, "unheardOf"), 1))
     assert f"at '{''.join(f'/{key}' for key in path)}'" in told
     assert "'unheardOf' not allowed" in told
 
 
 def test_no_object_of_the_schema_takes_any_key() -> None:
-    """But those that are Kubernetes' own, and what Helm hands to every chart."""
+    """Only Kubernetes' own objects, and those that Helm gives to every chart, are exempt."""
     free = [path for path, schema in OBJECTS if schema.get("additionalProperties") is not False]
     assert not free
     open_objects = re.findall(r'"(\w+)": \{"type": "object"\}', json.dumps(SCHEMA))
@@ -84,11 +84,11 @@ def test_no_object_of_the_schema_takes_any_key() -> None:
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_name(helm: Helm, values: dict[str, Any], told: str) -> None:
-    assert f"at '{told}'" in helm.refusal(values)
+    assert f"at '{told}'" in helm.render_error(values)
 
 
 def test_the_values_and_their_schema_have_the_same_keys() -> None:
-    """But for those of Kubernetes' own objects, of which a default need not use all."""
+    """Kubernetes' own objects are exempt, since a default need not use all of their fields."""
     for path, schema in OBJECTS:
         value: Any = VALUES
         for key in path:
@@ -106,7 +106,7 @@ def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def test_every_value_has_a_meaning() -> None:
-    """The table is generated from the comments above the values."""
+    """The table is made from the comments above the values."""
     text = (ROOT / "docs" / "values.md").read_text(encoding="utf-8")
     told = re.findall(r"^\| `(\S+)` \|.*\| [^|]+\. \|$", text, re.MULTILINE)
     assert told == list(leaves(VALUES))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from builders import make_spec
-from staff import NAME, NAMESPACE, UID, make_search_json, make_settings
+from operator_builders import NAME, NAMESPACE, UID, make_search_json, make_settings
 
 from metasearch.api import Resources
 from metasearch.exit_codes import EXIT_RESTART

@@ -11,7 +11,7 @@ import torch
 import yaml
 from builders import make_spec
 from local_search import metasearch, write_resource
-from tiny import tiny_spec
+from tiny_trials import tiny_spec
 
 from metasearch.api import MetaSearchSpec
 from metasearch.loading import load_search, parse_search

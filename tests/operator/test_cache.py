@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from builders import STARTED, completed, make_accuracies, make_result, make_trial, pretend_result
-from staff import UID, make_search_json
+from operator_builders import UID, make_search_json
 
 from metasearch.cluster.reflector import Entry
 from metasearch.kubernetes.times import Time

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from staff import RecordingApi
+from operator_builders import RecordingApi
 
 from metasearch.cluster.api import Refused, StoreUnavailable
 from metasearch.errors import InvalidSpec

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders import STARTED
-from staff import RecordingApi, make_ended, make_job, make_pod
+from operator_builders import RecordingApi, make_ended, make_job, make_pod
 
 from metasearch.cluster.api import Forbidden, NotFound
 from metasearch.errors import StoreUnavailable

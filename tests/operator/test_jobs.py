@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from builders import STARTED, completed, make_result, make_spec, make_trial
-from staff import NAMESPACE, RecordingApi, make_job
+from operator_builders import NAMESPACE, RecordingApi, make_job
 
 from metasearch.cluster.api import Conflict, NotFound, Refused
 from metasearch.kubernetes.worker_job import most_pods, slots_per_pod

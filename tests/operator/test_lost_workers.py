@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders import STARTED, make_trial
-from staff import NAMESPACE, UID, RecordingApi, claimed, make_ended, make_pod
+from operator_builders import NAMESPACE, UID, RecordingApi, claimed, make_ended, make_pod
 
 from metasearch.kubernetes.worker_job import LEASE_SECONDS
 from metasearch.search.trials import LOST, Reason, StaleClaim, State

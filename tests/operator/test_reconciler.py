@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders import SMALL, STARTED, completed, make_trial, pretend_result
-from staff import UID, RecordingApi, claimed, make_job, make_pod, make_search_json, make_settings
+from operator_builders import UID, RecordingApi, claimed, make_job, make_pod, make_search_json, make_settings
 
 from metasearch.cluster.api import Conflict, NotFound, Refused
 from metasearch.errors import StoreUnavailable

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster.access import Access
-from cluster.resources import make_search
+from devcluster.access import ClusterAccess
+from devcluster.searches import create_search
 from local_search import SPEC, metasearch, trials_in, write_resource
-from worker_pod import MakePod, WorkerPod
+from worker_pod_process import MakePod, WorkerPodProcess
 
 from metasearch.cluster.api import Api
 from metasearch.search.trials import Trial
@@ -28,15 +28,15 @@ def local_trials(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Trial]:
 
 
 @pytest.fixture
-def pod_of(defined: Access, client: Api, room: str, tmp_path: Path) -> Iterator[MakePod]:
+def pod_of(cluster_with_crds: ClusterAccess, client: Api, namespace: str, tmp_path: Path) -> Iterator[MakePod]:
     """Makes a pod for the tiny search with other fields of spec; what it leaves running is ended."""
-    made: list[WorkerPod] = []
+    made: list[WorkerPodProcess] = []
 
-    def make(**changes: Any) -> WorkerPod:
+    def make(**changes: Any) -> WorkerPodProcess:
         spec = dict(SPEC)
         for part, fields in changes.items():
             spec[part] = {**spec.get(part, {}), **fields} if isinstance(fields, dict) else fields
-        made.append(WorkerPod(defined, make_search(client, room, NAME, **spec), tmp_path))
+        made.append(WorkerPodProcess(cluster_with_crds, create_search(client, namespace, NAME, **spec), tmp_path))
         return made[-1]
 
     yield make

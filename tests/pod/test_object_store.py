@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from builders import make_trial_spec
-from object_store import BUCKET, ObjectServer, open_object_server
-from worker_pod import MakePod
+from moto_server import BUCKET, MotoServer, open_moto_server
+from worker_pod_process import MakePod
 
 from metasearch.search.trials import INTERRUPTED, Stage, State
 
@@ -17,13 +17,13 @@ META_ITERATIONS = 1500
 
 
 @pytest.fixture
-def server() -> Iterator[ObjectServer]:
-    with open_object_server() as running:
+def server() -> Iterator[MotoServer]:
+    with open_moto_server() as running:
         yield running
 
 
 def test_a_final_trial_goes_on_in_another_pod_and_leaves_its_weights(
-    pod_of: MakePod, server: ObjectServer, tmp_path: Path
+    pod_of: MakePod, server: MotoServer, tmp_path: Path
 ) -> None:
     name = "tiny-1-final"
     pod = pod_of(storage={"url": f"s3://{BUCKET}/learners/"})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from builders import make_trial_spec
 from local_search import wait_until
-from worker_pod import MakePod
+from worker_pod_process import MakePod
 
 from metasearch.search.trials import Reason, State
 

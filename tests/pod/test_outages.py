@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from builders import make_result, make_trial_spec
-from cluster.binaries import Binaries
-from cluster.control_plane import ControlPlane, open_control_plane
-from cluster.resources import definitions_on, make_search
+from devcluster.binaries import ControlPlaneBinaries
+from devcluster.control_plane import ControlPlane, open_control_plane
+from devcluster.resources import crds_installed
+from devcluster.searches import create_search
 from local_search import SPEC, wait_until
 from virtual_clock import VirtualClock
-from worker_pod import WorkerPod
+from worker_pod_process import WorkerPodProcess
 
 from metasearch.cluster.api import Api
 from metasearch.search.trials import INTERRUPTED, Reason, State, TrialSpec
@@ -32,21 +33,21 @@ def trial(index: int, meta_iterations: int) -> TrialSpec:
 
 
 @pytest.fixture
-def own(binaries: Binaries) -> Iterator[ControlPlane]:
+def own(binaries: ControlPlaneBinaries) -> Iterator[ControlPlane]:
     """A control plane that may be killed."""
-    with open_control_plane(binaries) as control_plane, definitions_on(control_plane.access):
+    with open_control_plane(binaries) as control_plane, crds_installed(control_plane.access):
         yield control_plane
 
 
 @pytest.fixture
-def pod(own: ControlPlane, tmp_path: Path) -> Iterator[WorkerPod]:
+def pod(own: ControlPlane, tmp_path: Path) -> Iterator[WorkerPodProcess]:
     api = Api.of_kubeconfig(str(own.access.kubeconfig))
-    made = WorkerPod(own.access, make_search(api, "default", "tiny", **SPEC), tmp_path)
+    made = WorkerPodProcess(own.access, create_search(api, "default", "tiny", **SPEC), tmp_path)
     yield made
     made.kill()
 
 
-def test_a_result_arrives_once_the_api_server_is_back(own: ControlPlane, pod: WorkerPod, tmp_path: Path) -> None:
+def test_a_result_arrives_once_the_api_server_is_back(own: ControlPlane, pod: WorkerPodProcess, tmp_path: Path) -> None:
     pod.store.propose([trial(0, META_ITERATIONS), trial(1, META_ITERATIONS)])
     pod.start().wait_until_running(1)
     own.api_server.kill()
@@ -56,7 +57,7 @@ def test_a_result_arrives_once_the_api_server_is_back(own: ControlPlane, pod: Wo
     (slot,) = pod.slot_processes().values()
     slot.kill()
     wait_until(lambda: pod.slot_processes() and f"{pod.name}.0-1" not in pod.slot_processes())
-    own.api_server.start_again()
+    own.api_server.restart()
     found = pod.wait_until_over()
     first, second = found.values()
     assert first.result == unsent.result
@@ -66,19 +67,21 @@ def test_a_result_arrives_once_the_api_server_is_back(own: ControlPlane, pod: Wo
     assert not spooled.path.exists()
 
 
-def test_a_pod_that_is_told_to_leave_during_an_outage_is_gone_in_time(own: ControlPlane, pod: WorkerPod) -> None:
+def test_a_pod_that_is_told_to_leave_during_an_outage_is_gone_in_time(own: ControlPlane, pod: WorkerPodProcess) -> None:
     pod.store.propose([trial(0, 1_000_000)])
     pod.start().wait_until_running(1)
     own.api_server.kill()
     code, seconds = pod.terminate()
     assert code == 75
     assert seconds < 25
-    own.api_server.start_again()
+    own.api_server.restart()
     assert pod.trials()["tiny-1-0000000000"].state is State.RUNNING  # for the operator to free: no Lease is renewed
 
 
-def test_a_result_that_is_no_number_is_a_failure_that_is_tried_again(client: Api, room: str, tmp_path: Path) -> None:
-    store = KubernetesStore(client, make_search(client, room, "tiny"), max_attempts=2, pod_uid="a-pod")
+def test_a_result_that_is_no_number_is_a_failure_that_is_tried_again(
+    client: Api, namespace: str, tmp_path: Path
+) -> None:
+    store = KubernetesStore(client, create_search(client, namespace, "tiny"), max_attempts=2, pod_uid="a-pod")
     store.propose([trial(0, 4)])
     queue = RetryingQueue(store, Spool(tmp_path / "slot-0.json"), VirtualClock().retry())
     for state in (State.PENDING, State.FAILED):
@@ -91,8 +94,8 @@ def test_a_result_that_is_no_number_is_a_failure_that_is_tried_again(client: Api
     assert (found.result.message or "").startswith("the result was refused (score ")
 
 
-def test_a_result_that_the_api_server_refuses_is_too(client: Api, room: str, tmp_path: Path) -> None:
-    store = KubernetesStore(client, make_search(client, room, "tiny"), max_attempts=1, pod_uid="a-pod")
+def test_a_result_that_the_api_server_refuses_is_too(client: Api, namespace: str, tmp_path: Path) -> None:
+    store = KubernetesStore(client, create_search(client, namespace, "tiny"), max_attempts=1, pod_uid="a-pod")
     store.propose([trial(0, 4)])
     queue = RetryingQueue(store, Spool(tmp_path / "slot-0.json"), VirtualClock().retry())
     claimed = queue.claim("w", time.time(), 0.0)
@@ -105,8 +108,8 @@ def test_a_result_that_the_api_server_refuses_is_too(client: Api, room: str, tmp
     assert "parameterCount" in (found.result.message or "")
 
 
-def test_what_a_worker_holds_is_known_and_can_be_freed(client: Api, room: str) -> None:
-    store = KubernetesStore(client, make_search(client, room, "tiny"), pod_uid="a-pod")
+def test_what_a_worker_holds_is_known_and_can_be_freed(client: Api, namespace: str) -> None:
+    store = KubernetesStore(client, create_search(client, namespace, "tiny"), pod_uid="a-pod")
     store.propose([trial(0, 4), trial(1, 4)])
     claimed = store.claim("one", 1.0, 0.0)
     assert claimed is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from builders import make_trial_spec
 from local_search import fork_server_of, wait_until
-from worker_pod import MakePod
+from worker_pod_process import MakePod
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names

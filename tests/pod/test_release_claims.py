@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from builders import make_result, make_trial_spec
-from far_store import FarStore
 from local_search import wait_until
+from unreliable_store import UnreliableStore
 from virtual_clock import VirtualClock
 
 from metasearch.cluster.api import Refused
@@ -20,8 +20,8 @@ from metasearch_trainer.spool import PendingResult, Spool
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[FarStore]:
-    opened = FarStore(tmp_path / "trials.db", VirtualClock())
+def store(tmp_path: Path) -> Iterator[UnreliableStore]:
+    opened = UnreliableStore(tmp_path / "trials.db", VirtualClock())
     opened.propose([make_trial_spec("a", priority=0), make_trial_spec("b", priority=1)])
     yield opened
     opened.close()
@@ -33,11 +33,11 @@ def spool(tmp_path: Path) -> Spool:
 
 
 @pytest.fixture
-def releaser(store: FarStore) -> ClaimReleaser:
+def releaser(store: UnreliableStore) -> ClaimReleaser:
     return ClaimReleaser(store, now=lambda: 7.0)
 
 
-def claim(store: FarStore, worker: str) -> Trial:
+def claim(store: UnreliableStore, worker: str) -> Trial:
     claimed = store.claim(worker, 1.0, 0.0)
     assert claimed is not None
     return claimed
@@ -45,7 +45,7 @@ def claim(store: FarStore, worker: str) -> Trial:
 
 @pytest.mark.parametrize("outcome", [LOST, INTERRUPTED])
 def test_what_a_process_held_is_free_again(
-    releaser: ClaimReleaser, store: FarStore, spool: Spool, outcome: str
+    releaser: ClaimReleaser, store: UnreliableStore, spool: Spool, outcome: str
 ) -> None:
     claim(store, "dead")
     claim(store, "alive")
@@ -55,7 +55,9 @@ def test_what_a_process_held_is_free_again(
     assert store.recorded("b").holder == "alive"
 
 
-def test_lack_of_memory_is_the_trials_own_failure(releaser: ClaimReleaser, store: FarStore, spool: Spool) -> None:
+def test_lack_of_memory_is_the_trials_own_failure(
+    releaser: ClaimReleaser, store: UnreliableStore, spool: Spool
+) -> None:
     for state in (State.PENDING, State.FAILED):
         claim(store, "dead")
         releaser.release(EndedWorker("dead", spool, OUT_OF_MEMORY))
@@ -64,7 +66,7 @@ def test_lack_of_memory_is_the_trials_own_failure(releaser: ClaimReleaser, store
 
 
 def test_a_trial_whose_result_waits_is_left_to_the_next_process(
-    releaser: ClaimReleaser, store: FarStore, spool: Spool
+    releaser: ClaimReleaser, store: UnreliableStore, spool: Spool
 ) -> None:
     spool.put(PendingResult(claim(store, "dead"), make_result(0.7), 5.0))
     releaser.release(EndedWorker("dead", spool, LOST))
@@ -72,13 +74,15 @@ def test_a_trial_whose_result_waits_is_left_to_the_next_process(
     assert spool.read() is not None
 
 
-def test_after_the_last_process_the_result_is_sent(releaser: ClaimReleaser, store: FarStore, spool: Spool) -> None:
+def test_after_the_last_process_the_result_is_sent(
+    releaser: ClaimReleaser, store: UnreliableStore, spool: Spool
+) -> None:
     spool.put(PendingResult(claim(store, "dead"), make_result(0.7), 5.0))
     releaser.release(EndedWorker("dead", spool, INTERRUPTED, is_last=True))
     assert (store.recorded("a").score, store.recorded("a").attempts[0].ended_at) == (0.7, 5.0)
 
 
-def test_a_result_that_comes_too_late_is_dropped(releaser: ClaimReleaser, store: FarStore, spool: Spool) -> None:
+def test_a_result_that_comes_too_late_is_dropped(releaser: ClaimReleaser, store: UnreliableStore, spool: Spool) -> None:
     spool.put(PendingResult(claim(store, "dead"), make_result(0.7), 5.0))
     store.release("dead", 6.0, LOST)
     releaser.release(EndedWorker("dead", spool, INTERRUPTED, is_last=True))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from command_errors import error_sentence
 from local_search import metasearch
-from sentences import sentence_of
 
 
 def kubeconfig(folder: Path, server: str, **context: str) -> str:
@@ -50,19 +50,19 @@ def empty_cluster() -> Iterator[str]:
 @pytest.mark.parametrize("command", ["status", "export"])
 def test_a_cluster_without_our_definitions(empty_cluster: str, tmp_path: Path, command: str) -> None:
     ended = metasearch(command, "mine", "-n", "team-a", KUBECONFIG=kubeconfig(tmp_path, empty_cluster))
-    assert sentence_of(ended, code=5) == (
+    assert error_sentence(ended, code=5) == (
         "the cluster does not know MetaSearch; install its Helm chart, or at least crds/, first"
     )
 
 
 def test_a_cluster_that_is_off(tmp_path: Path) -> None:
     there = kubeconfig(tmp_path, "http://127.0.0.1:9")
-    told = sentence_of(metasearch("status", "mine", "-n", "team-a", KUBECONFIG=there), code=5)
+    told = error_sentence(metasearch("status", "mine", "-n", "team-a", KUBECONFIG=there), code=5)
     assert told.startswith("the API server cannot be reached (")
 
 
 def test_no_kubeconfig(tmp_path: Path) -> None:
-    told = sentence_of(metasearch("status", "mine", "-n", "a", KUBECONFIG=str(tmp_path / "none")), code=5)
+    told = error_sentence(metasearch("status", "mine", "-n", "a", KUBECONFIG=str(tmp_path / "none")), code=5)
     assert told.startswith("no cluster to talk to (")
     assert told.endswith("); set KUBECONFIG, or give --context")
 
@@ -70,18 +70,18 @@ def test_no_kubeconfig(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["hello", "[1, 2]", "clusters: 5", "{", "contexts: [{}]"])
 def test_a_kubeconfig_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "kubeconfig").write_text(text, encoding="utf-8")
-    told = sentence_of(metasearch("status", "mine", "-n", "a", KUBECONFIG=str(tmp_path / "kubeconfig")), code=5)
+    told = error_sentence(metasearch("status", "mine", "-n", "a", KUBECONFIG=str(tmp_path / "kubeconfig")), code=5)
     assert "; set KUBECONFIG" in told
 
 
 def test_a_context_that_is_not_there(tmp_path: Path) -> None:
     there = kubeconfig(tmp_path, "http://127.0.0.1:9")
-    told = sentence_of(metasearch("status", "mine", "--context", "elsewhere", KUBECONFIG=there), code=5)
+    told = error_sentence(metasearch("status", "mine", "--context", "elsewhere", KUBECONFIG=there), code=5)
     assert "elsewhere" in told
     assert told.endswith("; set KUBECONFIG, or give --context")
 
 
 def test_a_namespace_that_cannot_be_one(tmp_path: Path) -> None:
     there = kubeconfig(tmp_path, "http://127.0.0.1:9")
-    told = sentence_of(metasearch("status", "mine", "-n", "a/b", KUBECONFIG=there), code=2)
+    told = error_sentence(metasearch("status", "mine", "-n", "a/b", KUBECONFIG=there), code=2)
     assert told.startswith("'a/b' cannot be a namespace; ")

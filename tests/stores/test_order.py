@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from builders import make_trial_spec, spec_names
-from staff import make_search_json
+from operator_builders import make_search_json
 
 from metasearch.search.trials import Stage
 from metasearch.stores.base import TrialStore

@@ -1,4 +1,4 @@
-"""What tests of the chart have in common."""
+"""Helpers and expected rights that the tests of the chart share."""
 
 from __future__ import annotations
 
@@ -7,34 +7,49 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster.binaries import ROOT, Missing
-from cluster.helm import CHART, LOADER, Helm, find_helm
+from devcluster.binaries import ROOT, MissingProgram
+from devcluster.helm import CHART, YAML_LOADER, Helm, find_helm
 
-__all__ = ["CHART", "LOADER", "ROOT", "Helm", "Json", "helm_or_skip", "of_kind", "only", "rights", "table"]
+__all__ = [
+    "CHART",
+    "ROOT",
+    "YAML_LOADER",
+    "Helm",
+    "Json",
+    "helm_or_skip",
+    "objects_of_kind",
+    "parse_rights",
+    "rights_of",
+    "single",
+]
 
 Json = dict[str, Any]
 
 
 def helm_or_skip(home: Path) -> Helm:
-    """Helm; skips the tests that need it, with a sentence, where there is none."""
+    """Return Helm, or skip the test with a sentence if it is missing."""
     try:
         return find_helm(home)
-    except Missing as missing:
+    except MissingProgram as missing:
         pytest.skip(str(missing))
 
 
-def of_kind(objects: list[Json], kind: str) -> list[Json]:
+def objects_of_kind(objects: list[Json], kind: str) -> list[Json]:
     return [each for each in objects if each["kind"] == kind]
 
 
-def only(objects: list[Json], kind: str) -> Json:
-    """The one object of a kind."""
-    (found,) = of_kind(objects, kind)
+def single(objects: list[Json], kind: str) -> Json:
+    """Return the one object of a kind."""
+    (found,) = objects_of_kind(objects, kind)
     return found
 
 
-def rights(role: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Group, resource, name and verb of everything that a role, or a review of someone's rules, allows."""
+def rights_of(role: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """
+    Yield group, resource, name and verb of everything that a role allows.
+
+    A review of somebody's rules, as the API server answers it, has the same form as a role.
+    """
     for rule in role["rules"]:
         for group in rule.get("apiGroups", []):
             for resource in rule.get("resources", []):
@@ -43,8 +58,14 @@ def rights(role: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
                         yield group, resource, name, verb
 
 
-def table(text: str, *names: str) -> set[tuple[str, str, str, str]]:
-    """The same from lines of the form `group resource: verb verb`, `core` for no group, on these names or on all."""
+def parse_rights(text: str, *names: str) -> set[tuple[str, str, str, str]]:
+    """
+    Return rights in the form of `rights_of` from lines such as `group resource: verb verb`.
+
+    Args:
+        text: the lines; the group `core` stands for none.
+        names: the objects that the rights are for; all by default.
+    """
     lines = (line.replace(":", "").split() for line in text.strip().splitlines())
     return {
         ("" if group == "core" else group, resource, name, verb)
@@ -54,7 +75,7 @@ def table(text: str, *names: str) -> set[tuple[str, str, str, str]]:
     }
 
 
-OPERATOR = table("""
+OPERATOR_RIGHTS = parse_rights("""
     metasearch.dev metasearches: get list watch
     metasearch.dev metasearches/status: patch
     metasearch.dev metasearches/finalizers: update
@@ -66,24 +87,24 @@ OPERATOR = table("""
     core events: create list patch
     kueue.x-k8s.io workloads: list
 """)
-"""What the operator may do where searches are; nothing else."""
+"""The operator may do this where searches are, and nothing else there."""
 
-DEFINITIONS = table(
+CRD_RIGHTS = parse_rights(
     "apiextensions.k8s.io customresourcedefinitions: get", "metasearches.metasearch.dev", "metatrials.metasearch.dev"
 )
-"""What it may do beside, in the whole cluster."""
+"""The operator may do this in the whole cluster besides."""
 
-WORKER = table("""
+WORKER_RIGHTS = parse_rights("""
     metasearch.dev metasearches: get
     metasearch.dev metatrials: get list
     metasearch.dev metatrials/status: patch
     coordination.k8s.io leases: create patch get
 """)
-"""What a worker may do where its search is, and nothing elsewhere; the admission policies narrow it further."""
+"""A worker may do this where its search is, and nothing elsewhere; admission policies narrow it further."""
 
-EDIT = table("metasearch.dev metasearches: create delete deletecollection patch update")
-VIEW = table("""
+EDIT_RIGHTS = parse_rights("metasearch.dev metasearches: create delete deletecollection patch update")
+VIEW_RIGHTS = parse_rights("""
     metasearch.dev metasearches: get list watch
     metasearch.dev metatrials: get list watch
 """)
-"""What people may do, beside what the cluster's own roles allow them."""
+"""People may do this in addition to what the cluster's own roles allow them."""

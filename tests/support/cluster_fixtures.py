@@ -1,4 +1,4 @@
-"""Real clusters for all tests that ask for one, one of each kind for all of them."""
+"""Fixtures with real clusters; each kind is started once in a session, for all tests that ask for it."""
 
 from __future__ import annotations
 
@@ -7,120 +7,127 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from cluster import golden, images
-from cluster.access import Access
-from cluster.binaries import Binaries, Missing, NodeBinaries, find_all, find_node
-from cluster.builds import find_builders
-from cluster.control_plane import ControlPlane, open_control_plane
-from cluster.existing import open_existing
-from cluster.resources import definitions_on, namespace_on
-from cluster.whole import open_cluster
+from devcluster import busybox_images, image_store
+from devcluster.access import ClusterAccess
+from devcluster.binaries import (
+    ControlPlaneBinaries,
+    MissingProgram,
+    NodeBinaries,
+    find_control_plane_binaries,
+    find_node_binaries,
+)
+from devcluster.cluster import open_cluster
+from devcluster.control_plane import ControlPlane, open_control_plane
+from devcluster.existing_cluster import open_existing_cluster
+from devcluster.image_builder import require_build_tools
+from devcluster.resources import crds_installed, temporary_namespace
 
 from metasearch.cluster.api import Api
 
 T = TypeVar("T")
 
 
-def found(find: Callable[[], T]) -> T:
-    """What is there; skips the tests that need it, with a sentence, where it is not."""
+def find_or_skip(find: Callable[[], T]) -> T:
+    """Return what a function finds, or skip the test with the sentence that says what is missing."""
     try:
         return find()
-    except Missing as missing:
+    except MissingProgram as missing:
         pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")
-def binaries() -> Binaries:
-    """What a control plane of our own is made of."""
-    return found(find_all)
+def binaries() -> ControlPlaneBinaries:
+    """Return the programs that a control plane consists of."""
+    return find_or_skip(find_control_plane_binaries)
 
 
 @pytest.fixture(scope="session")
 def node_binaries() -> NodeBinaries:
-    """What nodes of our own are made of."""
-    return found(find_node)
+    """Return the programs that nodes consist of."""
+    return find_or_skip(find_node_binaries)
 
 
 @pytest.fixture(scope="session")
-def existing(request: pytest.FixtureRequest) -> Iterator[Access | None]:
-    """The cluster of --cluster, in a namespace of this session's own."""
+def existing_cluster(request: pytest.FixtureRequest) -> Iterator[ClusterAccess | None]:
+    """Yield access to the cluster of --cluster, in a namespace of this session's own; None without that option."""
     kubeconfig = request.config.getoption("--cluster")
     if kubeconfig is None:
         yield None
         return
-    with open_existing(Path(kubeconfig)) as access:
+    with open_existing_cluster(Path(kubeconfig)) as access:
         yield access
 
 
 @pytest.fixture(scope="session")
-def control_plane(existing: Access | None, request: pytest.FixtureRequest) -> Iterator[Access]:
-    """A cluster where pods can be made; whether they also run is left open. Seconds to start."""
-    if existing is not None:
-        yield existing
+def control_plane(existing_cluster: ClusterAccess | None, request: pytest.FixtureRequest) -> Iterator[ClusterAccess]:
+    """Yield access to a cluster where pods can be created but may never run; it takes seconds to start."""
+    if existing_cluster is not None:
+        yield existing_cluster
         return
     with open_control_plane(request.getfixturevalue("binaries")) as ours:
         yield ours.access
 
 
 @pytest.fixture(scope="session")
-def mortal(binaries: Binaries) -> Iterator[ControlPlane]:
-    """A control plane whose parts a test may kill, if it starts them again."""
+def restartable_control_plane(binaries: ControlPlaneBinaries) -> Iterator[ControlPlane]:
+    """Yield a control plane whose processes a test may kill; the test must start them again."""
     with open_control_plane(binaries) as ours:
         yield ours
 
 
 @pytest.fixture(scope="session")
-def cluster(existing: Access | None, request: pytest.FixtureRequest) -> Iterator[Access]:
-    """A cluster with two nodes or more, where pods run."""
-    if existing is not None:
-        yield existing
+def cluster(existing_cluster: ClusterAccess | None, request: pytest.FixtureRequest) -> Iterator[ClusterAccess]:
+    """Yield access to a cluster with two nodes or more, where pods run."""
+    if existing_cluster is not None:
+        yield existing_cluster
         return
     binaries, node_binaries = request.getfixturevalue("binaries"), request.getfixturevalue("node_binaries")
-    with open_cluster(binaries, node_binaries, built=brings_own_images(request)) as ours:
+    with open_cluster(binaries, node_binaries, with_project_images=build_images_if_needed(request)) as ours:
         yield ours.access
 
 
-def brings_own_images(request: pytest.FixtureRequest) -> bool:
-    """Builds them, if a test of this session is going to need them on the nodes."""
-    if not any("built" in item.fixturenames for item in request.session.items if isinstance(item, pytest.Function)):
+def build_images_if_needed(request: pytest.FixtureRequest) -> bool:
+    """Build the images if a test of this session needs them; return whether nodes get them."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    if not any("built_images" in test.fixturenames for test in tests):
         return False
     try:
-        request.getfixturevalue("built")
+        request.getfixturevalue("built_images")
     except pytest.skip.Exception:
         return False
     return True
 
 
 @pytest.fixture(scope="session")
-def built(existing: Access | None) -> Mapping[str, golden.Loaded]:
-    """The project's images, really built; `cluster` has them on its nodes if a test of the session asks for this."""
-    if existing is not None:
+def built_images(existing_cluster: ClusterAccess | None) -> Mapping[str, image_store.StoredImage]:
+    """Build the project's images; `cluster` has them on its nodes if any test of the session asks for this."""
+    if existing_cluster is not None:
         pytest.skip("images are built here for nodes that are started here, not for those of a cluster that was there")
-    found(find_builders)
-    return golden.prepare()
+    find_or_skip(require_build_tools)
+    return image_store.prepare_images()
 
 
 @pytest.fixture(scope="session")
-def defined(control_plane: Access) -> Iterator[Access]:
-    """A cluster that knows our resources. What was there before stays."""
-    with definitions_on(control_plane):
+def cluster_with_crds(control_plane: ClusterAccess) -> Iterator[ClusterAccess]:
+    """Yield access to `control_plane` with the project's CRDs; CRDs that were there before stay."""
+    with crds_installed(control_plane):
         yield control_plane
 
 
 @pytest.fixture(scope="session")
-def client(defined: Access) -> Api:
-    """An administrator's way in, as our own code has it."""
-    return Api.of_kubeconfig(str(defined.kubeconfig))
+def client(cluster_with_crds: ClusterAccess) -> Api:
+    """Return an administrator's client, of the kind that the product uses."""
+    return Api.of_kubeconfig(str(cluster_with_crds.kubeconfig))
 
 
 @pytest.fixture
-def room(client: Api) -> Iterator[str]:
-    """A namespace of a test's own, for names that another test has too."""
-    with namespace_on(client) as name:
+def namespace(client: Api) -> Iterator[str]:
+    """Yield a new namespace, so that tests can give objects the same names."""
+    with temporary_namespace(client) as name:
         yield name
 
 
 @pytest.fixture(scope="session")
-def image(existing: Access | None) -> str:
-    """One with a shell; a cluster that is there already has to fetch it."""
-    return images.BUSYBOX if existing is None else "busybox:1.36"
+def image(existing_cluster: ClusterAccess | None) -> str:
+    """Return an image with a shell; an existing cluster has to pull one."""
+    return busybox_images.BUSYBOX if existing_cluster is None else "busybox:1.36"

@@ -1,8 +1,8 @@
 """
-Values on the bounds of a model and just beyond them, for every field it has, however deep.
+Test values on the bounds of a model and just beyond them, for every field it has, however deep.
 
-They are derived from the models alone, so a new field is covered by itself. `SAMPLES` says what must stand beside a
-field for it to be tried alone, where a rule wants more than the required fields.
+They are derived from the models alone, so a new field is covered by itself. `SAMPLES` says which fields must accompany
+a field for it to be tested alone, where a rule wants more than the required fields.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     MetaTrialStatus: {"result": {"state": "Failed"}},
     FinalNetwork[NumberText]: {"": {"trials": ["a"]}, "trials": {}},
 }
-"""Per model and field, what stands beside the field and the required ones; "" is for all other fields."""
+"""Per model and field, the values that accompany the field and the required ones; "" is for all other fields."""
 
 OPEN = {(MetaTrialStatus, "state"), (MetaTrialSpec, "stage"), (MetaTrialSpec, "blocks")}
 """Fields whose values rules tie to others in more than one way."""
@@ -53,29 +53,29 @@ TEXTS: Mapping[type[PatternText], tuple[Sequence[str], Sequence[str]]] = {
         ["", "2026-01-31", "2026-01-31T12:00:00+01:00", "1969-12-31T23:59:59Z", "2026-02-31T12:00:00Z"],
     ),
 }
-"""Per form of text, what is right and what is wrong."""
+"""Per type of text, valid and invalid examples."""
 
 ODD_TEXTS = ("", " ", "a b", "-a", "a-", "A.", "_", "ä", "a\n", "a:b", "/", "%", "a/b/c")
 
 FINEST = Decimal("0.000000000001")
-"""The least that decimals differ by."""
+"""The smallest difference between two decimals."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A value of a whole model, of which one field is on its bound or beyond it."""
+    """A value for a whole model, in which one field is on its bound or beyond it."""
 
     path: tuple[str | int, ...]
-    """Of the field, from the model."""
+    """The path from the model to the field."""
     value: Any
-    """The model's."""
+    """The value for the model."""
     is_valid: bool | None
-    """None where other rules decide."""
+    """None if other rules decide."""
     what: str
 
     @property
     def field(self) -> str:
-        """As messages name it, without what it begins with."""
+        """The field as messages name it, without its prefix."""
         return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
 
 
@@ -83,7 +83,7 @@ MISSING = object()
 
 
 def cases_of(model: type[SpecModel]) -> Iterator[Case]:
-    """For every field of the model, values on its bounds and beyond."""
+    """Yield values on the bounds of every field of the model, and beyond them."""
     for name, field in _fields(model).items():
         beside = sample(model, name)
         for case in (*_cases(field.annotation, field.metadata), *_left_out(field)):
@@ -97,7 +97,7 @@ def cases_of(model: type[SpecModel]) -> Iterator[Case]:
 
 
 def sample(model: type[SpecModel], without: str = "", number: int = 0) -> dict[str, Any]:
-    """A small valid value; different ones for different numbers."""
+    """Return a small valid value; different numbers give different ones."""
     required = {
         name: _sample(field.annotation, field.metadata, number)
         for name, field in _fields(model).items()
@@ -147,7 +147,7 @@ def _cases(annotation: Any, rules: Sequence[Any]) -> Iterator[Case]:
 
 
 def _plain(annotation: Any, rules: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-    """What is in `X | None` and in `Annotated[X, …]`."""
+    """Return what `X | None` and `Annotated[X, …]` hold."""
     if NoneType in get_args(annotation):
         (inner,) = (each for each in get_args(annotation) if each is not NoneType)
         return _plain(inner, rules)
@@ -179,7 +179,7 @@ def _integers(rules: Sequence[Any]) -> Iterator[Case]:
 
 
 def _numbers(kind: type, rules: Sequence[Any]) -> Iterator[Case]:
-    """Decimals and floats, as text."""
+    """Yield cases of decimals and floats, which are written as text."""
     right, wrong = [Decimal("0.5")], []
     for each in rules:
         for name, inside, beyond in (("ge", 0, -1), ("gt", 1, 0), ("le", 0, 1), ("lt", -1, 0)):
@@ -257,7 +257,7 @@ def _sample(annotation: Any, rules: Sequence[Any], number: int) -> Any:
 
 
 def _spelled(pattern: str, length: int, number: int = 0) -> list[str]:
-    """A text of this length that the pattern takes, if there is one; different ones for different numbers."""
+    """Return a text of this length that the pattern accepts, if there is one; different numbers give different ones."""
     anyhow = re.sub(r"\{1,[0-9]+\}", "+", pattern)  # what is too long is to be wrong for that alone
     mark = string.ascii_lowercase[number // 26] + string.ascii_lowercase[number % 26]
     for head, filling, tail in (("", "a", mark), ("/", "a", mark), ("", "a", ""), ("", "9", "%")):
@@ -274,7 +274,7 @@ def _lengths(rules: Sequence[Any]) -> tuple[int, int, str]:
 
 
 def rules_of(model: type[SpecModel]) -> Iterator[tuple[type[SpecModel], Rule]]:
-    """Every rule of the model and of those in it, each with its model."""
+    """Yield every rule of the model and of the models in it, each with its model."""
     for rule in model.rules:
         yield model, rule
     for field in model.model_fields.values():

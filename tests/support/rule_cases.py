@@ -1,4 +1,4 @@
-"""For every rule between fields of the resources: what breaks it, and what nearly does."""
+"""Values that break each rule between fields of the resources, and values that nearly do."""
 
 from __future__ import annotations
 
@@ -104,4 +104,4 @@ RULE_CASES: Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] 
         [{"state": "Failed", "claim": CLAIM, "result": {"epoch": 2}}, {"state": "Failed", "result": {"epoch": 0}}],
     ),
 }
-"""Per model and message: (what breaks it, what does not)."""
+"""Per model and message: the values that break the rule, and those that do not."""

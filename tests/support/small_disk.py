@@ -1,4 +1,4 @@
-"""Disks that fill up."""
+"""Disks that fill up: a limit on file sizes, and a small file system."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEGABYTES = 8
 
 @contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """Let this process write no file of more bytes, as a full disk would."""
+    """Let this process write no file larger than `size` bytes, as a full disk would."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -29,32 +29,32 @@ def no_file_beyond(size: int) -> Iterator[None]:
 
 
 class SmallDisk:
-    """A real one, in memory, that only one process and those that join it can see."""
+    """A small file system in memory, seen only by one process and those that join its mount namespace."""
 
     def __init__(self, path: Path, holder: int) -> None:
         self.path, self._holder = path, holder
 
     @property
-    def from_outside(self) -> Path:
-        """Where other processes find it."""
+    def path_from_outside(self) -> Path:
+        """The path under which other processes find it."""
         return Path(f"/proc/{self._holder}/root{self.path}")
 
     def metasearch(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a command that can see it to its end."""
+        """Run a command that sees the disk to its end."""
         join = ["nsenter", "--user", "--mount", "--preserve-credentials", f"--target={self._holder}"]
         return subprocess.run([*join, *command(*arguments)], capture_output=True, text=True, timeout=300, check=False)
 
-    def fill(self, leave: int) -> None:
-        """Take up all but so many bytes."""
-        (self.from_outside / "balloon").write_bytes(bytes(MEGABYTES * 2**20 - leave))
+    def fill(self, free_bytes: int) -> None:
+        """Fill the disk except for this many bytes."""
+        (self.path_from_outside / "balloon").write_bytes(bytes(MEGABYTES * 2**20 - free_bytes))
 
     def make_room(self) -> None:
-        (self.from_outside / "balloon").unlink()
+        (self.path_from_outside / "balloon").unlink()
 
 
 @contextmanager
 def small_disk(path: Path) -> Iterator[SmallDisk]:
-    """Mount one for a while; skips the test where the system does not let us."""
+    """Mount a small disk, or skip the test if this machine does not allow that."""
     path.mkdir()
     script = f'mount -t tmpfs -o size={MEGABYTES}m tmpfs "$0" && echo mounted && exec cat'
     unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(path)]

@@ -1,4 +1,4 @@
-"""What every trial store must do. A store's own test file subclasses this and says how to open one."""
+"""The contract of trial stores. A store's own test file subclasses it and says how to open a store."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from metasearch.stores.base import TrialStore
 ERROR = TrialResult(state=State.FAILED, reason=Reason.ERROR, message="boom")
 
 OpenStore = Callable[[], TrialStore]
-"""Opens the store anew, as another process would."""
+"""A function that opens the store anew, as another process would."""
 
 
 class TrialStoreContract(ABC):
-    """Inherit, and give the fixture `open_store`; the store's maxAttempts is 2."""
+    """Subclasses give the fixture `open_store`; the store's maxAttempts must be 2."""
 
     @pytest.fixture
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Time that passes only when it is waited for."""
+"""A fake clock whose time passes only when somebody waits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ class VirtualClock:
 
     def __init__(self, at_wait: Callable[[], object] = lambda: None) -> None:
         """
+        Start the clock at 100 seconds.
+
         Args:
             at_wait: called each time that somebody waits.
         """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from object_store import BUCKET, ObjectServer, open_object_server
+from moto_server import BUCKET, MotoServer, open_moto_server
 
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch_trainer.artifact_stores import ArtifactStore, MountedFolder, ObjectStore
@@ -15,8 +15,8 @@ FOLDER = "team-a/search-12345678"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ObjectServer]:
-    with open_object_server() as running, pytest.MonkeyPatch.context() as patch:
+def server() -> Iterator[MotoServer]:
+    with open_moto_server() as running, pytest.MonkeyPatch.context() as patch:
         for name, value in running.environment.items():
             patch.setenv(name, value)
         yield running
@@ -63,7 +63,7 @@ def test_a_check_leaves_nothing(store: ArtifactStore, tmp_path: Path) -> None:
     assert [path for path in (tmp_path / "volume").rglob("*") if path.is_file()] == []
 
 
-def test_files_of_an_object_store_lie_below_its_url(server: ObjectServer, tmp_path: Path) -> None:
+def test_files_of_an_object_store_lie_below_its_url(server: MotoServer, tmp_path: Path) -> None:
     (tmp_path / "here").touch()
     ObjectStore(f"s3://{BUCKET}/layout/{FOLDER}").put(tmp_path / "here", "weights/a.safetensors")
     assert f"layout/{FOLDER}/weights/a.safetensors" in server.names()
@@ -79,7 +79,7 @@ def test_a_bucket_that_is_not_there_is_found_out_by_a_check() -> None:
 
 
 def test_a_store_that_cannot_be_reached_is_unavailable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in ObjectServer("http://127.0.0.1:9", BUCKET).environment.items():
+    for name, value in MotoServer("http://127.0.0.1:9", BUCKET).environment.items():
         monkeypatch.setenv(name, value)
     store = ObjectStore(f"s3://{BUCKET}/unreachable")
     with pytest.raises(StoreUnavailable, match=r"weights/a cannot be read .*127\.0\.0\.1:9"):

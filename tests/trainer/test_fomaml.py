@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from builders import make_spec
-from tiny import SPLITS, ignore, tiny_trial
+from tiny_trials import SPLITS, ignore, tiny_trial
 from torch import Tensor
 
 from metasearch.api import Space, Task, Training

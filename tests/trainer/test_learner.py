@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from tiny import SPLITS, final_trial, ignore, tiny_trainer
+from tiny_trials import SPLITS, final_trial, ignore, tiny_trainer
 
 from metasearch.errors import InvalidData
 from metasearch_trainer.checkpoints import write_tensors

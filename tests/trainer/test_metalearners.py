@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import SPLITS, HalfMinutes, final_trial, ignore, repeatable, tiny_spec, tiny_trainer
+from tiny_trials import SPLITS, HalfMinuteClock, final_trial, ignore, repeatable, tiny_spec, tiny_trainer
 
 from metasearch.api import META_LEARNERS
 from metasearch.errors import InvalidSpec
@@ -88,7 +88,7 @@ def test_a_trial_that_is_resumed_ends_as_one_that_never_stopped(tmp_path: Path, 
             raise WorkerShutdown
 
     with pytest.raises(WorkerShutdown):
-        tiny_trainer(tmp_path, HalfMinutes(), training=training).run(final_trial(), leave)
+        tiny_trainer(tmp_path, HalfMinuteClock(), training=training).run(final_trial(), leave)
     resumed = tiny_trainer(tmp_path, training=training).run(final_trial(), ignore)
     assert repeatable(resumed) == repeatable(whole)
     name = resumed.weights or ""

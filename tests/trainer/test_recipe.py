@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from builders import make_spec
-from tiny import final_trial, tiny_spec, tiny_trial
+from tiny_trials import final_trial, tiny_spec, tiny_trial
 
 from metasearch.api import Training
 from metasearch.errors import InvalidSpec

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders import make_result, make_trial_spec
-from far_store import FarStore
+from unreliable_store import UnreliableStore
 from virtual_clock import VirtualClock
 
 from metasearch.cluster.api import Refused
@@ -24,8 +24,8 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: VirtualClock) -> Iterator[FarStore]:
-    opened = FarStore(tmp_path / "trials.db", clock)
+def store(tmp_path: Path, clock: VirtualClock) -> Iterator[UnreliableStore]:
+    opened = UnreliableStore(tmp_path / "trials.db", clock)
     opened.propose([make_trial_spec("a", priority=0), make_trial_spec("b", priority=1)])
     yield opened
     opened.close()
@@ -37,7 +37,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 @pytest.fixture
-def queue(store: FarStore, spool: Spool, clock: VirtualClock) -> RetryingQueue:
+def queue(store: UnreliableStore, spool: Spool, clock: VirtualClock) -> RetryingQueue:
     return RetryingQueue(store, spool, clock.retry())
 
 
@@ -47,21 +47,21 @@ def claim(queue: RetryingQueue) -> Trial:
     return claimed
 
 
-def recorded(store: FarStore, name: str = "a") -> Trial:
+def recorded(store: UnreliableStore, name: str = "a") -> Trial:
     return store.recorded(name)
 
 
 # --- claims ---
 
 
-def test_without_the_store_there_is_nothing_to_do(queue: RetryingQueue, store: FarStore) -> None:
+def test_without_the_store_there_is_nothing_to_do(queue: RetryingQueue, store: UnreliableStore) -> None:
     store.is_cut = True
     assert queue.claim("w", 1.0, 0.0) is None
     store.is_cut = False
     assert claim(queue).name == "a"
 
 
-def test_a_claim_whose_answer_was_lost_is_taken_up(queue: RetryingQueue, store: FarStore) -> None:
+def test_a_claim_whose_answer_was_lost_is_taken_up(queue: RetryingQueue, store: UnreliableStore) -> None:
     store.loses_answers = True
     assert queue.claim("w", 1.0, 0.0) is None
     assert claim(queue) == recorded(store, "a")
@@ -78,7 +78,9 @@ def run(queue: RetryingQueue, claimed: Trial, clock: VirtualClock, seconds: int)
         queue.report(claimed, Progress(second))
 
 
-def test_a_trial_of_half_a_minute_costs_two_writes(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
+def test_a_trial_of_half_a_minute_costs_two_writes(
+    queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock
+) -> None:
     claimed = claim(queue)
     run(queue, claimed, clock, 29)
     queue.complete(claimed, make_result(), 2.0)
@@ -86,7 +88,7 @@ def test_a_trial_of_half_a_minute_costs_two_writes(queue: RetryingQueue, store: 
 
 
 def test_a_trial_of_a_minute_costs_three_writes_and_a_longer_one_few_more(
-    queue: RetryingQueue, store: FarStore, clock: VirtualClock
+    queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock
 ) -> None:
     claimed = claim(queue)
     run(queue, claimed, clock, 60)
@@ -97,7 +99,7 @@ def test_a_trial_of_a_minute_costs_three_writes_and_a_longer_one_few_more(
 
 
 def test_a_trial_that_is_to_stop_is_told_within_seconds(
-    queue: RetryingQueue, store: FarStore, clock: VirtualClock
+    queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock
 ) -> None:
     claimed = claim(queue)
     store.request_stop(["a"])
@@ -108,7 +110,9 @@ def test_a_trial_that_is_to_stop_is_told_within_seconds(
     assert store.writes == ["claim"]
 
 
-def test_a_trial_that_was_given_to_another_is_void(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
+def test_a_trial_that_was_given_to_another_is_void(
+    queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock
+) -> None:
     claimed = claim(queue)
     store.release("w", 2.0, LOST)
     clock.time += STOP_CHECK_SECONDS
@@ -116,7 +120,7 @@ def test_a_trial_that_was_given_to_another_is_void(queue: RetryingQueue, store: 
         queue.report(claimed, Progress(1))
 
 
-def test_training_goes_on_without_the_store(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
+def test_training_goes_on_without_the_store(queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock) -> None:
     claimed = claim(queue)
     store.is_cut = True
     run(queue, claimed, clock, 120)
@@ -124,7 +128,7 @@ def test_training_goes_on_without_the_store(queue: RetryingQueue, store: FarStor
 
 
 def test_a_store_that_takes_long_to_answer_takes_a_tenth_of_the_time(
-    queue: RetryingQueue, store: FarStore, clock: VirtualClock
+    queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock
 ) -> None:
     claimed = claim(queue)
     store.is_cut, store.answer_seconds, began = True, 20.0, clock.time
@@ -133,7 +137,7 @@ def test_a_store_that_takes_long_to_answer_takes_a_tenth_of_the_time(
 
 
 def test_progress_that_is_no_number_does_not_end_the_trial(
-    queue: RetryingQueue, store: FarStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> Trial:
         raise Refused("not valid")
@@ -147,7 +151,7 @@ def test_progress_that_is_no_number_does_not_end_the_trial(
 # --- results ---
 
 
-def test_a_result_is_on_disk_until_it_is_on_record(queue: RetryingQueue, store: FarStore, spool: Spool) -> None:
+def test_a_result_is_on_disk_until_it_is_on_record(queue: RetryingQueue, store: UnreliableStore, spool: Spool) -> None:
     on_disk = []
     store.is_cut = True
     clock = VirtualClock(at_wait=lambda: on_disk.append(spool.read()))
@@ -162,7 +166,7 @@ def test_a_result_is_on_disk_until_it_is_on_record(queue: RetryingQueue, store: 
     assert not spool.path.exists()
 
 
-def store_claim(store: FarStore) -> Trial:
+def store_claim(store: UnreliableStore) -> Trial:
     store.is_cut, before = False, store.is_cut
     claimed = store.claim("w", 1.0, 0.0)
     store.is_cut = before
@@ -171,7 +175,7 @@ def store_claim(store: FarStore) -> Trial:
 
 
 def test_a_result_is_tried_for_ten_minutes_with_pauses_that_differ(
-    queue: RetryingQueue, store: FarStore, spool: Spool, clock: VirtualClock
+    queue: RetryingQueue, store: UnreliableStore, spool: Spool, clock: VirtualClock
 ) -> None:
     claimed = claim(queue)
     store.is_cut = True
@@ -183,14 +187,18 @@ def test_a_result_is_tried_for_ten_minutes_with_pauses_that_differ(
     assert spool.read() is not None
 
 
-def test_a_store_that_comes_back_gets_the_result(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
+def test_a_store_that_comes_back_gets_the_result(
+    queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock
+) -> None:
     claimed = claim(queue)
     store.is_cut = True
     clock.at_wait = lambda: setattr(store, "is_cut", clock.time < 400)
     assert queue.complete(claimed, make_result(0.7), 2.0).score == 0.7
 
 
-def test_a_result_of_a_trial_that_another_has_is_dropped(queue: RetryingQueue, store: FarStore, spool: Spool) -> None:
+def test_a_result_of_a_trial_that_another_has_is_dropped(
+    queue: RetryingQueue, store: UnreliableStore, spool: Spool
+) -> None:
     claimed = claim(queue)
     store.release("w", 2.0, LOST)
     with pytest.raises(StaleClaim):
@@ -200,7 +208,7 @@ def test_a_result_of_a_trial_that_another_has_is_dropped(queue: RetryingQueue, s
 
 
 def test_a_spooled_result_of_a_trial_that_another_has_is_dropped(
-    queue: RetryingQueue, store: FarStore, spool: Spool
+    queue: RetryingQueue, store: UnreliableStore, spool: Spool
 ) -> None:
     claimed = claim(queue)
     store.is_cut = True
@@ -213,7 +221,7 @@ def test_a_spooled_result_of_a_trial_that_another_has_is_dropped(
 
 
 def test_a_result_that_is_refused_is_a_failure_that_is_tried_again(
-    queue: RetryingQueue, store: FarStore, spool: Spool
+    queue: RetryingQueue, store: UnreliableStore, spool: Spool
 ) -> None:
     for attempt in (1, 2):
         queue.complete(claim(queue), make_result(float("nan")), 2.0)
@@ -226,13 +234,13 @@ def test_a_result_that_is_refused_is_a_failure_that_is_tried_again(
     assert spool.read() is None
 
 
-def test_a_refusal_is_not_believed_at_once(queue: RetryingQueue, store: FarStore, clock: VirtualClock) -> None:
+def test_a_refusal_is_not_believed_at_once(queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock) -> None:
     store.refusals = MAX_REFUSALS
     assert queue.complete(claim(queue), make_result(0.7), 2.0).score == 0.7
     assert len(clock.waits) == MAX_REFUSALS
 
 
-def test_where_nothing_is_accepted_the_worker_ends(queue: RetryingQueue, store: FarStore, spool: Spool) -> None:
+def test_where_nothing_is_accepted_the_worker_ends(queue: RetryingQueue, store: UnreliableStore, spool: Spool) -> None:
     claimed = claim(queue)
     store.refusals = 99
     with pytest.raises(Refused):
@@ -240,7 +248,7 @@ def test_where_nothing_is_accepted_the_worker_ends(queue: RetryingQueue, store: 
     assert spool.read() is None
 
 
-def test_a_result_is_kept_to_the_last_bit(spool: Spool, store: FarStore, queue: RetryingQueue) -> None:
+def test_a_result_is_kept_to_the_last_bit(spool: Spool, store: UnreliableStore, queue: RetryingQueue) -> None:
     claimed, result = claim(queue), replace(make_result(1 / 3), wall_seconds=0.1 + 0.2)
     store.is_cut = True
     with pytest.raises(StoreUnavailable):
@@ -258,7 +266,7 @@ def test_a_spool_that_cannot_be_read_is_no_reason_to_end(queue: RetryingQueue, s
 
 
 def test_a_full_disk_does_not_keep_a_result_from_its_store(
-    tmp_path: Path, store: FarStore, clock: VirtualClock, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, store: UnreliableStore, clock: VirtualClock, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
     queue = RetryingQueue(store, Spool(tmp_path / "file" / "slot-0.json"), clock.retry())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_disk import no_file_beyond
-from tiny import SPLITS, HalfMinutes, final_trial, ignore, repeatable, tiny_spec, tiny_trainer, tiny_trial
+from tiny_trials import SPLITS, HalfMinuteClock, final_trial, ignore, repeatable, tiny_spec, tiny_trainer, tiny_trial
 from virtual_clock import VirtualClock
 
 from metasearch.errors import StoreUnavailable
@@ -72,7 +72,7 @@ def clock() -> VirtualClock:
 def trainer_on(storage: Storage) -> Trainer:
     """One on whose own clock every checkpoint is due."""
     trainer = Trainer(tiny_spec(), SPLITS, torch.device("cpu"), storage)
-    trainer.clock = HalfMinutes()
+    trainer.clock = HalfMinuteClock()
     return trainer
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_disk import no_file_beyond
-from tiny import META_ITERATIONS, HalfMinutes, final_trial, ignore, repeatable, tiny_trainer, tiny_trial
+from tiny_trials import META_ITERATIONS, HalfMinuteClock, final_trial, ignore, repeatable, tiny_trainer, tiny_trial
 
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.search.trials import Progress, Reason, Stage, State, Threshold
@@ -130,7 +130,7 @@ def test_a_trial_that_is_interrupted_anywhere_goes_on_to_the_same_result(tmp_pat
             raise WorkerShutdown
 
     with pytest.raises(WorkerShutdown):
-        tiny_trainer(tmp_path, HalfMinutes()).run(final_trial(), leave)
+        tiny_trainer(tmp_path, HalfMinuteClock()).run(final_trial(), leave)
     assert list((tmp_path / "checkpoints").iterdir())
     trainer = tiny_trainer(tmp_path)
     assert repeatable(trainer.run(final_trial(), ignore)) == repeatable(whole)
@@ -145,7 +145,7 @@ def test_time_before_an_interruption_counts(tmp_path: Path) -> None:
             raise WorkerShutdown
 
     with pytest.raises(WorkerShutdown):
-        tiny_trainer(tmp_path, HalfMinutes()).run(tiny_trial(), leave)
+        tiny_trainer(tmp_path, HalfMinuteClock()).run(tiny_trial(), leave)
     assert (tiny_trainer(tmp_path).run(tiny_trial(), ignore).wall_seconds or 0) > 31
 
 
@@ -257,7 +257,7 @@ def test_a_trial_that_diverges_is_a_failed_result(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_takes_too_long_is_a_failed_result(tmp_path: Path) -> None:
-    result = tiny_trainer(tmp_path, HalfMinutes(), budget={"trialTime": "2m"}).run(tiny_trial(), ignore)
+    result = tiny_trainer(tmp_path, HalfMinuteClock(), budget={"trialTime": "2m"}).run(tiny_trial(), ignore)
     assert (result.state, result.reason) == (State.FAILED, Reason.TIMED_OUT)
     assert "budget.trialTime (2m)" in (result.message or "")
 

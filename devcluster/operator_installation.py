@@ -1,0 +1,68 @@
+"""The operator as users install it: by Helm, from built images, in a namespace that allows restricted pods only."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from devcluster.access import ClusterAccess
+from devcluster.helm import Helm
+
+RELEASE = "metasearch"
+RESTRICTED_POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+LOCAL_IMAGES: Mapping[str, Any] = {"image": {"registry": "localhost", "tag": "dev", "pullPolicy": "Never"}}
+"""The values that select the images that were built here; nodes have them from the start, and no registry has."""
+
+DEFAULT_VALUES: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class OperatorInstallation:
+    """An operator that watches its own namespace."""
+
+    access: ClusterAccess
+    """Access to the operator's namespace."""
+    helm: Helm
+
+    @property
+    def namespace(self) -> str:
+        return self.access.namespace
+
+    def operator_pod(self) -> str:
+        found = self.access.get(
+            "pods", f"--namespace={self.namespace}", "--selector=app.kubernetes.io/component=operator"
+        )
+        return str(found["items"][0]["metadata"]["name"])
+
+    def log(self) -> str:
+        """Return the operator's log."""
+        return self.access.run("logs", f"--namespace={self.namespace}", self.operator_pod())
+
+
+@contextmanager
+def operator_installed(access: ClusterAccess, helm: Helm, values: Mapping[str, Any]) -> Iterator[OperatorInstallation]:
+    """Install the operator in a new namespace that enforces the restricted pod security standard, and remove both."""
+    name = f"team-{uuid.uuid4().hex[:8]}"
+    access.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED_POD_SECURITY}}
+    )
+    install_operator(access, helm, name, values)
+    try:
+        yield OperatorInstallation(access.within(name), helm)
+    finally:
+        helm.run("uninstall", RELEASE, f"--namespace={name}", access=access)
+        access.run("delete", "namespace", name)
+
+
+def install_operator(
+    access: ClusterAccess, helm: Helm, namespace: str, values: Mapping[str, Any] = DEFAULT_VALUES
+) -> None:
+    """Install the chart, and return once the operator is ready."""
+    helm.run(
+        *("install_operator", RELEASE, helm.chart, f"--namespace={namespace}", "--wait", "--timeout=240s"),
+        values={**LOCAL_IMAGES, **values},
+        access=access,
+    )

@@ -1,0 +1,65 @@
+"""The operator as a process of this machine, which tests kill and start again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from devcluster.access import ClusterAccess
+
+SECONDS = 120
+"""Generous, for machines that do other work besides."""
+
+
+class OperatorProcess:
+    """`python -m metasearch_operator` with an administrator's rights, which a test may kill and start again."""
+
+    def __init__(self, access: ClusterAccess, folder: Path, namespaces: list[str], image: str) -> None:
+        self.log = folder / f"operator-{time.monotonic_ns()}.log"
+        config = folder / "operator.yaml"
+        config.write_text(yaml.safe_dump({"namespaces": namespaces, "worker": {"image": image}}))
+        self._command = [sys.executable, "-m", "metasearch_operator", "--config", str(config), "--probes-port=0"]
+        self._environment = {**os.environ, "KUBECONFIG": str(access.kubeconfig)}
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """Kill it at once, as when a node dies."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """Terminate it, as when a pod is deleted, and return the exit code."""
+        self._process.terminate()
+        try:
+            return self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def wait(self) -> int:
+        """Wait until it ends by itself, and return the exit code."""
+        return self._process.wait(SECONDS)
+
+
+@contextmanager
+def running_operator(
+    access: ClusterAccess, folder: Path, namespaces: list[str], image: str = "none"
+) -> Iterator[OperatorProcess]:
+    operator = OperatorProcess(access, folder, namespaces, image)
+    try:
+        yield operator
+    finally:
+        operator.stop()

@@ -1,0 +1,45 @@
+"""The project's CRDs on a cluster, and namespaces for tests."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from devcluster.access import ClusterAccess
+from devcluster.binaries import ROOT
+from metasearch.cluster.api import Api
+from metasearch.kubernetes import names
+
+Json = dict[str, Any]
+
+NAMESPACE = names.Kind("/api/v1", "namespaces")
+
+
+@contextmanager
+def crds_installed(access: ClusterAccess) -> Iterator[None]:
+    """Install the CRDs, and remove afterwards those that were not there before."""
+    resources = (names.SEARCH, names.TRIAL)
+    files = [f"--filename={ROOT / 'crds' / f'{resource.plural}.yaml'}" for resource in resources]
+    ours = [
+        resource.definition
+        for resource in resources
+        if access.kubectl("get", "crd", resource.definition).returncode != 0
+    ]
+    access.run("apply", "--server-side", *files)
+    access.run("wait", "--for=condition=Established", "--timeout=60s", *files)
+    yield
+    if ours:
+        access.run("delete", "crd", *ours)
+
+
+@contextmanager
+def temporary_namespace(api: Api, labels: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Create a namespace, and start its deletion afterwards without waiting for the end of it."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    api.create(NAMESPACE.path(None), {"metadata": {"name": name, "labels": dict(labels or {})}})
+    try:
+        yield name
+    finally:
+        api.delete(NAMESPACE.path(None, name))

@@ -1,0 +1,292 @@
+"""
+Searches from end to end: installed by Helm from built images, applied with kubectl, run by pods on two nodes.
+
+Namespaces enforce the restricted pod security standard. The result of a search is compared with that of the same
+search on this machine, trial by trial.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chart import Helm, helm_or_skip
+from devcluster.access import ClusterAccess
+from devcluster.operator_installation import OperatorInstallation, operator_installed
+from devcluster.searches import SearchHandle
+from image_datasets import write_class_folders, write_split
+from local_search import metasearch, scores_of, write_resource
+
+from metasearch.cluster.api import Api
+from metasearch.kubernetes import names
+from metasearch.search.trials import Trial
+from metasearch_operator.lost_workers import pod_of
+
+Json = dict[str, Any]
+Apply = Callable[..., SearchHandle]
+
+GPU = "example.com/gpu"
+
+
+@pytest.fixture(scope="module")
+def installation(
+    cluster: ClusterAccess,
+    built_images: Mapping[str, object],  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[OperatorInstallation]:
+    folder = tmp_path_factory.mktemp("installation")
+    helm: Helm = helm_or_skip(folder)
+    with operator_installed(cluster, helm, {"worker": {"resources": {"requests": {"cpu": "100m"}}}}) as installation:
+        yield installation
+
+
+@pytest.fixture
+def apply(installation: OperatorInstallation, tmp_path: Path) -> Iterator[Apply]:
+    """Return a function that applies a search with kubectl; searches that are left are deleted in the end."""
+    api = Api.of_kubeconfig(str(installation.access.kubeconfig))
+    applied = []
+
+    def apply(name: str = "tiny", **changes: Any) -> SearchHandle:
+        file = write_resource(tmp_path, name, **changes)
+        installation.access.run("apply", f"--namespace={installation.namespace}", f"--filename={file}")
+        search = SearchHandle(api, api.get(names.SEARCH.path(installation.namespace, name)))
+        applied.append(search)
+        return search
+
+    yield apply
+    for search in applied:
+        search.delete()
+        search.wait_for(lambda search=search: not (search.trials() or search.jobs() or pods_of(search)))
+
+
+@pytest.fixture(scope="module")
+def local_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the same search run on this machine."""
+    folder = tmp_path_factory.mktemp("local_run")
+    run = metasearch("run", write_resource(folder), "--output", folder / "run")
+    assert run.returncode == 0, run.stderr
+    return folder / "run"
+
+
+def pods_of(search: SearchHandle) -> list[Json]:
+    selector = f"{names.LABEL_SEARCH}={search.name}"
+    found, _ = search.api.list_all(names.POD.path(search.namespace), labelSelector=selector)
+    return found
+
+
+def is_ready(pod: Json) -> bool:
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
+
+
+def remote(installation: OperatorInstallation, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command about a search on the cluster."""
+    return metasearch(*arguments, "--namespace", installation.namespace, KUBECONFIG=str(installation.access.kubeconfig))
+
+
+def scores_on(installation: OperatorInstallation, search: SearchHandle) -> dict[str, tuple[str, float | None]]:
+    listed = remote(installation, "trials", search.name, "-o", "json")
+    assert listed.returncode == 0, listed.stderr
+    return {trial["name"]: (trial["state"], trial["score"]) for trial in json.loads(listed.stdout)}
+
+
+# --- the same as on one machine -----------------------------------------------------------------------------------
+
+
+def test_a_search_on_two_nodes_comes_to_what_it_comes_to_on_this_machine(
+    apply: Apply, installation: OperatorInstallation, local_run: Path
+) -> None:
+    search = apply()
+    nodes: set[str] = set()
+
+    def is_over() -> bool:
+        nodes.update(pod["spec"].get("nodeName", "") for pod in pods_of(search))
+        return search.condition("Succeeded")[0] == "True"
+
+    search.wait_for(is_over)
+    assert len(nodes - {""}) == 2
+    assert scores_on(installation, search) == scores_of(local_run)
+    local = json.loads((local_run / "result.json").read_text(encoding="utf-8"))
+    status = search.status
+    assert [cell["cell"] for cell in status["front"]] == [cell["cell"] for cell in local["front"]]
+    assert float(status["delivered"]["nonTransductive"]["accuracy"]) == local["final"][0]["nonTransductive"]["accuracy"]
+    assert float(status["baseline"]["transductive"]["accuracy"]) == local["baseline"]["transductive"]["accuracy"]
+
+
+def test_whatever_happens_to_a_search_it_comes_to_the_same(
+    apply: Apply, installation: OperatorInstallation, local_run: Path
+) -> None:
+    """Operator and worker pods are deleted, and the search is edited, suspended and resumed."""
+    search, access = apply(), installation.access
+    here = f"--namespace={installation.namespace}"
+    search.wait_for(lambda: search.status.get("trials", {}).get("succeeded", 0) >= 1)
+    access.run("delete", "pod", here, installation.operator_pod(), "--wait=false")
+    access.run("delete", "pod", here, pods_of(search)[0]["metadata"]["name"], "--wait=false")
+    search.edit(parallelism=1)
+    search.wait_for(lambda: [job["spec"]["parallelism"] for job in search.jobs()] == [1] or search.is_over)
+    search.edit(suspend=True)
+    search.wait_for(lambda: not (search.jobs() or pods_of(search)))
+    assert search.condition("Suspended")[0] == "True" or search.is_over
+    search.edit(suspend=False, parallelism=2)
+    assert search.wait_until_over() == "Succeeded"
+    assert scores_on(installation, search) == scores_of(local_run)
+
+
+def test_of_two_pods_the_idle_one_is_let_go(apply: Apply) -> None:
+    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 4000})
+
+    def final() -> list[Trial]:
+        return [trial for trial in search.trials() if trial.spec.stage == "Final" and trial.holder]
+
+    (running,) = search.wait_for(final)
+    search.wait_for(lambda: sorted(map(is_ready, pods_of(search))) == [False, True])
+    search.edit(parallelism=1)
+    (left,) = search.wait_for(lambda: pods if len(pods := pods_of(search)) == 1 else None)
+    assert pod_of(running.holder) == left["metadata"]["name"]
+    assert search.wait_until_over() == "Succeeded"
+    (ended,) = [trial for trial in search.trials() if trial.name == running.name]
+    assert [attempt.outcome for attempt in ended.attempts] == ["Succeeded"]
+
+
+def test_nothing_of_a_deleted_search_stays(apply: Apply) -> None:
+    search = apply(final={"metaIterations": 100_000})
+    search.wait_for(lambda: search.status.get("trials", {}).get("running", 0))
+    search.delete()
+    leases = names.LEASE.path(search.namespace)
+    selector = f"{names.LABEL_SEARCH}={search.name}"
+    search.wait_for(
+        lambda: (
+            not (
+                search.trials()
+                or search.jobs()
+                or pods_of(search)
+                or search.api.list_all(leases, labelSelector=selector)[0]
+            )
+        )
+    )
+
+
+# --- data and weights ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def volumes(installation: OperatorInstallation, tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder that the claims `data` and `models` lead to; `data` does not exist yet."""
+    shared = tmp_path / "shared"
+    for name in ("data", "models"):
+        (shared / name).mkdir(parents=True)
+        (shared / name).chmod(0o777)
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    yield shared
+    for name in ("data", "models"):
+        here = f"--namespace={installation.namespace}"
+        installation.access.run("delete", "persistentvolumeclaim", here, name, "--ignore-not-found")
+        installation.access.run("delete", "persistentvolume", f"{installation.namespace}-{name}", "--ignore-not-found")
+
+
+def claim(installation: OperatorInstallation, name: str, folder: Path) -> None:
+    """Create a volume in a folder, and the claim for it."""
+    volume = f"{installation.namespace}-{name}"
+    common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+    installation.access.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": volume},
+            "spec": {**common, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(folder)}},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": installation.namespace},
+            "spec": {**common, "volumeName": volume, "resources": {"requests": {"storage": "1Gi"}}},
+        },
+    )
+
+
+def test_images_and_weights_are_on_volumes_and_what_is_wrong_with_them_is_told(
+    apply: Apply, installation: OperatorInstallation, volumes: Path, tmp_path: Path
+) -> None:
+    claim(installation, "models", volumes / "models")
+    search = apply(
+        "own",
+        dataset={"name": None, "folder": {"path": "animals", "claim": "data"}, "rotations": None},
+        task={"ways": 3},
+        storage={"claim": "models"},
+    )
+    search.wait_for(lambda: search.condition("Ready")[1] == "Unschedulable")
+    assert '"data" not found' in search.condition("Ready")[2]
+
+    write_class_folders(volumes / "data" / "animals")
+    write_split(volumes / "data" / "animals", test=["jay", "koi"])
+    claim(installation, "data", volumes / "data")
+    search.wait_for(lambda: search.condition("Ready")[1] == "InvalidData")
+    assert "has 2 test classes and task.ways is 3" in search.condition("Ready")[2]
+    search.wait_for(lambda: "InvalidData" in search.events())
+
+    write_split(volumes / "data" / "animals")
+    assert search.wait_until_over() == "Succeeded"
+    weights = volumes / "models" / search.status["delivered"]["weights"].partition("/")[2]
+    assert weights.stat().st_size > 1000
+    exported = remote(installation, "export", "own", "--output", tmp_path / "network")
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "network/weights.safetensors").read_bytes() == weights.read_bytes()
+    used = subprocess.run([sys.executable, tmp_path / "network/use.py"], capture_output=True, text=True, check=False)
+    assert used.returncode == 0, used.stderr
+    shutil.rmtree(volumes / "models", ignore_errors=True)
+
+
+# --- what is wrong ------------------------------------------------------------------------------------------------
+
+
+def test_an_image_without_the_trainer_is_told_of_and_may_be_mended(
+    apply: Apply, installation: OperatorInstallation, image: str
+) -> None:
+    del installation
+    search = apply(worker={"template": {"image": image}})
+    search.wait_for(lambda: search.condition("Ready")[1] == "WorkersFailing")
+    search.edit(worker={})
+    assert search.wait_until_over() == "Succeeded"
+
+
+def test_trials_over_their_memory_end_as_such(apply: Apply) -> None:
+    search = apply(budget={"trialMemory": "64Mi", "maxFailedTrials": 1, "maxAttempts": 1})
+    assert search.wait_until_over() == "Failed"
+    reasons = {trial.result.reason for trial in search.trials() if trial.result}
+    assert "OutOfMemory" in reasons
+    assert search.condition("BudgetExhausted")[1] == "MaxFailedTrials"
+
+
+@pytest.fixture
+def gpus(cluster: ClusterAccess) -> Iterator[None]:
+    """Give each node two GPUs, as a device plugin would report them."""
+    nodes = [node["metadata"]["name"] for node in cluster.get("nodes")["items"]]
+    place = f"/status/capacity/{GPU.replace('/', '~1')}"
+    for node in nodes:
+        patch = json.dumps([{"op": "add", "path": place, "value": "2"}])
+        cluster.run("patch", "node", node, "--subresource=status", "--type=json", f"--patch={patch}")
+    yield
+    for node in nodes:
+        patch = json.dumps([{"op": "remove", "path": place}])
+        cluster.run("patch", "node", node, "--subresource=status", "--type=json", f"--patch={patch}")
+
+
+@pytest.mark.usefixtures("gpus")
+def test_gpu_hours_end_a_search(apply: Apply) -> None:
+    search = apply(
+        budget={"gpuHours": "0.0002"},
+        training={"metaIterations": 500},
+        worker={"slots": 2, "template": {"resources": {"limits": {GPU: 1}}}},
+    )
+    search.wait_until_over()
+    assert search.condition("BudgetExhausted")[1] == "GpuHours"
+    shares = {attempt.gpus for trial in search.trials() for attempt in trial.attempts}
+    assert shares == {0.5}
+    assert float(search.status["spent"]["gpuHours"]) >= 0.00014
