@@ -21,7 +21,7 @@ from metasearch_trainer.metalearners.base import State
 from metasearch_trainer.metalearners.fomaml import FOMAML
 from metasearch_trainer.network import CellNetwork
 from metasearch_trainer.recipe import Recipe
-from metasearch_trainer.storage import Folders
+from metasearch_trainer.storage import LocalStorage
 from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks
 from metasearch_trainer.trainer import Trainer
 
@@ -102,7 +102,7 @@ def accuracy(folder: Path, meta_step_size: str) -> Accuracy:
         evaluation={"tasks": 100, "innerSteps": 3, "curvePoints": 1},
     )
     images = load(spec.dataset, spec.task, spec.training)
-    trainer = Trainer(spec, images, CPU, Folders(folder / "checkpoints", None))
+    trainer = Trainer(spec, images, CPU, LocalStorage(folder / "checkpoints", None))
     result = trainer.run(tiny_trial(candidate="conv3x3(-1)+max_pool3x3(-1)", meta_iterations=150), ignore)
     assert result.validation is not None, result.message
     return result.validation.non_transductive

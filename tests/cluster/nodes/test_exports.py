@@ -13,10 +13,10 @@ from devcluster.resources import crds_installed
 from exports import contents, delivered, local_export, pods, printed
 from finished_search import FinishedSearch, Json, finish_on_cluster, write_weights
 from local_search import wait_until
-from metasearch.kubernetes.storage_layout import search_folder, weights_path
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
+from metasearch.storage_layout import search_folder, weights_path
 
 RESTRICTED_POD_SECURITY = {"pod-security.kubernetes.io/enforce": "restricted"}
 
