@@ -19,7 +19,7 @@ from metasearch.errors import FolderConflict, InvalidSpec, SearchFailed
 from metasearch.loading import load_search
 from metasearch.python_api import SpecFields
 
-DOCS = Path(__file__).parents[2] / "docs" / "python.md"
+DOCS = Path(__file__).parents[1] / "docs" / "python.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
