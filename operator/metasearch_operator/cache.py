@@ -177,7 +177,7 @@ class Cache:
 
 
 def cached_trial(resource: Json) -> CachedTrial:
-    """Reduce a MetaTrial. One that is not valid is kept without its trial, so that a person can be told of it."""
+    """Reduce a MetaTrial. One that is not valid is kept without its trial, so that the status can name it."""
     is_old = False
     try:
         trial: Trial | None = trial_of(resource)

@@ -118,7 +118,7 @@ class _State:
 
 
 def _ready(situation: Situation) -> _State:
-    """Compute Ready. The order of the cases is that of what a person should be told first."""
+    """Compute Ready. Where several cases hold, the first of them is what matters most to a person."""
     phase, problem = situation.plan.phase, situation.problem
     if phase.is_over:
         state = _State(READY, phase is Phase.SUCCEEDED, ReadyReason(phase), _end_message(situation))

@@ -2,8 +2,8 @@
 Find out why a search's workers do not work, in words for the person whose search it is.
 
 Most causes are visible in the Jobs and pods of the cache. Two are not: Kueue says in a Workload why a Job waits in its
-queue, and the Job controller says only in an event why it could not create a pod (a quota, a policy). The API server is
-asked for these only when a Job waits or lacks its pods.
+queue, and the Job controller says only in an event why it could not create a pod (a quota, a policy). These are read
+from the API server, and only when a Job waits or lacks its pods.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def diagnose(
         last_claimed_at: when a worker last claimed a trial, as a Unix time in seconds.
         now: Unix time in seconds.
     """
+    # What the cache shows comes first, since the other two may have to ask the API server.
     return (
         worker_problem(jobs, pods, last_claimed_at)
         or queue_problem(api, namespace, jobs)

@@ -45,7 +45,7 @@ def _condition_events(before: SearchStatus, after: SearchStatus) -> Iterator[Eve
         # A changed message alone is no event: messages of the scheduler or of Kueue change every few seconds.
         if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
             continue
-        if type == READY or new.status == "True":  # that a raised budget is no longer exhausted is nobody's news
+        if type == READY or new.status == "True":  # nobody waits for the news that a raised budget is not exhausted
             yield Event(
                 "Warning" if _is_warning(new) else "Normal", _reason(new), new.message or f"{type}: {new.reason}"
             )

@@ -46,6 +46,7 @@ class Operator:
     def __init__(self, config: OperatorConfig, api: Api, probes_port: int) -> None:
         self._api, self._port = api, probes_port
         self._tasks = SearchTasks(self._make_loop)
+        # Not asyncio's default executor, which also resolves host names: waiting reconciles must not hold that up.
         self._threads = ThreadPoolExecutor(MAX_CONCURRENT_RECONCILES, thread_name_prefix="reconcile")
         self._cache = Cache(api, config.namespaces, self._on_cache_change)
         self._reconciler = Reconciler(api, self._cache, config.worker, RankingProcess(), time.time)
@@ -59,6 +60,7 @@ class Operator:
         kopf.on.login(registry=registry)(kopf.login_via_client)  # the official client's login, which `Api` uses, too
         kopf.on.startup(registry=registry)(self.start)
         kopf.on.cleanup(registry=registry)(self.stop)
+        # Only on.event: with handlers of changes, or daemons, kopf writes annotations or finalizers into every search.
         kopf.on.event(*kind, registry=registry)(cast("Any", self.on_event))
         return registry
 
@@ -120,7 +122,7 @@ class Operator:
 def configure(settings: kopf.OperatorSettings) -> None:
     """Set kopf's settings; docs/operator.md has the reasons."""
     settings.scanning.disabled = True  # it would list CustomResourceDefinitions and namespaces
-    settings.posting.loggers = False  # events are for people; log lines are for whoever runs the operator
+    settings.posting.loggers = False  # events are for a search's user, log lines for the operator's
     settings.posting.reporting_component = names.OPERATOR
     settings.posting.reporting_instance = platform.node()
     settings.posting.event_name_prefix = f"{names.OPERATOR}-"

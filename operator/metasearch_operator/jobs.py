@@ -89,6 +89,7 @@ def ensure_job(api: Api, wanted: Json, jobs: Sequence[WorkerJob], now: float) ->
         is_expired = job.failed_at is not None and now - job.failed_at > RECREATE_SECONDS
         if job.name != name or is_expired:
             _delete(api, wanted["metadata"]["namespace"], job)
+    # One that was deleted just now is among them: it keeps its name for a while, and a later reconcile makes it anew.
     same_name = [job for job in jobs if job.name == name]
     if not same_name and pods:
         _create(api, wanted)
@@ -128,6 +129,7 @@ def _delete(api: Api, namespace: str, job: WorkerJob) -> None:
     if job.is_terminating:
         return
     try:
+        # By uid as well: in the cache's delay the name may have passed on to a newer Job.
         api.delete(names.JOB.path(namespace, job.name), preconditions={"uid": job.uid})
     except Conflict:  # another Job of this name has taken its place
         return

@@ -78,7 +78,7 @@ def release(orphan: OrphanedTrial, store: KubernetesStore, now: float) -> None:
 
 
 def pod_of(worker: str) -> str:
-    """Return the name of a worker's pod; nothing where no worker of ours has such a name, and so no pod either."""
+    """Return the name of a worker's pod; empty where the worker's name is none of ours, so that no pod has it."""
     try:
         return WorkerName.parse(worker).pod
     except ValueError:

@@ -16,8 +16,8 @@ async def serve(is_healthy: Callable[[], bool], is_ready: Callable[[], bool], po
     It runs in the operator's own event loop on purpose: a loop that hangs cannot answer, and is restarted for it.
 
     Args:
-        is_healthy: asked for each /healthz; False answers 503, and the kubelet restarts the container.
-        is_ready: asked for each /readyz.
+        is_healthy: called for each /healthz; False answers 503, and the kubelet restarts the container.
+        is_ready: called for each /readyz.
         port: 0 takes any free one.
     """
 

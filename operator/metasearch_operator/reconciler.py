@@ -132,6 +132,7 @@ class _Reconciliation:
         step = self._step(search, store, trials, timing)
         if timing.completed_at is not None and not step.plan.phase.is_over:
             timing = timing.resumed(self.now)  # it had ended, and a changed spec gives it more to do
+        # A refused Job has no pods in which a cause could be found, so why it is refused comes first.
         problem = self._adjust_job(step) or self._diagnose(step.trials)
         return self._result(search, step, timing, problem, remarks)
 

@@ -60,7 +60,7 @@ def write_status(api: Api, resource: Json, status: SearchStatus) -> bool:
         api.patch(f"{names.SEARCH.path(namespace, name)}/status", operations)
     except NotFound as error:
         raise SearchGone(name) from error
-    except Conflict:
+    except Conflict:  # the `test` of the resourceVersion failed
         return False
     return True
 

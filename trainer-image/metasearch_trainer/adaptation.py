@@ -19,6 +19,7 @@ from torch import Tensor
 from metasearch_trainer.network import Network
 from metasearch_trainer.tasks import Support
 
+# Adam's defaults (Kingma and Ba 2015), which supervised-reptile leaves as they are.
 BETA2 = 0.999
 EPSILON = 1e-8
 
@@ -61,6 +62,7 @@ def adapt(network: Network, theta: Tensor, moments: Moments, support: Support, l
     Returns:
         The adapted parameters, (tasks, size), detached.
     """
+    # A copy for each task: `expand` would give all of them the same memory, in which the steps below would collide.
     phi = theta.repeat(len(support), 1).requires_grad_()
     for step in range(support.steps):
         gradient = task_gradients(network, phi, *support.batch(step))

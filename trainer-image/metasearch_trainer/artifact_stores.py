@@ -4,8 +4,8 @@ Artifact stores, which keep files outside of a pod: a mounted volume, or an obje
 A file there is complete or not there. Putting it again replaces it with the same content, so that every call may be
 repeated.
 
-fsspec knows local folders too, but copies without fsync and names no errno: a volume without room would be found out
-only by whoever reads the file. So a mounted folder has a class of its own.
+fsspec knows local folders too, but copies without fsync and names no errno: that a volume had no room would be noticed
+only when the file is read. So a mounted folder has a class of its own.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class MountedFolder:
     def check(self) -> None:
         with self._using("cannot be written"):
             self._folder.mkdir(parents=True, exist_ok=True)
-            # Of a name of its own: slots of several pods may check at the same time.
+            # It has a name of its own, since slots of several pods may check at the same time.
             probe = self._folder / f".check-{secrets.token_hex(4)}"
             probe.touch()
             probe.unlink()
@@ -125,6 +125,7 @@ class ObjectStore:
         self._use("cannot be written", lambda: self._files.rm_file(name))
 
     def put(self, path: Path, name: str) -> None:
+        # Without a move at the end: object stores show an upload only once it is complete.
         self._use(f"{name} cannot be written", lambda: self._files.put_file(str(path), f"{self._root}/{name}"))
 
     def get(self, name: str, path: Path) -> bool:

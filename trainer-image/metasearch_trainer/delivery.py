@@ -110,11 +110,12 @@ def load_weights(path: Path, device: torch.device) -> Delivered:
 
 
 def _state_tensors(tensors: dict[str, Tensor], layout: ParameterLayout, prefix: str) -> dict[str, Tensor]:
-    """A learner's tensors, from those of a file."""
+    """Return a learner's tensors, from those of a file."""
+    # In the layout's order: safetensors files do not keep the order in which tensors were given.
     theta = torch.cat([tensors.pop(each.name).flatten() for each in layout.parameters])
     return {THETA: theta} | {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def _prefix(recipe: Recipe) -> str:
-    """Prefix of the names of the meta-learner's own tensors in a file."""
+    """Return the prefix of the names that the meta-learner's own tensors have in a file."""
     return f"{recipe.training.meta_learner}."

@@ -59,15 +59,17 @@ def evaluate(
         )
         correct.append(_correct(learner, state, images.tasks(sampled)))
         on_progress()
+    # In double precision: a share of 0.6 in single precision would be recorded as 0.6000000238.
     transductive, non_transductive = torch.cat(correct, dim=1).double() / recipe.task.ways  # (2, tasks)
     return Accuracies(transductive=accuracy(transductive), non_transductive=accuracy(non_transductive))
 
 
 def _correct(learner: MetaLearner, state: State, tasks: Tasks) -> Tensor:
-    """Number of right answers per task, (2, tasks): transductive and not."""
+    """Count the right answers of each task, (2, tasks): transductive, then non-transductive."""
     network, phi = learner.network, learner.adapt(state, tasks.support)
     with torch.no_grad():
         together = network(phi, tasks.queries).argmax(-1)  # (tasks, ways)
+        # The support set only lends its statistics to batch normalisation; the query is the last image of the batch.
         alone = [
             network(phi, torch.cat([tasks.support.images, query], 1))[:, -1].argmax(-1)
             for query in tasks.queries.split(1, dim=1)

@@ -64,8 +64,11 @@ CLOSE_SECONDS = 5.0
 READY = b"ready"
 
 ENDED_WITH_SERVER = -int(signal.SIGHUP)
-"""The exit code of a worker whose server was killed, and its true exit code with it. As of a signal that nobody else
-uses: the worker ended because what it hung on was gone."""
+"""
+The exit code reported for a worker whose server was killed before it could pass on the true one.
+
+It is that of SIGHUP, which nothing else here sends: the worker ended because its parent was gone.
+"""
 
 
 def open_launcher(modules: Sequence[str]) -> Launcher:
@@ -155,6 +158,7 @@ class _Server:
             os.close(read_end)
             raise
         finally:
+            # The server has its own copy. With ours open, the pipe would not end when the server does.
             os.close(write_end)
         return ForkedProcess(self, read_end)
 
@@ -181,9 +185,9 @@ class ForkedProcess:
     def __init__(self, server: _Server, status: int) -> None:
         """
         Args:
-            status: read end of a pipe on which the server tells the process's id, then its exit code.
+            status: read end of a pipe on which the server writes the process's id, then its exit code, a line each.
         """
-        os.set_blocking(status, False)
+        os.set_blocking(status, False)  # `poll` must return at once, also while the server still imports
         self._server, self._status, self._told = server, status, b""
         self._handle: int | None = None
         self._is_told_all = False
@@ -227,6 +231,7 @@ class ForkedProcess:
         with suppress(BlockingIOError):
             while part := os.read(self._status, 1024):
                 self._told += part
+            # An empty read is the end of the pipe: the server has told the exit code, or is gone.
             self._is_told_all = True
         if self._handle is None and b"\n" in self._told:
             with suppress(ProcessLookupError):  # it has ended already, and its exit code follows
@@ -274,6 +279,7 @@ class _Child:
 
 def main() -> int:
     """Serve one client until it is gone; the arguments are the control socket's descriptor and modules to import."""
+    # Ctrl-C reaches the whole process group, and it is for the client to end the workers, and then us, in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     try:
@@ -297,7 +303,7 @@ def _serve(control: socket.socket) -> None:
             for key, _ in selector.select():
                 if key.fileobj is control:
                     message, descriptors, *_ = socket.recv_fds(control, MAX_REQUEST_BYTES, 3)
-                    if not message:
+                    if not message:  # the client has closed its end, or was killed
                         return
                     open_here = [control.fileno(), selector.fileno(), *children]
                     open_here += [child.status for child in children.values()]
@@ -316,9 +322,11 @@ def _fork(request: dict[str, Any], descriptors: Sequence[int], open_here: Sequen
     pid = os.fork()
     if pid == 0:
         _run_child(request, parent, (stdout, stderr), (*descriptors, *open_here))
+    # With our copies open, whoever reads what the worker prints would not see its end.
     os.close(stdout)
     os.close(stderr)
     _tell(status, pid)
+    # The id is still the child's, even if it has ended: it is free for others only after `_reap` has waited for it.
     return os.pidfd_open(pid), _Child(pid, status)
 
 
@@ -346,6 +354,7 @@ def _run_child(request: dict[str, Any], parent: int, output: tuple[int, int], no
         with suppress(OSError):
             Path("/proc/self/comm").write_text(request["title"])
             score = Path("/proc/self/oom_score_adj")
+            # 1000 is the highest that the kernel takes.
             score.write_text(str(min(1000, int(score.read_text()) + OOM_SCORE)))
         sys.argv = [request["module"], *request["arguments"], "--parent", str(parent)]
         code = importlib.import_module(request["module"]).main()

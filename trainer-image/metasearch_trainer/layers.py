@@ -42,6 +42,8 @@ class ConvNormRelu:
         self.groups = channels if depthwise else 1
         self.shape = (filters, channels // self.groups, *kernel)
         self.stride, self.dilation, self.relu = stride, dilation, relu
+        # Kernels are odd. With so much padding the output's side is the input's divided by the stride, rounded up, for
+        # every kernel and dilation: the outputs of a block's two operations must have one size to be added.
         self.padding = (dilation * (kernel[0] // 2), dilation * (kernel[1] // 2))
         self.weight = layout.add(f"{name}.weight", self.shape, he_normal)
         # Normalisation cancels a bias. Only networks that are compared by their published size have one.
@@ -62,6 +64,7 @@ class ConvNormRelu:
         # also carry something from one task to the next.
         scale, shift = tensors[self.norm_scale].flatten(), tensors[self.norm_shift].flatten()
         x = F.batch_norm(x, None, None, scale, shift, training=True, momentum=0.0, eps=NORM_EPSILON)
+        # In place: the backward pass of batch_norm reads its input, not its output.
         return F.relu_(x) if self.relu else x
 
     def multiply_adds(self, side: int) -> int:
@@ -71,7 +74,7 @@ class ConvNormRelu:
 
 def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int) -> Tensor:
     """
-    A 1x1 convolution, with image rows as its batch.
+    Compute a 1x1 convolution with image rows as its batch.
 
     On one CPU thread PyTorch leaves 1x1 convolutions of fewer than 16 images to a slow loop over groups. A pointwise
     layer does not care what is a row and what an image, so the rows (free to reinterpret in channels-last memory) make

@@ -35,6 +35,7 @@ def main() -> int:
     prepare_torch()
     shutdown = ShutdownSignal(arguments.parent)
     try:
+        # As recorded in the store, not from the user's file, which may have changed since the driver read it.
         spec = _recorded_spec(arguments.store)
         store = SqliteStore(arguments.store, spec.budget.max_attempts)
         folder = arguments.store.parent
@@ -73,7 +74,7 @@ def _recorded_spec(path: Path) -> MetaSearchSpec:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run trials of a local search.")
     parser.add_argument("--store", type=Path, required=True, help="the search's trials.db")
-    parser.add_argument("--name", required=True, help="how claims are signed")
+    parser.add_argument("--name", required=True, help="the worker's name, which its claims have")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 and so on")
     parser.add_argument("--gpus", type=float, default=0.0, help="share of GPUs held, for the account")
     parser.add_argument("--parent", type=int, required=True, help="the process without which this one ends")

@@ -86,6 +86,8 @@ def limited(most_bytes: int | None) -> Iterator[None]:
         held = resident_bytes()
     if held > most_bytes:
         raise MemoryError(f"{held} bytes are held before training begins")
+    # RLIMIT_DATA counts private writable memory (since Linux 4.7, getrlimit(2)). RLIMIT_AS would count libraries and
+    # files that are only mapped as well. The hard limit stays, since a process may not raise it again.
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (_status_bytes("VmData") + most_bytes - held, hard))
     try:

@@ -108,7 +108,7 @@ class CellNetwork:
         feature = _Feature(space.filters, side)
         self.multiply_adds = self.stem.multiply_adds(side)
         self.cells: list[_CellLayers] = []
-        inputs = {BEFORE_PREVIOUS: feature, PREVIOUS: feature}
+        inputs = {BEFORE_PREVIOUS: feature, PREVIOUS: feature}  # the first cell reads the stem's output twice
         filters = space.filters
         for index, stride in enumerate(_strides(space)):
             # More filters where the image shrinks, so that a cell after a reduction is not much cheaper.
@@ -163,5 +163,5 @@ def stack_tasks(images: Tensor) -> Tensor:
 
 
 def _strides(space: Space) -> list[int]:
-    """The stride of each cell: `repeats` of 1 before every 2 and after the last."""
+    """Return the stride of each cell: `repeats` of 1 before every 2 and after the last."""
     return ([1] * space.repeats + [2]) * space.reductions + [1] * space.repeats

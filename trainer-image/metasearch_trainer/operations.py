@@ -59,7 +59,7 @@ class Pool:
         return F.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
 
     def multiply_adds(self, side: int) -> int:  # noqa: ARG002
-        return 0
+        return 0  # additions or comparisons only
 
 
 class Identity:
@@ -84,7 +84,7 @@ def _conv(size: int, dilation: int = 1) -> Builder:
 
 
 def _factorised(size: int) -> Builder:
-    """A 1 x size and a size x 1 convolution: the reach of a square one with 2 / size of its weights."""
+    """Build a 1 x size and a size x 1 convolution: the reach of a square one with 2 / size of its weights."""
 
     def build(layout: ParameterLayout, name: str, filters: int, stride: int) -> Layer:
         return Sequential(
@@ -96,7 +96,7 @@ def _factorised(size: int) -> Builder:
 
 
 def _separable(size: int) -> Builder:
-    """A depthwise and a pointwise convolution, twice, as in PNAS."""
+    """Build a depthwise and a pointwise convolution, twice, as in PNAS."""
 
     def build(layout: ParameterLayout, name: str, filters: int, stride: int) -> Layer:
         def once(part: str, stride: int) -> Layer:

@@ -1,7 +1,7 @@
 """
 Printing in processes of ours, and reading the last line that another one printed.
 
-The last line that a process prints is its message to whoever started it: an error that ends it is printed last.
+The last line that a process prints is its message to the one that started it: an error that ends it is printed last.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 READ_OUT_SECONDS = 1.0
-"""The last lines of a process may take so long to come through its pipe after its end."""
+"""The most seconds to wait, after the end of a process, for its last lines to come through the pipe."""
 
 
 def log(sentence: object) -> None:

@@ -1,8 +1,8 @@
 """
 A fixed number of slots, each with a worker process that is replaced when it ends.
 
-The same for a local run and for a worker pod. What becomes of the trials that an ended process had claimed is for the
-caller, who is told of each.
+The same for a local run and for a worker pod. The caller gets each process that has ended, and decides what becomes of
+the trials that it had claimed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from metasearch_trainer.process_output import Output
 from metasearch_trainer.processes import Launcher, Process, Program
 
 MAX_FAILED_STARTS = 3
-"""Processes in a row, in whichever slots, that may end without having done anything: fewer may be an accident."""
+"""Processes in a row, of any slots, that fail in their start before the pool gives up. Fewer may be an accident."""
 
 SHORT_LIFE_SECONDS = 20.0
 """A process that fails within so many seconds is taken to have failed in its start."""
@@ -124,6 +124,7 @@ class ProcessPool:
         """
         all_running = [slot.running for slot in self._slots if slot.running is not None]
         deadline = self._clock() + seconds
+        # All get the signal before the first is waited for, so that they end at the same time.
         for running in all_running:
             running.process.terminate()
         for running in all_running:

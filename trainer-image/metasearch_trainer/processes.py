@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 CHILD_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
-"""Said before a process imports anything: NumPy and PyTorch start their threads on import."""
+"""Environment variables that are set before a process imports anything: NumPy and PyTorch read them on import."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Launcher(Protocol):
     def start(self, program: Program, stdout: int, stderr: int) -> Process: ...
 
     def close(self) -> None:
-        """Let go of what was kept for further processes; those that run are ended before."""
+        """Free what was kept for further processes. The caller has ended those that run."""
         ...
 
 

@@ -38,6 +38,7 @@ class Recipe(SpecModel):
         Raises:
             InvalidSpec: the candidate has a hyperparameter that is none, or whose value is out of bounds.
         """
+        # Fidelity last: no hyperparameter may change the meta-iterations that the search has planned with.
         varied = {**trial.candidate.hyperparameters, FIDELITY: trial.meta_iterations}
         return cls(
             task=spec.task,
@@ -58,6 +59,7 @@ def with_hyperparameters(training: Training, hyperparameters: Mapping[str, objec
         InvalidSpec: a name is no field of spec.training, or a value is out of its bounds.
     """
     try:
+        # Not model_copy, which would take any value without a check.
         return Training.model_validate({**training.model_dump(by_alias=True), **hyperparameters})
     except ValidationError as error:
         raise InvalidSpec(f"the candidate's hyperparameters: {describe(error, Training)}") from error

@@ -20,7 +20,7 @@ from metasearch_trainer.process_output import log
 from metasearch_trainer.spool import PendingResult, Spool
 
 SEND_SECONDS = 600.0
-"""One process tries so long to send a result; then it ends, and the next in its slot goes on."""
+"""Seconds for which one process tries to send a result. Then it ends, and the next one in its slot goes on."""
 
 SEND_BACKOFF = Backoff(first=0.5, longest=30.0, jitter=0.25)
 
@@ -32,14 +32,14 @@ REPORT_BACKOFF = Backoff(first=30.0, longest=600.0)
 searches write to one API server."""
 
 STOP_CHECK_SECONDS = 5.0
-"""Between two reads of whether a trial is to stop."""
+"""The least seconds between two reads of whether a trial is to stop."""
 
 MAX_WAITING_SHARE = 0.1
 """The share of a trial's time that its worker may wait for answers."""
 
 
 class RemoteQueue(TrialQueue, Protocol):
-    """The store's side: a queue that can also be asked what it holds."""
+    """The queue of a store that is reached through a network. It can also list the trials that a worker holds."""
 
     def look(self, claimed: Trial) -> Trial:
         """Read a claimed trial; raises StaleClaim where the claim is void."""
@@ -78,7 +78,7 @@ class RetryingQueue:
             return claimed
         try:
             if asked >= schedule.next_report:
-                schedule.reported(asked)
+                schedule.reported(asked)  # before the request, so that one that fails is not repeated at once
                 return self._store.report(claimed, progress)
             return self._store.look(claimed)
         except (StoreUnavailable, Refused, ValidationError):
@@ -104,6 +104,7 @@ class RetryingQueue:
             return None
 
     def _claimed_before(self, worker: str) -> Trial | None:
+        # Only where a claim may have been made and its answer lost, since a list of trials is a costly request.
         held = self._store.held_by(worker) if self._may_hold_claim else ()
         return held[0] if held else None
 

@@ -1,4 +1,4 @@
-"""Notice when a worker's process is to end: it gets SIGTERM, or whoever started it is gone."""
+"""Notice when a worker's process is to end: it gets SIGTERM, or the process that started it is gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class WorkerShutdown(BaseException):
     """
     Raised in the middle of a trial, or of a wait, when the worker is to end now.
 
-    It is no Exception, lest the trainer record it as the trial's failure.
+    It is no Exception, because the trainer records those as the trial's failure.
     """
 
 
@@ -35,16 +35,17 @@ class ShutdownSignal:
         signal.signal(signal.SIGTERM, self._receive)
 
     def _receive(self, _signal: int, _frame: FrameType | None) -> None:
+        # Only noted. An exception could come at any point, even while a result is being written.
         self._received = True
 
     def is_due(self) -> bool:
         """Return whether the process is to end."""
-        # An orphan gets another parent. PR_SET_PDEATHSIG would tell of it too, but on Linux only.
+        # An orphan gets another parent. PR_SET_PDEATHSIG would send a signal instead, but only on Linux.
         return self._received or os.getppid() != self._parent
 
     def wait(self, seconds: float) -> bool:
         """Let so much time pass, or less if the process is to end meanwhile; return whether it is."""
-        # Not a threading.Event: one that is set by a signal's handler may lock up who waits for it.
+        # Not a threading.Event: if a signal's handler sets it, the thread that waits for it may hang.
         until = time.monotonic() + seconds
         while not self.is_due() and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, POLL_SECONDS))

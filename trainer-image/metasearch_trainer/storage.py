@@ -138,6 +138,7 @@ class RemoteStorage:
         name = self._local.deliver(trial, write)
         assert self._local.weights is not None
         path = self._local.weights / file_name(trial.name)
+        # Retried, unlike checkpoints: without its weights, hours of final training would be in vain.
         self._retried(lambda: self._store.put(path, f"{WEIGHTS}/{path.name}"))
         path.unlink(missing_ok=True)
         return name
@@ -145,6 +146,7 @@ class RemoteStorage:
     def forget(self, trial: TrialSpec) -> None:
         self._local.forget(trial)
         if outlives_pod(trial):
+            # Once: a checkpoint that stays takes room and does no harm, since its trial is not run again.
             self._once(lambda: self._store.delete(_checkpoint(trial)))
 
     def _check(self) -> None:

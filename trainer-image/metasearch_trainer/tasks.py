@@ -68,6 +68,7 @@ def sample_tasks(
         InvalidData: a class has fewer images than a task takes.
     """
     rows = _sample_images(rng, images, tasks, ways, shots + queries)  # (tasks, ways, shots + queries)
+    # The first of a class are its support, so that tasks have the same support whatever the number of queries.
     return SampledTasks(
         support_rows=rows[:, :, :shots].reshape(tasks, ways * shots),
         order=shuffled_passes(rng, tasks, ways * shots, steps, batch),
@@ -77,7 +78,7 @@ def sample_tasks(
 
 
 def _sample_images(rng: np.random.Generator, images: ImageSet, tasks: int, ways: int, per_class: int) -> Rows:
-    """Rows (tasks, ways, per_class) of different classes and, within a class, different images."""
+    """Draw rows (tasks, ways, per_class) of different classes and, within a class, of different images."""
     if (fewest := int(images.counts.min())) < per_class:
         # Not left to indexing, which would quietly take the rows of the next class.
         raise InvalidData(f"a class has {fewest} images and a task takes {per_class} of each (shots and queries)")
@@ -89,7 +90,12 @@ def _sample_images(rng: np.random.Generator, images: ImageSet, tasks: int, ways:
 
 
 def _smallest(values: npt.NDArray[np.float64], count: int) -> Rows:
-    """Indices of the `count` smallest along the last axis, smallest first: a draw without replacement."""
+    """
+    Return the indices of the `count` smallest along the last axis, smallest first.
+
+    Of random numbers, that is a draw without replacement.
+    """
+    # Partitioned first, so that only the few that are taken are sorted, not a thousand classes.
     chosen = np.argpartition(values, count - 1, axis=-1)[..., :count]
     order = np.argsort(np.take_along_axis(values, chosen, axis=-1), axis=-1)
     return np.take_along_axis(chosen, order, axis=-1)
@@ -138,7 +144,7 @@ class Support:
 
 @dataclass(frozen=True)
 class Tasks:
-    """Several tasks: what is adapted to, and what is asked afterwards."""
+    """Several tasks: their support images, to adapt to, and their query images, to be classified afterwards."""
 
     support: Support
     queries: Tensor
@@ -173,6 +179,6 @@ class DeviceImages:
         return torch.from_numpy(rows).to(self.device)
 
     def _labels(self, rows: Rows, ways: int) -> Tensor:
-        """Labels of rows (tasks, ways * per class) that are sorted by class."""
+        """Return the labels of rows (tasks, ways * per class) that are sorted by class."""
         tasks, count = rows.shape
         return torch.arange(ways, device=self.device).repeat_interleave(count // ways).expand(tasks, count)

@@ -72,7 +72,7 @@ class Trainer:
                 result = run.result()
         except TrialEnded as ended:
             result = run.partial_result(ended)
-        except StoreUnavailable:
+        except StoreUnavailable:  # before Exception, of which it is one
             raise
         except (MemoryError, torch.OutOfMemoryError) as error:
             result = run.partial_result(self._out_of_memory(str(error)))
@@ -81,6 +81,7 @@ class Trainer:
         except BaseException:
             self.storage.on_interrupt(trial)
             raise
+        # Also of a trial that ended early, as far as it got: its cost counts, whatever its result.
         return replace(
             result,
             parameter_count=run.network.layout.size if run.network else None,
@@ -109,7 +110,7 @@ class Trainer:
         return self.cap.bytes if self.cap is not None and self.device.type == "cpu" else None
 
     def _failed(self, error: Exception) -> TrialEnded:
-        """An unforeseen exception as the end of a trial."""
+        """Return the end of a trial that an unforeseen exception caused."""
         if isinstance(error, RuntimeError) and "allocate memory" in str(error):  # PyTorch's, for memory of a CPU
             return self._out_of_memory(str(error).splitlines()[0])
         reason = Reason.INVALID_DATA if isinstance(error, InvalidData) else Reason.ERROR

@@ -55,6 +55,7 @@ class Training:
     def begin(self) -> TrainingState:
         """Return the state before the first outer step."""
         seed = int(self._stream("weights").integers(2**62))
+        # A generator of the CPU: those of GPUs draw other numbers from the same seed.
         return TrainingState(self.learner.initial_state(Generator().manual_seed(seed)))
 
     def run(self, state: TrainingState) -> None:
@@ -68,7 +69,7 @@ class Training:
         # The last point is the score, which more tasks are spent on after the training.
         evaluated = set(curve_iterations(total, self.recipe.evaluation.curve_points)[:-1])
         while True:
-            # Asked of the state, not of the last step: a checkpoint may have been written before an evaluation ended.
+            # Judged by the state, not the last step: a checkpoint may have been written before an evaluation ended.
             if state.meta_iteration in evaluated and all(
                 point.meta_iteration != state.meta_iteration for point in state.curve
             ):
@@ -103,7 +104,7 @@ class Training:
         state.meta_iteration += 1
 
     def _meta_batch(self, meta_iteration: int) -> Tasks:
-        """The tasks of one outer step. A stream of its own, so that a resumed training draws the same ones."""
+        """Draw the tasks of one outer step, from a stream of its own: a resumed training draws the same ones."""
         training, images = self.recipe.training, self.images.train
         sampled = sample_tasks(
             self._stream("train", meta_iteration),
@@ -119,8 +120,10 @@ class Training:
 
     def _add_to_curve(self, state: TrainingState) -> None:
         require_finite(state)
+        # One stream for all points, and so the same tasks: the curve rises by learning, not by easier tasks.
         accuracies = self.evaluate(state, self.scored_images, "curve", self.recipe.evaluation.curve_tasks)
         state.curve = (*state.curve, CurvePoint(state.meta_iteration, self.score(accuracies)))
+        # The best score so far rather than the last, as in the median rule of Vizier (Golovin et al. 2017).
         best = max(point.score for point in state.curve)
         for threshold in self.trial.thresholds:
             if threshold.meta_iteration == state.meta_iteration and best < threshold.score:

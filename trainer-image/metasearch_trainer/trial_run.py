@@ -49,13 +49,14 @@ def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> N
     ways = spec.task.ways
     if trial.stage is Stage.BASELINE:
         return Conv4(images.channels, images.side, ways)
+    # Canonical, so that a cell has the same initial weights however its blocks are numbered.
     return CellNetwork(
         parse_cell(trial.candidate.architecture).canonical, spec.space, images.channels, images.side, ways
     )
 
 
 class TrialRun:
-    """The state of a run; what is in it when the run ends early can still be reported."""
+    """The state of a run. If the run ends early, its result is made of what the state holds by then."""
 
     def __init__(self, environment: Environment, trial: TrialSpec, observe: Observer) -> None:
         self.environment, self.trial = environment, trial
@@ -135,7 +136,7 @@ class TrialRun:
 
     def _cut_short(self, training: Training, state: TrainingState) -> TrialResult:
         """
-        The result of a final trial as far as it got.
+        Return the result of a final trial as far as it got.
 
         The limit is reached already, so it is tested on no more tasks than a search score averages.
         """
@@ -149,14 +150,15 @@ class TrialRun:
         return replace(measured, state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, message=message)
 
     def _latency_ms(self, training: Training, state: TrainingState) -> float:
-        """Median time to classify one task's queries."""
+        """Measure the median time to classify one task's queries, in milliseconds."""
         ways, images = training.recipe.task.ways, training.scored_images
         queries = images.gather(torch.arange(ways, device=images.device))[None]
         times = []
         with torch.no_grad():
             for _ in range(LATENCY_REPEATS):
                 started = time.perf_counter()
-                # To the CPU, for a GPU returns before it has computed anything.
+                # To the CPU, since a GPU returns before it has computed anything. Theta serves without an adaptation:
+                # the time does not depend on the values of parameters.
                 training.learner.network(state.learned.theta[None], queries).cpu()
                 times.append(time.perf_counter() - started)
         return 1000 * statistics.median(times)
@@ -196,6 +198,7 @@ class TrialRun:
         if limit is not None and now - self._started > limit.seconds and not self._is_cut_short:
             message = f"the attempt took longer than budget.trialTime ({limit})"
             raise TrialEnded(State.FAILED, Reason.TIMED_OUT, message)
+        # Besides `memory.limited`, which has no effect on other systems than Linux.
         if environment.max_bytes is not None and memory.resident_bytes() > environment.max_bytes:
             raise MemoryError(f"{memory.resident_bytes()} bytes are held")
         # A trial that is cut short is asked to stop at every report; only the worker's own end may still end it.

@@ -22,11 +22,11 @@ REPORT_SECONDS = 1.0
 """Progress is recorded at most so often, for each record is a write to the store that all workers share."""
 
 IDLE_SECONDS = 0.1
-"""A worker without work asks again so soon, where that costs only a query of a local file."""
+"""Seconds between two requests for work of a local worker, for which a request is a query of a file."""
 
 RECORD_BACKOFF = Backoff(first=0.5, longest=30.0)
 RECORD_SECONDS = 60.0
-"""A result that cannot be recorded is tried again for so long; minutes of training stand behind it."""
+"""Seconds for which recording a result is tried again: the result took minutes of training."""
 
 RESTART_AFTER = frozenset({Reason.ERROR, Reason.OUT_OF_MEMORY})
 """Failures after which the process may be short of memory or half broken; a fresh one takes over."""
@@ -49,13 +49,13 @@ class WorkerEnvironment:
     retry: Retry
     """Its sleep is also how the worker waits for work."""
     is_shutting_down: Callable[[], bool]
-    """Tells whether the worker is to end."""
+    """Returns whether the worker is to end."""
     idle_seconds: Callable[[int], float] = lambda _: IDLE_SECONDS
-    """Gives the seconds to wait where there was no work so often in a row before."""
+    """Returns the seconds to wait for work; its argument counts the waits in a row before this one."""
     set_busy: Callable[[bool], None] = lambda _: None
-    """Told after each asking for work whether there was any."""
+    """Called after each request for work; True if there was any."""
     should_recycle: Callable[[], bool] = lambda: False
-    """Asked after each trial; tells whether a fresh process is to take over."""
+    """Called after each trial; returns whether a fresh process is to take over."""
     record_seconds: float = RECORD_SECONDS
     """Recording a result is tried again for so long; 0 where the queue does so itself."""
 

@@ -29,13 +29,13 @@ from metasearch_trainer.processes import Launcher
 
 TURN_SECONDS = 0.1
 LOOK_SECONDS = 1.0
-"""Where nothing happens for so long, the plan is made again all the same; limits on time are as exact as this."""
+"""The longest time between two plans, whether anything has happened or not. Limits on time are as exact as this."""
 
 TOUCH_SECONDS = 5.0
-"""The driver records so often that it is still at work."""
+"""The time between two records that the driver is still at work."""
 
 STOP_SECONDS = 10.0
-"""Workers that take longer to end by themselves are killed."""
+"""The time that workers have to end by themselves, before they are killed."""
 
 
 class Display(Protocol):
@@ -68,7 +68,7 @@ def run(
     Args:
         workers: processes that train.
         resume: go on with what the folder holds.
-        launcher: starts the workers; whoever opened it closes it.
+        launcher: starts the workers. The caller closes it.
 
     Raises:
         MetaSearchError: a sentence for the user. Everything recorded stays.
@@ -82,6 +82,7 @@ def run(
         # Read again, for the new session ends the pause since the last one.
         row = store.search() or row
         search = build_search(row.name, resource.spec, row.started_at, row.paused_seconds)
+        # New for each driver, so that no claim of an earlier driver's worker is taken for one of ours.
         session = uuid.uuid4().hex[:8]
         pool = open_pool(folder.store, folder.logs, devices(workers), session, launcher, clock.monotonic)
         try:

@@ -1,5 +1,5 @@
 """
-The folder of a local run, and who may use it.
+The folder of a local run, which one driver at a time may use.
 
     trials.db      the store: everything the search is rebuilt from
     result.json    what was found, see docs/reference/result.md
@@ -84,10 +84,10 @@ class RunFolder:
 
 def open_search(folder: RunFolder, resource: MetaSearch, resume: bool, now: float) -> tuple[SqliteStore, SearchRow]:
     """
-    The folder's store, belonging to the given search from now on.
+    Open the folder's store, which belongs to the given search from now on.
 
     Raises:
-        FolderConflict: it belongs to another, or to this one and `resume` was not asked for.
+        FolderConflict: it belongs to another search, or to this one and `resume` is False.
     """
     store = SqliteStore(folder.store, resource.spec.budget.max_attempts)
     name, spec = resource.metadata.name, resource.spec

@@ -40,7 +40,7 @@ def run(
         output: the folder; None for runs/<name>.
         workers: processes that train; None for `spec.parallelism`, at most one per core.
         resume: go on with what the folder holds, if anything.
-        display: is shown every step of the driver.
+        display: gets every step of the driver.
         announce: gets the sentences of an estimate of the time that a new search takes, before it starts; None for
             no estimate, which takes some seconds to measure.
 
@@ -70,6 +70,7 @@ def run(
                 for sentence in estimate_time(spec, data, number):
                     announce(sentence)
             result = driver.run(resource, folder, number, resume, display, launcher)
+    # The driver's result, not one computed anew from the folder, which would be that of a later moment.
     snapshot = replace(load_snapshot(folder.path), result=result)
     publish(folder, snapshot)
     return snapshot
@@ -124,7 +125,7 @@ def inspect_data(spec: MetaSearchSpec) -> DataSummary:
 
 def estimate_time(spec: MetaSearchSpec, data: DataSummary, workers: int) -> list[str]:
     """
-    Say in sentences about how long a search takes on this machine, and what does not fit its budget.
+    Return sentences that say about how long a search takes on this machine, and what does not fit its budget.
 
     Empty where PyTorch, which the estimate measures, is not installed.
     """
@@ -133,7 +134,7 @@ def estimate_time(spec: MetaSearchSpec, data: DataSummary, workers: int) -> list
     from metasearch_cli.local import estimate
 
     with _one_thread():  # as a worker has it
-        return estimate.foretell(spec, data.channels, data.side, workers)
+        return estimate.measured_sentences(spec, data.channels, data.side, workers)
 
 
 @contextmanager
@@ -152,6 +153,7 @@ def _one_thread() -> Iterator[None]:
 def publish(folder: RunFolder, snapshot: Snapshot) -> None:
     """Write result.json, report.html and, where there is a network, best/."""
     with translated_disk_errors(folder.path):
+        # The figures first: should the weights be gone or the drawing fail, they are there.
         text = snapshot.result.model_dump_json(by_alias=True, indent=2)
         folder.result.write_text(text + "\n", encoding="utf-8")
         if snapshot.result.delivered is not None:

@@ -67,6 +67,7 @@ def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork[fl
     _write(output / "metrics.json", _metrics(result, network))
     (output / "README.md").write_text(model_card(result, network), encoding="utf-8")
     (output / "use.py").write_text(USE, encoding="utf-8")
+    # Last, since it is the part that a full disk is most likely to refuse.
     shutil.copyfile(source, output / "weights.safetensors")
     return network
 

@@ -62,7 +62,7 @@ def model_card(result: SearchResult, network: FinalNetwork[float]) -> str:
 
 
 def _cut_short(networks: Sequence[tuple[str, FinalNetwork[float]]], asked: int) -> str:
-    """Which of the networks a limit of the budget kept from their full training, if any."""
+    """Return a sentence on the networks whose training a limit of the budget cut short; empty where there is none."""
     cut = [
         f"{name} cut short after {network.meta_iterations:,} of {asked:,} meta-iterations"
         for name, network in networks

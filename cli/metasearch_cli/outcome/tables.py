@@ -32,7 +32,7 @@ _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "attempts": lambda trial: len(trial.attempts),
     "cell": lambda trial: trial.spec.candidate.text,
 }
-"""What is listed of a trial: a column's name, and its value."""
+"""The columns of a list of trials: a name, and a function that returns a trial's value."""
 
 COLUMNS = tuple(_COLUMNS)
 
@@ -153,7 +153,7 @@ def _print_final(console: Console, result: SearchResult) -> None:
 
 
 def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]:
-    """The networks as they are called here."""
+    """Yield the networks with the names that they have in these tables."""
     yield from ((f"cell {number}", network) for number, network in enumerate(result.final, start=1))
     if result.baseline:
         yield result.baseline.name or "", result.baseline

@@ -90,10 +90,11 @@ class PvcReader:
         except (Conflict, NotFound) as error:  # somebody else has deleted it, or is deleting the namespace
             raise StoreUnavailable(f"the pod that reads the claim is gone ({error}); try again") from error
         finally:
+            # Also after a failed creation, whose answer alone may have been lost. It is no error if there is no pod.
             self.target.api.delete(path, gracePeriodSeconds=0)
 
     def _require_claim(self) -> None:
-        """Refuse a claim that is gone: a pod would wait for it for ever. Who may not look lets it wait."""
+        """Refuse a claim that is gone, for which a pod would wait for ever. It is not checked without the right to."""
         try:
             self.target.api.get(PVC.path(self.target.namespace, self.claim))
         except NotFound as error:
@@ -112,6 +113,7 @@ class PvcReader:
     def manifest(self, name: str) -> Json:
         """Return the pod to create: it mounts the claim read-only, and nothing else."""
         settings = self._worker_settings()
+        # Given at all because a namespace with a ResourceQuota on cpu or memory refuses pods without them.
         small = {"cpu": "100m", "memory": "64Mi"}
         return {
             "apiVersion": "v1",
@@ -130,6 +132,7 @@ class PvcReader:
                 **settings,
                 "restartPolicy": "Never",
                 "activeDeadlineSeconds": LIFE_SECONDS,
+                # The first process of a container ignores SIGTERM unless it handles it, and sleep does not.
                 "terminationGracePeriodSeconds": 0,
                 # It asks nothing of the API server, so it gets no credentials.
                 "automountServiceAccountToken": False,
@@ -161,6 +164,7 @@ class PvcReader:
         container = {"name": CONTAINER, "image": image}
         if not self.image and "imagePullPolicy" in worker:
             container["imagePullPolicy"] = worker["imagePullPolicy"]
+        # Placed as the workers are, since many volumes can be mounted only by the nodes of one zone.
         kept = ("nodeSelector", "tolerations", "imagePullSecrets")
         return {"containers": [container], **{key: template[key] for key in kept if key in template}}
 
@@ -214,4 +218,4 @@ def pending_because(pod: Json) -> str:
     """Return why the pod has not started yet."""
     conditions = pod["status"].get("conditions", [])
     messages = [condition["message"] for condition in conditions if condition.get("message")]
-    return messages[0] if messages else f"nothing was heard of it for {START_SECONDS} s"
+    return messages[0] if messages else f"nothing has been reported about it for {START_SECONDS} s"

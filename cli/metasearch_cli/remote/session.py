@@ -56,7 +56,7 @@ def load_snapshot(target: ClusterTarget, name: str, image: str | None = None) ->
 
 def with_trouble(plan: Plan, status: SearchStatus) -> Plan:
     """Add to a plan why the search makes no progress, where the operator says so or there is no operator."""
-    # A plan says what should happen; whether anybody acts on it, only the operator's conditions say.
+    # A plan says what should happen. Only the operator's conditions say whether it does.
     if plan.phase.is_over:
         return plan
     ready = status.condition(READY)

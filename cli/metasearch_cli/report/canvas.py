@@ -34,7 +34,7 @@ _STYLE: dict[Any, Any] = {
         "DejaVu Sans"
     ],  # comes with matplotlib, and is wider than what pages are set in: nothing is cut off
     "font.size": _FONT_SIZE,
-    "text.parse_math": False,
+    "text.parse_math": False,  # a user's name may have a $, which would begin a formula
     "text.color": _STAND_IN["ink"],
     "axes.labelcolor": _STAND_IN["muted"],
     "axes.labelsize": _FONT_SIZE,
@@ -81,10 +81,13 @@ def chart(name: str, label: str, width: int, height: int, draw: Callable[[Axes],
         name: of no other chart of the page, for ids are made of it.
         label: what the chart shows, for those who cannot see it.
     """
+    # Matplotlib makes ids from a salted hash. A random salt, its default, would make equal searches into unequal files,
+    # and one salt for all charts could give two elements of the page the same id.
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure((width / _PIXELS_PER_INCH, height / _PIXELS_PER_INCH), layout="constrained")
         draw(figure.add_subplot())
         written = io.StringIO()
+        # The time and the version of matplotlib would differ between files of equal searches.
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(written, format="svg", transparent=True, metadata=nothing)
     head = (

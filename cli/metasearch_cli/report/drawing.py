@@ -30,7 +30,7 @@ COLOURS = {
     "previous": "#2f6fde",
     "before": "#a04bc4",
 }
-"""What a part is drawn in where no page says otherwise."""
+"""The colour of each part of the drawing, unless the page defines a CSS variable for it."""
 
 OPERATION_HEIGHT = 28.0
 OPERATION_GAP = 8.0
@@ -64,7 +64,7 @@ class Point(NamedTuple):
 
 def draw_cell(cell: Cell, concat: str) -> str:
     """
-    The cell as an SVG element.
+    Draw a cell as an SVG element.
 
     Args:
         concat: of `spec.Concat`; which blocks leave the cell.
@@ -74,7 +74,7 @@ def draw_cell(cell: Cell, concat: str) -> str:
 
 
 def readable(operation: str) -> str:
-    """An operation's name for people: max_pool3x3 is max pool 3×3."""
+    """Format an operation's name for people: max_pool3x3 becomes max pool 3×3."""
     spaced = re.sub(r"(?<=[a-z])(?=[0-9]+x[0-9])", " ", operation.replace("_", " "))
     return re.sub(r"(?<=[0-9])x(?=[0-9])", "×", spaced)
 
@@ -95,6 +95,7 @@ class _Drawing:
         width = self._left(self.cell.depth + 1) + OUTPUT_WIDTH + TAIL + MARGIN
         height = self.layout.height + 2 * MARGIN
         blocks = "1 block" if len(self.cell) == 1 else f"{len(self.cell)} blocks"
+        # SVG paints in the order of the elements: edges cover the blocks' frames, and boxes cover the ends of edges.
         parts = "\n".join((*self._frames(), *self._edges(), *self._inputs(), *self._blocks(), *self._output()))
         style = f"min-width:{0.8 * width:.0f}px;max-width:100%;height:auto;font-family:inherit;color:{_colour('ink')}"
         return (
@@ -107,7 +108,7 @@ class _Drawing:
     # --- places ---
 
     def _left(self, column: int) -> float:
-        """The left edge of a column."""
+        """Return the left edge of a column, in pixels."""
         if column == 0:
             return MARGIN
         return MARGIN + INPUT_SIZE[0] + COLUMN_GAP + (column - 1) * (self.block_width + COLUMN_GAP)
@@ -123,17 +124,18 @@ class _Drawing:
         return Point(self._left(item.column) + width - inset, self._middle(item) + shift)
 
     def _operation(self, item: Item, place: int) -> Point:
-        """The upper left corner of a block's upper (0) or lower (1) operation."""
+        """Return the upper left corner of a block's upper (0) or lower (1) operation."""
         top = self._middle(item) - BLOCK_HEIGHT / 2 + HEADING
         return Point(self._left(item.column) + PADDING, top + place * (OPERATION_HEIGHT + OPERATION_GAP))
 
     def _branches(self, item: Item) -> Sequence[Branch]:
-        """A block's branches from top to bottom: the one whose edge comes from higher up is the upper."""
+        """Return a block's branches from top to bottom, by the heights at which their edges arrive."""
+        # In this order the two edges do not cross in front of the block.
         arriving = {source.source: self._middle(source) for source in self._sources(item)}
         return sorted(self.cell.blocks[item.source], key=lambda branch: arriving[branch.input])
 
     def _sources(self, item: Item) -> list[Item]:
-        """The items of the column before that lead to an item, from top to bottom."""
+        """Return the items of the previous column that lead to an item, from top to bottom."""
         before = self.layout.columns[item.column - 1]
         return [source for source in before if item in self.layout.successors[source]]
 

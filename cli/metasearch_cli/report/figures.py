@@ -35,7 +35,7 @@ class Key:
     shape: str
     """A class of the style sheet: dot, ring, cross, line, dashes, dots, diamond, hollow or square."""
     colour: str
-    """Of the style sheet's `--chart-` colours."""
+    """The name of a colour, which the style sheet defines as `--chart-<name>`."""
     text: str
 
 
@@ -59,7 +59,7 @@ class CellCard:
     facts: tuple[str, ...]
     blocks: tuple[str, ...]
     is_wide: bool
-    """Whether it needs the page's whole width."""
+    """True if the drawing needs the page's whole width."""
 
 
 # --- progress -----------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def _best_name(result: SearchResult) -> str:
 
 
 def cells(result: SearchResult, trials: Sequence[Trial]) -> list[CellCard]:
-    """The delivered cell or the best so far, then the next on the front, then the next by score."""
+    """Draw the delivered cell or the best so far, then the next on the front, then the next by score."""
     first = "Delivered" if result.delivered else _best_name(result)
     chosen: dict[str, tuple[str, CellSummary[float] | None]] = {}
     if result.best:
@@ -243,7 +243,7 @@ def learning_curves(result: SearchResult, trials: Sequence[Trial]) -> list[Figur
     searched, full = series.search_curves(trials), series.final_curves(trials)
     if not searched:
         return []
-    limits = charts.curve_limits([*searched, *full])
+    limits = charts.curve_limits([*searched, *full])  # one scale, so that the two charts can be compared
     figures = [_search_curves(searched, limits, result)]
     return [*figures, _final_curves(full, limits, result)] if full else figures
 

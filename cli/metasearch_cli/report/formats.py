@@ -6,23 +6,23 @@ from datetime import UTC, datetime
 
 SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "–"
-"""Stands where something was not measured."""
+"""The text in place of a figure that was not measured."""
 
 _DURATIONS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.744 is 74.4 %."""
+    """Format a share in percent: 0.744 becomes 74.4 %."""
     return NOTHING if share is None else f"{100 * share:.{digits}f}{SPACE}%"
 
 
 def percent_with_interval(share: float, interval: float) -> str:
-    """0.744 and 0.019 are 74.4 ± 1.9 %."""
+    """Format a share and its interval in percent: 0.744 and 0.019 become 74.4 ± 1.9 %."""
     return f"{100 * share:.1f}{SPACE}±{SPACE}{100 * interval:.1f}{SPACE}%"
 
 
 def points(difference: float) -> str:
-    """A difference of two shares, without its sign: 0.007 is 0.7 percentage points."""
+    """Format a difference of two shares without its sign: 0.007 becomes 0.7 percentage points."""
     return f"{100 * abs(difference):.1f} percentage points"
 
 
@@ -37,21 +37,21 @@ def count(number: int | None) -> str:
 
 
 def short(number: float) -> str:
-    """Three digits at most, and a suffix: 6555 is 6.6k."""
+    """Format a number with three digits at most and a suffix: 6555 becomes 6.6k."""
     for suffix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(number) >= 0.9995 * size:
+        if abs(number) >= 0.9995 * size:  # from here on the smaller unit would be rounded to 1000
             scaled = number / size
             return f"{scaled:.0f}{suffix}" if scaled >= 10 or scaled == round(scaled) else f"{scaled:.1f}{suffix}"
     return f"{number:g}"
 
 
 def plural(number: int, noun: str) -> str:
-    """1 trial, 2 trials."""
+    """Format a number of things: 1 trial, 2 trials."""
     return f"{number:,}{SPACE}{noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float | None) -> str:
-    """The two largest units: 304.2 is 5 min 4 s. Days only from the third on."""
+    """Format seconds in their two largest units: 304.2 becomes 5 min 4 s. Days are used from the third on."""
     if seconds is None:
         return NOTHING
     if 0 < seconds < 10:
@@ -66,7 +66,7 @@ def duration(seconds: float | None) -> str:
 
 
 def memory(size: int | None) -> str:
-    """Bytes in the unit that leaves few digits."""
+    """Format bytes in the unit that leaves few digits."""
     if size is None:
         return NOTHING
     mebibytes = size / 2**20
@@ -74,12 +74,12 @@ def memory(size: int | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """One digit behind the point below ten."""
+    """Format milliseconds, with one digit behind the point below ten."""
     return NOTHING if value is None else f"{value:,.{1 if value < 10 else 0}f}{SPACE}ms"
 
 
 def correlation(value: float | None) -> str:
-    """Two digits, with a true minus sign."""
+    """Format a correlation with two digits and a true minus sign."""
     return NOTHING if value is None else f"{value:.2f}".replace("-", "−")
 
 

@@ -19,7 +19,7 @@ SWEEPS = 8
 """Passes over the columns, forth and back; few cells change after three."""
 
 OUTPUT = -3
-"""What leaves the cell, numbered like an input."""
+"""The number of the cell's output, in the numbering of inputs, which are -1 and -2."""
 
 
 @dataclass(frozen=True, order=True)
@@ -75,7 +75,7 @@ def lay_out(cell: Cell, outputs: Iterable[int], heights: Mapping[int, float], la
 
 
 def _edges(cell: Cell, outputs: frozenset[int]) -> dict[Item, list[Item]]:
-    """Every item, with those of the next column that it leads to."""
+    """Return every item, with those of the next column that it leads to."""
     column = {read: 0 for read in cell.inputs if read < 0} | dict(enumerate(cell.depths)) | {OUTPUT: cell.depth + 1}
     edges: dict[Item, list[Item]] = {Item(source, place): [] for source, place in sorted(column.items())}
     for source in sorted(column):
@@ -115,7 +115,8 @@ def _columns(edges: Edges) -> list[list[Item]]:
 
 
 def _ordered(columns: list[list[Item]], successors: Edges, predecessors: Edges) -> list[list[Item]]:
-    """The columns in the order with the fewest crossings that sorting by neighbours' mean places comes upon."""
+    """Return the columns in the order with the fewest crossings that sorting by neighbours' mean places finds."""
+    # The barycentre method of Sugiyama et al. It may make things worse on the way, so the best so far is kept.
     best, fewest = columns, _crossings(columns, successors)
     for _ in range(SWEEPS):
         columns = _sorted_by(columns, predecessors)
@@ -127,7 +128,7 @@ def _ordered(columns: list[list[Item]], successors: Edges, predecessors: Edges) 
 
 
 def _sorted_by(columns: Sequence[list[Item]], neighbours: Edges) -> list[list[Item]]:
-    """Each column sorted by its items' neighbours in the column before it."""
+    """Sort each column by the mean place of its items' neighbours in the column before it."""
     done = [columns[0]]
     for column in columns[1:]:
         place = {item: index for index, item in enumerate(done[-1])}
@@ -141,6 +142,7 @@ def _crossings(columns: Sequence[Sequence[Item]], successors: Edges) -> int:
     place = {item: index for column in columns for index, item in enumerate(column)}
     total = 0
     for column in columns[:-1]:
+        # Every pair of edges is compared: a cell has a dozen of them, for which nothing faster is worth its code.
         ends = [(place[item], place[target]) for item in column for target in successors[item]]
         total += sum((a - c) * (b - d) < 0 for index, (a, b) in enumerate(ends) for c, d in ends[:index])
     return total
@@ -150,7 +152,7 @@ def _crossings(columns: Sequence[Sequence[Item]], successors: Edges) -> int:
 
 
 def _stacked(columns: Sequence[Sequence[Item]], size: Mapping[Item, float], gap: float) -> dict[Item, float]:
-    """Every column from 0 downwards."""
+    """Return the middles of all items where every column begins at 0."""
     middles: dict[Item, float] = {}
     for column in columns:
         top = 0.0
@@ -165,6 +167,7 @@ def _align(
 ) -> None:
     """Move a column's items to the mean height of their neighbours, as near as their order and the gaps let them."""
     wanted = [fmean([middles[each] for each in neighbours[item]] or [middles[item]]) for item in column]
+    # Less the least distance from the first item, heights only have to keep their order: an isotonic regression.
     offsets = [0.0]
     for upper, lower in pairwise(column):
         offsets.append(offsets[-1] + (size[upper] + size[lower]) / 2 + gap)
@@ -173,7 +176,7 @@ def _align(
 
 
 def nondecreasing(values: Sequence[float]) -> list[float]:
-    """The nondecreasing sequence nearest to `values` in least squares, by pooling neighbours that violate it."""
+    """Return the nondecreasing sequence nearest to `values` in least squares, by pooling adjacent violators."""
     pools: list[tuple[float, int]] = []
     for value in values:
         mean, length = value, 1

@@ -23,7 +23,7 @@ PHASES = {
 
 
 def render(result: SearchResult, trials: Sequence[Trial]) -> str:
-    """The whole file."""
+    """Return the whole HTML file."""
     environment = Environment(
         loader=PackageLoader("metasearch_cli.report"),
         autoescape=True,
@@ -95,7 +95,7 @@ def _cost(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
 
 
 def as_yaml(result: SearchResult) -> str:
-    """The resource as it would be applied, defaults filled in; what was left open is left out."""
+    """Return the resource as YAML, as it would be applied: with defaults, without the fields that have none."""
     resource = {
         "apiVersion": "metasearch.dev/v1alpha1",
         "kind": "MetaSearch",

@@ -72,7 +72,7 @@ def _things(spec: MetaSearchSpec) -> str:
 
 
 def notices(result: SearchResult, trials: Sequence[Trial]) -> list[Notice]:
-    """Whatever a reader must know so as not to take the numbers for more than they are."""
+    """Return the notices without which a reader might take the numbers for more than they are."""
     return [
         *_failure(result, trials),
         *_under_way(result),
@@ -143,7 +143,7 @@ def _cut_short(result: SearchResult) -> Iterator[Notice]:
 
 
 def _networks(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]:
-    """Those of the final stage, as they are called in a sentence."""
+    """Yield the networks of the final stage, with their names in a sentence."""
     for place, network in enumerate(result.final):
         yield "the delivered network" if place == 0 else f"the cell in place {place + 1}", network
     if result.baseline:

@@ -44,6 +44,7 @@ def ended_in_order(trials: Iterable[Trial]) -> list[Ended]:
     best: float | None = None
     found = []
     for place, trial in enumerate(sorted(over, key=_end), 1):
+        # The score of a stopped trial is a point of its curve, not comparable with that of one that ran to its end.
         if trial.state is State.SUCCEEDED and trial.score is not None:
             best = trial.score if best is None else max(best, trial.score)
         found.append(Ended(place, trial.spec.round, trial.state, trial.score, best))
@@ -88,6 +89,7 @@ def _p_value(found: Sequence[Prediction]) -> float | None:
     # Kendall's tau is not defined where all predictions or all scores tie.
     if len(found) < FEWEST or len(set(predicted)) == 1 or len(set(measured)) == 1:
         return None
+    # One-sided, since a ranking that is upside down is no success of the surrogate.
     return float(stats.kendalltau(predicted, measured, alternative="greater").pvalue)
 
 
@@ -145,13 +147,14 @@ class TimeSpent:
 
     stage: Stage
     round: int
-    """0 of the stages after the search."""
+    """0 for the stages after the search."""
     trials: int
     complete: float
-    """Of attempts that ran to their end."""
+    """The time of attempts that ran to their end."""
     stopped: float
+    """The time of attempts that early stopping or the budget ended."""
     lost: float
-    """Of attempts that failed, or whose worker was lost."""
+    """The time of attempts that failed, or whose worker was lost."""
     running: float
 
     @property
@@ -172,6 +175,7 @@ def _time_spent(trials: Sequence[Trial], now: float) -> TimeSpent:
     first = trials[0].spec
     seconds = dict.fromkeys(("complete", "stopped", "lost", "running"), 0.0)
     for attempt in (attempt for trial in trials for attempt in trial.attempts):
+        # Not below 0: the two times may come from the clocks of different machines.
         seconds[_outcome_of(attempt)] += max(
             0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at
         )

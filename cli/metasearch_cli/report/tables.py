@@ -59,7 +59,7 @@ class NetworkRow:
     """A network trained in full."""
 
     name: str
-    """Of a hand-made one; else empty."""
+    """The name of a hand-made network; empty for one that was found."""
     cell: tuple[str, ...]
     """Its blocks."""
     is_delivered: bool
@@ -141,7 +141,7 @@ class BudgetRow:
     spent: str
     limit: str
     share: float | None
-    """Of the limit, in [0, 1]; None without one."""
+    """The share of the limit that is spent, in [0, 1]; None without a limit."""
 
 
 def budget(result: SearchResult) -> list[BudgetRow]:
@@ -185,9 +185,9 @@ class TimeRow:
     trials: str
     total: str
     share: str
-    """Of all worker time."""
+    """The share of all worker time, in percent."""
     bars: tuple[tuple[str, float], ...]
-    """What became of the time, and how much of the longest row that is."""
+    """The outcomes of the row's attempts, each with its time as a share of the longest row's, in [0, 1]."""
 
 
 def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeRow]:

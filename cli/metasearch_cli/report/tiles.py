@@ -18,7 +18,7 @@ class Tile:
     value: str
     note: str
     share: float | None = None
-    """Of its limit, where it has one."""
+    """The share of its limit that is spent, in [0, 1]; None without a limit."""
 
 
 def tiles(result: SearchResult) -> list[Tile]:
@@ -52,6 +52,7 @@ def _best(result: SearchResult) -> Tile:
     scored = [(round.best, round.round) for round in result.rounds if round.best is not None]
     if not scored:
         return Tile("Best search score", NOTHING, "no trial has ended well" if result.trials.total else "no trial yet")
+    # The first round of those with the best score.
     best, number = max(scored, key=lambda entry: (entry[0], -entry[1]))
     return Tile(
         "Best search score", percent(best), f"{round_title(result, number)}; chance {percent(1 / spec.task.ways, 0)}"

@@ -76,7 +76,7 @@ class Archive:
 
 
 def _arrays(path: Path) -> list[npt.NDArray[Any]]:
-    """Images, labels and classes as they were stored."""
+    """Read images, labels and classes as they were stored."""
     # A pickle could run anything. np.load alone would also take an .npy file, and calls whatever else a pickle.
     with decoding(str(path), ARCHIVE_RULE), zipfile.ZipFile(path), np.load(path, allow_pickle=False) as stored:
         return [_array(path, stored, name) for name in ("images", "labels", "classes")]

@@ -49,7 +49,7 @@ class ClassFolders:
         return self._files(self.path / listed.name)
 
     def _files(self, folder: Path) -> Sequence[Path]:
-        """The image files of a class folder, sorted by name."""
+        """Return the image files of a class folder, sorted by name."""
         with splits.reading(folder, "a class folder must be readable"):
             # Sorted, for a folder's own order differs between file systems, and rows are drawn by number. Hidden files
             # are no images: macOS writes ._a.png beside a.png.
@@ -62,7 +62,7 @@ class ClassFolders:
         return files
 
     def _find(self, label: str, image: ListedImage) -> Path:
-        """The file of an image that a CSV file lists."""
+        """Find the file of an image that a CSV file lists."""
         # Mini-ImageNet is passed around in these layouts: by class, in one folder of images, or beside the CSV files.
         candidates = [folder / image.filename for folder in (self.path / label, self.path / "images", self.path)]
         for file in candidates:

@@ -66,7 +66,8 @@ def load(folder: Folder, image_size: int | None) -> Splits:
 
 
 def _load(source: _Source[Item], split: splits.ClassSplit, channels: int | None, image_size: int | None) -> Splits:
-    """Find every image before the first is decoded, so that a mistake in the split shows at once."""
+    """Read the images of a split's classes from a source, as `load` does."""
+    # Every image is found before the first is decoded, so that a mistake in the split shows at once.
     parts = [[(listed.name, source.items(listed)) for listed in classes] for classes in split.parts]
     items = [item for classes in parts for _, listed in classes for item in listed]
     channels = channels or (1 if source.open(items[0]).mode in GREY_MODES else 3)
@@ -77,7 +78,7 @@ def _load(source: _Source[Item], split: splits.ClassSplit, channels: int | None,
 def _image_set(
     source: _Source[Item], classes: Sequence[tuple[str, Sequence[Item]]], channels: int, side: int
 ) -> ImageSet:
-    """One part: its classes with their items, opened side by side into one array."""
+    """Open the images of one part, given as its classes with their items, side by side into one array."""
     items = [item for _, listed in classes for item in listed]
     # One array from the start: joining single images would need twice the memory.
     pixels = _empty_pixels(len(items), channels, side)
@@ -92,7 +93,7 @@ def _image_set(
 
 
 def _empty_pixels(images: int, channels: int, side: int) -> Pixels:
-    """Memory for the pixels of a part; raises InvalidData where there is not enough."""
+    """Allocate memory for the pixels of a part; raises InvalidData where there is not enough."""
     try:
         return np.empty((images, channels, side, side), dtype=np.uint8)
     except MemoryError as error:
@@ -104,6 +105,6 @@ def _empty_pixels(images: int, channels: int, side: int) -> Pixels:
 
 
 def _planes(image: Image.Image, channels: int, side: int) -> Pixels:
-    """An image as (channels, side, side)."""
+    """Return an image as an array (channels, side, side)."""
     image = square(image.convert("L" if channels == 1 else "RGB"), side)
     return np.asarray(image).reshape(side, side, channels).transpose(2, 0, 1)

@@ -38,8 +38,9 @@ def _resized(images: ImageSet, side: int) -> ImageSet:
 
 
 def _resized_pixels(pixels: Pixels, side: int) -> Pixels:
-    """Each channel on its own: (N, C, S, S) to (N, C, side, side)."""
+    """Resize (N, C, S, S) to (N, C, side, side)."""
     count, channels = pixels.shape[:2]
+    # Channel by channel, for data sets may have numbers of channels for which Pillow has no mode.
     result = np.empty((count, channels, side, side), dtype=np.uint8)
     for index in np.ndindex(count, channels):
         result[index] = np.asarray(square(Image.fromarray(pixels[index]), side))

@@ -116,7 +116,7 @@ def _text(path: Path, rule: str) -> str:
 def _read_json(path: Path) -> ClassSplit:
     try:
         listed = json.loads(_text(path, SPLIT_RULE))
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: a thousand brackets inside each other
         raise InvalidData(f"{path} is not JSON ({error}); {SPLIT_RULE}") from error
     if not isinstance(listed, dict):
         raise InvalidData(f"{path} holds no object; {SPLIT_RULE}")
@@ -143,7 +143,7 @@ def _read_tables(folder: Path) -> ClassSplit:
 
 
 def _tabled_classes(table: Path) -> tuple[ListedClass, ...]:
-    """The classes of one CSV file, in the order in which they first appear."""
+    """Read the classes of one CSV file, in the order in which they first appear."""
     images: dict[str, list[ListedImage]] = {}
     for label, image in _rows(table):
         images.setdefault(label, []).append(image)
@@ -153,7 +153,7 @@ def _tabled_classes(table: Path) -> tuple[ListedClass, ...]:
 
 
 def _rows(table: Path) -> Iterator[tuple[str, ListedImage]]:
-    """Label and image of each row."""
+    """Yield the label and the image of each row."""
     reader = csv.DictReader(io.StringIO(_text(table, "a folder of CSV files must hold " + ", ".join(CSV_NAMES))))
     try:
         if not {"filename", "label"} <= set(reader.fieldnames or ()):

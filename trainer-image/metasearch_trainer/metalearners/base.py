@@ -25,14 +25,16 @@ THETA = "theta"
 @dataclass(frozen=True)
 class State:
     """
-    What a meta-learner has learned so far.
+    The tensors and integers that a meta-learner has learned so far, by name.
 
     The names stay the same from `initial_state` on. An outer step writes into the tensors instead of replacing them,
     since a CUDA graph of it reads and writes the same memory each time.
     """
 
     tensors: dict[str, Tensor]
+    """Has at least `THETA`."""
     integers: dict[str, int] = field(default_factory=dict)
+    """Whole numbers, which checkpoints and delivered files keep in their headers."""
 
     @property
     def theta(self) -> Tensor:
@@ -61,7 +63,7 @@ class MetaLearner(Protocol):
         """
         Learn from one meta-batch, in place.
 
-        Nothing in it may ask the device for a value, so that it can become a CUDA graph.
+        It must not copy a value from the device to Python, so that it can become a CUDA graph.
 
         Args:
             tasks: a meta-batch; has queries exactly if `queries_per_class` is more than 0.

@@ -52,6 +52,7 @@ class FOMAML:
 
     def outer_gradient(self, state: State, tasks: Tasks) -> Tensor:
         """Compute the mean over tasks of the query loss's gradient at the adapted parameters, (size,)."""
+        # `adapt` detaches phi from theta, which is what leaves out the second derivatives.
         phi = self.adapt(state, tasks.support).requires_grad_()
         return task_gradients(self.network, phi, tasks.queries, tasks.query_labels).mean(0)
 

@@ -61,11 +61,13 @@ class Reptile:
         return phi
 
     def _adapted(self, state: State, support: Support) -> tuple[Tensor, Moments]:
-        """Each task's parameters and second moment after the inner loop, both (tasks, size)."""
+        """Return each task's parameters and moments after the inner loop, (tasks, size) each."""
         start = self._moments(state).for_tasks(len(support))
+        # `adapt` moves the moments on in place, so that `start` has those after the last step once it is returned.
         return adapt(self.network, state.theta, start, support, self.learning_rate), start
 
     def _moments(self, state: State) -> Moments:
         if not self.keeps_moments:
             return Moments.zero(state.theta)
+        # The state's own tensors; `for_tasks` copies them, so that adapting leaves the state as it is.
         return Moments(state.tensors[SECOND_MOMENT], state.tensors[ADAM_STEPS])

@@ -1,8 +1,8 @@
 """
 A worker pod: a supervisor, and slots in which trials run, each a process of its own.
 
-settings        what the pod is told on its command line, and what the slots are told of it
-supervisor      starts slots, replaces those that end, ends them (without PyTorch, for it is there all the time)
+settings        the pod's command line and environment, and the command line of a slot
+supervisor      starts slots, replaces those that end, and ends them; it imports no PyTorch, since it runs all the time
 release_claims  gives back the trials that an ended process had claimed
 heartbeat       renews the pod's Lease, and notices when the search is gone
 oom_kills       counts how often the kernel killed for lack of memory

@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 class Heartbeat:
-    """The heartbeat of one pod, for one search."""
+    """Renews the Lease of one pod that works for one search."""
 
     def __init__(self, api: Api, pod: Pod, search: Json, now: Callable[[], float] = time.time) -> None:
         """
@@ -89,7 +89,7 @@ class Heartbeat:
             "metadata": {
                 "name": self._pod.name,
                 "labels": {names.LABEL_SEARCH: self._search_name},
-                "ownerReferences": [pod],
+                "ownerReferences": [pod],  # so that Kubernetes removes the Lease together with the pod
             },
             "spec": {
                 "holderIdentity": self._pod.uid,

@@ -112,6 +112,7 @@ class ClaimReleaser:
                 continue
             except (Refused, ValueError) as error:  # it will refuse later too; the operator finds the trial
                 log(f"what {ended.worker} had claimed cannot be released: {error}")
+            # Only now: until its claims are released, `wait_until_released` has to find the worker in the queue.
             with self._changed:
                 self._queue.pop(0)
                 self._changed.notify_all()

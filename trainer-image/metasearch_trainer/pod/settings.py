@@ -117,7 +117,7 @@ class Settings:
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:
-    """Return a parser of `Settings`; whoever needs more arguments adds to it."""
+    """Return a parser of `Settings`, to which a program adds its further arguments."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--search", required=True, help="name of the MetaSearch, in the pod's namespace")
     parser.add_argument("--slots", type=int, default=1, help="trials at once, each in a process of its own")

@@ -1,7 +1,7 @@
 """
 The program in a slot: `python -m metasearch_trainer.pod.slot`.
 
-It loads the data once, then runs trials until it is told to shut down or is due to be replaced.
+It loads the data once, then runs trials until it has to shut down or is due to be replaced.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
 
     spec = spec_of(search)
     storage = open_storage(spec, search, settings.paths, retry)
+    # The checkpoint of a trial whose result is on record: the process that trained it did not live to remove it.
     if sent is not None and sent.state in (State.SUCCEEDED, State.STOPPED):
         storage.forget(sent.spec)
     share = memory_share(pod.memory_limit, settings.slots)
@@ -78,6 +79,7 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
         storage,
         cap=share,
     )
+    # Only now, with the images loaded, which the process keeps for all its trials.
     require_room(share, memory.resident_bytes())
     settings.ready(worker).touch()
     log(f"{worker} is ready on {trainer.device}")

@@ -113,6 +113,7 @@ class Supervisor:
                 self._fill_slots()
             log("the search is gone" if self._heartbeat.is_search_gone else "told to shut down")
         except PoolFailure as failure:
+            # The code of a process that a signal ended is negative, and nothing can exit with that.
             raise PodFailure(max(failure.code, 1), failure.sentence) from failure
         finally:
             self._stop()
@@ -126,6 +127,7 @@ class Supervisor:
             because = ", for lack of memory" if isinstance(outcome, TrialResult) else ""
             manner = f"{manner_of(ended.code)}{because}"
             log(f"slot {ended.slot}: {ended.worker} ended {manner}; a fresh process takes its place")
+            # Counted here, since `fill` starts the successor only when it is resumed after this turn of the loop.
             self._oom_kills_at_start[ended.slot] = self._oom.now()
 
     def _outcome(self, ended: EndedProcess) -> str | TrialResult:

@@ -28,7 +28,7 @@ def load() -> Splits:
 
 
 def _classes() -> dict[str, Pixels]:
-    """Class name (set/alphabet/character) to images (20, 1, 28, 28)."""
+    """Read the images (20, 1, 28, 28) of every class, by its name (set/alphabet/character)."""
     with (
         resources.as_file(resources.files(__package__) / "images.npz") as path,
         np.load(path, allow_pickle=False) as packed,
