@@ -18,16 +18,13 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
+from typing import Any, Protocol, TypedDict, Unpack
 
 from metasearch import extensions
 from metasearch.api import MetaSearch, MetaSearchSpec, SpecModel
 from metasearch.loading import load_search, parse_search
 from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
-
-if TYPE_CHECKING:
-    from metasearch_trainer.learner import FewShotLearner  # the type alone: nothing above the library is imported
 
 LOCAL = "local"
 """The driver that trains on this machine."""
@@ -52,6 +49,27 @@ class SpecFields(TypedDict, total=False):
     suspend: bool
     worker: Section
     storage: Section
+
+
+# What a run delivers is the trainer's `FewShotLearner`; the library is below it, so here are the parts that are used.
+Tensor = Any
+"""A torch.Tensor; the library does without PyTorch."""
+
+
+class Classifier(Protocol):
+    """A network that has learned one task."""
+
+    def classify(self, images: Tensor, together: bool = False) -> Tensor:
+        """Return the labels (count,) of images (count, channels, side, side) in [0, 1]."""
+        ...
+
+
+class Learner(Protocol):
+    """A meta-trained network that learns a task from a few images; `metasearch_trainer.learner.FewShotLearner`."""
+
+    def adapt(self, images: Tensor, labels: Tensor, seed: int = 0) -> Classifier:
+        """Learn a task from images (count, channels, side, side) in [0, 1] and labels (count,), integers from 0."""
+        ...
 
 
 class Run(Protocol):
@@ -85,7 +103,7 @@ class Run(Protocol):
         """Write the folder of the delivered network, and return its path; SearchFailed where there is none (yet)."""
         ...
 
-    def learner(self, device: str = "cpu") -> FewShotLearner:
+    def learner(self, device: str = "cpu") -> Learner:
         """Load the delivered network, ready to learn new classes; SearchFailed where there is none (yet)."""
         ...
 
@@ -147,7 +165,7 @@ class Search:
 
     @classmethod
     def _of(cls, resource: MetaSearch) -> Search:
-        search = cls.__new__(cls)
+        search = cls.__new__(cls)  # past __init__, which parses the fields of a spec
         search.resource = resource
         return search
 
@@ -213,5 +231,6 @@ def _as_yaml_has_it(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_as_yaml_has_it(each) for each in value]
     if isinstance(value, float | Decimal):
+        # repr has the fewest digits that give the float back; Decimal(0.1) would have 55.
         return format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
     return str(value) if isinstance(value, str | PathLike) else value
