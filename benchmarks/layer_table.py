@@ -1,5 +1,5 @@
 """
-Networks that are a sequence of layers, looked up in a table of measured accuracies: a second space for the search.
+A space of networks that are sequences of layers, with a table of their measured accuracies.
 
 A candidate of size b fixes the first b layers; the layers behind are all of one choice, the filler, so every prefix is
 a network of the table. A prefix that ends in the filler is the same network as the prefix without it.
@@ -111,11 +111,11 @@ class LayerTable:
     # --- the table ---
 
     def padded(self, candidate: Layers) -> Layers:
-        """The whole sequence that a prefix stands for."""
+        """Return the whole sequence that a prefix stands for, its open layers filled with the filler."""
         return (*candidate, *[self.filler] * (self.max_size - len(candidate)))
 
     def score(self, candidate: Layers) -> float:
-        """In [0, 1]."""
+        """Return the measured accuracy of a candidate, in [0, 1]."""
         return self._scores[self.padded(candidate)]
 
     @property
@@ -123,7 +123,7 @@ class LayerTable:
         return self._from_worst[-1]
 
     def rank(self, score: float) -> int:
-        """1 for the best score of the table; equal scores share the better rank."""
+        """Return the rank of a score, 1 for the best of the table; equal scores share the better rank."""
         return 1 + len(self._from_worst) - bisect_right(self._from_worst, score)
 
     def __len__(self) -> int:
@@ -181,7 +181,7 @@ def _split(text: str, separator: str) -> Layers:
 
 
 def _choices(scores: Mapping[Layers, float], separator: str) -> list[list[str]]:
-    """What each layer offers: whatever stands there in any sequence, sorted."""
+    """Return the choices of each layer, sorted: all that occur there in any sequence."""
     if not scores:
         raise InvalidData("the table is empty")
     first = next(iter(scores))

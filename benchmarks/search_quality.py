@@ -1,12 +1,12 @@
 """
-How good a network each way to search finds in so many trials, on a table of networks that somebody has trained.
+Compare search methods by the best network that they find in a number of trials, on a table of trained networks.
 
     python benchmarks/search_quality.py                             NAS-Bench-Macro, about ten minutes on two cores
     python benchmarks/search_quality.py --table my.json --filler 0  any other table of layer sequences
 
-Our own strategies run through the planner as they do for real, with trials answered from the table. A trial is a
-look-up: our own never ask for a network twice; TPE may, and pays for it, unless `--free-repeats` is given. Fails when a
-claim below does not hold.
+MetaSearch's strategies run through its planner, as in any search, with scores from the table. A trial is a look-up. The
+strategies never propose a network twice; TPE may, and the repeat counts as a trial unless `--free-repeats` is given.
+The command fails when a claim below does not hold.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from reporting import Claim, parser, publish
 NAS_BENCH_MACRO = Path(__file__).parent / "data" / "nas-bench-macro" / "nas-bench-macro.json"
 
 ASKED_PER_TRIAL = 10
-"""How often a method with free repeats may ask for each trial it has; plain TPE comes to repeat itself for ever."""
+"""The most look-ups per trial of a method with free repeats, without which plain TPE would repeat itself for ever."""
 
 
 class Method(StrEnum):
-    """A way to search."""
+    """A search method."""
 
     LSTM = "Progressive LSTM"
     MLP = "Progressive MLP"
@@ -58,7 +58,7 @@ class Method(StrEnum):
 
 
 MOST_REGRET = {(Method.LSTM, 35): 0.02, (Method.LSTM, 75): 0.0}
-"""Median regret in accuracy points that is claimed on NAS-Bench-Macro, by method and trials."""
+"""The claims on NAS-Bench-Macro: the most median regret, in accuracy points, by method and trials."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search found."""
+    """The best network that a search found, and what the search cost."""
 
     task: Task
     look_ups: int
     regret: float
-    """What the best network found lacks to the table's best, in accuracy points."""
+    """The accuracy of the table's best network less that of the best one found, in accuracy points."""
     rank: int
-    """Of the best network found, 1 for the table's best."""
+    """The rank of the best network found, 1 for the table's best."""
     seconds: float
     spearman: tuple[float | None, ...] = ()
-    """Of predictions and scores in each round; none but for Progressive."""
+    """The rank correlation of predictions and scores in each round from the second; empty except for Progressive."""
 
 
 # --- our own searches ---------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class Outcome:
 
 def beam_width(table: LayerTable, trials: int) -> int:
     """
-    The narrowest beam that spends all trials, or one less where the last round would then get none of them.
+    Return the narrowest beam that spends all trials, or one less where the last round would then get none of them.
 
     Every network tried grows on in the next round, by itself as the child that ends in the filler. So a round has as
     many new children as there have been trials times the choices beside the filler; it tries them all, or the beam.
@@ -107,7 +107,7 @@ def beam_width(table: LayerTable, trials: int) -> int:
 
 
 def run_search(table: LayerTable, search: api.Search, trials: int, seed: int) -> list[Trial]:
-    """The search stage as the planner has it."""
+    """Run the search stage through the planner, and return its trials with their scores."""
     wanted = api.MetaSearchSpec(
         dataset=api.Dataset(name=api.DatasetName.OMNIGLOT),
         search=search.model_copy(update={"early_stopping": api.EarlyStopping(rule=api.EarlyStoppingRule.NEVER)}),
@@ -131,7 +131,7 @@ def _looked_up(table: LayerTable, wanted: TrialSpec) -> Trial:
 
 
 def spearman_by_round(trials: Sequence[Trial]) -> tuple[float | None, ...]:
-    """Of predicted and measured scores, from the second round on."""
+    """Return the rank correlation of predicted and measured scores, in [-1, 1], of each round from the second."""
     return tuple(
         ranking_quality(
             [trial.spec.predicted for trial in round if trial.spec.predicted is not None],
@@ -145,7 +145,7 @@ def spearman_by_round(trials: Sequence[Trial]) -> tuple[float | None, ...]:
 
 
 def ask_tpe(table: LayerTable, multivariate: bool, seed: int) -> Iterator[Layers]:
-    """Networks that Optuna's TPE asks for, with its defaults; each has been told when the next is asked for."""
+    """Yield the networks that Optuna's TPE suggests with its defaults; it learns the score of each before the next."""
     import optuna  # only this function needs it
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -163,7 +163,7 @@ def ask_tpe(table: LayerTable, multivariate: bool, seed: int) -> Iterator[Layers
 
 
 def take(asked: Iterator[Layers], trials: int, free_repeats: bool) -> list[Layers]:
-    """The networks a method asks for until its trials are spent."""
+    """Return the networks that a method suggests until its trials are spent."""
     networks: list[Layers] = []
     for network in asked:
         networks.append(network)
@@ -209,7 +209,7 @@ def _search_spec(table: LayerTable, task: Task) -> api.Search:
 
 
 def run_all(table: LayerTable, tasks: Sequence[Task], free_repeats: bool, jobs: int) -> list[Outcome]:
-    """Every task's outcome, in the tasks' order. Beside the seconds, nothing depends on the number of jobs."""
+    """Return every task's outcome, in the tasks' order. Only the seconds depend on the number of jobs."""
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as processes:
         outcomes = processes.map(partial(run, table, free_repeats), tasks)
         progress = Console(stderr=True)
@@ -217,7 +217,7 @@ def run_all(table: LayerTable, tasks: Sequence[Task], free_repeats: bool, jobs: 
 
 
 def rows(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """What each method found in so many trials, over all seeds; regrets in accuracy points."""
+    """Summarize the outcomes of each method and number of trials over all seeds; regrets are in accuracy points."""
     groups: dict[tuple[int, Method], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault((outcome.task.trials, outcome.task.method), []).append(outcome)
@@ -246,7 +246,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def judged(found: Sequence[dict[str, Any]]) -> list[Claim]:
-    """The claims that these rows can tell of."""
+    """Return the claims about methods and numbers of trials that are among the rows."""
     return [
         Claim(
             f"{method} has a median regret of {row['median regret']:.3f} after {trials} trials, at most {most:.2f}",

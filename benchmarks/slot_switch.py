@@ -62,7 +62,7 @@ def _search(installation: OperatorInstallation) -> tuple[list[float], float]:
 
 
 def _switches(trials: list[Trial]) -> list[float]:
-    """Within a stage and round, for in between a slot waits for the next to be proposed."""
+    """Return the seconds between trials of one stage and round; between rounds a slot also waits for new proposals."""
     found = []
     for one, other in itertools.pairwise(trials):
         if (one.spec.stage, one.spec.round) == (other.spec.stage, other.spec.round) and one.result is not None:

@@ -103,7 +103,7 @@ def _steps(
 def _difference(
     network: CellNetwork, module: plain.PlainNetwork, theta: Tensor, images: Tensor, labels: Tensor
 ) -> float:
-    """Largest difference of any weight after three outer steps in float64."""
+    """Return the largest difference of any weight after three outer steps in float64."""
     learner = _learner(network)
     state = learner.state_of(theta.clone())
     module.double()
@@ -115,7 +115,7 @@ def _difference(
 
 
 def _learner(network: CellNetwork) -> Reptile:
-    """Reptile with one step size throughout."""
+    """Return a Reptile learner whose outer step size stays the same."""
     training = Training(
         inner_learning_rate=Decimal(str(LEARNING_RATE)),
         meta_step_size=Decimal(str(STEP_SIZE)),
@@ -126,7 +126,7 @@ def _learner(network: CellNetwork) -> Reptile:
 
 
 def _tasks(images: Tensor, labels: Tensor) -> Tasks:
-    """Tasks whose mini-batches are those given."""
+    """Return tasks whose mini-batches are the given images and labels, in their order."""
     order = torch.arange(INNER_STEPS * BATCH).reshape(1, INNER_STEPS, BATCH).expand(TASKS, -1, -1)
     support = Support(images.flatten(1, 2), labels.flatten(1, 2), order)
     return Tasks(support, images[:, 0, :0], labels[:, 0, :0])

@@ -15,7 +15,7 @@ __all__ = ["Run", "Search", "__version__", "open_run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the Python API when it is first asked for: every module of the library is imported through this one."""
+    """Load the Python API at its first use, since importing any module of the library runs this file."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from metasearch import python_api

@@ -5,7 +5,7 @@ right.
     MetaSearchError
     ├── InvalidSpec        the resource or the command line is wrong: change it, never retry
     │   └── InvalidCell    a cell's text, JSON or structure is wrong
-    ├── InvalidData        the images, the split, or the task asked of them are wrong: change the data or the spec
+    ├── InvalidData        the images or the split are wrong, or too few for the task: change the data or the spec
     ├── FolderConflict     the folder has no search, another one or another driver: choose another, or stop that
     ├── StoreUnavailable   the store cannot be used now (full disk, unreachable server): mend that, then resume
     ├── ClusterUnusable    the kubeconfig is wrong, or the cluster refuses the user: change that, never retry

@@ -1,4 +1,4 @@
-"""Exit codes by which one process of ours tells another what to do next."""
+"""Exit codes of processes, and what the process that started them should do next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ codes, the errors' 1 to 6 and a shell's 126 and above, so that no crash is taken
 
 def error_type(code: int) -> type[MetaSearchError] | None:
     """Return the type of error that ends a process with this code, or None where there is none."""
-    # 1 is the code of any error without one of its own, and of a crash: it tells nothing.
+    # 1 is the code of any error without one of its own, and of a crash, so it names no type.
     if code == MetaSearchError.exit_code:
         return None
     # Subclasses of these share their code: what can be done about an InvalidCell is what can about any InvalidSpec.

@@ -7,7 +7,8 @@ adds a strategy or a meta-learner without changing MetaSearch:
     [project.entry-points."metasearch.strategies"]
     Annealing = "my_package.annealing:build"
 
-Our own parts are registered in a mapping beside their code, for an image may hold the code without a distribution.
+MetaSearch's own parts are registered in a mapping beside their code, because an image may hold the code without a
+distribution, and so without entry points.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def find(group: Group, name: str, built_in: Mapping[str, T], field: str) -> T:
     require_known(group, name, built_in, field)
     if name in built_in:
         return built_in[name]
+    # Where several packages offer the name, the first on Python's path wins.
     (entry_point, *_) = entry_points(group=group, name=name)
     found: T = entry_point.load()
     return found

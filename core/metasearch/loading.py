@@ -116,6 +116,7 @@ def _parsed_yaml(text: str, where: str) -> list[Any]:
     """Return the documents of a text, each as JSON can hold it."""
     try:
         documents = list(yaml.load_all(text, _Loader))
+        # Through JSON, so that what follows meets only values that an API server could send.
         return [json.loads(json.dumps(document, default=str)) for document in documents]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -133,6 +134,7 @@ def _with_override(resource: dict[str, Any], override: str) -> dict[str, Any]:
     steps = path.removeprefix("spec.").split(".")
     if not equals or not all(steps):
         raise InvalidSpec(f"--set {override}: it must be PATH=VALUE, such as search.beamWidth=8")
+    # A copy of all levels: the caller's resource stays as it is.
     changed: dict[str, Any] = json.loads(json.dumps(resource))
     place: Any = changed.setdefault("spec", {})
     model: type[BaseModel] = MetaSearchSpec
@@ -167,6 +169,8 @@ def _parsed(annotation: Any, text: str, override: str) -> Any:
     """Parse a command-line text as the JSON value of a field."""
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     try:
+        # Lists and objects are written as in YAML. A number for a choice is parsed here too, because validate_strings
+        # would compare its text with the choices.
         if text[:1] in ("[", "{") or (text.isdecimal() and _is_choice(annotation)):
             value = adapter.validate_json(json.dumps(_parsed_yaml(text, f"--set {override}")[0]), strict=True)
         else:

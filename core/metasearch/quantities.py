@@ -38,6 +38,8 @@ class PatternText(str):
 
     @classmethod
     def _checked(cls, text: str) -> Self:
+        # All parts of a duration may be left out, so its pattern takes "". The match must be full, because
+        # "$" also matches before a line break at the end.
         if not text or not re.fullmatch(cls.pattern, text):
             raise cls._refusal()
         return cls(text)
@@ -87,7 +89,7 @@ class Quantity(PatternText):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(
-            lambda value: str(value) if type(value) is int else value,
+            lambda value: str(value) if type(value) is int else value,  # not isinstance, which takes true for an int
             super().__get_pydantic_core_schema__(source, handler),
         )
 

@@ -39,6 +39,7 @@ def reconcile(search: Search, registry: TrialRegistry, now: float) -> Step:
     """
     trials = registry.trials()
     decided = plan(search, trials, now)
+    # A driver that dies half-way leaves a part of this done; the next plan has the rest.
     if decided.propose:
         registry.propose(decided.propose)
     if decided.stop:

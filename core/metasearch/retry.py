@@ -47,7 +47,7 @@ class Backoff:
 
 @dataclass(frozen=True)
 class Retry:
-    """What a process needs to try again later."""
+    """Runs a function again until it succeeds, with the clock, the sleep and the randomness that it is given."""
 
     monotonic: Callable[[], float]
     """The time in seconds, on a clock that never goes back."""

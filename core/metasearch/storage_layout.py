@@ -23,6 +23,7 @@ def search_folder(search: Mapping[str, Any]) -> str:
         search: the MetaSearch, as read from the cluster.
     """
     metadata = search["metadata"]
+    # Eight hex digits distinguish the few searches that ever have one name.
     return f"{metadata['namespace']}/{metadata['name']}-{metadata['uid'][:8]}"
 
 

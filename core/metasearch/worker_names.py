@@ -1,8 +1,8 @@
 """
 The name under which a worker process claims trials.
 
-Three packages depend on its form: the trainer signs claims with it, the operator asks which pod and which slot it
-stands for, and the chart's admission policy lets a pod write only names that begin with the pod's own and a dot.
+Three packages depend on its form: the trainer signs claims with it, the operator reads the pod and the slot from it,
+and the chart's admission policy lets a pod write only names that begin with the pod's own and a dot.
 """
 
 from __future__ import annotations

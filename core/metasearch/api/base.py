@@ -16,8 +16,8 @@ class Rule:
     """
     A condition between the fields of a model, written once for the API server and once for Python.
 
-    The API server tries rules on defaults before it has filled in what lies below them, so `cel` asks for a field with
-    `has()` first, unless the field is required.
+    The API server tries rules on defaults before it has filled in what lies below them, so `cel` reads a field only
+    after `has()`, unless the field is required.
     """
 
     cel: str
@@ -36,12 +36,13 @@ def _no_truth_value(value: Any) -> Any:
 
 
 WHOLE_NUMBER = BeforeValidator(_no_truth_value)
-"""Beside `Literal[1, …]`, which would take true for 1, as Python does and the API server does not."""
+"""Keeps true out of a field of type `Literal[1, …]`: Python takes it for 1, and the API server does not."""
 
 
 class SpecModel(BaseModel):
     """A part of a spec: frozen, camelCase outside, and strict about names (an unknown field is an error)."""
 
+    # Python code names fields as Python does; resources have them in camelCase.
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     rules: ClassVar[tuple[Rule, ...]] = ()

@@ -47,6 +47,7 @@ class Folder(SpecModel):
         "workers only read it. A run on one machine ignores it. Default: none, path is in the image.",
     )
 
+    # An absolute path would be one in the container, outside the volume.
     rules = (
         Rule(
             cel="!has(self.claim) || !self.path.startsWith('/')",

@@ -19,15 +19,16 @@ from metasearch.api.worker import Worker
 NAME_MAX_LENGTH = 40  # leaves room for "-<round>-<hash>" within the 63 characters of a label value
 
 CHANGEABLE = ("budget", "parallelism", "storage", "suspend", "worker")
-"""Parts of a spec that may change once the search has begun: they decide when it ends and where, not what it finds."""
+"""Parts of a spec that may change once the search has begun: they decide when it ends and where it runs, not how trials
+are scored."""
 
 
 class MetaSearchSpec(SpecModel):
     """A search. `dataset` alone is a valid one."""
 
     dataset: Dataset = Field(description="dataset says where the images come from.")
-    task: Task = Field(default=Task(), description="task is the few-shot task to get good at.")
-    space: Space = Field(default=Space(), description="space is what can be tried.")
+    task: Task = Field(default=Task(), description="task is the few-shot task to solve.")
+    space: Space = Field(default=Space(), description="space is the set of cells that can be tried.")
     search: Search = Field(default=Search(), description="search says how candidates are chosen.")
     training: Training = Field(default=Training(), description="training says how a trial is meta-trained.")
     evaluation: Evaluation = Field(default=Evaluation(), description="evaluation says how a trial is scored.")
@@ -66,7 +67,7 @@ class Metadata(BaseModel):
         Field(
             pattern=LABEL_PATTERN,
             max_length=NAME_MAX_LENGTH,
-            description="name is the search's, at most 40 characters, for it begins the names of its trials.",
+            description="name is the search's, at most 40 characters, because the names of its trials begin with it.",
         ),
     ]
 

@@ -27,7 +27,7 @@ class Operation(StrEnum):
 
 
 OperationName = Annotated[str, Field(max_length=OPERATION_MAX_LENGTH, pattern=OPERATION_PATTERN)]
-"""An operation of ours, or of an installed package."""
+"""The name of an operation of MetaSearch or of an installed package."""
 
 
 class Concat(StrEnum):

@@ -15,11 +15,11 @@ MAX_CURVE_POINTS = 50  # each is kept in a trial's record
 
 
 META_LEARNERS = ("Reptile", "FOMAML")
-"""The meta-learners that come with MetaSearch. Named here too, for the operator must know them without PyTorch."""
+"""The meta-learners that come with MetaSearch. The operator checks names against it, and it has no PyTorch."""
 
 
 class OptimizerState(StrEnum):
-    """What becomes of the inner optimizer's second moment between tasks."""
+    """The second moment with which the inner optimizer begins a task: the one kept from earlier tasks, or zero."""
 
     KEPT = "Kept"
     FRESH = "Fresh"

@@ -24,7 +24,7 @@ _LabelValue = Annotated[str, Field(max_length=LABEL_MAX_LENGTH, pattern=_LABEL_V
 
 
 class Resources(SpecModel):
-    """The resources that a worker pod's container asks of its node, as in any pod."""
+    """The requests and limits of a worker pod's container, as in any pod."""
 
     requests: dict[str, Quantity] = Field(
         default={},
@@ -79,6 +79,7 @@ class Toleration(SpecModel):
         description="tolerationSeconds is how long a NoExecute taint is tolerated, in seconds. Default: for ever.",
     )
 
+    # Kubernetes refuses pods with tolerations that break these, but only once the operator creates the Job.
     rules = (
         Rule(
             cel="has(self.key) || (has(self.operator) && self.operator == 'Exists')",
@@ -110,7 +111,7 @@ class Volume(SpecModel):
     )
     mount_path: str = Field(
         max_length=1024,
-        pattern=r"^/[!-9;-~]+$",
+        pattern=r"^/[!-9;-~]+$",  # no colon, which Kubernetes refuses in a mount path
         description="mountPath is the absolute path at which workers see it.",
     )
     read_only: bool = Field(default=True, description="readOnly keeps workers from writing to it. Default: true.")
@@ -126,7 +127,7 @@ class PodTemplate(SpecModel):
         description="image is the container image of the trainer. Default: the one that came with the operator.",
     )
     resources: Resources = Field(
-        default=Resources(), description="resources are what a pod asks of its node; all its slots share them."
+        default=Resources(), description="resources are the requests and limits of a pod; all its slots share them."
     )
     node_selector: dict[str, _LabelValue] = Field(
         default={},
@@ -142,8 +143,10 @@ class PodTemplate(SpecModel):
         description="volumes are what pods see beside dataset.folder.claim. Default: none.",
     )
 
+    # Kubernetes refuses two mounts on one path, but only once the operator creates the Job.
     rules = (
         Rule(
+            # The API server bounds what a rule may cost by the greatest length of its list, so the list must have one.
             cel="!has(self.volumes) || self.volumes.all(x, self.volumes.exists_one(y, y.mountPath == x.mountPath))",
             message="must not name a mountPath twice in volumes",
             holds=lambda template: len({volume.mount_path for volume in template.volumes}) == len(template.volumes),

@@ -52,7 +52,7 @@ class Refused(MetaSearchError):
 
 
 class Forbidden(Refused):
-    """The user who asks lacks the right, or is not known to the API server."""
+    """The connection's user lacks the right, or is not known to the API server."""
 
 
 def namespace_of(context: str | None = None) -> str:
@@ -140,6 +140,7 @@ class Api:
             page = self._request("GET", path, {**query, **following})
             items += page["items"]
             if not (token := page["metadata"].get("continue")):
+                # All pages show the objects as of the first one, so the version of any of them is that of the list.
                 return items, page["metadata"]["resourceVersion"]
             following = {"limit": str(PAGE_SIZE), "continue": token}
 
@@ -158,6 +159,7 @@ class Api:
     def delete(self, path: str, **options: Any) -> None:
         """Delete an object, and its dependents after it. It is no error if there is none."""
         try:
+            # The API's default for a Job is to leave its pods running.
             self._request("DELETE", path, {}, {"propagationPolicy": "Background", **options})
         except NotFound:
             return
@@ -175,10 +177,11 @@ class Api:
             Expired: the version is too old; list again.
             StoreUnavailable: the connection broke, or was silent for SILENCE_SECONDS.
         """
+        # Bookmarks keep the version of a quiet watch recent, and show that its connection still lives.
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true"}
         asked |= {"resourceVersion": version, "timeoutSeconds": str(seconds)}
         response = self._send("GET", path, asked, None, None, timeout=(REQUEST_SECONDS[0], SILENCE_SECONDS))
-        # Errors after the start of a watch come as events, for the code of the answer was sent already.
+        # Errors after the start of a watch come as events, because the code of the answer was sent already.
         try:
             for line in _lines(response):
                 event = json.loads(line)
@@ -205,7 +208,7 @@ class Api:
             query_params=query,
             header_params=dict(headers),
             body=body,
-            auth_settings=["BearerToken"],
+            auth_settings=["BearerToken"],  # the generated classes pass it for each method; without it no token is sent
         )
         return serialized
 
@@ -270,6 +273,7 @@ def error_of(code: int, status: Json, request: str) -> MetaSearchError:
         return Forbidden(message)
     if code in (400, 405, 413, 415, 422):
         return Refused(message)
+    # The rest, such as 429 and the 500s, says nothing against the request: it may succeed later.
     return StoreUnavailable(f"the API server answered {request} with {code}: {message}")
 
 
@@ -284,5 +288,6 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     """Yield the lines of a stream as they arrive."""
     rest = b""
     for chunk in response.stream(2**16):
+        # A chunk may end anywhere, also within an event; the rest of it comes with the next chunk.
         *whole, rest = (rest + chunk).split(b"\n")
         yield from filter(None, whole)

@@ -79,7 +79,7 @@ class Reflector(Generic[T]):
         self._thread = threading.Thread(target=self._follow, name=f"reflector of {self._name}", daemon=True)
 
     def start(self) -> None:
-        """Start the thread. It is a daemon, for it may sit in a watch when the process ends."""
+        """Start the thread. It is a daemon, since it may wait for a watch when the process ends."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -93,7 +93,7 @@ class Reflector(Generic[T]):
 
     @property
     def is_alive(self) -> bool:
-        """True while the thread runs. It dies only of an error of ours, and nothing here starts it again."""
+        """True while the thread runs. Only an error in this code ends it, and nothing here starts it again."""
         return self._thread.is_alive()
 
     @property
@@ -113,6 +113,7 @@ class Reflector(Generic[T]):
         while not self._stopped.is_set():
             try:
                 version = self._replace()
+                # Listing again on schedule interrupts nothing, so the time moves only after a failure has reset it.
                 self._unbroken_since = min(self._unbroken_since, self._clock())
                 self._watch(version)
             except Expired:  # not a failure: the server forgets old versions, and to list again is the remedy
@@ -132,6 +133,7 @@ class Reflector(Generic[T]):
         items, version = self._api.list_all(self._path, labelSelector=self._selector)
         fresh: dict[SearchKey, dict[str, Entry[T]]] = {}
         for item in items:
+            # By uid: an object that is deleted and made anew under its name is another one.
             fresh.setdefault(_search_of(item), {})[_uid_of(item)] = self._entry(item)
         with self._lock:
             before, self._entries = self._entries, fresh
@@ -155,16 +157,16 @@ class Reflector(Generic[T]):
 
     def _apply(self, kind: str, item: Json) -> None:
         search, uid = _search_of(item), _uid_of(item)
-        entry = self._entry(item)
+        entry = self._entry(item)  # without the lock: `_entry` takes it, and parsing takes time
         with self._lock:
             mine = self._entries.setdefault(search, {})
             if kind == "DELETED":
                 mine.pop(uid, None)
             else:
                 mine[uid] = entry
-            if not mine:  # or searches that are gone would stay for ever, with nothing in them
+            if not mine:  # otherwise searches that are gone would stay as empty entries
                 del self._entries[search]
-        self._on_change(search)
+        self._on_change(search)  # without the lock, which a reader takes again
 
     def _entry(self, item: Json) -> Entry[T]:
         """Return an object's entry: the known one if its version is the same, as its time is that of the change."""

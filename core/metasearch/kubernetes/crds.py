@@ -30,13 +30,14 @@ def _search() -> Definition:
         spec={**_fixed(schema_of(MetaSearchSpec)), "description": "spec is what to search. dataset alone is enough."},
         status={**schema_of(SearchStatus), "description": "status is how far the search is and what it has found."},
     )
+    # Of an object's metadata, Kubernetes lets a definition restrict only name and generateName.
     schema["properties"]["metadata"] = {"type": "object", "properties": {"name": name}}
     columns = [
         _column("Round", ".status.round", "Round of the strategy that is under way", kind="integer"),
         _column("Trials", ".status.trials.total", "Trials so far, of every stage and state", kind="integer"),
         _column("Best", ".status.bestScore", "Best score so far, in [0, 1]"),
-        _column("Spent", ".status.spent.share", "Used of the budget, of its nearest limit"),
-        _column("State", '.status.conditions[?(@.type=="Ready")].reason', "Where the search is"),
+        _column("Spent", ".status.spent.share", "Used share of the nearest limit of the budget"),
+        _column("State", '.status.conditions[?(@.type=="Ready")].reason', "Phase of the search"),
         _column("Wall-Time", ".status.spent.wallTime", "Time since the start, suspension left out", wide=True),
         _column("GPU-Hours", ".status.spent.gpuHours", "GPU share x hours of all attempts", wide=True),
         _column("Cell", ".status.ranked[0].cell", "Cell with the best score", wide=True),
@@ -46,21 +47,26 @@ def _search() -> Definition:
 
 
 def _trial() -> Definition:
-    status = {**schema_of(MetaTrialStatus), "description": "status is where the trial is in its life.", "default": {}}
+    # With a default for the whole status, the API server gives a new trial the state Pending, by which workers select.
+    status = {
+        **schema_of(MetaTrialStatus),
+        "description": "status is the state of the trial and its result.",
+        "default": {},
+    }
     schema = _root(
         "MetaTrial is one evaluation of one candidate of a MetaSearch. The operator makes them, workers run them.",
         spec={**schema_of(MetaTrialSpec), "description": "spec is what to evaluate. It never changes."},
         status=status,
     )
     columns = [
-        _column("Stage", ".spec.stage", "What the trial is for"),
+        _column("Stage", ".spec.stage", "Purpose of the trial"),
         _column("Round", ".spec.round", "Round of the strategy that proposed it", kind="integer"),
         _column("Blocks", ".spec.blocks", "Blocks of the cell", kind="integer"),
-        _column("State", ".status.state", "Where the trial is in its life"),
-        _column("Score", ".status.result.score", "What ranks the candidate, in [0, 1]"),
-        _column("Reason", ".status.result.reason", "Why it ended otherwise than by succeeding"),
+        _column("State", ".status.state", "State of the trial"),
+        _column("Score", ".status.result.score", "Accuracy that ranks the candidate, in [0, 1]"),
+        _column("Reason", ".status.result.reason", "Reason for an end other than success"),
         _column("Predicted", ".spec.predicted", "The score that the surrogate expected", wide=True),
-        _column("Worker", ".status.claim.worker", "Who claimed it last", wide=True),
+        _column("Worker", ".status.claim.worker", "Worker that claimed it last", wide=True),
         _column("Cell", ".spec.candidate.architecture", "The cell's text form", wide=True),
         _AGE,
     ]
@@ -72,6 +78,8 @@ def _trial() -> Definition:
 
 def _fixed(spec: Schema) -> Schema:
     """Let only the CHANGEABLE parts of a spec change."""
+    # A rule for each part rather than for the spec, so that the refusal names the part. A rule about oldSelf is skipped
+    # where a part is missing, but these are required or have defaults.
     parts = {
         name: part if name in CHANGEABLE else with_rules(part, rule("self == oldSelf", _fixed_message(name)))
         for name, part in spec["properties"].items()
@@ -132,7 +140,7 @@ def _definition(resource: names.Resource, schema: Schema, columns: list[Schema])
 
 
 def _column(name: str, path: str, description: str, kind: str = "string", wide: bool = False) -> Schema:
-    """A column of `kubectl get`; a wide one is shown with `-o wide`."""
+    """Return a column of `kubectl get`; a wide one is shown with `-o wide`."""
     column = {"name": name, "type": kind, "jsonPath": path, "description": description}
     return {**column, "priority": 1} if wide else column
 

@@ -15,7 +15,7 @@ Share = Annotated[NumberText, Field(ge=0, le=1)]
 
 class ClusterModel(SpecModel):
     """
-    A part of what the operator and its workers write, for each other and for people.
+    A part of a resource that the operator or its workers write.
 
     Unknown fields are ignored: a newer version has written them.
     """

@@ -9,12 +9,12 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 CATEGORY = "nas"
-"""`kubectl get nas` lists searches and trials. Not `all`: nobody wants thousands of trials in there."""
+"""`kubectl get nas` lists searches and trials. They are not in `all`, where thousands of trials would hide the rest."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of object, by where the API server has it."""
+    """A kind of object, and its place among the API server's paths."""
 
     api: str
     """Such as /apis/batch/v1."""

@@ -23,7 +23,7 @@ def owner_reference(search: Mapping[str, Any]) -> Json:
         "name": search["metadata"]["name"],
         "uid": search["metadata"]["uid"],
         "controller": True,
-        "blockOwnerDeletion": True,
+        "blockOwnerDeletion": True,  # in a foreground deletion, the search stays until this object is gone
     }
 
 

@@ -101,11 +101,11 @@ def _type_schema(annotation: Any, rules: Sequence[Any]) -> Schema:
 def _plain_schema(kind: type, rules: Sequence[Any]) -> Schema:
     if issubclass(kind, SpecModel):
         return schema_of(kind)
-    if issubclass(kind, Enum):
+    if issubclass(kind, Enum):  # before str, which a StrEnum is too
         return _choice([each.value for each in kind])
     if issubclass(kind, PatternText):
         return _pattern_text(kind)
-    if issubclass(kind, bool):  # before int, for a bool is one
+    if issubclass(kind, bool):  # before int, which a bool is too
         return {"type": "boolean"}
     if issubclass(kind, int):
         return _integer(rules)
@@ -135,6 +135,7 @@ def _pattern_text(kind: type[PatternText]) -> Schema:
 
 
 def _integer(rules: Sequence[Any]) -> Schema:
+    # A whole number without a lower bound is a mistake in a model; max() of nothing raises for it.
     lowest = max(each.ge for each in rules if hasattr(each, "ge"))
     highest = min((each.le for each in rules if hasattr(each, "le")), default=None)
     if highest is None:

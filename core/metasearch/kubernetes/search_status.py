@@ -127,6 +127,7 @@ class SearchStatus(ClusterModel):
         max_length=8,
         description="conditions are Ready, Progressing, Succeeded, Failed, Suspended and BudgetExhausted; Ready's "
         "reason says how far the search is.",
+        # As Kubernetes' API conventions have it: server-side apply merges conditions by their type.
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     start_time: Time | None = Field(

@@ -31,6 +31,7 @@ class Timing:
     def resumed(self, now: float) -> Timing:
         """Return the timing of a search that had ended and goes on: the time between counts as a suspension."""
         assert self.completed_at is not None
+        # An operator on another machine may have written the time, with a clock ahead of this one.
         idle = max(0.0, now - self.completed_at)
         return replace(self, suspended_seconds=self.suspended_seconds + idle, completed_at=None)
 

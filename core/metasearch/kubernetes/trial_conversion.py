@@ -85,11 +85,12 @@ def status_of(trial: Trial, pod_uid: str | None) -> Json:
     Return the resource's status.
 
     Args:
-        pod_uid: of the pod that made the last claim; None where nobody has claimed the trial yet.
+        pod_uid: of the pod that made the last claim; None where no worker has claimed the trial yet.
     """
     last = trial.attempts[-1] if trial.attempts else None
     status = MetaTrialStatus(
         state=trial.state,
+        # A claim without a pod's uid does not validate, because only pods claim trials on a cluster.
         claim=Claim(worker=last.worker, pod_uid=pod_uid or "", epoch=trial.epoch) if last else None,
         attempts=tuple(map(_attempt_resource, trial.attempts)),
         stop_requested=trial.stop_requested,
@@ -113,6 +114,7 @@ def trial_of(resource: Mapping[str, Any]) -> Trial:
     spec = MetaTrialSpec.model_validate(resource["spec"])
     status = MetaTrialStatus.model_validate(resource.get("status", {}))
     return Trial(
+        # The number of blocks follows from the architecture; resources have it for people and columns.
         spec=_spec.validate_python({"name": name, **spec.model_dump(exclude={"blocks"})}),
         state=status.state,
         epoch=status.claim.epoch if status.claim else 0,
@@ -127,7 +129,7 @@ def trial_of(resource: Mapping[str, Any]) -> Trial:
 
 
 def _written(model: ClusterModel) -> Json:
-    """Leave out what is not there, for a null is none to Kubernetes."""
+    """Return the model as JSON without its absent fields: Kubernetes has no nulls."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -159,8 +161,10 @@ def _progress_resource(progress: Progress) -> ProgressResource | None:
 
 def _result_resource(result: TrialResult, epoch: int) -> ResultResource:
     fields = _result.dump_python(result)
+    # The API server would refuse a longer message, and the result with it.
     if result.message and len(result.message) > MESSAGE_MAX_LENGTH:
         fields["message"] = result.message[: MESSAGE_MAX_LENGTH - 1] + "…"
+    # The result's state is ignored here: the status around it has it.
     return ResultResource.model_validate({"epoch": epoch, **fields})
 
 

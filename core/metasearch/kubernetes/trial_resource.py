@@ -21,10 +21,11 @@ from metasearch.search.trials import Reason, Stage, State
 INT32_MAX = 2**31 - 1
 
 MAX_ATTEMPTS = 512
-"""Each is kept, for its time counts; far more than failures and lost workers can make."""
+"""The most attempts on record, far more than failures and lost workers can make. None is dropped: their time counts."""
 
 MESSAGE_MAX_LENGTH = 4096
 
+# Python writes a list of texts just as CEL does, so a rule takes it as it is.
 _ENDED = [str(state) for state in State if state.is_over]
 
 
@@ -54,10 +55,12 @@ class CandidateResource(ClusterModel):
 
 
 class ThresholdResource(ClusterModel):
-    """A score that the trial must have reached by an iteration, or it is given up."""
+    """A score below which the trial is stopped early at an iteration."""
 
-    meta_iteration: int = Field(ge=0, le=INT32_MAX, description="metaIteration is the outer step it is looked at.")
-    score: NumberText = Field(description='score is what its best so far must not be below, such as "0.61".')
+    meta_iteration: int = Field(
+        ge=0, le=INT32_MAX, description="metaIteration is the outer step at which the score is compared."
+    )
+    score: NumberText = Field(description='score is the least that the best score so far must be, such as "0.61".')
 
 
 class MetaTrialSpec(ClusterModel):
@@ -72,7 +75,7 @@ class MetaTrialSpec(ClusterModel):
         description="blocks is the number of blocks of the candidate's cell; left out for a baseline.",
     )
     meta_iterations: int = Field(ge=1, le=INT32_MAX, description="metaIterations is the number of outer steps.")
-    seed: int = Field(ge=0, le=INT32_MAX, description="seed tells apart trainings of one candidate.")
+    seed: int = Field(ge=0, le=INT32_MAX, description="seed distinguishes trainings of one candidate.")
     round: int = Field(
         ge=0,
         le=INT32_MAX,
@@ -97,7 +100,7 @@ class MetaTrialSpec(ClusterModel):
     thresholds: tuple[ThresholdResource, ...] = Field(
         default=(),
         max_length=MAX_CURVE_POINTS,
-        description="thresholds say when the trial is given up as doing badly. Default: never.",
+        description="thresholds are the scores below which the trial is stopped early. Default: none.",
     )
     resumes: str | None = Field(
         default=None,
@@ -170,7 +173,7 @@ class ProgressResource(ClusterModel):
         default=0, ge=0, le=INT32_MAX, description="metaIteration is the last outer step done. Default: 0."
     )
     curve: tuple[CurvePointResource, ...] = Field(
-        default=(), max_length=MAX_CURVE_POINTS, description="curve is what was measured on the way. Default: nothing."
+        default=(), max_length=MAX_CURVE_POINTS, description="curve is the learning curve so far. Default: empty."
     )
 
 
@@ -192,14 +195,15 @@ class AccuraciesResource(ClusterModel):
 class ResultResource(ClusterModel):
     """The end of the trial, its state aside. The first result stays; what was not measured is left out."""
 
-    epoch: Count = Field(description="epoch is the claim's that it was measured under; 0 where there was none.")
-    reason: Reason | None = Field(default=None, description="reason is why it ended otherwise than by succeeding.")
+    epoch: Count = Field(description="epoch is that of the claim under which it was measured; 0 where there was none.")
+    reason: Reason | None = Field(default=None, description="reason is the reason for an end other than success.")
     message: str | None = Field(
         default=None, max_length=MESSAGE_MAX_LENGTH, description="message says the same in a sentence."
     )
     meta_iterations: Count | None = Field(
         default=None,
-        description="metaIterations is the number of outer steps done; fewer than asked for where it was cut short.",
+        description="metaIterations is the number of outer steps done; fewer than spec.metaIterations where it ended "
+        "early.",
     )
     score: Share | None = Field(default=None, description="score is what ranks the candidate, in [0, 1].")
     validation: AccuraciesResource | None = Field(
@@ -251,7 +255,7 @@ class MetaTrialStatus(ClusterModel):
         default=False,
         description="stopRequested is true once the worker is to stop the trial at its next report. Default: false.",
     )
-    progress: ProgressResource | None = Field(default=None, description="progress is how far its worker says it is.")
+    progress: ProgressResource | None = Field(default=None, description="progress is what its worker last reported.")
     result: ResultResource | None = Field(default=None, description="result is how it ended.")
 
     rules = (
@@ -266,6 +270,7 @@ class MetaTrialStatus(ClusterModel):
             holds=lambda status: status.state is not State.RUNNING or status.claim is not None,
         ),
         Rule(
+            # 0: a limit ends pending trials too, which no worker has claimed.
             cel="!has(self.result) || self.result.epoch == (has(self.claim) ? self.claim.epoch : 0)",
             message="must have a result with the epoch of the claim, for later claims make earlier ones void",
             holds=lambda status: (
@@ -273,6 +278,7 @@ class MetaTrialStatus(ClusterModel):
             ),
         ),
         Rule(
+            # Rankings and summaries read these of every trial that succeeded.
             cel="!has(self.state) || self.state != 'Succeeded' || !has(self.result) || "
             "(has(self.result.score) && has(self.result.validation) && has(self.result.parameterCount) && "
             "has(self.result.multiplyAdds))",

@@ -52,8 +52,8 @@ BUSY_PROBE: Json = {
 """
 The readiness probe: a pod is ready while one of its slots has work.
 
-Nobody sends requests to workers. But when a Job is made smaller, Kubernetes removes pods that are not ready first: the
-idle ones.
+Workers receive no requests. But when a Job is made smaller, Kubernetes removes the pods that are not ready first, which
+are the idle ones.
 """
 
 GPU_SUFFIXES = ("/gpu", "/gpu.shared")
@@ -77,6 +77,7 @@ def worker_image(spec: MetaSearchSpec, settings: PodSettings) -> str:
 
 def gpus_per_pod(resources: Resources) -> float:
     """Return the number of GPUs, and of slices of them, in a pod's limits: */gpu, */gpu.shared and */mig-*."""
+    # Limits are enough: Kubernetes demands that requests of such resources equal them.
     return sum(
         amount.amount
         for name, amount in resources.limits.items()
@@ -105,7 +106,8 @@ def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSet
             "ownerReferences": [owner_reference(search)],
         },
         "spec": {
-            "parallelism": pods,
+            # No completions: pods end with EXIT_RESTART or an error's code, never with 0, so none completes the Job.
+            "parallelism": pods,  # may change while the Job runs, so it is no part of the name
             "backoffLimit": BACKOFF_LIMIT,
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             # A pod that is terminating may still run its trial: it is replaced only once it is gone.
@@ -127,6 +129,7 @@ def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSet
 
 
 def _hash(value: Json | list[Any]) -> str:
+    # Sorted, so that equal templates give one name in whatever order they were put together.
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -187,6 +190,7 @@ def _container(search: str, spec: MetaSearchSpec, settings: PodSettings, mounts:
         "securityContext": restricted.CONTAINER,
     }
     if settings.storage_secret:
+        # Optional, because the service account may give the credentials instead.
         container["envFrom"] = [{"secretRef": {"name": settings.storage_secret, "optional": True}}]
     return container
 
@@ -207,6 +211,7 @@ def _arguments(search: str, spec: MetaSearchSpec, resources: Resources) -> list[
 
 def _environment(settings: PodSettings, resources: Resources) -> list[Json]:
     fields = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
+    # The installation's first: of two variables of one name the later counts, and those below must be right.
     variables: list[Json] = [{"name": name, "value": value} for name, value in settings.env.items()]
     variables += [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
     # One thread per process: two processes with two threads each on two cores run 13 to 40 times slower than with one.
@@ -219,6 +224,7 @@ def _environment(settings: PodSettings, resources: Resources) -> list[Json]:
 
 def _volumes(spec: MetaSearchSpec) -> tuple[list[Json], list[Json]]:
     """Return a pod's volumes and the mounts of its container."""
+    # The root file system is read-only, so everything that is written needs a volume; libraries write to /tmp.
     volumes: list[Json] = [{"name": "scratch", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     mounts: list[Json] = [{"name": "scratch", "mountPath": SCRATCH}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
     folder, storage = spec.dataset.folder, spec.storage

@@ -178,6 +178,7 @@ def _state(search: Search, trials: Sequence[Trial], decided: Plan, now: float) -
 
 def _counts(trials: Sequence[Trial]) -> TrialCounts:
     counts = count_by_state(trials)
+    # The fields are named after the states.
     return TrialCounts(total=len(trials), **{state.lower(): count for state, count in counts.items()})
 
 

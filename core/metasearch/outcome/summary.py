@@ -1,8 +1,8 @@
 """
-The status of a MetaSearch, from what is said of its search.
+Compute the status of a MetaSearch from the result of its search.
 
-Values in, values out. What a plan is made from is never taken from a status, but for `startTime` and `suspendedTime`,
-which no trial records: without them nobody could tell how much of `spec.budget.wallTime` is spent.
+Values in, values out. A plan reads nothing of a status but its times (`kubernetes.timing`): no trial records them, and
+the part of `spec.budget.wallTime` that is spent depends on them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from metasearch.search import budget
 from metasearch.storage_layout import address_of, weights_path
 
 MOST_HOURS = 10**12 - 1
-"""More than a decimal holds would be no status at all."""
+"""The most hours that the decimals of a status can hold: twelve digits before the point."""
 
 
 def search_status(
@@ -45,6 +45,8 @@ def search_status(
     worker_image: str,
 ) -> SearchStatus:
     """
+    Summarize a result as the status of its MetaSearch, with lists cut to the lengths that a status may have.
+
     Args:
         generation: `metadata.generation` of the MetaSearch that the result was made for.
         suspended_seconds: of all suspensions that are over.
@@ -89,7 +91,7 @@ def _round(round: Round) -> RoundStatus:
 
 
 def _correlation(value: float | None) -> float | None:
-    """Rounding may leave it a little beyond 1."""
+    """Return a correlation within [-1, 1], which rounding may have left by a little."""
     return None if value is None else max(-1.0, min(1.0, value))
 
 
@@ -108,7 +110,8 @@ def _spent(result: SearchResult) -> SpentStatus:
 def _percent(result: SearchResult) -> int:
     """Return how much of the nearest limit is used, in whole percent; 100 not before it is reached."""
     share = budget.used_share(result.search.spec, result.spent)
-    return min(999, math.floor(100 * share + 1e-9))  # three digits are all that the status has room for
+    # The small addend undoes rounding: 100 * 0.29 is 28.999999999999996. The status has room for three digits.
+    return min(999, math.floor(100 * share + 1e-9))
 
 
 def _left(result: SearchResult) -> Left:

@@ -1,4 +1,4 @@
-"""Add up what a search has spent, from its trials alone, and find the limits that it comes near to and reaches."""
+"""Add up what a search has spent, from its trials alone, and find the limits of its budget that it has reached."""
 
 from __future__ import annotations
 
@@ -89,6 +89,7 @@ def seconds_left(spec: MetaSearchSpec, wall_seconds: float) -> float:
     if spec.budget.wall_time is None:
         return math.inf
     whole = spec.budget.wall_time.seconds
+    # The search stage ends first, to leave the final stage its share; the final stage ends with the whole time.
     ends = ((1 - float(spec.final.reserve)) * whole, float(whole))
     return min((end - wall_seconds for end in ends if end > wall_seconds), default=math.inf)
 
@@ -106,6 +107,7 @@ def reached(spec: MetaSearchSpec, used: Spent, stage: Stage) -> Limit | None:
     share = 1 - float(spec.final.reserve) if stage is Stage.SEARCH else 1.0
     if budget.wall_time is not None and used.wall_seconds >= share * budget.wall_time.seconds:
         return Limit.WALL_TIME
+    # On CPUs no GPU-hours are used, so a limit of 0 allows such a search.
     if budget.gpu_hours is not None and used.gpu_hours > 0 and used.gpu_hours >= share * float(budget.gpu_hours):
         return Limit.GPU_HOURS
     return None

@@ -1,4 +1,4 @@
-"""Build the search that `plan` is asked about from a resource's spec."""
+"""Build the search that `plan` works on from a resource's spec."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def require_known_names(spec: MetaSearchSpec) -> None:
     """
     Refuse a spec that names a part of a search that is unknown here. Nothing is imported for it.
 
-    Whoever is about to run a search calls this. On a cluster the operator and the workers must both know them, so both
-    images need the package that adds one.
+    A driver calls this before it runs a search. On a cluster the operator and the workers must both know the names, so
+    a package that adds one must be in both images.
 
     Raises:
         InvalidSpec: says which name, and which are known.

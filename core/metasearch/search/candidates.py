@@ -52,7 +52,7 @@ class Candidate:
         object.__setattr__(self, "hyperparameters", kept)
 
     def __hash__(self) -> int:
-        return hash(self.text)
+        return hash(self.text)  # a mapping has no hash; equal candidates have equal texts
 
     def __str__(self) -> str:
         return self.text

@@ -47,7 +47,7 @@ class Block(NamedTuple):
 
 
 def block(one: Branch, other: Branch) -> Block:
-    """The block of two branches; addition commutes, so swapped branches are the same block."""
+    """Return the block of two branches. Addition commutes, so swapped branches give the same block."""
     return Block(one, other) if one <= other else Block(other, one)
 
 
@@ -116,12 +116,13 @@ class Cell:
         """Renumber: block `order[i]` becomes block i; `order` must keep every block after those it reads."""
         new_index = {old: new for new, old in enumerate(order)} | {outer: outer for outer in OUTER_INPUTS}
         blocks = (self.blocks[old] for old in order)
+        # `block` sorts the branches again, because their inputs have new numbers.
         return Cell(tuple(block(*(Branch(new_index[read], operation) for read, operation in each)) for each in blocks))
 
 
 def _candidate_orders(cell: Cell) -> Iterator[tuple[int, ...]]:
     """
-    The block orders among which the canonical one is sought.
+    Yield the block orders among which the canonical one is.
 
     Blocks are sorted by depth and then by what they compute from the outer inputs. Blocks that still tie are twins:
     the same structure with weights of their own, so which of them a later block reads matters, and every order of
@@ -129,6 +130,7 @@ def _candidate_orders(cell: Cell) -> Iterator[tuple[int, ...]]:
     """
     structure = _structures(cell)
     order = sorted(range(len(cell)), key=lambda index: (cell.depths[index], structure[index]))
+    # Twins have the same depth, so sorting by depth first leaves them side by side for groupby.
     groups = [tuple(twins) for _, twins in itertools.groupby(order, key=lambda index: structure[index])]
     for choice in itertools.product(*(itertools.permutations(twins) for twins in groups)):
         yield tuple(itertools.chain.from_iterable(choice))
@@ -136,6 +138,7 @@ def _candidate_orders(cell: Cell) -> Iterator[tuple[int, ...]]:
 
 def _structures(cell: Cell) -> list[str]:
     """Write out what each block computes, with every input in full: alike for twins, different otherwise."""
+    # A text may double with each block; with eight of them it stays within some kilobytes.
     texts: list[str] = []
     for each in cell.blocks:
         sides = (f"{operation}({texts[read] if read >= 0 else read})" for read, operation in each)
@@ -182,7 +185,7 @@ def _parse_branch(index: int, text: str, operations: Sequence[str] | None) -> Br
 
 
 def cell_to_json(cell: Cell) -> dict[str, Any]:
-    """The JSON form: {"blocks": [[{"input": -1, "operation": "conv3x3"}, {...}], ...]}."""
+    """Return the JSON form: {"blocks": [[{"input": -1, "operation": "conv3x3"}, {...}], ...]}."""
     return {"blocks": [[branch._asdict() for branch in each] for each in cell.blocks]}
 
 

@@ -3,6 +3,8 @@ The median rule: it gives up search trials that do badly.
 
 A trial is compared with the last finished round only, and what it must reach is made part of it when it is proposed. So
 whether it stops depends on nothing that happens meanwhile: not on the order of trials, not on the number of workers.
+
+Source: the median stopping rule of Google Vizier (Golovin et al. 2017), which compares with all completed trials.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from metasearch.search.trials import Threshold, Trial
 
 def curve_iterations(meta_iterations: int, points: int) -> list[int]:
     """Return the meta-iterations after which a trial is evaluated: evenly spaced, the last after all of them."""
+    # A set, because points fall together where there are fewer iterations than points.
     return sorted({max(1, round(meta_iterations * point / points)) for point in range(1, points + 1)})
 
 
@@ -31,12 +34,14 @@ def thresholds(spec: MetaSearchSpec, finished_round: Sequence[Trial]) -> tuple[T
     if rule.rule is EarlyStoppingRule.NEVER:
         return ()
     meta_iterations = spec.training.meta_iterations
+    # Not at the last point, where the training is done and stopping saves nothing.
     compared = curve_iterations(meta_iterations, spec.evaluation.curve_points)[:-1]
     limits = []
     for iteration in compared:
         averages = [average for trial in finished_round if (average := _running_average(trial, iteration)) is not None]
         if iteration >= float(rule.warm_up) * meta_iterations and averages:
             middle = median(averages)
+            # The standard error of a share of independent queries, of which each task has one per class.
             queries = spec.evaluation.curve_tasks * spec.task.ways
             standard_error = math.sqrt(middle * (1 - middle) / queries)
             limits.append(Threshold(iteration, middle - standard_error))

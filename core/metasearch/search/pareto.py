@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from metasearch.search.trials import State, Trial, TrialResult
 
 Objective = Callable[[TrialResult], float | None]
-"""A figure to make small; None where it was not measured."""
+"""Returns the figure of a result that should be small; None where it was not measured."""
 
 
 def negative_score(result: TrialResult) -> float | None:

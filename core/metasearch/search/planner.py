@@ -1,11 +1,11 @@
 """
-plan(): the whole search as one pure function of what was asked, what was recorded, and the time.
+plan(): the whole search as one pure function of its spec, its trials and the time.
 
     search trials, as the strategy proposes them ─▶ final trials and baseline ─▶ done
     a limit of the budget ends whichever stage it is reached in
 
-Nothing is remembered between calls. Whoever drives the search creates what is proposed, stops what is to be stopped,
-and asks again; killed anywhere and asked again, it goes on as if nothing had happened.
+Nothing is remembered between calls. A driver creates the proposed trials, stops those that are to be stopped, and calls
+again. A driver that is killed anywhere can be replaced by another: the trials are all that it had.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Search:
     started_at: float
     """Unix time in seconds."""
     paused_seconds: float = 0.0
-    """Time since then in which nobody drove it."""
+    """Time since then in which no driver was at work on it."""
 
     def wall_seconds(self, now: float) -> float:
         """Return the time that counts against `budget.wallTime`, in seconds."""
@@ -127,6 +127,7 @@ def belongs_to(search: Search, trial: Trial) -> bool:
     is_baseline = spec.stage is Stage.BASELINE
     if is_baseline and (final.baseline is Baseline.NONE or spec.candidate != Candidate(final.baseline)):
         return False
+    # The folder or the cluster may hold trials of another space, whose cells this one refuses.
     try:
         key = spec.candidate.text if is_baseline else candidate_key(search.space, spec.candidate)
     except InvalidSpec:
@@ -138,7 +139,7 @@ def belongs_to(search: Search, trial: Trial) -> bool:
 
 
 def _next_trials(search: Search, trials: Sequence[Trial]) -> tuple[TrialSpec, ...]:
-    """Ask the strategy; the answer is empty where there are trials to wait for, or nothing more to try."""
+    """Return the trials that the strategy proposes; none where it waits for others, or has nothing more to try."""
     history = _history(trials)
     room = max(0, search.spec.budget.max_trials - len(history))
     answer = search.strategy.propose(history, room)
@@ -146,7 +147,7 @@ def _next_trials(search: Search, trials: Sequence[Trial]) -> tuple[TrialSpec, ..
         return ()
     wanted = [_search_trial(search, each, len(history) + index) for index, each in enumerate(answer[:room])]
     there = {trial.name for trial in history}
-    # Whoever drives the search would ask again at once, and for ever, for a trial that is there already.
+    # A driver plans again at once after a proposal, so a trial that exists already would keep it in a loop.
     return tuple(spec for spec in wanted if spec.name not in there)
 
 
@@ -204,7 +205,7 @@ def _plan_final(search: Search, searching: Sequence[Trial], final: Sequence[Tria
 
 
 def _no_network(final: Sequence[Trial]) -> str:
-    """Why the final stage came to nothing."""
+    """Return the reason for which the final stage ended without a network, as a message for people."""
     networks = [trial for trial in final if trial.spec.stage is Stage.FINAL]
     if any(trial.state is State.FAILED for trial in networks):
         return "no final trial succeeded"
@@ -233,7 +234,7 @@ def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate, key: 
             seed=seed,
             round=round,
             round_size=final.seeds,
-            priority=seed,
+            priority=seed,  # the first seeds of a round come before its second ones, so a limit leaves more candidates
         )
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from metasearch.search.trials import State, Trial
 
 TOP_SHARE = 0.25
-"""Top-K recall asks for the best quarter."""
+"""The share of candidates that count as the best in top-K recall."""
 
 FEWEST = 3
 """Below this many pairs a rank correlation says nothing."""
@@ -66,6 +66,7 @@ def ranking_quality(predicted: Sequence[float], measured: Sequence[float]) -> Ra
 def _spearman(predicted: Sequence[float], measured: Sequence[float]) -> float | None:
     """Return the correlation of the two sequences' ranks, in [-1, 1]; None where one of them ties throughout."""
     ranks = np.vstack((_ranks(predicted), _ranks(measured)))
+    # Ranks that are all equal have no variance, by which the correlation would be divided.
     if (ranks == ranks[:, :1]).all(axis=1).any():
         return None
     correlations = np.asarray(np.corrcoef(ranks))
@@ -91,12 +92,14 @@ def _kendall(predicted: Sequence[float], measured: Sequence[float]) -> float | N
         untied_second += int(np.count_nonzero(signs[1]))
     if not untied_first or not untied_second:
         return None
+    # Two divisions, as in SciPy: by the root of the product, the last digit could differ.
     tau = concordant_less_discordant / math.sqrt(untied_first) / math.sqrt(untied_second)
     return max(-1.0, min(1.0, tau))  # rounding may lead beyond
 
 
 def _top_recall(predicted: Sequence[float], measured: Sequence[float]) -> float:
     count = math.ceil(TOP_SHARE * len(measured))
+    # A stable sort leaves ties in the order of proposing, so the figure is the same everywhere.
     best_predicted, best_measured = (
         set(np.argsort(np.negative(values), kind="stable")[:count]) for values in (predicted, measured)
     )

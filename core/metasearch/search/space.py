@@ -118,6 +118,7 @@ class CellSpace:
     def __init__(self, operations: Sequence[str], max_blocks: int) -> None:
         self.max_size = max_blocks
         self.operations = tuple(operations)
+        # Ids of inputs come first, then those of operations. No block of a cell reads its last one, hence the - 1.
         self._inputs = len(OUTER_INPUTS) + max_blocks - 1
         self.vocabulary_size = self._inputs + len(self.operations)
         self._operation_ids = {name: self._inputs + index for index, name in enumerate(self.operations)}
@@ -132,6 +133,7 @@ class CellSpace:
                 yield Cell((*candidate.blocks, each)).canonical
 
     def sample(self, rng: np.random.Generator) -> Cell:
+        # Uniform over numbered cells: a computation with more numberings is drawn more often.
         blocks = [choices[rng.integers(len(choices))] for choices in self._blocks]
         return Cell(tuple(blocks)).canonical
 

@@ -225,7 +225,7 @@ class Trial:
 
     @property
     def has_network(self) -> bool:
-        """Whether a final trial (or a baseline's) ended with a network that was tested, cut short or not."""
+        """True for a final or baseline trial that ended with a tested network, cut short or not."""
         result = self.result
         if result is None or self.spec.stage is Stage.SEARCH or self.state not in (State.SUCCEEDED, State.STOPPED):
             return False
@@ -234,7 +234,7 @@ class Trial:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether it has a network that a limit stopped before all of its meta-iterations were done."""
+        """True for a trial with a network that a limit stopped before all of its meta-iterations were done."""
         done = self.result.meta_iterations if self.result else None
         return self.has_network and done is not None and done < self.spec.meta_iterations
 
@@ -263,8 +263,9 @@ def trial_name(
 
     Args:
         key: of the candidate, as `Candidate.key` makes it.
-        resumes: the trial that it goes on from. Part of the name, for it may end elsewhere than one begun anew.
+        resumes: the trial that it goes on from. Part of the name, because it may end elsewhere than one begun anew.
     """
+    # Ten hex digits are 40 bits: of 100,000 trials, any two share a name with a probability of 0.5%.
     identity = [key, stage, meta_iterations, seed, search_seed, *([resumes] if resumes else [])]
     return f"{search}-{round}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:10]}"
 
@@ -276,6 +277,7 @@ def claim(trial: Trial, worker: str, now: float, gpus: float) -> Trial:
     """Give a pending trial to a worker; raises StaleClaim where it is not pending."""
     if trial.state is not State.PENDING:
         raise StaleClaim(trial.name)
+    # Progress is cleared below, because it was that of an earlier attempt.
     attempt = Attempt(epoch=trial.epoch + 1, worker=worker, started_at=now, gpus=gpus)
     return replace(
         trial, state=State.RUNNING, epoch=attempt.epoch, attempts=(*trial.attempts, attempt), progress=Progress()
@@ -308,8 +310,8 @@ def release(trial: Trial, now: float, outcome: str) -> Trial:
     """
     Make a running trial whose worker is gone pending again; `outcome` is LOST or INTERRUPTED.
 
-    One that was to stop ends, but for a final trial whose driver was stopped while it was about to keep its network:
-    the next worker goes on from its checkpoint, is asked to stop at once, and keeps it.
+    A trial with `stop_requested` ends here. The exception is a final trial whose driver was stopped before its network
+    was kept: its next worker starts from the checkpoint, stops at once and keeps the network.
     """
     if trial.state is not State.RUNNING:
         return trial
@@ -333,7 +335,7 @@ def require_current(trial: Trial, epoch: int) -> Trial:
 
 def request_stop(trial: Trial) -> Trial:
     """
-    End a trial that a limit has reached: at once where nobody runs it, else at its worker's next report.
+    End a trial that a limit has reached: at once where no worker runs it, else at its worker's next report.
 
     A final trial that was interrupted has a checkpoint; the next worker makes a network of it.
     """

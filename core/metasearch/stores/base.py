@@ -14,7 +14,7 @@ from metasearch.search.trials import Progress, Trial, TrialResult, TrialSpec
 
 
 class TrialRegistry(Protocol):
-    """The driver's side."""
+    """The methods of a store that the driver of a search uses."""
 
     def trials(self) -> Sequence[Trial]:
         """List every trial on record, in the order of claims."""
@@ -34,7 +34,7 @@ class TrialRegistry(Protocol):
 
 
 class TrialQueue(Protocol):
-    """A worker's side. A trial that was claimed anew, or has its result, raises trials.StaleClaim."""
+    """The methods that a worker uses. They raise trials.StaleClaim where the worker's claim is void."""
 
     def claim(self, worker: str, now: float, gpus: float) -> Trial | None:
         """Take the pending trial of lowest (stage, round, priority); None where there is none."""
@@ -50,4 +50,4 @@ class TrialQueue(Protocol):
 
 
 class TrialStore(TrialRegistry, TrialQueue, Protocol):
-    """Both sides."""
+    """All methods of a store."""

@@ -1,7 +1,7 @@
 """
 The store of a search on a cluster: its MetaTrials.
 
-Every change is read, made by the rules of `search.trials`, and written with a test that nobody has written in between.
+A change reads a trial, applies a rule of `search.trials`, and writes the trial unless it has changed in between.
 So it is safe that two operators run at once, that a copy is behind, and that a request is sent twice. The API server
 holds worker pods to the same rules once more: see `kubernetes.trial_resource` and the chart's admission policy.
 """
@@ -64,6 +64,7 @@ class KubernetesStore:
                 self._change(name, trials.request_stop)
 
     def release(self, worker: str, now: float, outcome: str) -> None:
+        # The copy may be behind; `release_trial` reads the trial again.
         for trial in self._recorded():
             if trial.holder == worker:
                 self.release_trial(trial.name, worker, now, outcome)
@@ -75,6 +76,7 @@ class KubernetesStore:
     # --- TrialQueue ---
 
     def claim(self, worker: str, now: float, gpus: float) -> Trial | None:
+        # Again where others have claimed all of a list: trials that were released since are on the next one.
         while pending := self._listed(state=State.PENDING):
             for resource in _in_order(pending):
                 claimed = trials.claim(trial_of(resource), worker, now, gpus)
@@ -123,12 +125,13 @@ class KubernetesStore:
             resource = self._read(name)
             trial = trial_of(resource)
             changed = change(trial)
-            if changed == trial:
+            if changed == trial:  # such as a second request to stop; a write would wake every watch for nothing
                 return changed
+            # The claim stays that of the pod that made it, also where the operator writes.
             claim = resource["status"].get("claim", {})
             try:
                 self._write(resource, changed, claim.get("podUID"))
-            except Conflict:
+            except Conflict:  # written in between: the rule decides anew, from what is there now
                 continue
             return changed
 
@@ -138,6 +141,7 @@ class KubernetesStore:
             f"{self._folder}/{metadata['name']}/status",
             [
                 {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+                # The whole status: after the test, there is nothing in it that this would overwrite unseen.
                 {"op": "replace", "path": "/status", "value": status_of(trial, pod_uid)},
             ],
         )
@@ -151,7 +155,7 @@ def _order_of(resource: Json) -> ClaimOrder:
 
 
 def _in_order(pending: Sequence[Json]) -> Iterable[Json]:
-    """Yield the first in turn; after that any, for others who want it are on the same list."""
+    """Yield the next trial in turn, then the rest in random order, because other workers try the same list."""
     first, *others = sorted(pending, key=_order_of)
     yield first
     yield from random.sample(others, len(others))

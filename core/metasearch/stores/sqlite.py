@@ -2,7 +2,7 @@
 The store of a local run: one SQLite file, shared by the driver and its worker processes.
 
 A trial is kept as one JSON document beside the columns that it is found by. The file also says which search it belongs
-to and when a driver was at work on it, for time that nobody drove a search does not count against its budget.
+to and when a driver was at work on it, since time without a driver does not count against a search's budget.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ class SqliteStore:
         """
         self.path, self._max_attempts = path, max_attempts
         with _translated(path):
+            # No isolation level: Python would begin transactions itself, without IMMEDIATE.
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
             self._write_ahead()
+            # With NORMAL, a power failure could lose the last results, which their workers take to be recorded.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._create()
 
@@ -83,7 +85,7 @@ class SqliteStore:
             connection.execute("INSERT INTO search VALUES (?, ?, ?)", (name, spec, now))
 
     def replace_spec(self, spec: str) -> None:
-        """Write the spec anew, for a search resumed with another budget."""
+        """Replace the recorded spec, when a search is resumed with another budget."""
         with self._transaction() as connection:
             connection.execute("UPDATE search SET spec = ?", (spec,))
 
@@ -96,6 +98,7 @@ class SqliteStore:
             return None
         name, spec, started_at = row
         ends = [started_at, *(seen_at for _, seen_at in sessions)]
+        # From the end of each session, or the start, to the beginning of the next; nothing follows the last end.
         paused = sum(max(0.0, began_at - end) for (began_at, _), end in zip(sessions, ends, strict=False))
         return SearchRow(name, spec, started_at, paused, seen_at=ends[-1])
 
@@ -176,6 +179,7 @@ class SqliteStore:
         with self._transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
+                # One by one, because executescript would commit the transaction first.
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -196,7 +200,8 @@ class SqliteStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with _translated(self.path):
             try:
-                # Inside, for Ctrl-C may come while it waits for another's transaction.
+                # Within `try`, because Ctrl-C may come while this waits for another transaction. IMMEDIATE takes the
+                # write lock now: in a transaction that has read already, SQLite may refuse it rather than wait.
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
@@ -209,8 +214,8 @@ class SqliteStore:
 
 def _row(trial: Trial) -> tuple[str, str, str, str | None, str]:
     stage, round, priority, name = sort_key(trial.spec)
-    # Text sorts as numbers do where it has as many digits as any of them.
     document = trial_json.dump_json(trial).decode()
+    # Text sorts as numbers do where all have the same number of digits.
     return name, trial.state, f"{stage}/{round:010}/{priority:010}", trial.holder, document
 
 
@@ -220,7 +225,7 @@ def _write(connection: sqlite3.Connection, trial: Trial) -> None:
 
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """Raise SQLite's errors as ours."""
+    """Raise SQLite's errors as FolderConflict or StoreUnavailable, with a sentence for the user."""
     try:
         yield
     except sqlite3.DatabaseError as error:

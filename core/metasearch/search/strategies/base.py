@@ -1,8 +1,8 @@
 """
 The protocol between the planner and a strategy.
 
-A strategy has no memory. It is asked again, with everything on record, whenever something has changed, so that a driver
-that is killed and started anew goes on as if nothing had happened.
+A strategy has no memory. The planner calls it with all trials on record whenever one of them has changed, so a driver
+that is killed and started anew gets the same proposals.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DONE: Final = Answer.DONE
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A candidate to try. Only the candidate must be said."""
+    """A candidate to try. Only `candidate` is required."""
 
     candidate: Candidate
     meta_iterations: int | None = None
@@ -81,7 +81,7 @@ class Strategy(Protocol):
 
         Args:
             room: the number of trials that the budget has left, at least 0. Further proposals are dropped. With 0 the
-                answer must come at once, without fitting a surrogate: it is asked for by whoever only looks.
+                answer must come at once, without fitting a surrogate, because commands that only show a search call it.
         """
         ...
 

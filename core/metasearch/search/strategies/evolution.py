@@ -4,7 +4,7 @@ Regularized evolution (Real et al. 2019): change the best of a random sample of 
 The first `POPULATION` candidates are drawn at random. Each further one is a change of the best of `SAMPLE` candidates,
 drawn from the last `POPULATION` that have a score. Nothing waits for a generation: as soon as a trial is over, the next
 is proposed, so all are in one round. Where the paper would train a candidate again, the change is changed once more.
-Nothing is stopped early, and no surrogate is asked.
+Nothing is stopped early, and no surrogate is used.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Evolution(Generic[C]):
         return "evolved cells"
 
     def _new(self, history: History, wanted: int) -> Sequence[Proposal]:
+        # The oldest leave, however good they are: that is what regularizes the search (Real et al. 2019).
         living = [trial for trial in history if trial.score is not None][-POPULATION:]
         tried = {candidate_key(self.space, trial.spec.candidate) for trial in history}
         proposals: list[Proposal] = []

@@ -61,6 +61,7 @@ class Progressive(Generic[C]):
                 for beam in beams
                 for entry in beam
             ],
+            # Of the round alone, so that a driver that resumes the search fits the same surrogate.
             seed=(self.seed, len(finished)),
         )
         predicted = predictor.predict([SurrogateInput(tokens=self.space.tokens(candidate)) for candidate in untried])

@@ -1,4 +1,4 @@
-"""Random search: the strategy that every claim of ours is measured against."""
+"""Random search: the baseline against which benchmarks measure the other strategies."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """
 Adam (Kingma and Ba 2015), as torch.optim.Adam computes it.
 
-Ours because the first step of any torch.optim optimizer loads PyTorch's compiler, which takes seconds and 160 MB: more
-than fitting a surrogate does.
+It is written here because the first step of any torch.optim optimizer loads PyTorch's compiler, which takes seconds and
+160 MB: more than fitting a surrogate does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], learning_rate: float) -> None:
-        """One step; `gradients` are in the order of the tensors."""
+        """Take one step; `gradients` are in the order of the tensors."""
         self._steps += 1
         size = learning_rate / (1 - BETA1**self._steps)
         correction = math.sqrt(1 - BETA2**self._steps)

@@ -78,6 +78,7 @@ class Ensemble(Generic[P]):
         optimizer = Adam(trained)
         for epoch in range(self.epochs):
             predicted = torch.sigmoid(self.model.logits(weights, prepared) + bias)  # (members, candidates)
+            # The sum over members gives each the gradient of its own loss, because they share no weights.
             loss = (F.l1_loss(predicted, targets.expand_as(predicted), reduction="none") * shares).sum()
             late = 2 * epoch >= self.epochs
             optimizer.step(torch.autograd.grad(loss, trained), LEARNING_RATES[late])
@@ -104,6 +105,7 @@ class _Stretch:
     @classmethod
     def over(cls, scores: Sequence[float]) -> _Stretch:
         lowest, highest = min(scores), max(scores)
+        # All scores may be equal; any scale is right then, but not an infinite one.
         return cls(lowest, (1 - 2 * MARGIN) / max(highest - lowest, 1e-6))
 
     def apply(self, scores: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 The LSTM surrogate of PNAS and Auto-Meta: it reads a candidate's tokens one by one, and its last state gives the score.
 
 One embedding table serves all tokens; inputs and operations have ids of their own, so this is the paper's table for
-each. A token's way through the embedding and the input weights is the same wherever it stands, so the product of the
-two is made once (`_token_gates`), and sequences that begin alike share the states of their beginning (`prefixes`).
+each. A token's product with the embedding and the input weights is the same at every position, so it is computed once
+(`_token_gates`), and sequences that begin alike share the states of their beginning (`prefixes`).
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ class LSTM:
         ended = []
         for step in candidates.steps:
             states = self._step(weights, token_gates.index_select(1, step.tokens), states, step.parents)
+            # The last two states are the top layer's hidden and cell state; the output reads the hidden one.
             ended.append(torch.bmm(states[-2].index_select(1, step.ends), weights[-1]).squeeze(-1))
-        return torch.cat(ended, dim=1)[:, candidates.order]
+        return torch.cat(ended, dim=1)[:, candidates.order]  # sequences end at different steps
 
     def _token_gates(self, weights: Sequence[Tensor]) -> Tensor:
         """Compute what each token adds to the first layer's gates, (members, vocabulary, 4 * hidden)."""
