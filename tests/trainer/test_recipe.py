@@ -8,7 +8,7 @@ import pytest
 from builders import make_spec
 from tiny_trials import final_trial, tiny_spec, tiny_trial
 
-from metasearch.api import Training
+from metasearch.api import OptimizerState, Training
 from metasearch.errors import InvalidSpec
 from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Stage
@@ -42,6 +42,24 @@ def test_a_recipe_has_the_hyperparameters_of_its_candidate() -> None:
 
 
 @pytest.mark.parametrize(
+    ("varied", "field", "expected"),
+    [
+        ({"metaStepSize": 1}, "meta_step_size", Decimal(1)),
+        ({"metaStepSize": "1.0"}, "meta_step_size", Decimal(1)),
+        ({"innerLearningRate": "0.00001"}, "inner_learning_rate", Decimal("0.00001")),
+        ({"innerSteps": "5"}, "inner_steps", 5),
+        ({"optimizerState": "Fresh"}, "optimizer_state", OptimizerState.FRESH),
+        ({"metaLearner": "FOMAML"}, "meta_learner", "FOMAML"),
+    ],
+)
+def test_a_candidate_may_vary_settings_of_every_kind(
+    varied: dict[str, Decimal | int | str], field: str, expected: object
+) -> None:
+    trial = tiny_trial(candidate=Candidate("conv3x3(-1)+identity(-2)", varied))
+    assert getattr(Recipe.of(tiny_spec(), trial).training, field) == expected
+
+
+@pytest.mark.parametrize(
     ("hyperparameters", "sentence"),
     [
         ({"innerLearningRat": "0.1"}, "no field 'innerLearningRat'; did you mean innerLearningRate?"),
@@ -53,6 +71,11 @@ def test_a_hyperparameter_that_is_none_is_refused(hyperparameters: dict[str, obj
     with pytest.raises(InvalidSpec) as refused:
         with_hyperparameters(Training(), hyperparameters)
     assert str(refused.value) == f"the candidate's hyperparameters: {sentence}"
+
+
+def test_a_trial_that_goes_on_from_another_is_refused_and_not_begun_anew() -> None:
+    with pytest.raises(InvalidSpec, match="the trial goes on from tiny-1-a, which this version's trainer cannot do"):
+        Recipe.of(tiny_spec(), tiny_trial(resumes="tiny-1-a"))
 
 
 def test_a_recipe_is_read_back_as_written() -> None:

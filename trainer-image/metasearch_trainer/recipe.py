@@ -9,6 +9,7 @@ some of them, and a fidelity. `Recipe.of` joins the two, and is the only code of
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from pydantic import ValidationError
 
@@ -36,8 +37,15 @@ class Recipe(SpecModel):
         Return the recipe of a trial.
 
         Raises:
-            InvalidSpec: the candidate has a hyperparameter that is none, or whose value is out of bounds.
+            InvalidSpec: the candidate has a hyperparameter that is none, or whose value is out of bounds; or the trial
+                goes on from another.
         """
+        # A checkpoint is dropped once its trial's result is on record. To begin anew without a word would be worse.
+        if trial.resumes is not None:
+            raise InvalidSpec(
+                f"the trial goes on from {trial.resumes}, which this version's trainer cannot do; "
+                "the strategy must propose trials that begin anew"
+            )
         # Fidelity last: no hyperparameter may change the meta-iterations that the search has planned with.
         varied = {**trial.candidate.hyperparameters, FIDELITY: trial.meta_iterations}
         return cls(
@@ -58,8 +66,11 @@ def with_hyperparameters(training: Training, hyperparameters: Mapping[str, objec
     Raises:
         InvalidSpec: a name is no field of spec.training, or a value is out of its bounds.
     """
+    decimals = {field.alias for field in Training.model_fields.values() if field.annotation is Decimal}
+    # A candidate keeps whole numbers as integers, where the spec has decimals as text: 1 stands for "1".
+    varied = {name: str(value) if name in decimals else value for name, value in hyperparameters.items()}
     try:
         # Not model_copy, which would take any value without a check.
-        return Training.model_validate({**training.model_dump(by_alias=True), **hyperparameters})
+        return Training.model_validate({**training.model_dump(by_alias=True), **varied})
     except ValidationError as error:
         raise InvalidSpec(f"the candidate's hyperparameters: {describe(error, Training)}") from error

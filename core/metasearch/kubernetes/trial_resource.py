@@ -106,7 +106,8 @@ class MetaTrialSpec(ClusterModel):
         default=None,
         min_length=1,
         max_length=TRIAL_NAME_MAX_LENGTH,
-        description="resumes is the name of the MetaTrial whose checkpoint it goes on from. Default: it begins anew.",
+        description="resumes is the name of the MetaTrial whose checkpoint it goes on from, which workers "
+        "refuse so far. Default: it begins anew.",
     )
 
     rules = (
