@@ -32,20 +32,20 @@ EXTRAS_OF = {
     "cli/metasearch_cli/remote/weights.py": ("storage",),
     "cli/metasearch_cli/report": ("report",),
 }
-"""Which extras a file may import from beside the base: those of the longest path that it is below."""
+"""The extras that a file may import from besides the base are those of the longest path above it."""
 
 NEVER_IMPORTED = {"s3fs"}
 """fsspec finds it by the address that it is to open."""
 
 
 def normalized(requirement: str) -> str:
-    """The name of a distribution without its bounds, as its metadata spells it."""
+    """Return the name of a distribution without its bounds, as its metadata spells it."""
     name = re.split(r"[\[<>=!~;\s]", requirement, maxsplit=1)[0]
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def declared(extra: str) -> set[str]:
-    """The distributions of an extra, with those of the extras that it names."""
+    """Return the distributions of an extra, with those of the extras that it names."""
     names: set[str] = set()
     for requirement in PROJECT["optional-dependencies"][extra]:
         if normalized(requirement) == PROJECT["name"]:
@@ -66,7 +66,7 @@ FILES = sorted(
 
 
 def imported(file: Path) -> Iterator[str]:
-    """The top-level modules of others that a file imports, wherever in it."""
+    """Yield the top-level modules of others that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -78,13 +78,13 @@ def imported(file: Path) -> Iterator[str]:
 
 
 def distribution(module: str) -> str:
-    """Who brings a module; `python-dateutil` and its like have other names than their modules."""
+    """Return the distribution that brings a module; the names may differ, as with `python-dateutil`."""
     (name, *_) = DISTRIBUTIONS[module]
     return normalized(name)
 
 
 def allowed(file: Path) -> set[str]:
-    """The distributions that a file may import."""
+    """Return the distributions that a file may import."""
     path = file.relative_to(ROOT).as_posix()
     longest = max((place for place in EXTRAS_OF if path == place or path.startswith(f"{place}/")), key=len)
     return BASE.union(*map(declared, EXTRAS_OF[longest]))

@@ -21,7 +21,7 @@ def load(text: str | bytes, *overrides: str) -> MetaSearch:
     return load_search(path, overrides)
 
 
-def told(text: str | bytes, *overrides: str) -> str:
+def refusal(text: str | bytes, *overrides: str) -> str:
     """Return the error that a user reads about a wrong resource."""
     with pytest.raises(InvalidSpec) as raised:
         load(text, *overrides)
@@ -60,8 +60,8 @@ def test_a_resource_is_read_back_as_it_is_written() -> None:
 def test_a_field_that_is_null_is_one_that_is_left_out() -> None:
     """The API server drops nulls in these resources, so both readings agree."""
     assert load(HEAD + "spec: {dataset: {name: omniglot, folder: }, search: , seed: null}") == load(with_spec())
-    assert told(HEAD + "spec: {dataset: }").endswith("spec.dataset is missing; it must be given")
-    assert told(with_spec(task={"shot": None})).endswith("spec.task has no field 'shot'; did you mean shots?")
+    assert refusal(HEAD + "spec: {dataset: }").endswith("spec.dataset is missing; it must be given")
+    assert refusal(with_spec(task={"shot": None})).endswith("spec.task has no field 'shot'; did you mean shots?")
 
 
 def test_a_resource_for_a_cluster_is_one_for_a_single_machine_too() -> None:
@@ -119,11 +119,11 @@ def test_anchors_may_be_used() -> None:
     ],
 )
 def test_what_is_not_yaml_of_a_resource(text: str | bytes, sentence: str) -> None:
-    assert told(text).startswith(sentence)
+    assert refusal(text).startswith(sentence)
 
 
 def test_a_date_is_text_as_it_is_to_kubernetes() -> None:
-    assert told(with_spec().replace("omniglot", "2026-13-45")) == (
+    assert refusal(with_spec().replace("omniglot", "2026-13-45")) == (
         'mine.yaml: spec.dataset.name is "2026-13-45"; it must match ^[A-Za-z][-A-Za-z0-9_.]*$'
     )
 
@@ -221,13 +221,13 @@ def test_a_folder_is_no_resource(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_field_is_named_with_its_value_and_rule(text: str, sentence: str) -> None:
-    found = told(text)
+    found = refusal(text)
     assert found.startswith("mine.yaml: ")
     assert found.endswith(sentence)
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
-    assert told(with_spec(seed=-1, task={"ways": 1, "shot": 1})) == (
+def test_everything_that_is_wrong_is_reported_at_once() -> None:
+    assert refusal(with_spec(seed=-1, task={"ways": 1, "shot": 1})) == (
         "mine.yaml: spec.task.ways is 1; it must be at least 2; "
         "spec.task has no field 'shot'; did you mean shots?; "
         "spec.seed is -1; it must be at least 0"
@@ -235,7 +235,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_a_long_value_is_cut_short() -> None:
-    assert told(with_spec(seed="long" * 100)).endswith("long…; it must be a whole number")
+    assert refusal(with_spec(seed="long" * 100)).endswith("long…; it must be a whole number")
 
 
 # --- settings -----------------------------------------------------------------------------------------------------
@@ -289,8 +289,8 @@ def test_a_setting_can_give_what_the_file_leaves_out() -> None:
         ("dataset.rotations=x", 'is "x"; it must be 1, 2 or 4'),
     ],
 )
-def test_a_wrong_setting_is_told_with_what_was_given(setting: str, sentence: str) -> None:
-    found = told(with_spec(), setting)
+def test_a_wrong_setting_is_reported_with_what_was_given(setting: str, sentence: str) -> None:
+    found = refusal(with_spec(), setting)
     assert found.startswith(f"--set {setting.partition('=')[0]}")
     assert found.endswith(sentence)
 
@@ -306,4 +306,4 @@ def test_a_wrong_setting_is_told_with_what_was_given(setting: str, sentence: str
     ],
 )
 def test_a_setting_inside_of_what_has_no_fields(spec: str, sentence: str) -> None:
-    assert told(HEAD + spec, "search.beamWidth=8") == sentence
+    assert refusal(HEAD + spec, "search.beamWidth=8") == sentence

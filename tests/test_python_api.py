@@ -77,7 +77,7 @@ def test_what_is_wrong_is_said_as_the_command_says_it() -> None:
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """A folder in which a run was interrupted after its first trial, and how many trials had ended then."""
+    """Return the folder of a run interrupted after its first trial, and the number of trials that had ended then."""
     folder, ended = tmp_path_factory.mktemp("runs") / "mine", 0
 
     def interrupt(run: Run) -> None:

@@ -46,14 +46,14 @@ def test_what_goes_well_is_done_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert (clock.waits, capfd.readouterr().err) == ([], "")
 
 
-@pytest.mark.parametrize(("limit", "told"), [({}, ""), ({"seconds": 60.0}, " for 60 s")])
+@pytest.mark.parametrize(("limit", "limit_text"), [({}, ""), ({"seconds": 60.0}, " for 60 s")])
 def test_what_fails_is_tried_again_after_pauses_and_said_once(
-    limit: dict[str, float], told: str, capfd: pytest.CaptureFixture[str]
+    limit: dict[str, float], limit_text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     clock = VirtualClock()
     assert clock.retry().until_available(Away(failures=3).ask, BACKOFF, **limit) == "here"
     assert [round(wait / expected) for wait, expected in zip(clock.waits, (1, 2, 4), strict=True)] == [1, 1, 1]
-    assert capfd.readouterr().err == f"away; trying again{told}\n"
+    assert capfd.readouterr().err == f"away; trying again{limit_text}\n"
 
 
 def test_retrying_has_an_end_only_where_one_is_set() -> None:

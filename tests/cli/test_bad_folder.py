@@ -1,4 +1,4 @@
-"""What a user reads whose folder or disk cannot be used as asked: one sentence, the exit code, and nothing lost."""
+"""A user whose folder or disk cannot be used as asked reads one sentence, gets the exit code, and loses nothing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ TRIALS = 10 + 1
 
 
 def write_small(folder: Path, name: str = "small", **changes: object) -> Path:
-    """The resource of a search of `TRIALS` trials."""
+    """Write the resource of a search of `TRIALS` trials."""
     return write_resource(folder, name, **{**SMALL, **changes})
 
 
 def results_in(folder: Path) -> dict[str, TrialResult]:
-    """What is on record of the trials that are over."""
+    """Return the results of the trials that are over, by the trials' names."""
     return {trial.name: trial.result for trial in trials_in(folder) if trial.result}
 
 
@@ -37,7 +37,7 @@ def scores_in(folder: Path) -> dict[str, float | None]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that nothing disturbed."""
+    """Return the folder of a run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("finished")
     ended = metasearch("run", write_small(folder), "--output", folder / "out", "--workers", "1")
     assert ended.returncode == 0, ended.stderr
@@ -46,7 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def held(finished: Path, tmp_path: Path) -> Path:
-    """The same, for a test of its own."""
+    """Return a copy of the finished run's folder, which the test may change."""
     return shutil.copytree(finished, tmp_path / "held")
 
 
@@ -54,7 +54,7 @@ def held(finished: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "told"),
+    ("name", "changes", "sentence"),
     [
         pytest.param(
             "other", {}, "{} holds the search 'small', not 'other'; choose another --output", id="other search"
@@ -70,11 +70,11 @@ def held(finished: Path, tmp_path: Path) -> Path:
     ],
 )
 def test_a_folder_of_another_search(
-    held: Path, tmp_path: Path, name: str, changes: dict[str, object], told: str
+    held: Path, tmp_path: Path, name: str, changes: dict[str, object], sentence: str
 ) -> None:
     before = results_in(held)
     ended = metasearch("run", write_small(tmp_path, name, **changes), "--output", held, "--resume")
-    assert error_sentence(ended, code=4) == told.format(held)
+    assert error_sentence(ended, code=4) == sentence.format(held)
     assert results_in(held) == before
 
 
@@ -117,16 +117,16 @@ def test_an_export_before_there_is_a_network(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "trials.db")
     store.begin_search("small", resource.spec.model_dump_json(by_alias=True), now=0.0)
     store.close()
-    told = error_sentence(metasearch("export", tmp_path), code=6)
-    assert told == "the search 'small' has no final network yet (Searching)"
+    sentence = error_sentence(metasearch("export", tmp_path), code=6)
+    assert sentence == "the search 'small' has no final network yet (Searching)"
     assert not (tmp_path / "best").exists()
 
 
 def test_a_search_without_a_network_says_where_to_look(tmp_path: Path) -> None:
     out = tmp_path / "out"
     resource = write_small(tmp_path, budget={"trialMemory": "1Mi", "maxAttempts": 1, "maxFailedTrials": 0})
-    told = error_sentence(metasearch("run", resource, "--output", out, "--workers", "1"), code=6)
-    assert told == (
+    sentence = error_sentence(metasearch("run", resource, "--output", out, "--workers", "1"), code=6)
+    assert sentence == (
         "the search 'small' failed: 1 trial failed, more than budget.maxFailedTrials allows (0); "
         f"see metasearch trials {out}"
     )
@@ -138,8 +138,8 @@ def test_a_search_without_a_network_says_where_to_look(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_made(tmp_path: Path) -> None:
     resource = write_small(tmp_path)
-    told = error_sentence(metasearch("run", resource, "--output", resource), code=5)
-    assert told == f"{resource} cannot be made (File exists); choose an --output that can be written"
+    sentence = error_sentence(metasearch("run", resource, "--output", resource), code=5)
+    assert sentence == f"{resource} cannot be made (File exists); choose an --output that can be written"
 
 
 def test_a_run_that_may_not_be_read(held: Path) -> None:
@@ -156,22 +156,22 @@ def test_a_run_that_may_not_be_read(held: Path) -> None:
 def test_a_listing_on_a_full_disk(held: Path) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command("trials", held), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    told = "standard output cannot be used (No space left on device); mend that and try again"
-    assert error_sentence(ended, code=5) == told
+    sentence = "standard output cannot be used (No space left on device); mend that and try again"
+    assert error_sentence(ended, code=5) == sentence
 
 
 def test_a_disk_that_fills_up_while_a_search_runs(finished: Path, tmp_path: Path) -> None:
     resource, out = write_small(tmp_path), tmp_path / "disk" / "out"
     with small_disk(tmp_path / "disk") as disk:
         disk.fill(free_bytes=400 * 1024)
-        told = error_sentence(disk.metasearch("run", resource, "--output", out, "--workers", "1"), code=5)
+        sentence = error_sentence(disk.metasearch("run", resource, "--output", out, "--workers", "1"), code=5)
         disk.make_room()
         before = results_in(shutil.copytree(disk.path_from_outside / "out", tmp_path / "before"))
         resumed = disk.metasearch("run", resource, "--output", out, "--workers", "1", "--resume")
         after = results_in(shutil.copytree(disk.path_from_outside / "out", tmp_path / "after"))
     # Whether the driver or a worker finds it first is chance.
     assert re.fullmatch(
-        rf"{out}.* cannot be (used|written).*; free the disk or mend the folder, then .* --resume", told
+        rf"{out}.* cannot be (used|written).*; free the disk or mend the folder, then .* --resume", sentence
     )
     assert 0 < len(before) < TRIALS
     assert resumed.returncode == 0, resumed.stderr

@@ -1,4 +1,4 @@
-"""What a user reads who made a mistake in the command, the resource or the data: one sentence, and the exit code."""
+"""A mistake in the command, the resource or the data is reported in one sentence and by the exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local_search import command, metasearch, write_resource
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "sentence"),
     [
         pytest.param(["run"], "Missing argument 'FILE'", id="no file"),
         pytest.param(["run", "x.yaml", "--workers", "0"], "Invalid value for '--workers'", id="no workers"),
@@ -27,15 +27,15 @@ from local_search import command, metasearch, write_resource
         ),
     ],
 )
-def test_a_wrong_command_line_is_told_with_its_usage(arguments: list[str], told: str) -> None:
+def test_a_wrong_command_line_is_reported_with_its_usage(arguments: list[str], sentence: str) -> None:
     ended = metasearch(*arguments)
     assert ended.returncode == 2
     assert ended.stderr.startswith("Usage: ")
-    assert told in unboxed(ended.stderr)
+    assert sentence in unboxed(ended.stderr)
 
 
 def unboxed(text: str) -> str:
-    """Without the frame that is drawn around it, in one line."""
+    """Return a text without the frame that is drawn around it, in one line."""
     return " ".join(text.replace("│", " ").split())
 
 
@@ -45,7 +45,7 @@ HEAD = "apiVersion: metasearch.dev/v1alpha1\nkind: MetaSearch\nmetadata: {name: 
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         pytest.param(
             HEAD + "spec: {dataset: {name: omniglot}, serach: {beamWidth: 8}}",
@@ -80,36 +80,36 @@ HEAD = "apiVersion: metasearch.dev/v1alpha1\nkind: MetaSearch\nmetadata: {name: 
         ),
     ],
 )
-def test_a_wrong_resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str) -> None:
+def test_a_wrong_resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(text, encoding="utf-8")
-    assert error_sentence(metasearch("validate", "mine.yaml"), code=2) == told
+    assert error_sentence(metasearch("validate", "mine.yaml"), code=2) == sentence
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "sentence"),
     [
         ("search.strategy=progressive", "spec.search.strategy is 'progressive', which is not installed here"),
         ("search.surrogate.type=lstm", "spec.search.surrogate.type is 'lstm', which is not installed here"),
         ("space.operations=[identity, warp]", "spec.space.operations is 'warp', which is not installed here"),
     ],
 )
-def test_a_name_that_is_not_installed(tmp_path: Path, setting: str, told: str) -> None:
+def test_a_name_that_is_not_installed(tmp_path: Path, setting: str, sentence: str) -> None:
     resource, output = write_resource(tmp_path), tmp_path / "out"
     for arguments in (("validate", resource), ("run", resource, "--output", output)):
-        assert error_sentence(metasearch(*arguments, "--set", setting), code=2).startswith(told)
+        assert error_sentence(metasearch(*arguments, "--set", setting), code=2).startswith(sentence)
     assert not output.exists()
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    told = "mine.yaml cannot be read (No such file or directory); give the file of a MetaSearch resource"
-    assert error_sentence(metasearch("run", "mine.yaml"), code=2) == told
+    sentence = "mine.yaml cannot be read (No such file or directory); give the file of a MetaSearch resource"
+    assert error_sentence(metasearch("run", "mine.yaml"), code=2) == sentence
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "sentence"),
     [
         ("search.beamWidht=8", "--set search.beamWidht: no field 'beamWidht'; did you mean beamWidth?"),
         ("search.beamWidth=0", '--set search.beamWidth=0: is "0"; it must be at least 1'),
@@ -117,15 +117,15 @@ def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("dataset={nam: omniglot}", "--set dataset={nam: omniglot}: no field 'nam'; did you mean name?"),
     ],
 )
-def test_a_wrong_setting(tmp_path: Path, setting: str, told: str) -> None:
-    assert error_sentence(metasearch("validate", write_resource(tmp_path), "--set", setting), code=2) == told
+def test_a_wrong_setting(tmp_path: Path, setting: str, sentence: str) -> None:
+    assert error_sentence(metasearch("validate", write_resource(tmp_path), "--set", setting), code=2) == sentence
 
 
 # --- the data -----------------------------------------------------------------------------------------------------
 
 
 def examine(tmp_path: Path, data: Path, ways: int = 3) -> subprocess.CompletedProcess[str]:
-    """`metasearch validate` of a search on a data set of one's own, by a user who is not almighty."""
+    """Run `metasearch validate` for a search on these images, as a user to whom file permissions apply."""
     task, training = {"ways": ways}, {"shots": 2}
     resource = write_resource(
         tmp_path, dataset={"name": None, "folder": {"path": str(data)}}, task=task, training=training
@@ -137,7 +137,7 @@ def examine(tmp_path: Path, data: Path, ways: int = 3) -> subprocess.CompletedPr
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Twelve classes in folders, nothing wrong with them."""
+    """Yield a folder of twelve class folders with nothing wrong."""
     folder = write_class_folders(tmp_path / "images")
     yield folder
     for path in (folder, folder / "bee"):
@@ -165,7 +165,7 @@ def damage_an_image(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "sentence"),
     [
         pytest.param(
             damage_an_image,
@@ -204,9 +204,9 @@ def damage_an_image(folder: Path) -> None:
         ),
     ],
 )
-def test_wrong_class_folders(tmp_path: Path, folder: Path, damage: Callable[[Path], None], told: str) -> None:
+def test_wrong_class_folders(tmp_path: Path, folder: Path, damage: Callable[[Path], None], sentence: str) -> None:
     damage(folder)
-    assert error_sentence(examine(tmp_path, folder), code=3) == told.format(folder, folder)
+    assert error_sentence(examine(tmp_path, folder), code=3) == sentence.format(folder, folder)
 
 
 def cut(archive: Path) -> None:
@@ -214,7 +214,7 @@ def cut(archive: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "sentence"),
     [
         pytest.param(
             cut,
@@ -229,10 +229,10 @@ def cut(archive: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_archive(tmp_path: Path, damage: Callable[[Path], object], told: str) -> None:
+def test_a_wrong_archive(tmp_path: Path, damage: Callable[[Path], object], sentence: str) -> None:
     archive = write_archive(tmp_path / "images.npz")
     damage(archive)
-    assert error_sentence(examine(tmp_path, archive), code=3) == told.format(archive)
+    assert error_sentence(examine(tmp_path, archive), code=3) == sentence.format(archive)
 
 
 def test_a_run_on_wrong_data_begins_nothing(tmp_path: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The folder that a search hands over."""
+"""The folder that `metasearch export` writes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def result_with(*, final: bool = True, baseline: bool = True, split: str = "Vali
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """A folder with the final trial's weights."""
+    """Return a folder with the final trial's weights."""
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "test-2-f.safetensors").write_bytes(b"numbers")
     return tmp_path / "weights"

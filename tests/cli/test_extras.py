@@ -29,7 +29,7 @@ SLOW = ("torch", "scipy", "matplotlib", "PIL", "kubernetes", "jinja2", "fsspec",
 def run(
     *arguments: str | Path, without: Iterable[Extra] = Extra, entry: str = "main"
 ) -> subprocess.CompletedProcess[str]:
-    """A command in a process that has only the base and the other extras."""
+    """Run a command in a process that has only the base and the other extras."""
     absent = [module for extra in without for module in MODULES[extra]]
     return subprocess.run(
         [sys.executable, "-c", WITHOUT.format(absent=absent, entry=entry), *map(str, arguments)],
@@ -41,7 +41,7 @@ def run(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of a run that has been begun."""
+    """Return the folder of a run that has been begun."""
     resource = load_search(write_resource(tmp_path))
     store = SqliteStore(tmp_path / "trials.db")
     store.begin_search("tiny", resource.spec.model_dump_json(by_alias=True), 0.0)
@@ -70,7 +70,7 @@ def test_the_base_says_what_a_cluster_needs(command: str) -> None:
 
 
 def test_a_cluster_is_looked_at_with_its_extra_alone() -> None:
-    """As far as the API server, which is not there."""
+    """The command gets as far as asking the API server, and there is none."""
     ended = run("status", "mine", "-n", "team-a", without=set(Extra) - {Extra.CLUSTER})
     assert error_sentence(ended, code=5).endswith("; set KUBECONFIG, or give --context")
 
@@ -107,7 +107,7 @@ def test_a_report_says_what_it_needs(folder: Path) -> None:
 
 
 def test_a_look_at_a_folder_imports_nothing_slow(folder: Path) -> None:
-    """Each takes from a fifth of a second to seconds; the command as a whole takes less than half of one."""
+    """Each slow module takes from 0.2 s to seconds; the whole command takes less than 0.5 s."""
     code = (
         "import sys; from metasearch_cli import main; sys.argv = ['metasearch', 'status', sys.argv[1]]\n"
         "try: main.main()\n"

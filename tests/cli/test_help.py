@@ -54,7 +54,7 @@ def test_kubectl_has_every_command_but_run() -> None:
 
 
 def test_a_folder_is_looked_at_without_the_kubernetes_client(tmp_path: Path) -> None:
-    """It takes most of a second to import, and not every machine has it."""
+    """The client takes most of a second to import, and not every machine has it."""
     blocked = tmp_path / "kubernetes.py"
     blocked.write_text("raise SystemExit('imported')", encoding="utf-8")
     ended = metasearch("status", tmp_path, PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))

@@ -1,4 +1,4 @@
-"""What the commands print of a search and its trials."""
+"""Commands print a search and its trials as text, CSV and JSON."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class Pod:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The deeds of the tests; an administrator does them unless a pod is given."""
+    """The requests of the tests; an administrator makes them unless a pod is given."""
 
     access: ClusterAccess
     namespace: str
@@ -191,8 +191,8 @@ def active(cluster: Cluster, search: Json, pod: Pod, other: Pod) -> None:
 
     def refused() -> bool:
         patch = [{"op": "replace", "path": "/status", "value": stolen}]
-        told = pod.client.send("PATCH", f"{cluster.trial_path(trial.name)}/status?{DRY_RUN}", patch, JSON_PATCH)
-        return "denied request" in told and "denied request" in try_lease(cluster, lease, pod)
+        complaint = pod.client.send("PATCH", f"{cluster.trial_path(trial.name)}/status?{DRY_RUN}", patch, JSON_PATCH)
+        return "denied request" in complaint and "denied request" in try_lease(cluster, lease, pod)
 
     wait_until(refused)
 
@@ -218,8 +218,8 @@ class Written:
     def put(self, trial: Trial, pod: Pod | None) -> None:
         """Write the trial with the operator's rights, or a pod's."""
         self.trial = trial
-        told = self._cluster.patch_status(self.name, status_of(trial, pod.uid if pod else None))
-        assert not told, told
+        complaint = self._cluster.patch_status(self.name, status_of(trial, pod.uid if pod else None))
+        assert not complaint, complaint
 
     def written_by(self, pod: Pod, trial: Trial, uid: str | None = None, **changes: Any) -> str:
         """Write the trial as a pod, with its own claim or another's; return the API server's complaint, or nothing."""
@@ -230,18 +230,18 @@ class Written:
     def refused(self, pod: Pod, trial: Trial, uid: str | None = None, **changes: Any) -> str:
         """Return the policy's sentence for a write that it refuses; the trial must stay as it was."""
         before = self._cluster.read(self.name)
-        told = self.written_by(pod, trial, uid, **changes)
+        complaint = self.written_by(pod, trial, uid, **changes)
         assert self._cluster.read(self.name) == before
-        assert told.startswith("403 "), told
-        return told.partition("denied request: ")[2].strip()
+        assert complaint.startswith("403 "), complaint
+        return complaint.partition("denied request: ")[2].strip()
 
     def invalid(self, pod: Pod, trial: Trial) -> str:
         """Return the CRD's complaint, which comes before the policy's; the trial must stay as it was."""
         before = self._cluster.read(self.name)
-        told = self.written_by(pod, trial)
+        complaint = self.written_by(pod, trial)
         assert self._cluster.read(self.name) == before
-        assert told.startswith("422 "), told
-        return told
+        assert complaint.startswith("422 "), complaint
+        return complaint
 
 
 @pytest.fixture
@@ -450,26 +450,26 @@ def test_the_policy_copes_with_as_many_attempts_as_there_can_be(written: Written
 
 def test_a_worker_asks_for_nothing_to_stop(written: Written, pod: Pod) -> None:
     running = claimed_by(pod, written.trial)
-    told = written.refused(pod, running, stopRequested=True)
-    assert told == "only the operator asks for a trial to stop"
+    complaint = written.refused(pod, running, stopRequested=True)
+    assert complaint == "only the operator asks for a trial to stop"
 
 
 def test_a_pod_writes_trials_of_its_own_search_only(written: Written, strangers: list[Pod]) -> None:
     for stranger in strangers:
-        told = written.refused(stranger, claimed_by(stranger, written.trial))
-        assert told == "a worker writes trials of its own search only"
+        complaint = written.refused(stranger, claimed_by(stranger, written.trial))
+        assert complaint == "a worker writes trials of its own search only"
 
 
 def test_a_trial_of_no_search_is_nobodys(cluster: Cluster, search: Json, pod: Pod, active: None) -> None:  # noqa: ARG001
     loose = Written(cluster, make_trial("loose"), search, labels={})
-    told = loose.refused(pod, claimed_by(pod, loose.trial))
-    assert told == "a worker writes trials of its own search only"
+    complaint = loose.refused(pod, claimed_by(pod, loose.trial))
+    assert complaint == "a worker writes trials of its own search only"
 
 
 def test_a_token_that_is_bound_to_no_pod_writes_nothing(cluster: Cluster, written: Written, pod: Pod) -> None:
     unbound = cluster.with_token(pod.name, pod.uid)
-    told = written.refused(unbound, claimed_by(pod, written.trial))
-    assert told == "a worker writes with the token of its pod; this one is bound to none"
+    complaint = written.refused(unbound, claimed_by(pod, written.trial))
+    assert complaint == "a worker writes with the token of its pod; this one is bound to none"
 
 
 @pytest.mark.parametrize("patch", [{"metadata": {"labels": {LABEL_SEARCH: "b"}}}, {"spec": {"seed": 1}}], ids=str)
@@ -541,8 +541,8 @@ def test_a_lease_that_is_applied_is_judged_as_any(cluster: Cluster, pod: Pod, ot
     """Server-side apply creates a missing object, with a PATCH."""
     path = f"{cluster.lease_path}/{{}}?fieldManager=worker&{DRY_RUN}"
     assert not pod.client.send("PATCH", path.format(pod.name), lease_of(pod), APPLY)
-    told = pod.client.send("PATCH", path.format(other.name), lease_of(other), APPLY)
-    assert "a worker writes the lease with its pod's name only" in told
+    complaint = pod.client.send("PATCH", path.format(other.name), lease_of(other), APPLY)
+    assert "a worker writes the lease with its pod's name only" in complaint
 
 
 def changed(lease: Json, **metadata: Any) -> Json:
@@ -550,7 +550,7 @@ def changed(lease: Json, **metadata: Any) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "complaint"),
     [
         (lambda lease: changed(lease, name="another"), "a worker writes the lease with its pod's name only"),
         (lambda lease: changed(lease, labels={}), "a worker's lease has the label metasearch.dev/search"),
@@ -565,12 +565,12 @@ def test_a_lease_that_is_not_the_pods_own_is_refused(
     other: Pod,
     active: None,  # noqa: ARG001
     change: Callable[[Json], Json],
-    told: str,
+    complaint: str,
 ) -> None:
     assert not try_lease(cluster, lease_of(other), other)
     refused = try_lease(cluster, change(lease_of(other)), other)
     assert refused.startswith("403 ")
-    assert told in refused
+    assert complaint in refused
 
 
 def test_a_pod_does_not_touch_the_lease_of_another(cluster: Cluster, pod: Pod, active: None) -> None:  # noqa: ARG001
@@ -596,8 +596,8 @@ def test_a_lease_that_others_made_is_not_taken_over_by_a_label(cluster: Cluster,
 
 
 def test_a_token_that_is_bound_to_no_pod_makes_no_lease(cluster: Cluster, pod: Pod, active: None) -> None:  # noqa: ARG001
-    told = try_lease(cluster, lease_of(pod), cluster.with_token(pod.name, pod.uid))
-    assert "a worker writes with the token of its pod; this one is bound to none" in told
+    complaint = try_lease(cluster, lease_of(pod), cluster.with_token(pod.name, pod.uid))
+    assert "a worker writes with the token of its pod; this one is bound to none" in complaint
 
 
 def test_others_write_leases_as_before(cluster: Cluster, active: None) -> None:  # noqa: ARG001

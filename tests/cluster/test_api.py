@@ -73,12 +73,12 @@ def test_a_watch_tells_what_happens_from_a_version_on(client: Api, namespace: st
     client.create(leases(namespace), lease("a"))
     client.patch(leases(namespace, "a"), [{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}])
     client.delete(leases(namespace, "a"))
-    told = [
+    changes = [
         (kind, item["metadata"]["name"])
         for kind, item in client.watch(leases(namespace), version, seconds=1)
         if kind != "BOOKMARK"
     ]
-    assert told == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+    assert changes == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
 
 
 # --- errors -------------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def test_a_server_that_is_down_cannot_be_reached(tmp_path: Path) -> None:
             next(api.watch("/api/v1/pods", "1", seconds=1))
 
 
-def test_one_that_hangs_up_is_told_without_the_clients_words(tmp_path: Path) -> None:
+def test_one_that_hangs_up_is_reported_without_the_clients_words(tmp_path: Path) -> None:
     def hang_up() -> None:
         with suppress(OSError):  # closed, in the end
             while True:
@@ -198,7 +198,7 @@ def test_one_that_hangs_up_is_told_without_the_clients_words(tmp_path: Path) -> 
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_no_kubeconfig_is_told(tmp_path: Path) -> None:
+def test_no_kubeconfig_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ClusterUnusable, match=r"^no cluster to talk to .*set KUBECONFIG"):
         Api.of_kubeconfig(str(tmp_path / "nothing"))
 

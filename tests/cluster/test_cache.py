@@ -67,7 +67,7 @@ def test_a_container_that_does_not_start_and_one_that_ended(scene: Scene) -> Non
     path = f"{names.POD.path(scene.namespace, pod.name)}/status"
 
     def report(phase: str, state: Json) -> None:
-        """As the pod's kubelet would."""
+        """Write the pod's status as its kubelet would."""
         container = {"name": "trainer", "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
         operations = [
             {"op": "replace", "path": "/status/phase", "value": phase},
@@ -86,15 +86,15 @@ def test_a_container_that_does_not_start_and_one_that_ended(scene: Scene) -> Non
 
 
 def test_a_job_whose_pods_are_refused(scene: Scene) -> None:
-    """Without the service account, as without a namespace's leave, there is only an event to tell of it."""
+    """Only an event says that the service account is missing, or that the namespace refuses pods."""
     scene.create_job(account=False)
 
-    def told() -> Any:
+    def problem() -> Any:
         jobs, pods = scene.cache.jobs(scene.key), scene.cache.pods(scene.key)
         later = jobs[0].created_at + FIRST_POD_SECONDS if jobs else STARTED
         return pod_creation_problem(scene.api, scene.namespace, jobs, pods, later)
 
-    found = wait_until(told, 60)
+    found = wait_until(problem, 60)
     assert found.reason == "PodsRefused"
     assert 'serviceaccount "metasearch-worker" not found' in found.message
 

@@ -146,10 +146,10 @@ def test_the_api_server_takes_every_object(
 ) -> None:
     """The API server also knows every field of every object."""
     objects = helm.render(namespace, **values)
-    told = own_control_plane.run(
+    printed = own_control_plane.run(
         "create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=yaml.safe_dump_all(objects)
     )
-    assert told.count("(server dry run)") == len(objects)
+    assert printed.count("(server dry run)") == len(objects)
 
 
 def test_the_operators_pod_is_as_restricted_as_can_be(

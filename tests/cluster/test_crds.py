@@ -176,10 +176,10 @@ def test_a_spec_is_bounded_as_its_models_are(api: ProxyClient, part: str) -> Non
 @pytest.mark.parametrize("part", sorted(field.alias or "" for field in MetaSearchSpec.model_fields.values()))
 def test_a_run_on_one_machine_takes_what_the_api_server_takes(api: ProxyClient, part: str) -> None:
     resources = [search(case.value) for case in cases_of(MetaSearchSpec) if case.path[:1] == (part,)]
-    told = [(resource, api.create(SEARCH, resource), refusal(resource)) for resource in resources]
+    answers = [(resource, api.create(SEARCH, resource), refusal(resource)) for resource in resources]
     assert not [
         (resource["spec"], answer.message, here)
-        for resource, answer, here in told
+        for resource, answer, here in answers
         if answer.is_accepted != (here is None)
     ]
 
@@ -317,7 +317,7 @@ DONE: Json = {**CLAIMED, "state": "Stopped", "result": {"epoch": 2, "score": "0.
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
         pytest.param(
             CLAIMED, {**CLAIMED, "claim": {**CLAIM, "epoch": 1}}, "must not have a lower epoch than before", id="epoch"
@@ -345,7 +345,7 @@ DONE: Json = {**CLAIMED, "state": "Stopped", "result": {"epoch": 2, "score": "0.
     ],
 )
 def test_what_is_recorded_of_a_trial_stays(
-    api: ProxyClient, name: str, before: Json, after: Json | None, told: str
+    api: ProxyClient, name: str, before: Json, after: Json | None, message: str
 ) -> None:
     kept = created(api, TRIAL, trial_resource(trial_spec(), name))
     written = api.replace_status(TRIAL, {**kept, "status": before}, WRITE)
@@ -353,7 +353,7 @@ def test_what_is_recorded_of_a_trial_stays(
     again = {key: value for key, value in written.body.items() if key != "status"}
     answer = api.replace_status(TRIAL, again if after is None else {**again, "status": after}, WRITE)
     assert answer.status == 422
-    assert told in answer.message
+    assert message in answer.message
 
 
 def test_a_whole_life_is_kept_step_by_step(api: ProxyClient, namespace: str, name: str) -> None:
@@ -413,10 +413,10 @@ OBJECTS = [
 def test_kubectl_explains_every_field(cluster_with_crds: ClusterAccess, resource: str, path: str, fields: Json) -> None:
     # A definition is established a moment before it can be explained.
     wait_until(lambda: cluster_with_crds.kubectl("explain", resource).returncode == 0)
-    told = " ".join(cluster_with_crds.run("explain", path).split())
+    explained = " ".join(cluster_with_crds.run("explain", path).split())
     for name, field in fields.items():
-        assert name in told
-        assert " ".join(field["description"].split()) in told
+        assert name in explained
+        assert " ".join(field["description"].split()) in explained
 
 
 @pytest.mark.parametrize("resource", [SEARCH, TRIAL], ids=lambda resource: resource.kind)

@@ -91,14 +91,14 @@ def wait_until_it_runs(search: SearchHandle) -> Json:
     return search.wait_for(lambda: one if not (one := job(search))["spec"]["suspend"] else None)
 
 
-def wait_until_told(search: SearchHandle, *words: str) -> str:
+def wait_until_queued(search: SearchHandle, *words: str) -> str:
     """Wait until the search's status says that it is queued, and why; return the sentence."""
 
-    def told() -> str | None:
+    def message_if_queued() -> str | None:
         _, reason, message = search.condition("Ready")
         return message if reason == "Queued" and all(word in message for word in words) else None
 
-    return search.wait_for(told)
+    return search.wait_for(message_if_queued)
 
 
 def one_after_another(team: Team) -> tuple[SearchHandle, SearchHandle]:
@@ -106,7 +106,7 @@ def one_after_another(team: Team) -> tuple[SearchHandle, SearchHandle]:
     first = team.begin("first")
     wait_until_it_runs(first)
     second = team.begin("second")
-    wait_until_told(second, "waits in the queue team: ", "insufficient unused quota for cpu")
+    wait_until_queued(second, "waits in the queue team: ", "insufficient unused quota for cpu")
     return first, second
 
 
@@ -186,7 +186,7 @@ def test_a_search_that_was_preempted_goes_on(team: Team) -> None:
     name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
     lost = search.wait_for(lambda: search.store(uid).claim(f"{name}.0-1", time.time(), 0.0))
     team.run_urgently()
-    wait_until_told(search)
+    wait_until_queued(search)
     search.wait_for(lambda: trial(search, lost.name).state is State.PENDING)
     assert [attempt.outcome for attempt in trial(search, lost.name).attempts] == ["Lost"]
     team.end_the_urgent()
@@ -201,7 +201,7 @@ def test_a_search_that_is_suspended_or_deleted_leaves_its_quota_to_others(team: 
     first.edit(suspend=True)
     wait_until_it_runs(second)
     first.edit(suspend=False)
-    wait_until_told(first)
+    wait_until_queued(first)
     second.remove()
     wait_until_it_runs(first)
 
@@ -209,7 +209,7 @@ def test_a_search_that_is_suspended_or_deleted_leaves_its_quota_to_others(team: 
 def test_another_size_is_queued_for_anew(team: Team) -> None:
     running, waiting = one_after_another(team)
     waiting.edit(parallelism=3)
-    wait_until_told(waiting, "request (3) > maximum capacity (2)")
+    wait_until_queued(waiting, "request (3) > maximum capacity (2)")
     before = running.wait_for(lambda: pods if len(pods := team.pods()) == 2 else None)
     running.edit(parallelism=1)
     running.wait_for(lambda: len(team.pods()) == 1 and not before & team.pods())
@@ -219,7 +219,7 @@ def test_another_size_is_queued_for_anew(team: Team) -> None:
 
 def test_another_queue_is_another_job(team: Team) -> None:
     search = team.begin("test", "nowhere")
-    wait_until_told(search, "LocalQueue nowhere doesn't exist")
+    wait_until_queued(search, "LocalQueue nowhere doesn't exist")
     search.edit(worker=worker("team"))
     wait_until_it_runs(search)
     search.edit(worker=worker(None))

@@ -220,7 +220,7 @@ def test_children_of_its_processes_are_gone_too() -> None:
     assert marked(processes.folder) == []
 
 
-def test_a_process_that_ends_before_it_is_ready_is_told_with_the_end_of_its_log() -> None:
+def test_a_process_that_ends_before_it_is_ready_is_reported_with_the_end_of_its_log() -> None:
     with managed_processes() as processes:
         process = processes.start("odd", "sh", "-c", "echo this is why; exit 3", ready=lambda: False)
         with pytest.raises(StartFailed, match=r"odd ended with 3: \nthis is why"):
@@ -241,7 +241,7 @@ def test_one_that_may_be_begun_anew_is(tmp_path: Path) -> None:
             hopeless.wait_until_ready()
 
 
-def test_what_could_not_be_taken_down_is_told() -> None:
+def test_what_could_not_be_taken_down_is_reported() -> None:
     with pytest.raises(AssertionError, match="could not take everything down"), managed_processes() as processes:
         processes.add_cleanup("false")
     assert not processes.folder.exists()

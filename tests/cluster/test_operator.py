@@ -157,7 +157,7 @@ def test_a_trial_whose_pod_is_gone_is_run_by_another(begin: Begin) -> None:
     assert [attempt.outcome for attempt in freed.attempts] == ["Lost"]
 
 
-def test_a_job_that_a_quota_leaves_without_pods_is_told_of(begin: Begin, client: Api, namespace: str) -> None:
+def test_a_job_that_a_quota_leaves_without_pods_is_reported(begin: Begin, client: Api, namespace: str) -> None:
     quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
     client.create(quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
     search = begin(**RANDOM)
@@ -169,7 +169,7 @@ def test_a_job_that_a_quota_leaves_without_pods_is_told_of(begin: Begin, client:
         assert search.wait_until_over() == "Succeeded"
 
 
-def test_a_search_in_a_queue_of_which_nobody_knows_is_told_of(begin: Begin) -> None:
+def test_a_search_in_a_queue_of_which_nobody_knows_is_reported(begin: Begin) -> None:
     """This cluster has no Kueue; `test_kueue.py` has one."""
     search = begin(**RANDOM, worker={"queueName": "team-a"})
     search.wait_for(lambda: search.condition("Ready")[1] == "Queued")

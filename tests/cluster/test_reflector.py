@@ -33,7 +33,7 @@ def parse(item: Json) -> str:
 
 
 @dataclass
-class Copy:
+class WatchedLeases:
     """A reflector of leases, and the searches that it reported as changed."""
 
     api: Api
@@ -41,12 +41,12 @@ class Copy:
     watched: str | None
     """The namespace that the reflector watches; None for all."""
 
-    told: list[SearchKey] = field(default_factory=list)
+    reported: list[SearchKey] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._ticks = itertools.count()  # no two readings of its clock are the same
         self.reflector = Reflector(
-            self.api, names.LEASE, self.watched, parse, self.told.append, lambda: float(next(self._ticks))
+            self.api, names.LEASE, self.watched, parse, self.reported.append, lambda: float(next(self._ticks))
         )
         self.reflector.start()
         wait_until(lambda: self.reflector.is_synced)
@@ -57,26 +57,26 @@ class Copy:
     def wait_for(self, *values: str, search: str = "one") -> None:
         wait_until(lambda: set(self.entries(search)) == set(values), seconds=60)
 
-    def was_told_of(self, search: str = "one") -> bool:
-        return (self.namespace, search) in self.told
+    def was_reported(self, search: str = "one") -> bool:
+        return (self.namespace, search) in self.reported
 
 
-CopyOf = Callable[..., Copy]
+Watch = Callable[..., WatchedLeases]
 
 
 @pytest.fixture
-def copy_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[CopyOf]:
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     """Return a function that starts reflectors, and stop them in the end."""
     monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 5)
-    copies: list[Copy] = []
+    watches: list[WatchedLeases] = []
 
-    def open_copy(api: Api, namespace: str, everywhere: bool = False) -> Copy:
-        copies.append(Copy(api, namespace, None if everywhere else namespace))
-        return copies[-1]
+    def open_watch(api: Api, namespace: str, everywhere: bool = False) -> WatchedLeases:
+        watches.append(WatchedLeases(api, namespace, None if everywhere else namespace))
+        return watches[-1]
 
-    yield open_copy
-    for copy in copies:
-        copy.reflector.stop()
+    yield open_watch
+    for leases in watches:
+        leases.reflector.stop()
 
 
 def create(api: Api, namespace: str, body: Json) -> None:
@@ -90,77 +90,77 @@ def hand_over(api: Api, namespace: str, name: str, holder: str) -> None:
 # --- as long as all goes well -------------------------------------------------------------------------------------
 
 
-def test_what_is_there_is_in_the_copy_from_the_start(client: Api, namespace: str, copy_of: CopyOf) -> None:
+def test_what_is_there_is_in_the_copy_from_the_start(client: Api, namespace: str, watch: Watch) -> None:
     create(client, namespace, lease("a"))
     create(client, namespace, lease("b", search="other"))
     create(client, namespace, lease("c", search=None))
-    copy = copy_of(client, namespace)
-    assert set(copy.entries()) == {"a: first"}
-    assert set(copy.entries("other")) == {"b: first"}
-    assert copy.was_told_of("one")
-    assert copy.was_told_of("other")
-    assert not copy.entries("another")
+    leases = watch(client, namespace)
+    assert set(leases.entries()) == {"a: first"}
+    assert set(leases.entries("other")) == {"b: first"}
+    assert leases.was_reported("one")
+    assert leases.was_reported("other")
+    assert not leases.entries("another")
 
 
-def test_what_changes_is_in_the_copy_soon(client: Api, namespace: str, copy_of: CopyOf) -> None:
-    copy = copy_of(client, namespace)
+def test_what_changes_is_in_the_copy_soon(client: Api, namespace: str, watch: Watch) -> None:
+    leases = watch(client, namespace)
     create(client, namespace, lease("a"))
-    copy.wait_for("a: first")
-    (before,) = copy.entries().values()
+    leases.wait_for("a: first")
+    (before,) = leases.entries().values()
     hand_over(client, namespace, "a", "second")
-    copy.wait_for("a: second")
-    (after,) = copy.entries().values()
+    leases.wait_for("a: second")
+    (after,) = leases.entries().values()
     assert after.version != before.version
     assert after.seen_at > before.seen_at
     client.delete(names.LEASE.path(namespace, "a"))
-    copy.wait_for()
+    leases.wait_for()
 
 
-def test_only_the_search_of_what_has_changed_is_told_of(client: Api, namespace: str, copy_of: CopyOf) -> None:
+def test_only_the_search_of_what_has_changed_is_reported(client: Api, namespace: str, watch: Watch) -> None:
     create(client, namespace, lease("a"))
     create(client, namespace, lease("b", search="other"))
-    copy = copy_of(client, namespace)
-    copy.told.clear()
+    leases = watch(client, namespace)
+    leases.reported.clear()
     hand_over(client, namespace, "b", "second")
-    copy.wait_for("b: second", search="other")
-    wait_until(lambda: copy.was_told_of("other"))
-    assert not copy.was_told_of("one")
+    leases.wait_for("b: second", search="other")
+    wait_until(lambda: leases.was_reported("other"))
+    assert not leases.was_reported("one")
 
 
-def test_one_copy_may_be_of_all_namespaces(client: Api, namespace: str, copy_of: CopyOf) -> None:
+def test_one_copy_may_be_of_all_namespaces(client: Api, namespace: str, watch: Watch) -> None:
     create(client, namespace, lease("a"))
-    copy = copy_of(client, namespace, everywhere=True)
-    copy.wait_for("a: first")
-    assert not copy.reflector.of(("elsewhere", "one"))
+    leases = watch(client, namespace, everywhere=True)
+    leases.wait_for("a: first")
+    assert not leases.reflector.of(("elsewhere", "one"))
 
 
 def test_a_copy_outlives_its_watches(
-    client: Api, namespace: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+    client: Api, namespace: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 1)
     watches = Counting(client)
-    copy = copy_of(watches, namespace)
+    leases = watch(watches, namespace)
     wait_until(lambda: watches.watched >= 3)
     create(client, namespace, lease("a"))
-    copy.wait_for("a: first")
+    leases.wait_for("a: first")
     assert watches.listed == 1
 
 
 def test_what_is_listed_again_unchanged_keeps_the_time_it_was_seen(
-    client: Api, namespace: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+    client: Api, namespace: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reflector_module, "WATCH_SECONDS", 1)
     monkeypatch.setattr(reflector_module, "RELIST_SECONDS", 0.0)
     create(client, namespace, lease("a"))
     listing = Counting(client)
-    copy = copy_of(listing, namespace)
-    (before,) = copy.entries().values()
-    unbroken_since = copy.reflector.unbroken_since
+    leases = watch(listing, namespace)
+    (before,) = leases.entries().values()
+    unbroken_since = leases.reflector.unbroken_since
     listed = listing.listed
     wait_until(lambda: listing.listed >= listed + 2)
-    assert copy.entries()["a: first"] is before
-    assert copy.told.count((namespace, "one")) == 1
-    assert copy.reflector.unbroken_since == unbroken_since
+    assert leases.entries()["a: first"] is before
+    assert leases.reported.count((namespace, "one")) == 1
+    assert leases.reflector.unbroken_since == unbroken_since
 
 
 class Passing(Api):
@@ -200,13 +200,13 @@ class Broken(Counting):
 
 
 def test_a_server_that_is_in_trouble_is_asked_less_and_less(
-    client: Api, namespace: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+    client: Api, namespace: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
     broken = Broken(client)
-    copy = copy_of(broken, namespace)
+    leases = watch(broken, namespace)
     wait_until(lambda: broken.watched >= 1)
-    stopped = copy.reflector._stopped
+    stopped = leases.reflector._stopped
     monkeypatch.setattr(stopped, "wait", lambda pause: pauses.append(pause) or threading.Event().wait(0.01))
     wait_until(lambda: len(pauses) >= 8)
     assert pauses == sorted(pauses)
@@ -226,19 +226,17 @@ class Gated(Passing):
         return super().list_all(path, **query)
 
 
-def test_what_happens_while_the_watch_is_broken_is_found(
-    restartable_control_plane: ControlPlane, copy_of: CopyOf
-) -> None:
+def test_what_happens_while_the_watch_is_broken_is_found(restartable_control_plane: ControlPlane, watch: Watch) -> None:
     api = Api.of_kubeconfig(str(restartable_control_plane.access.kubeconfig))
     for name in ("stays", "changes", "vanishes"):
         create(api, "default", lease(name))
     create(api, "default", lease("alone", search="vanishing"))
     create(api, "default", lease("still", search="quiet"))
     gated = Gated(api)
-    copy = copy_of(gated, "default")
-    copy.wait_for("stays: first", "changes: first", "vanishes: first")
-    before, unbroken_since = copy.entries()["stays: first"], copy.reflector.unbroken_since
-    copy.told.clear()
+    leases = watch(gated, "default")
+    leases.wait_for("stays: first", "changes: first", "vanishes: first")
+    before, unbroken_since = leases.entries()["stays: first"], leases.reflector.unbroken_since
+    leases.reported.clear()
 
     gated.gate.clear()
     restartable_control_plane.api_server.kill()
@@ -247,29 +245,29 @@ def test_what_happens_while_the_watch_is_broken_is_found(
         api.delete(names.LEASE.path("default", name))
     hand_over(api, "default", "changes", "second")
     create(api, "default", lease("new"))
-    assert set(copy.entries()) == {"stays: first", "changes: first", "vanishes: first"}
+    assert set(leases.entries()) == {"stays: first", "changes: first", "vanishes: first"}
     gated.gate.set()
 
-    copy.wait_for("stays: first", "changes: second", "new: first")
-    copy.wait_for(search="vanishing")
-    wait_until(lambda: set(copy.told) == {("default", "one"), ("default", "vanishing")})
-    assert copy.entries()["stays: first"] is before
-    wait_until(lambda: unbroken_since < copy.reflector.unbroken_since < math.inf, seconds=60)
+    leases.wait_for("stays: first", "changes: second", "new: first")
+    leases.wait_for(search="vanishing")
+    wait_until(lambda: set(leases.reported) == {("default", "one"), ("default", "vanishing")})
+    assert leases.entries()["stays: first"] is before
+    wait_until(lambda: unbroken_since < leases.reflector.unbroken_since < math.inf, seconds=60)
 
 
-def test_a_copy_stands_while_nobody_answers(restartable_control_plane: ControlPlane, copy_of: CopyOf) -> None:
+def test_a_copy_stands_while_nobody_answers(restartable_control_plane: ControlPlane, watch: Watch) -> None:
     api = Api.of_kubeconfig(str(restartable_control_plane.access.kubeconfig))
     create(api, "default", lease("a", search="standing"))
-    copy = copy_of(api, "default")
+    leases = watch(api, "default")
     restartable_control_plane.api_server.kill()
     with pytest.raises(StoreUnavailable):
         api.get(names.LEASE.path("default", "a"))
-    wait_until(lambda: copy.reflector.unbroken_since == math.inf, seconds=60)
-    assert set(copy.entries("standing")) == {"a: first"}
-    assert copy.reflector.is_alive
+    wait_until(lambda: leases.reflector.unbroken_since == math.inf, seconds=60)
+    assert set(leases.entries("standing")) == {"a: first"}
+    assert leases.reflector.is_alive
     restartable_control_plane.api_server.restart()
     create(api, "default", lease("b", search="standing"))
-    copy.wait_for("a: first", "b: first", search="standing")
+    leases.wait_for("a: first", "b: first", search="standing")
 
 
 class Forgetful(Counting):
@@ -280,12 +278,12 @@ class Forgetful(Counting):
         return items, "1" if self.listed == 1 else version
 
 
-def test_a_version_that_has_expired_is_listed_again(restartable_control_plane: ControlPlane, copy_of: CopyOf) -> None:
+def test_a_version_that_has_expired_is_listed_again(restartable_control_plane: ControlPlane, watch: Watch) -> None:
     restartable_control_plane.api_server.kill()
     restartable_control_plane.api_server.restart()  # it knows nothing of what was before
     api = Api.of_kubeconfig(str(restartable_control_plane.access.kubeconfig))
     forgetful = Forgetful(api)
-    copy = copy_of(forgetful, "default")
+    leases = watch(forgetful, "default")
     wait_until(lambda: forgetful.listed == 2, seconds=60)
     create(api, "default", lease("late", search="forgotten"))
-    copy.wait_for("late: first", search="forgotten")
+    leases.wait_for("late: first", search="forgotten")

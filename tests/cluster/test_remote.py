@@ -117,8 +117,8 @@ def test_kubectl_has_it_as_a_plugin(kubectl: list[str], search: FinishedSearch, 
 
 
 def test_the_plugin_takes_the_namespace_of_the_context(kubectl: list[str], search: FinishedSearch) -> None:
-    told = error_sentence(run_plugin(kubectl, "status", "nothing"), code=2)
-    assert told.startswith(f"the namespace {search.access.namespace!r} has no search 'nothing'; ")
+    sentence = error_sentence(run_plugin(kubectl, "status", "nothing"), code=2)
+    assert sentence.startswith(f"the namespace {search.access.namespace!r} has no search 'nothing'; ")
 
 
 def test_the_plugin_runs_no_search(kubectl: list[str]) -> None:
@@ -133,16 +133,16 @@ def test_the_plugin_runs_no_search(kubectl: list[str]) -> None:
 
 def test_a_search_that_no_operator_has_seen(client: Api, cluster_with_crds: ClusterAccess, namespace: str) -> None:
     create_search(client, namespace, "mine")
-    told = printed(run_on_cluster(cluster_with_crds, "status", "mine", "-n", namespace))
-    assert told.startswith("mine: Searching (no operator has taken it up yet)\n")
+    text = printed(run_on_cluster(cluster_with_crds, "status", "mine", "-n", namespace))
+    assert text.startswith("mine: Searching (no operator has taken it up yet)\n")
 
 
 def test_a_search_that_does_not_get_on_says_why(client: Api, cluster_with_crds: ClusterAccess, namespace: str) -> None:
     resource = create_search(client, namespace, "mine")
     stuck = {**READY, "status": "False", "reason": "InvalidSpec", "message": "there are too few classes"}
     set_status(client, resource, {"conditions": [stuck]})
-    told = printed(run_on_cluster(cluster_with_crds, "status", "mine", "-n", namespace))
-    assert told.startswith("mine: Searching (InvalidSpec: there are too few classes)\n")
+    text = printed(run_on_cluster(cluster_with_crds, "status", "mine", "-n", namespace))
+    assert text.startswith("mine: Searching (InvalidSpec: there are too few classes)\n")
 
 
 def test_suspension_does_not_count(client: Api, cluster_with_crds: ClusterAccess, namespace: str) -> None:
@@ -160,9 +160,9 @@ def test_a_resource_that_the_cluster_would_take(
     client: Api, cluster_with_crds: ClusterAccess, namespace: str, tmp_path: Path
 ) -> None:
     file = write_resource(tmp_path)
-    told = printed(run_on_cluster(cluster_with_crds, "validate", file, "-n", namespace))
-    assert told.startswith(f"{file} is a valid search: tiny, taken by the namespace {namespace}, ")
-    assert "training classes" in told
+    text = printed(run_on_cluster(cluster_with_crds, "validate", file, "-n", namespace))
+    assert text.startswith(f"{file} is a valid search: tiny, taken by the namespace {namespace}, ")
+    assert "training classes" in text
     assert client.list_all(names.SEARCH.path(namespace))[0] == []
 
 
@@ -178,9 +178,9 @@ def test_a_change_that_the_cluster_would_refuse(
 ) -> None:
     file = write_resource(tmp_path)
     create_search(client, namespace, "tiny", task={"ways": 4})
-    told = error_sentence(run_on_cluster(cluster_with_crds, "validate", file, "-n", namespace), code=2)
-    assert told.startswith(f"{file}: ")
-    assert "task must not change once the search is there" in told
+    sentence = error_sentence(run_on_cluster(cluster_with_crds, "validate", file, "-n", namespace), code=2)
+    assert sentence.startswith(f"{file}: ")
+    assert "task must not change once the search is there" in sentence
 
 
 def test_a_namespace_that_is_not_there(cluster_with_crds: ClusterAccess, tmp_path: Path) -> None:
@@ -194,8 +194,8 @@ def test_a_namespace_that_is_not_there(cluster_with_crds: ClusterAccess, tmp_pat
 @pytest.mark.parametrize("command", ["status", "trials", "report", "export"])
 def test_a_search_that_is_not_there(search: FinishedSearch, command: str) -> None:
     ended = run_on_cluster(search.access, command, "nothing", "-n", search.namespace)
-    told = f"the namespace {search.namespace!r} has no search 'nothing'; there is test"
-    assert error_sentence(ended, code=2) == told
+    sentence = f"the namespace {search.namespace!r} has no search 'nothing'; there is test"
+    assert error_sentence(ended, code=2) == sentence
 
 
 @pytest.mark.parametrize(
@@ -215,23 +215,23 @@ def test_somebody_without_rights(search: FinishedSearch) -> None:
     there = f"--namespace={search.namespace}"
     search.access.run("create", "serviceaccount", "nobody", there)
     nobody = search.access.with_token(search.access.run("create", "token", "nobody", there))
-    told = error_sentence(run_on_cluster(nobody, "status", "test", "-n", search.namespace), code=5)
-    assert told.startswith('the cluster refuses that (metasearches.metasearch.dev "test" is forbidden: User ')
-    assert told.endswith("); ask whoever runs it for the right to")
+    sentence = error_sentence(run_on_cluster(nobody, "status", "test", "-n", search.namespace), code=5)
+    assert sentence.startswith('the cluster refuses that (metasearches.metasearch.dev "test" is forbidden: User ')
+    assert sentence.endswith("); ask whoever runs it for the right to")
 
 
 def test_somebody_whom_the_cluster_does_not_know(search: FinishedSearch) -> None:
     ended = run_on_cluster(search.access.with_token("made-up"), "status", "test", "-n", search.namespace)
-    told = "the cluster refuses that (Unauthorized); ask whoever runs it for the right to"
-    assert error_sentence(ended, code=5) == told
+    sentence = "the cluster refuses that (Unauthorized); ask whoever runs it for the right to"
+    assert error_sentence(ended, code=5) == sentence
 
 
 # --- exports ------------------------------------------------------------------------------------------------------
 
 
 def test_weights_that_were_not_kept(search: FinishedSearch, tmp_path: Path) -> None:
-    told = error_sentence(search.metasearch("export", "--output", tmp_path / "best"), code=6)
-    assert told == (
+    sentence = error_sentence(search.metasearch("export", "--output", tmp_path / "best"), code=6)
+    assert sentence == (
         "the search 'test' kept no weights, for it had no spec.storage when its final trials ended; "
         "give it a claim or a url there and search again"
     )
@@ -254,8 +254,8 @@ def test_an_export_from_an_object_store(
     where = f"nets/{weights_path(search_folder(search.resource), trial)}"
     export = ("export", "--output", tmp_path / "best")
 
-    told = error_sentence(search.metasearch(*export, **bucket.environment), code=4)
-    assert told == f"s3://models/{where} is missing; a final trial wrote it, so put it back or run the search again"
+    sentence = error_sentence(search.metasearch(*export, **bucket.environment), code=4)
+    assert sentence == f"s3://models/{where} is missing; a final trial wrote it, so put it back or run the search again"
 
     bucket.put(where, weights[f"{trial}.safetensors"])
     assert printed(search.metasearch(*export, **bucket.environment)) == f"{tmp_path / 'best'}\n"
@@ -267,17 +267,17 @@ def test_an_object_store_that_cannot_be_reached(
 ) -> None:
     search = finish_on_cluster(cluster_with_crds, client, namespace, storage={"url": "s3://models"})
     closed = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    told = error_sentence(search.metasearch("export", "--output", tmp_path / "best", **closed), code=5)
-    assert told.startswith("s3://models/")
-    assert "cannot be read from here (" in told
+    sentence = error_sentence(search.metasearch("export", "--output", tmp_path / "best", **closed), code=5)
+    assert sentence.startswith("s3://models/")
+    assert "cannot be read from here (" in sentence
 
 
 def test_where_no_operator_said_what_image_it_is_one_must_be_given(
     cluster_with_crds: ClusterAccess, client: Api, namespace: str, tmp_path: Path
 ) -> None:
     search = finish_on_cluster(cluster_with_crds, client, namespace, storage={"claim": "models"})
-    told = error_sentence(search.metasearch("export", "--output", tmp_path / "best"), code=2)
-    assert told == (
+    sentence = error_sentence(search.metasearch("export", "--output", tmp_path / "best"), code=2)
+    assert sentence == (
         "the search 'test' does not say what image its workers have; give --image, theirs or any with a shell"
     )
     assert pods(client, namespace) == []
@@ -311,6 +311,6 @@ def test_a_claim_that_is_not_there(
 ) -> None:
     search = finish_on_cluster(cluster_with_crds, client, namespace, storage={"claim": "models"})
     ended = search.metasearch("export", "--image", "localhost/none:dev", "--output", tmp_path / "best")
-    told = "the claim 'models' is missing; a final trial wrote it, so put it back or run the search again"
-    assert error_sentence(ended, code=4) == told
+    sentence = "the claim 'models' is missing; a final trial wrote it, so put it back or run the search again"
+    assert error_sentence(ended, code=4) == sentence
     assert pods(client, namespace) == []

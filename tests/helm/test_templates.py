@@ -151,7 +151,7 @@ def test_a_value_of_the_operators_container(helm: Helm, values: dict[str, Any], 
     assert value == expected
 
 
-# --- what the operator is told ------------------------------------------------------------------------------------
+# --- the configuration of the operator -----------------------------------------------------------------------------
 
 
 def test_by_default_the_operator_is_told_to_watch_its_own_namespace(helm: Helm) -> None:
@@ -236,11 +236,11 @@ def test_accounts_are_made_where_they_are_asked_for(
 
 def test_an_account_can_be_lent_a_role_by_annotation(helm: Helm) -> None:
     objects = helm.render(worker={"serviceAccount": {"annotations": {"cloud/role": "reader"}}})
-    told = {
+    annotations = {
         each["metadata"]["name"]: each["metadata"].get("annotations")
         for each in objects_of_kind(objects, "ServiceAccount")
     }
-    assert told == {"metasearch": None, "metasearch-worker": {"cloud/role": "reader"}}
+    assert annotations == {"metasearch": None, "metasearch-worker": {"cloud/role": "reader"}}
 
 
 def test_the_definitions_are_those_of_the_models(helm: Helm) -> None:
@@ -416,7 +416,7 @@ def test_names_follow_the_release(helm: Helm, release: str, values: dict[str, An
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "sentence"),
     [
         ({}, "It looks for searches in team-a."),
         (EVERYTHING, "It looks for searches in team-a, team-b."),
@@ -432,11 +432,11 @@ def test_names_follow_the_release(helm: Helm, release: str, values: dict[str, An
         ),
     ],
 )
-def test_the_notes_say_what_to_do_next(helm: Helm, values: dict[str, Any], told: str) -> None:
+def test_the_notes_say_what_to_do_next(helm: Helm, values: dict[str, Any], sentence: str) -> None:
     notes = helm.run(
         "install", "metasearch", helm.chart, "--namespace=team-a", "--dry-run=client", values=values
     ).partition("NOTES:")[2]
-    assert told in notes
+    assert sentence in notes
 
 
 def test_the_search_in_the_notes_is_a_valid_one(helm: Helm) -> None:

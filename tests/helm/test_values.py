@@ -41,16 +41,16 @@ OBJECTS = list(objects(SCHEMA))
 
 
 def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
-    told = helm.run("lint", "--strict", helm.chart)
-    assert "0 chart(s) failed" in told
-    assert "WARNING" not in told
+    printed = helm.run("lint", "--strict", helm.chart)
+    assert "0 chart(s) failed" in printed
+    assert "WARNING" not in printed
 
 
 @pytest.mark.parametrize("path", [path for path, _ in OBJECTS], ids=lambda path: ".".join(path) or "values")
 def test_an_unknown_key_is_refused_by_name(helm: Helm, path: tuple[str, ...]) -> None:
-    told = helm.render_error(nested((*path, "unheardOf"), 1))
-    assert f"at '{''.join(f'/{key}' for key in path)}'" in told
-    assert "'unheardOf' not allowed" in told
+    message = helm.render_error(nested((*path, "unheardOf"), 1))
+    assert f"at '{''.join(f'/{key}' for key in path)}'" in message
+    assert "'unheardOf' not allowed" in message
 
 
 def test_no_object_of_the_schema_takes_any_key() -> None:
@@ -62,7 +62,7 @@ def test_no_object_of_the_schema_takes_any_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "path"),
     [
         ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
         ({"image": {"pullSecrets": [{"name": "a"}]}}, "/image/pullSecrets/0"),
@@ -83,8 +83,8 @@ def test_no_object_of_the_schema_takes_any_key() -> None:
         ({"fullnameOverride": "Meta Search"}, "/fullnameOverride"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_refused_by_name(helm: Helm, values: dict[str, Any], told: str) -> None:
-    assert f"at '{told}'" in helm.render_error(values)
+def test_a_value_of_the_wrong_kind_is_refused_by_name(helm: Helm, values: dict[str, Any], path: str) -> None:
+    assert f"at '{path}'" in helm.render_error(values)
 
 
 def test_the_values_and_their_schema_have_the_same_keys() -> None:
@@ -108,8 +108,8 @@ def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 def test_every_value_has_a_meaning() -> None:
     """The table is made from the comments above the values."""
     text = (ROOT / "docs" / "values.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| `(\S+)` \|.*\| [^|]+\. \|$", text, re.MULTILINE)
-    assert told == list(leaves(VALUES))
+    documented = re.findall(r"^\| `(\S+)` \|.*\| [^|]+\. \|$", text, re.MULTILINE)
+    assert documented == list(leaves(VALUES))
 
 
 def test_the_chart_has_the_packages_version() -> None:

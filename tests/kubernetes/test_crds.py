@@ -32,7 +32,7 @@ FORBIDDEN |= {
     "title",
     "const",
 }
-"""What Kubernetes refuses, and what we want none of."""
+"""These keywords are refused by Kubernetes, or unwanted in our schemas."""
 
 KNOWN_TYPES = {"object", "array", "string", "integer", "boolean"}  # no floats: they lose digits on the way
 
@@ -43,7 +43,7 @@ SCHEMAS = {
 
 
 def nodes(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
-    """Every schema in a schema, with where it is."""
+    """Yield every schema in a schema with its path."""
     yield path, schema
     for name, inner in schema.get("properties", {}).items():
         yield from nodes(inner, f"{path}.{name}")
@@ -52,14 +52,14 @@ def nodes(schema: Schema, path: str) -> Iterator[tuple[str, Schema]]:
             yield from nodes(schema[key], path + suffix)
 
 
-def ours() -> Iterator[tuple[str, Schema]]:
-    """Every schema of a spec or a status; the rest is Kubernetes' own."""
+def own_schemas() -> Iterator[tuple[str, Schema]]:
+    """Yield every schema of a spec or a status; the rest is Kubernetes' own."""
     for kind, schema in SCHEMAS.items():
         for part in ("spec", "status"):
             yield from nodes(schema["properties"][part], f"{kind}.{part}")
 
 
-NODES = dict(ours())
+NODES = dict(own_schemas())
 
 
 # --- structure ----------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_fields_are_explained_beginning_with_their_names() -> None:
 
 
 def test_fields_of_a_spec_say_what_they_are_by_default() -> None:
-    """Where they may be left out and have no fields of their own."""
+    """A field that may be left out and has no fields of its own names its default."""
     either = {  # of which one must be given
         *("MetaSearch.spec.dataset.name", "MetaSearch.spec.dataset.folder"),
         *("MetaSearch.spec.storage.claim", "MetaSearch.spec.storage.url"),
@@ -122,24 +122,24 @@ def test_fields_of_a_spec_say_what_they_are_by_default() -> None:
             if name not in NODES[parent].get("required", ()):
                 assert "Default: " in node["description"], path
             if (default := node.get("default")) is not None and not isinstance(default, list):
-                told = str(default).lower() if isinstance(default, bool) else str(default)
-                assert re.search(rf'Default: "?{re.escape(told)}\b', node["description"]), path
+                text = str(default).lower() if isinstance(default, bool) else str(default)
+                assert re.search(rf'Default: "?{re.escape(text)}\b', node["description"]), path
 
 
-def test_units_are_told() -> None:
-    """By the name, the words or an example."""
-    told = re.compile(r"such as|in (seconds|bytes|milliseconds|UTC|pixels)|\[-?[01], 1\]|number|share|half|step size")
+def test_units_are_named() -> None:
+    """The field's name, its description or an example in it says the unit."""
+    unit = re.compile(r"such as|in (seconds|bytes|milliseconds|UTC|pixels)|\[-?[01], 1\]|number|share|half|step size")
     measured = re.compile(r"(Time|Size|Hours|Seconds|Bytes|Ms|score|interval|Memory|Rate|At)$")
     for path, node in NODES.items():
         if measured.search(path) and node.get("type") != "object" and "enum" not in node:
-            assert told.search(node["description"]), path
+            assert unit.search(node["description"]), path
 
 
 # --- defaults -----------------------------------------------------------------------------------------------------
 
 
 def filled(schema: Schema, value: Any) -> Any:
-    """A value as the API server fills in defaults."""
+    """Return a value with defaults, as the API server fills them in."""
     if not isinstance(value, dict):
         return value
     known = schema.get("properties", {})
@@ -147,11 +147,11 @@ def filled(schema: Schema, value: Any) -> Any:
     return {name: filled(known.get(name, {}), each) for name, each in {**defaults, **value}.items()}
 
 
-def without_nothing(value: Any) -> Any:
-    """Without what is null or empty, which resources leave out."""
+def without_empty(value: Any) -> Any:
+    """Return a value without what is null or empty, which resources leave out."""
     if not isinstance(value, dict):
         return value
-    inner = {name: without_nothing(each) for name, each in value.items()}
+    inner = {name: without_empty(each) for name, each in value.items()}
     return {name: each for name, each in inner.items() if each not in (None, {}, [])}
 
 
@@ -168,7 +168,7 @@ def without_nothing(value: Any) -> Any:
 )
 def test_defaults_are_the_models(schema: str, given: dict[str, Any], model: BaseModel) -> None:
     found = filled(SCHEMAS[schema]["properties"]["spec"], given)
-    assert without_nothing(found) == without_nothing(model.model_dump(mode="json", by_alias=True))
+    assert without_empty(found) == without_empty(model.model_dump(mode="json", by_alias=True))
 
 
 def test_a_new_trial_is_pending() -> None:

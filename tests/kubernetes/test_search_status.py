@@ -10,19 +10,16 @@ from metasearch.kubernetes.schemas import schema_of
 from metasearch.kubernetes.search_status import MAX_FRONT, MAX_RANKED, MAX_ROUNDS, SearchStatus
 from metasearch.outcome.results import FRONT_LENGTH
 
-MAX_BYTES = 64 * 1024
-"""Most that a status takes, as docs/operator.md says."""
-
 Schema = dict[str, Any]
 
 INT64_MAX = 2**63 - 1
 
 MAX_BYTES = 64 * 1024
-"""Most that a status takes, however many trials there are; docs/operator.md says it too."""
+"""The largest size of a status, however many trials there are; docs/operator.md states it, too."""
 
 
 def largest(schema: Schema) -> Any:
-    """Nothing that fits the schema takes more bytes."""
+    """Return a value of the schema; none takes more bytes."""
     match schema["type"]:
         case "object":
             return {name: largest(inner) for name, inner in schema["properties"].items()}
@@ -39,7 +36,7 @@ def largest(schema: Schema) -> Any:
 
 
 def test_the_largest_status_there_can_be_fits() -> None:
-    """With 2,000 trials or any other number: nothing in it grows with them."""
+    """Nothing in a status grows with the number of trials."""
     status = largest(schema_of(SearchStatus))
     assert (len(status["ranked"]), len(status["front"]), len(status["rounds"])) == (MAX_RANKED, MAX_FRONT, MAX_ROUNDS)
     assert len(json.dumps(status)) < MAX_BYTES

@@ -1,4 +1,4 @@
-"""What a status remembers of time."""
+"""A status keeps when the search began and how long it was suspended."""
 
 from __future__ import annotations
 

@@ -110,14 +110,14 @@ RESULTS = st.builds(
 
 
 def is_incomplete(result: TrialResult) -> bool:
-    """Whether it says too little for one of a trial that ran to its end."""
+    """Return whether a result lacks what every trial that succeeded has measured."""
     measured = (result.score, result.validation, result.parameter_count, result.multiply_adds)
     return result.state is State.SUCCEEDED and None in measured
 
 
 @st.composite
 def lives(draw: st.DrawFn) -> Trial:
-    """A trial somewhere in its life, by the rules of it."""
+    """Draw a trial in any state that the rules lead to."""
     trial = Trial(spec=draw(SPECS))
     for _ in range(draw(st.integers(0, 4))):
         trial = trials.claim(trial, draw(NAMES), draw(TIMES), draw(AMOUNTS))
@@ -136,7 +136,7 @@ def lives(draw: st.DrawFn) -> Trial:
 
 
 def sent(trial: Trial) -> dict[str, Any]:
-    """The resource, as JSON has brought it over."""
+    """Return the trial's resource after a round trip through JSON."""
     resource = {**new_trial(trial.spec, SEARCH), "status": status_of(trial, "pod" if trial.attempts else None)}
     parsed: dict[str, Any] = json.loads(json.dumps(resource, allow_nan=False))
     return parsed
@@ -165,7 +165,7 @@ def test_a_trial_belongs_to_its_search() -> None:
 
 
 def old(trial: Trial) -> dict[str, Any]:
-    """The resource as the version before rounds kept it."""
+    """Return the trial's resource in the form of the version before rounds."""
     resource = sent(trial)
     spec = {"stage": "Search", "level": 1, "candidate": "conv3x3(-1)+identity(-2)", "levelSize": 1}
     return {**resource, "spec": {**spec, "seed": 0, "metaIterations": 10}}
@@ -188,7 +188,7 @@ def test_a_resource_says_how_many_blocks_its_cell_has(stage: Stage) -> None:
 
 
 def test_a_trial_that_nobody_has_touched_has_no_status() -> None:
-    """Only what the API server fills in."""
+    """The status has only what the API server fills in."""
     assert trial_of(new_trial(make_trial_spec(), SEARCH)) == make_trial()
     assert status_of(make_trial(), None) == {"state": "Pending", "attempts": [], "stopRequested": False}
 
@@ -261,7 +261,7 @@ def test_the_longest_curve_fits() -> None:
     ],
 )
 def test_every_field_of_a_trial_has_its_place(value: type, model: type[BaseModel], elsewhere: set[str]) -> None:
-    """Those of `elsewhere` are in the metadata, the spec, the claim or the status."""
+    """The fields in `elsewhere` are kept in the metadata, the spec, the claim or the status."""
     assert {field.name for field in fields(value)} - elsewhere <= set(model.model_fields)
 
 

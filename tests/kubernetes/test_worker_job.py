@@ -23,7 +23,7 @@ Spec = dict[str, Any]
 
 
 def job(spec: Spec | None = None, pods: int = 2, **settings: Any) -> Json:
-    """Of a search and an installation, each as in YAML."""
+    """Make the Job for a search's spec and an installation's settings, each as in YAML."""
     return worker_job(make_search_json(), make_spec(**(spec or {})), make_settings(**settings), pods)
 
 
@@ -104,8 +104,8 @@ def test_no_claim_is_mounted_where_none_is_named() -> None:
 
 def test_a_worker_is_told_whose_trials_to_run_and_how() -> None:
     assert arguments() == {"--search": NAME, "--slots": "1", "--gpus": "0", "--max-trials": "500"}
-    told = arguments({"worker": {"slots": 2, "maxTrials": 9, "template": {"resources": {"limits": {"a/gpu": 1}}}}})
-    assert told == {"--search": NAME, "--slots": "2", "--gpus": "1", "--max-trials": "9"}
+    given = arguments({"worker": {"slots": 2, "maxTrials": 9, "template": {"resources": {"limits": {"a/gpu": 1}}}}})
+    assert given == {"--search": NAME, "--slots": "2", "--gpus": "1", "--max-trials": "9"}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_process_knows_its_pod_and_its_limit() -> None:
     assert fields == {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
 
 
-def test_a_memory_limit_is_told_where_there_is_one() -> None:
+def test_a_memory_limit_is_passed_where_there_is_one() -> None:
     limited = container(worker(resources={"limits": {"memory": "2Gi"}}))
     assert limited["env"][-1] == {
         "name": "MEMORY_LIMIT_BYTES",
@@ -326,6 +326,6 @@ def test_gpus_are_counted_from_the_limits(limits: Json, gpus: float) -> None:
     assert gpus_per_pod(Resources(requests=limits)) == 0.0
 
 
-def test_gpus_are_told_in_digits() -> None:
+def test_gpus_are_written_in_digits() -> None:
     assert arguments(worker(resources={"limits": {"a/gpu": 2}}))["--gpus"] == "2"
     assert arguments(resources={"limits": {"a/gpu": 1}})["--gpus"] == "1"

@@ -1,4 +1,4 @@
-"""A run that several modules hold others against."""
+"""A run with which several modules compare others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local_search import metasearch, write_resource
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run that was left alone, with two workers."""
+    """Return the folder of a finished run of two workers that nothing disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
     ended = metasearch("run", write_resource(folder), "--output", folder / "out", "--workers", "2")
     assert ended.returncode == 0, ended.stderr

@@ -1,4 +1,4 @@
-"""How long a search will take, said before it starts."""
+"""A search's duration is estimated before it starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOUR = 3600.0
 
 
 def small_spec(**changes: Any) -> MetaSearchSpec:
-    """10 + 4 search trials of 100 meta-iterations and 10 + 2 * 5 tasks, then 2 x 2 final ones."""
+    """Make a spec of 10 + 4 search trials of 100 meta-iterations and 10 + 2 * 5 tasks, then 2 x 2 final ones."""
     spec: dict[str, Any] = {
         "space": {"operations": ["conv3x3", "identity"], "maxBlocks": 2},
         "search": {"beamWidth": 4},
@@ -84,16 +84,16 @@ def test_no_more_cells_are_trained_in_full_than_were_tried() -> None:
 
 
 def test_an_estimate_says_what_takes_how_long() -> None:
-    (told,) = sentences(small_spec(), Estimate(95, 2 * HOUR, 3, 4800), workers=2)
-    assert told == (
+    (sentence,) = sentences(small_spec(), Estimate(95, 2 * HOUR, 3, 4800), workers=2)
+    assert sentence == (
         "about 3 h 20 min on this machine with 2 workers: 95 search trials 2 h, 3 final trainings 1 h 20 min"
     )
 
 
 def test_final_trainings_that_do_not_fit_are_warned_of() -> None:
     spec = small_spec(budget={"wallTime": "8h"})
-    (told,) = warnings(spec, Estimate(95, 6 * HOUR - 1440, 33, 40 * HOUR))
-    assert told.startswith(
+    (warning,) = warnings(spec, Estimate(95, 6 * HOUR - 1440, 33, 40 * HOUR))
+    assert warning.startswith(
         "the final trainings need about 40 h, and budget.wallTime leaves them 2 h 24 min: lower final.metaIterations "
         "(1,000)"
     )
@@ -106,8 +106,8 @@ def test_a_search_that_ends_early_leaves_its_time_to_the_final_trainings() -> No
 
 
 def test_search_trials_that_do_not_fit_are_warned_of() -> None:
-    (told,) = warnings(small_spec(budget={"wallTime": "10h"}), Estimate(95, 9 * HOUR, 3, 3 * HOUR))
-    assert told.startswith("the search trials need about 9 h, and budget.wallTime leaves them 7 h: lower training.")
+    (warning,) = warnings(small_spec(budget={"wallTime": "10h"}), Estimate(95, 9 * HOUR, 3, 3 * HOUR))
+    assert warning.startswith("the search trials need about 9 h, and budget.wallTime leaves them 7 h: lower training.")
 
 
 def test_without_a_limit_on_time_everything_fits() -> None:
@@ -120,7 +120,7 @@ TWO_CORES = {
     1: Costs((Cost(0.42, 0.28), Cost(0.58, 0.38), Cost(0.75, 0.49)), Cost(0.19, 0.15)),
     5: Costs((Cost(0.60, 0.56), Cost(0.84, 0.75), Cost(1.07, 0.94)), Cost(0.19, 0.14)),
 }
-"""By shots: what `measure` found for images of 32x32x3 on a busy core of a shared x86-64 virtual machine."""
+"""Costs by shots, as `measure` found them for images of 32x32x3 on a busy core of a shared x86-64 virtual machine."""
 
 
 def examples_for_a_laptop() -> list[Any]:
@@ -153,7 +153,7 @@ def test_costs_are_measured_by_training() -> None:
 
 
 def test_a_clock_of_looks_gives_costs_in_looks() -> None:
-    """With a clock that ticks at every look, what is measured is known: one tick for a part, scaled to the whole."""
+    """A clock that ticks at every look makes the costs known: one tick for a part, scaled to the whole."""
     ticks = iter(range(1000))
     spec = tiny_spec(space={"maxBlocks": 1}, final={"baseline": "None"})
     costs = measure(spec, channels=1, side=10, device=torch.device("cpu"), clock=lambda: float(next(ticks)))
@@ -177,10 +177,10 @@ def test_validate_says_how_long_a_search_takes_and_what_does_not_fit(tmp_path: P
     final = {"top": 1, "seeds": 1, "metaIterations": 10_000_000}
     ended = metasearch("validate", write_resource(tmp_path, budget={"wallTime": "1h"}, final=final))
     assert ended.returncode == 0, ended.stderr
-    valid, told, warning = ended.stdout.splitlines()
+    valid, sentence, warning = ended.stdout.splitlines()
     assert "is a valid search: tiny" in valid
     assert re.fullmatch(
-        r"about [0-9,]+ h on this machine with \d workers?: 14 search trials .*, 2 final trainings .*", told
+        r"about [0-9,]+ h on this machine with \d workers?: 14 search trials .*, 2 final trainings .*", sentence
     )
     assert "budget.wallTime leaves them" in warning
     assert "lower final.metaIterations (10,000,000)" in warning

@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "extension"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the built package, as an installer unpacks it; building needs no network."""
+    """Return a folder with the built package, as an installer unpacks it; building needs no network."""
     folder = tmp_path_factory.mktemp("extension")
     source = shutil.copytree(EXAMPLE, folder / "source")
     build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"

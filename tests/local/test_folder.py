@@ -23,7 +23,7 @@ CHANGES: dict[str, Any] = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    """With a search that was begun."""
+    """Return a folder in which a search was begun."""
     folder = RunFolder(tmp_path)
     open_search(folder, make_resource(), resume=False, now=0.0)[0].close()
     return folder

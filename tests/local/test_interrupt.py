@@ -35,7 +35,7 @@ Driver = Command
 
 
 def press_ctrl_c(driver: Driver) -> None:
-    """As a terminal does: all processes of the group are told."""
+    """Send SIGINT to all processes of the group, as a terminal does."""
     os.killpg(driver.pid, signal.SIGINT)
 
 
@@ -49,7 +49,7 @@ def terminate(driver: Driver) -> None:
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Iterator[Driver]:
-    """Of a run that has just begun."""
+    """Yield the driver of a run that has just begun."""
     arguments = ("--output", tmp_path / "out", "--workers", "2")
     begun = start(tmp_path / "printed.txt", "run", write_resource(tmp_path), *arguments)
     yield begun
@@ -58,24 +58,24 @@ def driver(tmp_path: Path) -> Iterator[Driver]:
 
 
 def has_a_result(folder: Path) -> bool:
-    """And more trials under way."""
+    """Return whether a trial has succeeded while others still run."""
     states = {trial.state for trial in trials_in(folder)}
     return {State.SUCCEEDED, State.RUNNING} <= states
 
 
 def is_importing(driver: Driver) -> bool:
-    """Whether the server that workers are forks of has begun to import what it needs, which takes it some seconds."""
+    """Return whether the server that forks workers has begun its imports, which take some seconds."""
     server = fork_server_of(driver)
     return server is not None and server.cpu_times().user > 0.5 and not workers_of(driver)
 
 
 def has_started(driver: Driver) -> bool:
-    """Whether all workers are there; what they have yet to load takes them a moment."""
+    """Return whether all workers are there; they may still be loading."""
     return len(workers_of(driver)) == 2
 
 
 def printed_in(folder: Path) -> str:
-    """What the driver and its workers printed."""
+    """Return everything that the driver and its workers printed."""
     return "\n".join(path.read_text() for path in (folder / "printed.txt", *folder.glob("out/logs/*")))
 
 

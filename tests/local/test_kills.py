@@ -38,11 +38,11 @@ from metasearch.stores.sqlite import SqliteStore
 
 SEED = 38
 START_SECONDS = 5.0
-"""About how long a driver or a worker takes to import and load what it needs."""
+"""The approximate seconds that a driver or a worker takes to import and load what it needs."""
 
 
 class Victim(StrEnum):
-    """Who is killed."""
+    """The processes that are killed."""
 
     DRIVER = "driver"
     WORKER = "worker"
@@ -50,7 +50,7 @@ class Victim(StrEnum):
 
 
 class Moment(StrEnum):
-    """When; a random fraction of a trial later, to be exact."""
+    """The moment of a kill, to which a random fraction of a trial is added."""
 
     STARTING = "while processes start"
     SEARCHING = "while search trials train"
@@ -69,7 +69,7 @@ def schedule(rng: random.Random) -> list[tuple[Victim, Moment]]:
 
 
 def write_long_resource(folder: Path) -> Path:
-    """10 + 6 search trials of a second, and 2 final ones of several checkpoints."""
+    """Write a resource of 10 + 6 search trials of a second, and 2 final ones of several checkpoints."""
     return write_resource(
         folder,
         space={"filters": 4},
@@ -81,7 +81,7 @@ def write_long_resource(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def long_undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that was left alone."""
+    """Return the folder of a run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("long-undisturbed")
     ended = metasearch("run", write_long_resource(folder), "--output", folder / "out", "--workers", "2")
     assert ended.returncode == 0, ended.stderr
@@ -116,7 +116,7 @@ class Run:
         wait_until(look)
 
     def kill(self, victim: Victim, rng: random.Random) -> list[psutil.Process]:
-        """Returns the workers that are to end now, if they have not."""
+        """Kill the victim; return the workers that must end now, if they have not."""
         if victim is Victim.WORKER:
             self.wait_until(lambda: workers_of(self.driver))
             killed = [rng.choice(workers_of(self.driver))]
@@ -139,7 +139,7 @@ class Run:
             kill(worker)
 
     def is_training(self, *stages: Stage) -> bool:
-        """Whether a worker of the last driver has a trial."""
+        """Return whether a worker of the last driver trains a trial of one of these stages."""
         return any(
             trial.state is State.RUNNING
             and trial.spec.stage in stages
@@ -215,7 +215,7 @@ def mean_trial_seconds(folder: Path) -> float:
 
 
 def went_on_from_a_checkpoint(trial: Trial) -> bool:
-    """Whether a trial's training took longer than its last attempt; a checkpoint is written every 5 seconds."""
+    """Return whether training took longer than the last attempt; checkpoints are 5 seconds apart."""
     last = trial.attempts[-1]
     assert trial.result is not None
     assert trial.result.wall_seconds is not None

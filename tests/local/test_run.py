@@ -43,7 +43,7 @@ from metasearch_trainer.learner import FewShotLearner
 
 @pytest.fixture
 def run(undisturbed: Path) -> Path:
-    """A finished run's folder."""
+    """Return a finished run's folder."""
     return undisturbed
 
 
@@ -149,10 +149,10 @@ def test_random_search_is_a_strategy_too(tmp_path: Path) -> None:
 
 TINY_SPACE = {**SPEC["space"], "maxBlocks": 1}
 ENDLESS = {"top": 1, "seeds": 1, "metaIterations": 1_000_000, "tasks": 20}
-"""Would train for days."""
+"""These final trials would train for days."""
 
 
-class Impatient:
+class JumpingClock:
     """A display and a clock: once every final trial has trained a little, a day has passed."""
 
     def __init__(self) -> None:
@@ -169,14 +169,14 @@ class Impatient:
 
 @pytest.fixture(scope="module")
 def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run whose wall time ended while the best was trained in full."""
+    """Return the folder of a run whose wall time ended while the best was trained in full."""
     folder = tmp_path_factory.mktemp("cut")
     budget = {"wallTime": "12h", "maxTrials": 4}
     resource = load_search(write_resource(folder, space=TINY_SPACE, budget=budget, final=ENDLESS))
-    impatient, run_folder = Impatient(), RunFolder(folder / "out")
+    jumping, run_folder = JumpingClock(), RunFolder(folder / "out")
     with closing(open_launcher([WORKER_MODULE])) as launcher:
-        clock = driver.Clock(now=impatient.now)
-        result = driver.run(resource, run_folder, 2, False, impatient, launcher, clock)
+        clock = driver.Clock(now=jumping.now)
+        result = driver.run(resource, run_folder, 2, False, jumping, launcher, clock)
     session.publish(run_folder, replace(session.load_snapshot(run_folder.path), result=result))
     return run_folder.path
 
@@ -208,7 +208,7 @@ def test_a_network_that_was_cut_short_can_be_used(cut_short: Path) -> None:
 
 
 def test_a_final_that_was_interrupted_is_delivered_where_no_time_is_left(tmp_path: Path) -> None:
-    """As somebody does who has seen enough: Ctrl-C, and on with less time than is spent already."""
+    """A user who has seen enough presses Ctrl-C and resumes with less wall time than is spent already."""
     resource = write_resource(tmp_path, space=TINY_SPACE, budget={"maxTrials": 4}, final=ENDLESS)
     out = tmp_path / "out"
     driver_process = start(tmp_path / "printed", "run", resource, "--output", out, "--workers", "2")

@@ -1,4 +1,4 @@
-"""Worker processes that cannot work: what their driver learns of it."""
+"""A driver learns why its worker processes cannot work."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_a_pod_says_why_no_node_takes_it() -> None:
 
 
 def test_a_pod_says_why_our_container_does_not_start() -> None:
-    """Whatever the containers that others put beside it do."""
+    """Containers that others put beside the trainer's make no difference."""
     kept = worker_pod(pod(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}))
     assert kept.waiting == ("ImagePullBackOff", "no such image")
     assert worker_pod(pod(state={"waiting": {"reason": "ContainerCreating"}})).waiting == ("ContainerCreating", "")
@@ -154,7 +154,7 @@ def test_a_trial_is_kept_with_its_search_and_the_pod_of_its_claim() -> None:
 
 
 def test_what_holds_no_trial_is_kept_as_nothing() -> None:
-    """It must not keep the cache from being filled, nor the search from going on."""
+    """Such a resource must not keep the cache from being filled, nor the search from going on."""
     broken = resource(make_trial("a"))
     assert cached_trial({**broken, "spec": {}}).trial is None
     assert cached_trial({**broken, "status": {"state": "Asleep"}}).trial is None
@@ -162,7 +162,7 @@ def test_what_holds_no_trial_is_kept_as_nothing() -> None:
 
 
 def test_a_claim_without_an_attempt_is_no_trial() -> None:
-    """A definition allows it, and whoever looks for its holder would stumble."""
+    """The CRD allows this, and whoever looks for the holder of the claim would fail."""
     claimed = resource(trials.claim(make_trial("a"), "w", STARTED, gpus=0.0))
     assert cached_trial({**claimed, "status": {**claimed["status"], "attempts": []}}).trial is None
     (attempt,) = claimed["status"]["attempts"]
@@ -190,7 +190,7 @@ def test_a_namespace_that_is_named_twice_is_watched_once() -> None:
 
 
 class Leases:
-    """Stands where their reflector does."""
+    """A fake reflector of leases."""
 
     def __init__(self, seen_at: float, unbroken_since: float) -> None:
         self.unbroken_since, self._seen_at = unbroken_since, seen_at

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def api(**annotations: str) -> RecordingApi:
-    """One with both definitions; keywords are the version of each, by the resource's singular."""
+    """Make an API with both definitions; keywords are the version of each, by the resource's singular."""
     objects = {}
     for resource, definition in definitions().items():
         version = annotations.get(resource.singular)

@@ -132,7 +132,7 @@ def queue_message(api: RecordingApi) -> str:
     return found.message
 
 
-def test_what_kueue_says_of_a_job_that_waits_is_queue_message() -> None:
+def test_the_message_is_what_kueue_says_of_a_job_that_waits() -> None:
     api = RecordingApi(
         {"1": workload(condition("Evicted", "True", "preempted"), condition("QuotaReserved", "False", NO_QUOTA))}
     )
@@ -170,11 +170,11 @@ def test_an_older_kueue_is_asked_in_its_own_words() -> None:
     assert queue_message(Older({"1": workload(condition("QuotaReserved", "False", NO_QUOTA))})).endswith(NO_QUOTA)
 
 
-def test_a_cluster_without_kueue_is_queue_message() -> None:
+def test_the_message_says_that_a_cluster_has_no_kueue() -> None:
     assert "there is no Kueue" in queue_message(RecordingApi(errors={"list": NotFound("no such kind")}))
 
 
-def test_a_job_that_is_suspended_and_in_no_queue_is_queue_message() -> None:
+def test_a_suspended_job_in_no_queue_has_a_problem_of_its_own() -> None:
     """A person has suspended it, or a Kueue that manages all Jobs."""
     api = RecordingApi()
     found = queue_problem(api, "team-a", [make_job(is_suspended=True)])  # type: ignore[arg-type]

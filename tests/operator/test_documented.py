@@ -36,7 +36,7 @@ REASONS: dict[str, type[StrEnum]] = {
 
 
 def explained_in(section: str) -> set[str]:
-    """The reasons that a section's table has."""
+    """Return the reasons that a section's table has."""
     return set(re.findall(r"^\| `([A-Za-z]+)` \|", SECTIONS[section], re.MULTILINE))
 
 

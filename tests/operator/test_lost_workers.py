@@ -101,7 +101,7 @@ def test_a_worker_tells_its_pod() -> None:
 
 
 class Store:
-    """Remembers what was done to it."""
+    """A fake store that records the calls it gets."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.done: list[tuple[Any, ...]] = []
@@ -132,6 +132,6 @@ def test_a_lost_trial_is_given_back_and_lack_of_memory_is_an_attempt() -> None:
 
 @pytest.mark.parametrize("was_out_of_memory", [False, True])
 def test_a_trial_that_was_released_before_is_no_problem(was_out_of_memory: bool) -> None:
-    """The cache was behind, or it was deleted by hand."""
+    """The cache was behind, or somebody deleted the trial."""
     assert TRIAL.trial is not None
     release(OrphanedTrial(TRIAL.trial, was_out_of_memory), Store(StaleClaim("a")), STARTED)

@@ -34,7 +34,7 @@ ONE_ROUND = {"space": {"operations": ["conv3x3", "identity"], "maxBlocks": 1}}
 
 @dataclass
 class FakeCache:
-    """Holds the same for every search."""
+    """A fake cache that holds the same objects for every search."""
 
     held_trials: Sequence[CachedTrial] = ()
     held_jobs: Sequence[WorkerJob] = ()
@@ -84,7 +84,7 @@ def first_round(**spec: Any) -> list[Trial]:
 
 
 def succeeded() -> list[Trial]:
-    """A whole search of one round that ended with a network."""
+    """Return the trials of a finished search of one round that delivered a network."""
     definition = build_search("test", parse_search(search(**ONE_ROUND)).spec, STARTED)
     trials: list[Trial] = []
     while not (decided := plan(definition, trials, STARTED)).phase.is_over:
@@ -239,7 +239,7 @@ def test_a_trial_that_was_released_before_does_not_stop_a_reconcile() -> None:
 
 
 def ended() -> Json:
-    """The status of a search that succeeded."""
+    """Return the status of a search that succeeded."""
     return written(reconciler(FakeCache(cached(succeeded()))).reconcile(search(**ONE_ROUND)))
 
 

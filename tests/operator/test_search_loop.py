@@ -32,7 +32,7 @@ def not_ready(message: str) -> Condition:
 
 
 class LoopHarness:
-    """Drives a loop whose reconciles return what a test says, and records what it does."""
+    """A driver of a loop whose reconciles return what a test says; it records what the loop does."""
 
     def __init__(self) -> None:
         self.result: ReconcileResult | Exception = ReconcileResult(

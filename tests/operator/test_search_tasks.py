@@ -24,7 +24,7 @@ def search(version: int = 1, **metadata: str) -> Json:
 
 
 class Loops:
-    """Makes real loops whose reconciles only record their resource."""
+    """A maker of real loops whose reconciles only record their resource."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -134,7 +134,7 @@ def test_one_that_ended_by_itself_begins_again_with_the_next_change(loops: Loops
 
 def test_a_task_that_breaks_is_logged(loops: Loops, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(BaseException):
-        """Not an Exception, which a loop would take for a failed reconcile."""
+        """A BaseException, since a loop would take an Exception for a failed reconcile."""
 
     async def play(tasks: SearchTasks) -> None:
         loops.problem = Broken()

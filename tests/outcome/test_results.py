@@ -1,4 +1,4 @@
-"""What is said of a search, computed from its trials."""
+"""The result of a search is computed from its trials."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def searched(name: str, score: float, candidate: str = SMALL, parameters: int = 
 def trained(
     name: str, score: float, test: float, candidate: str = SMALL, parameters: int = 1_000, **spec: Any
 ) -> Trial:
-    """A final trial, or with its stage given, one of the baseline."""
+    """Return a final trial or, with its stage given, one of the baseline."""
     spec = {"stage": Stage.FINAL, "meta_iterations": 10} | spec
     result = make_result(score, parameters, test=make_accuracies(test), weights=f"{name}.safetensors")
     return make_trial(name, result, candidate=candidate, **spec)
@@ -161,7 +161,7 @@ def test_a_seed_that_failed_is_left_out() -> None:
 
 
 def cut(name: str, score: float, done: int, candidate: str = SMALL, **spec: Any) -> Trial:
-    """A final trial that was cut short after `done` of 10 meta-iterations."""
+    """Return a final trial that was cut short after `done` of 10 meta-iterations."""
     result = make_result(
         score,
         test=make_accuracies(score),

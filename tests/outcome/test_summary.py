@@ -1,4 +1,4 @@
-"""The status of a MetaSearch, computed from what is said of its search."""
+"""The status of a MetaSearch is computed from the result of its search."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch.storage_layout import search_folder, weights_path
 
 MAX_BYTES = 64 * 1024
-"""Most that a status takes, as docs/operator.md says."""
+"""The largest size of a status, as docs/operator.md states it."""
 
 INT64_MAX = 2**63 - 1
 FOLDER = "team-a/test-1b9d6bcd"
@@ -46,7 +46,7 @@ def status_of(result: SearchResult, **changes: Any) -> SearchStatus:
 
 
 def played(**spec: Any) -> SearchResult:
-    """A whole search, with scores made up."""
+    """Return the result of a finished search with invented scores."""
     search, trials = make_search(**spec), []
     while not (decided := plan(search, trials, STARTED)).phase.is_over:
         trials += [completed(Trial(spec=each), pretend_result(each)) for each in decided.propose]
@@ -54,7 +54,7 @@ def played(**spec: Any) -> SearchResult:
 
 
 def trained(name: str, **spec: Any) -> Trial:
-    """A final trial, or with its stage given, one of the baseline."""
+    """Return a final trial or, with its stage given, one of the baseline."""
     result = make_result(0.6, 1_234, test=make_accuracies(0.625), weights=f"{name}.safetensors")
     return make_trial(name, result, **{"stage": Stage.FINAL, "meta_iterations": 10, **spec})
 
@@ -155,8 +155,8 @@ def test_correlations_stay_within_their_bounds() -> None:
     result = summarized([make_trial("a", make_result())])
     (round,) = result.rounds
     beyond = round.model_copy(update={"spearman": 1 + 2e-16, "kendall": -1 - 2e-16})
-    (told,) = status_of(result.model_copy(update={"rounds": (beyond,)})).rounds
-    assert (told.spearman, told.kendall) == (1.0, -1.0)
+    (limited,) = status_of(result.model_copy(update={"rounds": (beyond,)})).rounds
+    assert (limited.spearman, limited.kendall) == (1.0, -1.0)
 
 
 @pytest.mark.parametrize(

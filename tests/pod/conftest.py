@@ -20,7 +20,7 @@ NAME = "tiny"
 
 @pytest.fixture(scope="session")
 def local_trials(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Trial]:
-    """Every trial of the tiny search, as a run on this machine recorded it."""
+    """Return every trial of the tiny search, as a run on this machine recorded it."""
     folder = tmp_path_factory.mktemp("local")
     ended = metasearch("run", write_resource(folder, NAME), "--output", folder / "out", "--workers", "2")
     assert ended.returncode == 0, ended.stderr
@@ -29,7 +29,7 @@ def local_trials(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Trial]:
 
 @pytest.fixture
 def pod_of(cluster_with_crds: ClusterAccess, client: Api, namespace: str, tmp_path: Path) -> Iterator[MakePod]:
-    """Makes a pod for the tiny search with other fields of spec; what it leaves running is ended."""
+    """Yield a function that makes a pod for the tiny search, with other fields of spec; end the pods that still run."""
     made: list[WorkerPodProcess] = []
 
     def make(**changes: Any) -> WorkerPodProcess:

@@ -1,4 +1,4 @@
-"""Kills for lack of memory are counted by control groups, and told from others."""
+"""Kills for lack of memory are counted by control groups, and distinguished from others."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from worker_pod_process import MakePod
 from metasearch.search.trials import Reason, State
 
 MEMORY = Path("/sys/fs/cgroup/memory")
-ROOM = 100 * 2**20
+TRIAL_BYTES = 100 * 2**20
 """Bytes that a trial has, beside what its slot holds anyway."""
 
 JOIN = "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid())); os.execvp(sys.argv[2], sys.argv[2:])"
-"""Enters a control group, then becomes another program."""
+"""A program that enters a control group, then becomes another program."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_trial_that_the_kernel_kills_is_out_of_memory(pod_of: MakePod, group: 
     pod.start(wrapper=(sys.executable, "-c", JOIN, str(group / "cgroup.procs")))
     wait_until(lambda: list((tmp_path / "scratch" / "ready").glob("*")))
     held = int((group / "memory.usage_in_bytes").read_text())
-    (group / "memory.limit_in_bytes").write_text(str(held + ROOM))
+    (group / "memory.limit_in_bytes").write_text(str(held + TRIAL_BYTES))
     pod.store.propose([spec])
     found = pod.wait_until_over()["tiny-1-large"]
     assert found.state is State.FAILED

@@ -34,7 +34,7 @@ def trial(index: int, meta_iterations: int) -> TrialSpec:
 
 @pytest.fixture
 def own(binaries: ControlPlaneBinaries) -> Iterator[ControlPlane]:
-    """A control plane that may be killed."""
+    """Yield a control plane that a test may kill."""
     with open_control_plane(binaries) as control_plane, crds_installed(control_plane.access):
         yield control_plane
 

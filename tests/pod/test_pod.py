@@ -26,7 +26,7 @@ def trial(index: int, **changes: object) -> TrialSpec:
 
 
 def repeatable(found: Trial) -> TrialResult:
-    """A result without what the machine's mood decides."""
+    """Return a trial's result without the values that differ from run to run."""
     assert found.result is not None, found
     return replace(found.result, wall_seconds=None, peak_memory_bytes=None, latency_ms=None)
 

@@ -90,7 +90,7 @@ def test_a_result_that_comes_too_late_is_dropped(releaser: ClaimReleaser, store:
 
 
 class FlakyStore:
-    """One that cannot be reached at first, then will not have it, then does."""
+    """A fake store that cannot be reached at first, then refuses, then answers."""
 
     def __init__(self) -> None:
         self.answers: list[Exception] = [StoreUnavailable("cut"), Refused("not allowed")]

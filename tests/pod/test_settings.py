@@ -1,4 +1,4 @@
-"""Settings of a pod, and what its slots are told of them."""
+"""Settings of a pod, and how its slots get them."""
 
 from __future__ import annotations
 

@@ -57,13 +57,13 @@ class Process:
 
 
 class Kernel:
-    """It counts kills, and knows the time."""
+    """A fake kernel that counts kills and keeps the time."""
 
     kills, time = 0, 0.0
 
 
 class FakeLauncher:
-    """Starts the given processes one after the other; the last one goes on."""
+    """A launcher that starts the given processes one after the other; the last one goes on."""
 
     def __init__(self, settings: Settings, kernel: Kernel, *processes: Process) -> None:
         self._settings, self._kernel, self._processes = settings, kernel, [*processes, Process(None)]
@@ -80,7 +80,7 @@ class FakeLauncher:
         return process
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: there is no server to end."""
 
     def _end(self, process: Process, started_at: float) -> None:
         self._kernel.time = started_at + process.age
@@ -88,8 +88,8 @@ class FakeLauncher:
             self._kernel.kills, process.oom = self._kernel.kills + 1, False
 
 
-class World:
-    """Everything around a supervisor: it is to leave once its slots have nothing new to tell."""
+class FakeSurroundings:
+    """A fake heartbeat, releaser and signal: the supervisor is asked to end after so many looks at its slots."""
 
     is_search_gone = False
 
@@ -103,7 +103,7 @@ class World:
         return self._looks < 0
 
     def start(self) -> None:
-        """Heartbeat and releaser do nothing of their own here."""
+        """Do nothing: heartbeat and releaser have no thread here."""
 
     def add(self, ended: EndedWorker) -> None:
         self.ended.append(ended)
@@ -124,12 +124,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def supervise(settings: Settings, *processes: Process) -> tuple[int, list[EndedWorker]]:
-    world, kernel = World(), Kernel()
+    surroundings, kernel = FakeSurroundings(), Kernel()
     launcher = FakeLauncher(settings, kernel, *processes)
     pool = open_pool(settings, POD, launcher, clock=lambda: kernel.time)
-    supervisor = Supervisor(settings, pool, world, world, world, OomKills(lambda: kernel.kills))  # type: ignore
+    supervisor = Supervisor(settings, pool, surroundings, surroundings, surroundings, OomKills(lambda: kernel.kills))  # type: ignore
     try:
-        return supervisor.run(), world.ended
+        return supervisor.run(), surroundings.ended
     finally:
         assert launcher.running is not None
         assert launcher.running.is_terminated
@@ -207,6 +207,6 @@ def test_others_that_came_to_something_in_between_are_hope(settings: Settings, o
 
 
 def test_a_search_that_is_gone_ends_the_pod(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(World, "is_search_gone", True)
+    monkeypatch.setattr(FakeSurroundings, "is_search_gone", True)
     code, ended = supervise(settings, Process(KILLED))
     assert (code, outcomes(ended)) == (75, [("pod.0-1", INTERRUPTED, True)])

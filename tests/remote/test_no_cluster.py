@@ -1,4 +1,4 @@
-"""What a user reads whose kubeconfig leads nowhere, or to a cluster that knows nothing of MetaSearch."""
+"""A kubeconfig that leads nowhere, or to a cluster without MetaSearch, is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kubeconfig(folder: Path, server: str, **context: str) -> str:
 
 
 class _KnowsNothing(BaseHTTPRequestHandler):
-    """As an API server answers for a kind of resource that it does not have."""
+    """A server that answers as an API server does for a kind of resource that it does not have."""
 
     def do_GET(self) -> None:
         self.send_response(404)
@@ -36,7 +36,7 @@ class _KnowsNothing(BaseHTTPRequestHandler):
         self.wfile.write(b"404 page not found\n")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -57,31 +57,31 @@ def test_a_cluster_without_our_definitions(empty_cluster: str, tmp_path: Path, c
 
 def test_a_cluster_that_is_off(tmp_path: Path) -> None:
     there = kubeconfig(tmp_path, "http://127.0.0.1:9")
-    told = error_sentence(metasearch("status", "mine", "-n", "team-a", KUBECONFIG=there), code=5)
-    assert told.startswith("the API server cannot be reached (")
+    sentence = error_sentence(metasearch("status", "mine", "-n", "team-a", KUBECONFIG=there), code=5)
+    assert sentence.startswith("the API server cannot be reached (")
 
 
 def test_no_kubeconfig(tmp_path: Path) -> None:
-    told = error_sentence(metasearch("status", "mine", "-n", "a", KUBECONFIG=str(tmp_path / "none")), code=5)
-    assert told.startswith("no cluster to talk to (")
-    assert told.endswith("); set KUBECONFIG, or give --context")
+    sentence = error_sentence(metasearch("status", "mine", "-n", "a", KUBECONFIG=str(tmp_path / "none")), code=5)
+    assert sentence.startswith("no cluster to talk to (")
+    assert sentence.endswith("); set KUBECONFIG, or give --context")
 
 
 @pytest.mark.parametrize("text", ["hello", "[1, 2]", "clusters: 5", "{", "contexts: [{}]"])
 def test_a_kubeconfig_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "kubeconfig").write_text(text, encoding="utf-8")
-    told = error_sentence(metasearch("status", "mine", "-n", "a", KUBECONFIG=str(tmp_path / "kubeconfig")), code=5)
-    assert "; set KUBECONFIG" in told
+    sentence = error_sentence(metasearch("status", "mine", "-n", "a", KUBECONFIG=str(tmp_path / "kubeconfig")), code=5)
+    assert "; set KUBECONFIG" in sentence
 
 
 def test_a_context_that_is_not_there(tmp_path: Path) -> None:
     there = kubeconfig(tmp_path, "http://127.0.0.1:9")
-    told = error_sentence(metasearch("status", "mine", "--context", "elsewhere", KUBECONFIG=there), code=5)
-    assert "elsewhere" in told
-    assert told.endswith("; set KUBECONFIG, or give --context")
+    sentence = error_sentence(metasearch("status", "mine", "--context", "elsewhere", KUBECONFIG=there), code=5)
+    assert "elsewhere" in sentence
+    assert sentence.endswith("; set KUBECONFIG, or give --context")
 
 
 def test_a_namespace_that_cannot_be_one(tmp_path: Path) -> None:
     there = kubeconfig(tmp_path, "http://127.0.0.1:9")
-    told = error_sentence(metasearch("status", "mine", "-n", "a/b", KUBECONFIG=there), code=2)
-    assert told.startswith("'a/b' cannot be a namespace; ")
+    sentence = error_sentence(metasearch("status", "mine", "-n", "a/b", KUBECONFIG=there), code=2)
+    assert sentence.startswith("'a/b' cannot be a namespace; ")

@@ -1,4 +1,4 @@
-"""What a cluster says of what keeps a search."""
+"""The status of a search on a cluster says why it does not go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches to report of, made up: what trials measured is drawn from a seeded generator."""
+"""Invented searches to report on: what trials measured is drawn from a seeded generator."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Scene(NamedTuple):
 
 
 class Generator:
-    """Makes trials one after the other, as two workers would have run them."""
+    """A maker of trials that two workers seem to have run one after the other."""
 
     def __init__(self, seed: int, gpus: float) -> None:
         self.rng, self.gpus = np.random.default_rng(seed), gpus
@@ -50,7 +50,7 @@ class Generator:
         self.made = 0
 
     def trial(self, cell: str, score: float, *, state: State = State.SUCCEEDED, **spec: Any) -> Trial:
-        """A trial that has ended, of this score."""
+        """Make a trial that has ended with this score."""
         self.made += 1
         stage, round = spec.pop("stage", Stage.SEARCH), spec.pop("round", 1)
         made = TrialSpec(
@@ -116,7 +116,7 @@ def accuracies(score: float) -> Accuracies:
 
 
 def random_cells(rng: np.random.Generator, blocks: int, count: int) -> list[str]:
-    """Different ones."""
+    """Draw so many different cells."""
     space = CellSpace(OPERATIONS, blocks)
     found: dict[str, None] = {}
     while len(found) < count:
@@ -125,12 +125,12 @@ def random_cells(rng: np.random.Generator, blocks: int, count: int) -> list[str]
 
 
 def merit(rng: np.random.Generator, cell: str) -> float:
-    """A score, better for more convolutions and blocks, with some luck."""
+    """Return a score that grows with convolutions and blocks, with some noise."""
     return float(0.62 + 0.02 * cell.count("conv") + 0.012 * cell.count("|") + rng.normal(0, 0.02))
 
 
 def search_trials(generator: Generator, sizes: Sequence[int], blocks: int | None) -> Iterator[Trial]:
-    """As many as there are to be at each round; of the later ones some are given up, and a few fail."""
+    """Yield so many trials for each round; in later rounds some are stopped, and a few fail."""
     for round, size in enumerate(sizes, 1):
         for place, cell in enumerate(random_cells(generator.rng, blocks or round, size)):
             score = merit(generator.rng, cell)
@@ -146,7 +146,7 @@ def search_trials(generator: Generator, sizes: Sequence[int], blocks: int | None
 def final_trials(
     generator: Generator, trials: Sequence[Trial], top: int, seeds: int, baseline: float | None
 ) -> Iterator[Trial]:
-    """The best cells trained in full and, with a score for it, the baseline."""
+    """Yield final trials of the best cells and, where its score is given, of the baseline."""
     for best in pareto.ranked(trials)[:top]:
         for seed in range(seeds):
             score = (best.score or 0.0) + 0.08 + float(generator.rng.normal(0, 0.004))
@@ -179,7 +179,7 @@ def scene(
     change: Callable[[list[Trial]], list[Trial]] = list,
     **spec: Any,
 ) -> Scene:
-    """A search with so many trials at each round; `change` may do what it likes with them."""
+    """Make a search with so many trials in each round; `change` may replace any of them."""
     generator = Generator(len(sizes), gpus)
     trials = list(search_trials(generator, sizes, blocks))
     trials = change(trials + list(final_trials(generator, trials, top, seeds, baseline)))
@@ -195,7 +195,7 @@ def make_scene() -> Callable[..., Scene]:
 
 @pytest.fixture(scope="session")
 def five_rounds() -> Scene:
-    """Auto-Meta's size: 455 search trials on five rounds, ten cells and the baseline in full on three seeds."""
+    """Return a search of Auto-Meta's size: 455 trials in five rounds; ten cells and the baseline on three seeds."""
     budget = {"maxTrials": 455, "wallTime": "24h", "gpuHours": "48"}
     return scene(
         (55, 100, 100, 100, 100), name="omniglot-full", top=10, seeds=3, baseline=0.83, gpus=1.0, budget=budget

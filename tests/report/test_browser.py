@@ -135,7 +135,7 @@ def test_the_page_is_not_blank_in_either_colour_scheme(browse: Browse, report: P
 
 
 def measured(browse: Browse, report: Path, width: int) -> str:
-    """What the ruler says of a report in a window of that width."""
+    """Return what the measuring page finds in a report in a window of that width."""
     ruler = report.with_name("ruler.html")
     ruler.write_text(RULER.format(address=report.name, width=width), encoding="utf-8")
     found = re.search(r'<pre id="found">(.*?)</pre>', browse("--dump-dom", ruler.as_uri()).stdout, re.DOTALL)

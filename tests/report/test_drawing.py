@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 @st.composite
 def cells(draw: st.DrawFn, max_blocks: int = 8) -> Cell:
-    """Any cell, with operations that there are and one whose name is long."""
+    """Draw any cell of the existing operations and one whose name is long."""
     names = st.sampled_from([*Operation, "an_operation_with_a_very_long_name9x9"])
     branches = [
         [Branch(draw(st.integers(-2, index - 1)), draw(names)) for _ in range(2)]
@@ -34,12 +34,12 @@ def cells(draw: st.DrawFn, max_blocks: int = 8) -> Cell:
 
 
 def for_any_cell(test: Callable[[Cell, Concat], None]) -> Callable[[], None]:
-    """Hypothesis, on machines of any speed."""
+    """Run a test on cells that Hypothesis draws, without a deadline, for machines of any speed."""
     return settings(deadline=None)(given(cells(), st.sampled_from(Concat))(test))
 
 
 class Picture(HTMLParser):
-    """What an SVG element holds."""
+    """The boxes, texts and counts of tags in an SVG element."""
 
     def __init__(self, svg: str) -> None:
         super().__init__()

@@ -72,7 +72,7 @@ class Page(HTMLParser):
         return [attributes["id"] for _, attributes in self.tags if "id" in attributes]
 
     def words(self, tag: str = "body") -> str:
-        """Everything a reader sees, with single spaces."""
+        """Return everything a reader sees, with single spaces."""
         return " ".join("".join(self.text.get(tag, [])).split())
 
 
@@ -104,7 +104,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def under_way(trials: list[Trial]) -> list[Trial]:
-    """Three trials done, two running, seven waiting."""
+    """Return twelve trials: three done, two running, seven waiting."""
     started = replace(trials[3].attempts[0], ended_at=None, outcome=None)
     running = [replace(trial, state=State.RUNNING, result=None, attempts=(started,)) for trial in trials[3:5]]
     waiting = [replace(trial, state=State.PENDING, result=None, attempts=(), epoch=0) for trial in trials[5:12]]

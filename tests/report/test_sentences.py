@@ -45,7 +45,7 @@ def network(
 
 @pytest.fixture
 def judged(make_scene: MakeScene) -> Callable[..., Notice]:
-    """The answer on a network beside a baseline of accuracy 0.75 ± 0.03 and 100,000 parameters."""
+    """Return a function that compares a network with a baseline of accuracy 0.75 ± 0.03 and 100,000 parameters."""
     result = make_scene((1,)).result
 
     def judge(accuracy: float, parameters: int, interval: float = 0.04, seeds: int = 2) -> Notice:
@@ -117,7 +117,7 @@ def notices(scene: Scene) -> dict[str, str]:
 
 
 def given_up(trials: list[Trial]) -> list[Trial]:
-    """The last two search trials, ended by a limit."""
+    """Let a limit end the last two search trials."""
     result = TrialResult(state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, message="the budget was spent")
     stopped = [replace(trial, state=State.STOPPED, result=result) for trial in trials[8:10]]
     return [*trials[:8], *stopped, *trials[10:]]
@@ -137,7 +137,7 @@ def test_a_limit_of_time_is_named_with_what_it_cost(make_scene: MakeScene) -> No
 
 
 def cut_short(trials: list[Trial]) -> list[Trial]:
-    """Every final trial and the baseline's, stopped by a limit after 700 of 20,000 meta-iterations."""
+    """Let a limit stop every final trial and the baseline's after 700 of 20,000 meta-iterations."""
     return [
         replace(
             trial,
@@ -153,12 +153,12 @@ def cut_short(trials: list[Trial]) -> list[Trial]:
 def test_networks_that_were_cut_short_are_said_to_be(make_scene: MakeScene) -> None:
     budget = {"budget": {"wallTime": "6m"}, "final": {"metaIterations": 20_000}}
     scene = make_scene(top=1, change=cut_short, limit=Limit.WALL_TIME, **budget)
-    told = notices(scene)
-    assert told["Training was cut short."].startswith(
+    texts = notices(scene)
+    assert texts["Training was cut short."].startswith(
         "Of the 20,000 meta-iterations asked for, the delivered network had 700 and Conv4 had 700 when the budget was "
         "spent."
     )
-    assert "given up" not in told["A limit ended a stage early."]
+    assert "given up" not in texts["A limit ended a stage early."]
 
 
 def test_a_limit_of_trials_does_not_depend_on_the_machine(make_scene: MakeScene) -> None:
@@ -238,7 +238,7 @@ def test_attempts_under_way_count_up_to_when_the_result_was_made(make_scene: Mak
     assert round.total == pytest.approx(result.spent.worker_seconds)
 
 
-def test_lost_attempts_are_told_from_complete_ones(make_scene: MakeScene) -> None:
+def test_lost_attempts_are_distinguished_from_complete_ones(make_scene: MakeScene) -> None:
     def lost_once(trials: list[Trial]) -> list[Trial]:
         attempt = replace(trials[0].attempts[0], outcome="Lost")
         return [replace(trials[0], attempts=(attempt, *trials[0].attempts))]

@@ -44,7 +44,7 @@ def test_the_nearest_limit_counts() -> None:
 
 @pytest.mark.parametrize(("failed", "ends"), [(19, False), (20, False), (21, True)])
 def test_failures_are_used_up_exactly_when_they_end_the_search(failed: int, ends: bool) -> None:
-    """Of 20 that are tolerated, 20 leave a little; the one after them ends the search."""
+    """The 20 tolerated failures leave a little of the budget; the one after them ends the search."""
     spec = make_search(budget={"maxTrials": 1000, "maxFailedTrials": 20}).spec
     used = spent(failed_trials=failed)
     assert (used_share(spec, used) >= 1) is ends

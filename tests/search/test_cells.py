@@ -17,7 +17,7 @@ OPERATIONS = ("conv3x3", "identity", "max_pool3x3")
 
 @st.composite
 def cells(draw: st.DrawFn, max_blocks: int = 5) -> Cell:
-    """Any cell of three operations."""
+    """Draw any cell of three operations."""
     count = draw(st.integers(1, max_blocks))
     branches = [st.builds(Branch, st.integers(-2, index - 1), st.sampled_from(OPERATIONS)) for index in range(count)]
     return Cell(tuple(block(draw(branch), draw(branch)) for branch in branches))
@@ -25,7 +25,7 @@ def cells(draw: st.DrawFn, max_blocks: int = 5) -> Cell:
 
 @st.composite
 def renumberings(draw: st.DrawFn) -> tuple[Cell, Cell]:
-    """A cell, and the same with its blocks in another order that keeps every block after those it reads."""
+    """Draw a cell, and the same with its blocks in another order that keeps every block after those it reads."""
     cell = draw(cells())
     order: list[int] = []
     while len(order) < len(cell):
@@ -54,7 +54,7 @@ def all_blocks(index: int, operations: tuple[str, ...]) -> list[Block]:
 
 
 def orders(cell: Cell) -> Iterator[Cell]:
-    """The cell in every numbering there is: the slow way to tell whether two cells are the same."""
+    """Yield the cell in every possible numbering: the slow way to decide whether two cells are the same."""
     for order in itertools.permutations(range(len(cell))):
         place = {old: new for new, old in enumerate(order)}
         if all(place.get(branch.input, -1) < place[index] for index, each in enumerate(cell.blocks) for branch in each):

@@ -11,7 +11,7 @@ from metasearch.search.trials import State, Trial, TrialResult
 
 
 def latency(result: TrialResult) -> float | None:
-    """Another objective than those that reports show."""
+    """Return another objective than those that reports show."""
     return result.latency_ms
 
 

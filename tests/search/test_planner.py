@@ -38,7 +38,7 @@ def turn(search: Search, trials: Sequence[Trial], now: float = STARTED + 1) -> t
 def run(
     search: Search, complete: Complete = succeed, trials: Sequence[Trial] = (), now: float = STARTED + 1
 ) -> tuple[list[Trial], Plan]:
-    """Turn until the search is over; every trial ends as soon as it is proposed."""
+    """Take turns until the search is over; every trial ends as soon as it is proposed."""
     recorded = list(trials)
     for _ in range(100):
         recorded, decided = turn(search, recorded, now)
@@ -177,7 +177,7 @@ def test_a_name_depends_on_what_is_evaluated_alone() -> None:
 
 
 def searched(search: Search, rounds: int) -> list[Trial]:
-    """So many rounds, with every trial done."""
+    """Return the trials of so many rounds, all of them done."""
     trials: list[Trial] = []
     for _ in range(rounds):
         trials = [trial if trial.state.is_over else succeed(trial) for trial in turn(search, trials)[0]]
@@ -207,7 +207,7 @@ def test_a_round_that_is_gone_is_proposed_again_and_nothing_else_is(round: int) 
 
 
 def test_gaps_are_filled_from_the_first_round_on() -> None:
-    """What a later round lacks depends on what an earlier one has."""
+    """A later round's gaps are known only once the earlier ones are filled."""
     search = make_search()
     first, second, third = by_round(searched(search, rounds=3))
     decided = plan(search, [*first[1:], *second[1:], *third], STARTED + 1)
@@ -251,14 +251,14 @@ def test_every_trial_that_a_search_proposes_is_its_own() -> None:
 
 
 def candidates(changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes with the candidate's text read."""
+    """Return the changes with the candidate's text read."""
     if "hyperparameters" in changes:
         return {"candidate": Candidate("conv3x3(-1)+conv3x3(-1)", changes["hyperparameters"])}
     return changes | {"candidate": Candidate(changes["candidate"])} if "candidate" in changes else changes
 
 
 def renamed(search: Search, trial: Trial, **changes: Any) -> Trial:
-    """Another trial, with the name that it would have."""
+    """Return a changed trial with the name that it would have."""
     spec = dataclasses.replace(trial.spec, **candidates(changes))
     name = life.trial_name(
         search.name, spec.stage, spec.round, spec.candidate.text, spec.meta_iterations, spec.seed, search.spec.seed
@@ -411,7 +411,7 @@ def test_wall_time_stops_final_trials_and_what_is_done_counts() -> None:
 
 
 def cut_short(trial: Trial) -> Trial:
-    """A final trial that a limit stopped while it trained, with the network it had come to."""
+    """Return a final trial that a limit stopped while it trained, with the network it had by then."""
     stopped = dataclasses.replace(
         pretend_result(trial.spec), state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, meta_iterations=3
     )
@@ -420,7 +420,7 @@ def cut_short(trial: Trial) -> Trial:
 
 
 def final_stage(search: Search) -> tuple[list[Trial], list[Trial]]:
-    """A search with its final trials just proposed: all trials, and the final ones."""
+    """Return all trials and the final ones of a search whose final trials were just proposed."""
     recorded: list[Trial] = []
     while not any(trial.spec.stage is Stage.FINAL for trial in recorded):
         recorded, _ = turn(search, [trial if trial.state.is_over else succeed(trial) for trial in recorded])
@@ -442,8 +442,8 @@ def test_final_trials_that_a_limit_ends_before_they_train_are_no_success() -> No
     assert decided.message == "the budget was spent before any final trial had a network"
 
 
-def test_the_limit_that_is_told_is_that_of_the_final_stage_where_it_was_cut_short() -> None:
-    """Also where `maxTrials` had ended the search stage before, which costs the search less."""
+def test_the_limit_that_is_reported_is_that_of_the_final_stage_where_it_was_cut_short() -> None:
+    """The limit of the final stage is reported even where `maxTrials` ended the search stage before."""
     search = make_search(budget={"wallTime": "100s", "maxTrials": 12})
     recorded, final = final_stage(search)
     assert plan(search, recorded, STARTED + 1).limit is Limit.TRIALS

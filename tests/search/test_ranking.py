@@ -23,7 +23,7 @@ def test_a_reversed_ranking() -> None:
 
 
 def test_known_values() -> None:
-    """Spearman 1 - 6 * 4 / (5 * 24), Kendall (8 - 2) / 10, and one of the best two found: by hand."""
+    """Computed by hand: Spearman 1 - 6 * 4 / (5 * 24), Kendall (8 - 2) / 10, and one of the best two found."""
     quality = ranking_quality([1, 2, 3, 4, 5], [2, 1, 3, 5, 4])
     assert quality.spearman == pytest.approx(0.8)
     assert quality.kendall == pytest.approx(0.6)

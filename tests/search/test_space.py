@@ -1,4 +1,4 @@
-"""The space of cells: golden numbers, and what the protocol promises."""
+"""The space of cells: known numbers, and what the protocol promises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metasearch.search.space import CellSpace
 
 FIVE = tuple(Space().operations)
 EIGHT = tuple(Operation)[:8]
-GOLDEN = [
+FIRST_MUTATIONS = [
     "avg_pool3x3(-2)+conv5x5(-1) | conv5x5(-1)+identity(-1) | conv5x5(-1)+identity(-1)",
     "avg_pool3x3(-1)+conv5x5(-1) | conv5x5(-1)+identity(-1) | conv5x5(-1)+identity(-1)",
     "avg_pool3x3(-1)+conv5x5(-1) | avg_pool3x3(-1)+conv5x5(-1) | conv5x5(-1)+identity(-1)",
@@ -34,7 +34,7 @@ def test_numbers_of_different_cells(operations: tuple[str, ...], one_block: int,
 
 
 def test_numbers_of_children_per_parent() -> None:
-    """With five operations and unordered branches: n(n + 1) / 2 for n = 5 * (blocks + 2)."""
+    """Five operations and unordered branches give n(n + 1) / 2 children for n = 5 * (blocks + 2)."""
     space = CellSpace(FIVE, 5)
     cell, counts = space.smallest()[0], []
     while children := list(space.children(cell)):
@@ -117,7 +117,7 @@ def test_a_mutation_changes_one_input_or_operation_and_keeps_the_size(
 
 
 def neighbours(space: CellSpace, cell: Cell) -> set[str]:
-    """The keys of every cell in which one branch has another input, or another operation."""
+    """Return the keys of every cell in which one branch has another input, or another operation."""
     found = set()
     for index, each in enumerate(cell.blocks):
         for side, branch in enumerate(each):
@@ -144,4 +144,4 @@ def test_golden_mutations() -> None:
     for _ in range(3):
         cell = space.mutate(cell, rng)
         texts.append(space.text(cell))
-    assert texts == GOLDEN
+    assert texts == FIRST_MUTATIONS

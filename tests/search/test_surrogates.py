@@ -43,13 +43,13 @@ def inputs(cells: list[Cell]) -> list[SurrogateInput]:
 
 
 def observed(cells: list[Cell], scores: list[float] | None = None) -> list[Observation]:
-    """The cells with scores; made up, where none are given."""
+    """Return observations of the cells; scores are invented where none are given."""
     pairs = zip(tokens(cells), scores or pretend_scores(cells), strict=True)
     return [Observation(tokens=each, score=score) for each, score in pairs]
 
 
 def pretend_scores(cells: list[Cell]) -> list[float]:
-    """Something a surrogate can learn: convolutions help, depth helps."""
+    """Return scores that a surrogate can learn: convolutions help, depth helps."""
     return [0.3 + 0.02 * SPACE.cost(cell) / 9 + 0.05 * cell.depth for cell in cells]
 
 

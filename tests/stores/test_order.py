@@ -28,7 +28,7 @@ IN_ORDER = [
 
 
 class Waiting:
-    """Stands where an `Api` does: trials that nobody has claimed yet."""
+    """A fake `Api` that holds trials that nobody has claimed yet."""
 
     def __init__(self) -> None:
         self._waiting = dict[str, Json]()

@@ -97,7 +97,7 @@ def test_processes_that_claim_at_once_share_the_trials(store: SqliteStore) -> No
 # --- what can go wrong with a file ---
 
 
-def test_a_full_disk_is_told_and_nothing_recorded_is_lost(store: SqliteStore) -> None:
+def test_a_full_disk_is_reported_and_nothing_recorded_is_lost(store: SqliteStore) -> None:
     store.propose([make_trial_spec("kept")])
     with (
         no_file_beyond(store.path.stat().st_size),
@@ -143,6 +143,6 @@ def test_a_store_of_the_earlier_form_is_refused_in_a_sentence_and_left_as_it_is(
     connection.close()
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be used now"):
         SqliteStore(tmp_path / "missing" / "trials.db")

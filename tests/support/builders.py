@@ -33,7 +33,7 @@ SOME_CELL = "conv3x3(-1)+identity(-2)"
 
 
 def make_resource(name: str = "test", **spec: Any) -> MetaSearch:
-    """A resource on Omniglot; keywords are fields of spec as in YAML."""
+    """Make a resource on Omniglot; keywords are fields of spec as in YAML."""
     return parse_search(
         {
             "apiVersion": "metasearch.dev/v1alpha1",
@@ -45,7 +45,7 @@ def make_resource(name: str = "test", **spec: Any) -> MetaSearch:
 
 
 def make_spec(**spec: Any) -> MetaSearchSpec:
-    """The spec alone."""
+    """Make the spec of a resource on Omniglot; keywords are its fields as in YAML."""
     return make_resource(**spec).spec
 
 
@@ -60,7 +60,7 @@ SMALL: Mapping[str, Any] = {
 
 
 def make_search(**spec: Any) -> Search:
-    """A small search that began at STARTED, with a surrogate that is as simple as can be."""
+    """Make a small search that began at STARTED, with a surrogate that is as simple as can be."""
     resource = make_spec(**{**SMALL, **spec})
     search = build_search("test", resource, started_at=STARTED)
     return replace(search, strategy=strategies.build(resource, search.space, TokenMeans))
@@ -88,7 +88,7 @@ class TokenMeansPredictor:
 
 
 def make_trial_spec(name: str = "test-1-a", candidate: str | Candidate = SOME_CELL, **changes: Any) -> TrialSpec:
-    """A trial of a cell, by its text, or of any candidate."""
+    """Make the spec of a trial of a cell, by its text, or of any candidate."""
     defaults = TrialSpec(
         name=name,
         stage=Stage.SEARCH,
@@ -106,7 +106,7 @@ def make_accuracies(mean: float) -> Accuracies:
 
 
 def make_result(score: float = 0.5, parameters: int = 1_000, **changes: Any) -> TrialResult:
-    """A trial that ran to its end."""
+    """Make the result of a trial that ran to its end."""
     result = TrialResult(
         state=State.SUCCEEDED,
         score=score,
@@ -123,25 +123,25 @@ def make_result(score: float = 0.5, parameters: int = 1_000, **changes: Any) -> 
 
 
 def make_trial(name: str = "test-1-a", result: TrialResult | None = None, **spec: Any) -> Trial:
-    """A pending trial, or one with a result."""
+    """Make a pending trial or, with a result, one that is over."""
     trial = Trial(spec=make_trial_spec(name, **spec))
     return trial if result is None else completed(trial, result)
 
 
 def completed(trial: Trial, result: TrialResult, began: float = STARTED, ended: float = STARTED + 1) -> Trial:
-    """A trial, claimed and completed by the rules."""
+    """Return a trial after a claim and its completion."""
     claimed = trials.claim(trial, "worker", began, gpus=0.0)
     return trials.complete(claimed, claimed.epoch, result, ended, max_attempts=1)
 
 
 def pretend_score(candidate: str) -> float:
-    """A score in (0, 1) that depends on the candidate alone: more convolutions are better, with a little noise."""
+    """Return a score in (0, 1) that depends on the candidate alone: it grows with convolutions, with a little noise."""
     noise = np.random.default_rng(list(candidate.encode())).random()
     return 0.3 + 0.1 * min(5, candidate.count("conv")) + 0.05 * noise
 
 
 def pretend_result(spec: TrialSpec) -> TrialResult:
-    """What a trainer would have measured, made up."""
+    """Invent the result that a trainer would have measured."""
     score = pretend_score(spec.candidate.architecture)
     weights = 100 * (1 + spec.candidate.architecture.count("conv"))
     final = spec.stage is not Stage.SEARCH

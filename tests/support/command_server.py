@@ -69,13 +69,13 @@ def start_command(
         environment: all of it.
         leads_group: whether it leads a process group of its own, as a command of a shell does.
     """
-    told = {
+    order = {
         "arguments": list(arguments),
         "directory": str(Path.cwd()),
         "environment": dict(environment),
         "leadsGroup": leads_group,
     }
-    process = _launcher().start(Program("command_server", [json.dumps(told)], "metasearch"), stdout, stderr)
+    process = _launcher().start(Program("command_server", [json.dumps(order)], "metasearch"), stdout, stderr)
     assert isinstance(process, ForkedProcess)
     return Command(process)
 
@@ -100,16 +100,16 @@ def main() -> int:
     """Become the command."""
     from metasearch_cli import main as command
 
-    told = json.loads(sys.argv[1])
+    order = json.loads(sys.argv[1])
     # The server ignores Ctrl-C; a new interpreter does not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if told["leadsGroup"]:
+    if order["leadsGroup"]:
         os.setpgid(0, 0)
-    os.chdir(told["directory"])
+    os.chdir(order["directory"])
     os.environ.clear()
-    os.environ.update(told["environment"])
-    sys.argv = ["metasearch", *told["arguments"]]
+    os.environ.update(order["environment"])
+    sys.argv = ["metasearch", *order["arguments"]]
     run: Callable[[], None] = command.main
     run()
     return 0

@@ -42,7 +42,7 @@ SPEC: dict[str, Any] = {
 
 
 def write_resource(folder: Path, name: str = "tiny", **changes: Any) -> Path:
-    """The resource in a file; keywords are fields of spec, objects merged with those above."""
+    """Write a resource to a file; keywords are fields of spec, objects merged with those above."""
     spec = dict(SPEC)
     for part, fields in changes.items():
         spec[part] = {**spec.get(part, {}), **fields} if isinstance(fields, dict) else fields
@@ -91,7 +91,7 @@ def start(printed: Path, *arguments: str | Path) -> Command:
 
 
 def workers_of(driver: Command) -> list[psutil.Process]:
-    """The worker processes of a driver; none where it has ended."""
+    """Return the worker processes of a driver; none where it has ended."""
     try:
         children = psutil.Process(driver.pid).children(recursive=True)
         return [child for child in children if is_alive(child) and child.name().startswith("worker-")]
@@ -100,7 +100,7 @@ def workers_of(driver: Command) -> list[psutil.Process]:
 
 
 def fork_server_of(parent: Command | subprocess.Popen[bytes]) -> psutil.Process | None:
-    """The process that the workers of a driver or a supervisor are forks of."""
+    """Return the process that the workers of a driver or a supervisor are forks of."""
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(parent.pid).children():
             if is_alive(child) and "metasearch_trainer.fork_server" in child.cmdline():
@@ -117,7 +117,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def wait_until(condition: Callable[[], T], seconds: float = 300) -> T:
-    """Look again and again until there is something, and give it; generous, for machines that do other work besides."""
+    """Poll a condition until it holds, and return its value; the default is generous, for busy machines."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not come to pass within {seconds} s"
@@ -126,7 +126,7 @@ def wait_until(condition: Callable[[], T], seconds: float = 300) -> T:
 
 
 def trials_in(folder: Path) -> Sequence[Trial]:
-    """Every trial on record in a run's folder; none before there is a store."""
+    """Return every trial on record in a run's folder; none before there is a store."""
     if not (folder / "trials.db").exists():
         return []
     store = SqliteStore(folder / "trials.db")
@@ -137,7 +137,7 @@ def trials_in(folder: Path) -> Sequence[Trial]:
 
 
 def result_of(folder: Path) -> dict[str, Any]:
-    """A run's result.json."""
+    """Return a run's result.json."""
     loaded: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return loaded
 

@@ -23,7 +23,7 @@ KEYS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class MotoServer:
-    """One bucket of a running moto server."""
+    """A bucket of a running moto server."""
 
     url: str
     bucket: str

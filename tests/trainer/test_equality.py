@@ -39,7 +39,7 @@ def meta_batch(generator: torch.Generator, channels: int = 1) -> tuple[Tensor, T
 
 
 def tasks_of(images: Tensor, labels: Tensor) -> Tasks:
-    """Tasks whose mini-batches are those given: each image once, in order."""
+    """Make tasks whose mini-batches are those given: each image once, in order."""
     tasks, steps, batch = labels.shape
     order = torch.arange(steps * batch).reshape(1, steps, batch).expand(tasks, -1, -1)
     support = Support(images.flatten(1, 2), labels.flatten(1, 2), order)
@@ -47,7 +47,7 @@ def tasks_of(images: Tensor, labels: Tensor) -> Tasks:
 
 
 def reptile(network: CellNetwork, step_size: str, state: OptimizerState) -> Reptile:
-    """Reptile with one step size throughout."""
+    """Make Reptile with one step size throughout."""
     training = Training(
         inner_learning_rate=Decimal("0.001"),
         meta_step_size=Decimal(step_size),
@@ -79,7 +79,7 @@ def test_three_outer_steps_give_equal_weights(text: str, space: Space) -> None:
 
 
 def test_a_kept_second_moment_lives_on_as_torchs_own_does() -> None:
-    """One task: what Adam remembers after its steps is what the next outer step begins with."""
+    """With one task, the next outer step begins with the moments that Adam has after the steps of this one."""
     cell, space, generator = parse_cell(CELLS["one block"]), SPACES["default"], torch.Generator().manual_seed(0)
     network = CellNetwork(cell, space, 1, SIDE, WAYS)
     theta = network.layout.initial(generator)
@@ -99,7 +99,7 @@ def test_a_kept_second_moment_lives_on_as_torchs_own_does() -> None:
 
 
 def test_float32_gradients_are_close_to_float64_ones() -> None:
-    """One gradient, not three steps: Adam without momentum begins with steps of one size, whatever the gradient."""
+    """Gradients are compared, not steps: Adam without momentum begins with steps of one size, whatever the gradient."""
     cell, generator = parse_cell(CELLS["five blocks"]), torch.Generator().manual_seed(0)
     network = CellNetwork(cell, Space(filters=4), 1, SIDE, WAYS)
     theta = network.layout.initial(generator)[None]
@@ -115,7 +115,7 @@ def test_float32_gradients_are_close_to_float64_ones() -> None:
 
 
 def test_an_outer_step_never_asks_the_device_for_a_value() -> None:
-    """So it can be a CUDA graph. Fake tensors have no values, and raise when one is asked for."""
+    """A step can be a CUDA graph. Fake tensors have no values, and raise when one is asked for."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     network = CellNetwork(parse_cell(CELLS["five blocks"]), Space(filters=4), 1, SIDE, WAYS)

@@ -26,7 +26,7 @@ CLASSES = ("ant", "bee", "cow", "dog")
 
 
 def plain(value: int = 100, size: tuple[int, int] = (16, 16), mode: str = "L") -> Image.Image:
-    """An image of one grey; Pillow's `new` takes one number as red."""
+    """Return an image of one grey; Pillow's `new` takes one number as red."""
     return Image.new("L", size, value).convert(mode)
 
 
@@ -35,7 +35,7 @@ def write_split(root: Path, split: object = SPLIT) -> None:
 
 
 def write_images(root: Path, *images: Image.Image) -> Path:
-    """Class folders that all hold these images, and their split."""
+    """Write class folders that all hold these images, and their split."""
     for name in CLASSES:
         (root / name).mkdir()
         for index, image in enumerate(images or (plain(),)):
@@ -50,7 +50,7 @@ def write_tables(root: Path, train: str, val: str = "0.png,cow\n", test: str = "
 
 
 def write_archive(root: Path, **changes: Any) -> Path:
-    """An .npz file of two grey images per class, their values counting up, and its split; None leaves an array out."""
+    """Write an .npz file of two grey images per class, values counting up, and its split; None leaves an array out."""
     values = np.arange(8, dtype=np.uint8)
     arrays: dict[str, Any] = {
         "images": np.broadcast_to(values[:, None, None], (8, 16, 16)),
@@ -75,7 +75,7 @@ def complaint(path: Path, image_size: int | None = None, **fields: Any) -> str:
 
 
 def greys(pixels: npt.NDArray[np.uint8]) -> list[int]:
-    """The first pixel of each image."""
+    """Return the first pixel of each image."""
     return [int(value) for value in pixels[:, 0, 0, 0]]
 
 
@@ -249,7 +249,7 @@ def test_images_that_are_not_square_are_cut_to_their_middle(tmp_path: Path) -> N
     assert np.unique(load(write_images(tmp_path, picture), image_size=16).train.pixels).tolist() == [90]
 
 
-def test_more_pixels_than_memory_are_told_in_a_sentence() -> None:
+def test_more_pixels_than_memory_are_reported_in_a_sentence() -> None:
     with pytest.raises(InvalidData, match=r"30000000 GB of memory; set a smaller dataset\.imageSize"):
         folder._empty_pixels(images=10**6, channels=3, side=10**5)
 
@@ -292,7 +292,7 @@ def test_classes_of_rows_need_no_folders(tmp_path: Path) -> None:
     assert load(tmp_path, split=".").test.class_names == ("n01930112",)
 
 
-def test_a_row_without_its_image_is_told_with_where_it_was_sought(tmp_path: Path) -> None:
+def test_a_row_without_its_image_is_reported_with_where_it_was_sought(tmp_path: Path) -> None:
     root = write_images(tmp_path)
     write_tables(root, "0.png,ant\nlost.png,ant\n")
     message = complaint(root, split=".")
@@ -348,7 +348,7 @@ def _cut_short(root: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("image_size", [None, 16])
-def test_wrong_folders_are_told_in_a_sentence(
+def test_wrong_folders_are_reported_in_a_sentence(
     tmp_path: Path, damage: Callable[[Path], object], words: list[str], image_size: int | None
 ) -> None:
     damage(write_images(tmp_path))
@@ -371,7 +371,7 @@ def test_a_file_of_another_kind_is_no_data_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
-def test_a_name_that_no_file_can_have_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+def test_a_name_that_no_file_can_have_is_reported_in_a_sentence(tmp_path: Path, name: str) -> None:
     assert "dataset.folder.path must be" in complaint(tmp_path / name)
 
 
@@ -468,7 +468,7 @@ def test_rows_over_an_archive_only_say_which_class_is_in_which_part(tmp_path: Pa
         pytest.param({"images": np.array([None] * 8)}, ["'images'", "Object arrays"], id="pickled images"),
     ],
 )
-def test_wrong_arrays_are_told_in_a_sentence(tmp_path: Path, changes: dict[str, Any], words: list[str]) -> None:
+def test_wrong_arrays_are_reported_in_a_sentence(tmp_path: Path, changes: dict[str, Any], words: list[str]) -> None:
     message = complaint(write_archive(tmp_path, **changes))
     assert [word for word in ["images.npz", *words] if word not in message] == []
 
@@ -482,7 +482,7 @@ def test_wrong_arrays_are_told_in_a_sentence(tmp_path: Path, changes: dict[str, 
         pytest.param(b"PK\x05\x06" + b"\0" * 18, ["has no array 'images'"], id="an archive of nothing"),
     ],
 )
-def test_a_broken_archive_is_told_in_a_sentence(tmp_path: Path, content: bytes, words: list[str]) -> None:
+def test_a_broken_archive_is_reported_in_a_sentence(tmp_path: Path, content: bytes, words: list[str]) -> None:
     path = write_archive(tmp_path)
     path.write_bytes(content)
     message = complaint(path)
@@ -522,7 +522,7 @@ def test_a_folder_serves_as_a_data_set(tmp_path: Path) -> None:
         pytest.param(2, 1, 5, ["'ant'", "2 images", "training.shots", "5"], id="too few training images"),
     ],
 )
-def test_a_folder_too_small_for_the_task_is_told_in_a_sentence(
+def test_a_folder_too_small_for_the_task_is_reported_in_a_sentence(
     tmp_path: Path, ways: int, shots: int, training_shots: int, words: list[str]
 ) -> None:
     root = write_images(tmp_path, plain(), plain())

@@ -37,13 +37,13 @@ LEARNER = FOMAML(RECIPE, NETWORK, CPU)
 
 
 def state() -> State:
-    """A state in float64."""
+    """Return a state in float64."""
     tensors = LEARNER.initial_state(torch.Generator().manual_seed(0)).tensors
     return State({name: tensor.double() for name, tensor in tensors.items()})
 
 
 def tasks() -> Tasks:
-    """Two tasks in float64, three inner steps each."""
+    """Return two tasks in float64, three inner steps each."""
     sampled = sample_tasks(
         np.random.default_rng(0), SPLITS.train, tasks=2, ways=3, shots=2, queries=5, steps=3, batch=4
     )
@@ -51,7 +51,7 @@ def tasks() -> Tasks:
 
 
 def query_loss(phi: Tensor, asked: Tasks) -> float:
-    """The mean over tasks of the mean cross-entropy of their queries."""
+    """Return the mean over tasks of the mean cross-entropy of their queries."""
     losses = [
         F.cross_entropy(logits, labels)
         for logits, labels in zip(NETWORK(phi, asked.queries), asked.query_labels, strict=True)
@@ -61,7 +61,7 @@ def query_loss(phi: Tensor, asked: Tasks) -> float:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_outer_gradient_is_that_of_the_query_loss_at_the_adapted_parameters(seed: int) -> None:
-    """Against central differences along a random direction."""
+    """The gradient equals central differences along a random direction."""
     begun, asked = state(), tasks()
     phi = LEARNER.adapt(begun, asked.support)
     direction = torch.randn(phi.shape[1], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -74,7 +74,7 @@ def test_the_outer_gradient_is_that_of_the_query_loss_at_the_adapted_parameters(
 
 @pytest.mark.parametrize(("progress", "step_size"), [(0.0, 0.01), (0.75, 0.004)])
 def test_the_first_outer_step_is_adams(progress: float, step_size: float) -> None:
-    """Without momentum, and with the rate annealed in a line: the rate against the sign of each gradient."""
+    """The first step without momentum is the linearly annealed rate against the sign of each gradient."""
     moved, asked = state(), tasks()
     theta, gradient = moved.theta.clone(), LEARNER.outer_gradient(moved, asked)
     LEARNER.outer_step(moved, asked, torch.tensor(progress, dtype=torch.float64))
@@ -86,7 +86,7 @@ def test_the_first_outer_step_is_adams(progress: float, step_size: float) -> Non
 
 
 def accuracy(folder: Path, meta_step_size: str) -> Accuracy:
-    """After 150 meta-iterations on small images of Omniglot, five ways and one shot, three inner steps."""
+    """Return what 150 meta-iterations learn on small images of Omniglot: five ways, one shot, three inner steps."""
     spec = make_spec(
         dataset={"name": "omniglot", "rotations": 1, "imageSize": 14},
         space={"filters": 8, "filterScale": 1, "maxBlocks": 1},
@@ -109,7 +109,7 @@ def accuracy(folder: Path, meta_step_size: str) -> Accuracy:
 
 
 def test_it_learns_to_learn_omniglot(tmp_path: Path) -> None:
-    """Better than chance, and than the same adaptation of weights that were never meta-trained."""
+    """Accuracy is above chance, and above that of the same adaptation of weights that were never meta-trained."""
     trained, untrained = accuracy(tmp_path / "trained", "0.01"), accuracy(tmp_path / "untrained", "0")
     assert trained.mean - trained.interval > 0.2
     assert trained.mean - trained.interval > untrained.mean + untrained.interval

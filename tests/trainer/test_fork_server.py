@@ -35,7 +35,7 @@ def path() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def fork() -> Iterator[ForkLauncher]:
-    """A launcher whose server no test ends."""
+    """Yield a launcher whose server no test ends."""
     launcher = ForkLauncher([MODULE, "torch"])
     yield launcher
     launcher.close()
@@ -51,7 +51,7 @@ def launcher(request: pytest.FixtureRequest) -> Launcher:
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Starts the program with output in files; what still runs after the test is killed."""
+    """Yield a function that starts the program with output in files; what still runs after the test is killed."""
     begun: list[Process] = []
 
     def start(launcher: Launcher, *arguments: str, title: str = "") -> Process:
@@ -71,7 +71,7 @@ def server_of(launcher: ForkLauncher) -> psutil.Process:
 
 
 def process_in(printed: Path) -> psutil.Process:
-    """The process that printed its id."""
+    """Return the process that printed its id."""
     return psutil.Process(int(wait_until(lambda: printed.exists() and printed.read_text().strip())))
 
 
@@ -173,7 +173,7 @@ def test_a_fork_has_a_name_in_lists_of_processes(
 
 @pytest.fixture
 def own() -> Iterator[ForkLauncher]:
-    """A launcher whose server may be ended."""
+    """Yield a launcher whose server may be ended."""
     launcher = ForkLauncher([MODULE])
     yield launcher
     launcher.close()

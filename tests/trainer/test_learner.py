@@ -1,4 +1,4 @@
-"""Using what a search delivered."""
+"""A delivered network adapts to new classes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from metasearch_trainer.learner import FewShotLearner
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A delivered file, trained long enough to be of use."""
+    """Return a delivered file, trained long enough to be of use."""
     folder = tmp_path_factory.mktemp("run")
     result = tiny_trainer(folder).run(final_trial(meta_iterations=40), ignore)
     return folder / "weights" / (result.weights or "")
 
 
 def task(classes: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """One support image and four queries of each test class: (ways, 1, side, side), (ways, 4, 1, side, side)."""
+    """Return one support image and four queries of each test class: (ways, 1, side, side), (ways, 4, 1, side, side)."""
     rows = torch.tensor([[SPLITS.test.starts[index] + image for image in range(5)] for index in classes])
     images = torch.from_numpy(SPLITS.test.pixels)[rows].float() / 255
     return images[:, 0], images[:, 1:]

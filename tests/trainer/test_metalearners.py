@@ -25,7 +25,7 @@ ANY_PROGRESS = torch.tensor(0.3, dtype=torch.float64)
 
 @pytest.fixture(params=[*META_LEARNERS, "Reptile, Fresh"])
 def training(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Settings that choose a meta-learner."""
+    """Return settings that choose a meta-learner."""
     name, _, state = str(request.param).partition(", ")
     return {"metaLearner": name, "metaStepSize": "0.5", "optimizerState": state or "Kept"}
 
@@ -56,7 +56,7 @@ def test_a_name_that_is_not_installed_is_refused_with_those_that_are(tmp_path: P
 
 
 def test_an_outer_step_writes_into_the_tensors_of_its_state(tmp_path: Path, training: dict[str, str]) -> None:
-    """Never into new ones: a CUDA graph reads and writes the same memory each time."""
+    """A step makes no new tensors: a CUDA graph reads and writes the same memory each time."""
     recipe = Recipe.of(tiny_spec(training=training), final_trial())
     learner = build(recipe, tiny_trainer(tmp_path).network(final_trial()), CPU)
     state = learner.initial_state(torch.Generator().manual_seed(0))

@@ -24,7 +24,7 @@ def forward(network: CellNetwork, theta: Tensor, images: Tensor) -> Tensor:
 
 
 def test_conv4_has_the_published_number_of_parameters() -> None:
-    """113,221: Reptile's Omniglot network with 5 ways, biases and normalisation included."""
+    """113,221 is the size of Reptile's Omniglot network with 5 ways, biases and normalisation included."""
     assert Conv4(channels=1, side=28, ways=5).layout.size == 113_221
 
 
@@ -83,7 +83,7 @@ def test_tasks_do_not_see_each_other() -> None:
 def transported(
     source: CellNetwork, target: CellNetwork, theta: Tensor, order: tuple[int, ...], swaps: tuple[bool, ...]
 ) -> Tensor:
-    """The source's weights in the target's layers, block `order[i]` in place of block i; empty where they differ."""
+    """Move weights from source to target, block `order[i]` in place of block i; return nothing where layers differ."""
     weights = source.layout.named(theta)
     moved = {}
     for each in target.layout.parameters:
@@ -105,7 +105,7 @@ def transported(
 
 
 def compute_the_same(one: Cell, other: Cell) -> bool:
-    """Whether the weights of one network can be handed to the other for equal outputs, found by trying every way."""
+    """Return whether some order of one network's weights gives the other equal outputs; every order is tried."""
     generator = torch.Generator().manual_seed(0)
     networks = [CellNetwork(cell, SPACE, 1, 6, 3) for cell in (one, other)]
     images = torch.rand(4, 1, 6, 6, generator=generator, dtype=torch.float64)
@@ -134,7 +134,7 @@ def test_cells_with_one_key_compute_the_same(seed: int) -> None:
 
 
 def test_cells_with_different_keys_compute_something_different() -> None:
-    """Every pair of 40 cells, with one operation, so that few of them differ by their layers alone."""
+    """All pairs of 40 cells are compared; they have one operation, so that few differ by their layers alone."""
     rng = np.random.default_rng(0)
     cells = {cell.key: cell for cell in (random_cell(rng, 3, ("conv3x3",)) for _ in range(40))}
     pairs = itertools.combinations(cells.values(), 2)

@@ -85,7 +85,7 @@ def test_as_many_ways_as_the_smallest_part_has_classes_are_allowed() -> None:
         ),
     ],
 )
-def test_a_task_that_omniglot_is_too_small_for_is_told_in_a_sentence(
+def test_a_task_that_omniglot_is_too_small_for_is_reported_in_a_sentence(
     task: Task, training: Training, words: list[str]
 ) -> None:
     with pytest.raises(InvalidData) as raised:

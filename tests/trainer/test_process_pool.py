@@ -1,4 +1,4 @@
-"""Slots are kept filled, whatever their processes do. How a pod takes their ends is told in tests/pod."""
+"""Slots are kept filled, whatever their processes do; tests/pod tests how a pod reacts to their ends."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FakeProcess:
 
 
 class FakeLauncher:
-    """Keeps what was started, by name."""
+    """A launcher that keeps what was started, by name."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -65,7 +65,7 @@ class FakeLauncher:
         return self.started[program.title]
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: there is no server to end."""
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_every_slot_gets_a_process(launcher: FakeLauncher) -> None:
     assert pool.workers == {WorkerName("pod", 0, 1), WorkerName("pod", 1, 1)}
 
 
-def test_an_end_is_told_before_the_next_process_starts(launcher: FakeLauncher) -> None:
+def test_an_end_is_reported_before_the_next_process_starts(launcher: FakeLauncher) -> None:
     pool = make_pool(launcher)
     list(pool.fill())
     launcher.started["pod.1-1"].code = EXIT_RESTART

@@ -98,7 +98,7 @@ def test_a_trial_of_a_minute_costs_three_writes_and_a_longer_one_few_more(
     assert store.writes.count("report") <= 10
 
 
-def test_a_trial_that_is_to_stop_is_told_within_seconds(
+def test_a_trial_that_is_to_stop_is_reported_within_seconds(
     queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock
 ) -> None:
     claimed = claim(queue)

@@ -75,7 +75,7 @@ def test_json_may_hold_more_than_the_parts(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_wrong_json_is_told_in_a_sentence(tmp_path: Path, content: object, words: list[str]) -> None:
+def test_wrong_json_is_reported_in_a_sentence(tmp_path: Path, content: object, words: list[str]) -> None:
     message = complaint(write_json(tmp_path, content))
     assert [word for word in ["split.json", *words] if word not in message] == []
 
@@ -89,7 +89,7 @@ def test_wrong_json_is_told_in_a_sentence(tmp_path: Path, content: object, words
         pytest.param(b'{"train": ["\xff"]}', ["cannot be read", "utf-8"], id="not UTF-8"),
     ],
 )
-def test_a_file_that_is_not_json_is_told_in_a_sentence(tmp_path: Path, content: bytes, words: list[str]) -> None:
+def test_a_file_that_is_not_json_is_reported_in_a_sentence(tmp_path: Path, content: bytes, words: list[str]) -> None:
     path = tmp_path / "split.json"
     path.write_bytes(content)
     message = complaint(path)
@@ -127,13 +127,13 @@ def test_csv_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
         pytest.param("a" * 200_000 + ",ant\n", ["not CSV after line 1"], id="a field without end"),
     ],
 )
-def test_wrong_rows_are_told_in_a_sentence(tmp_path: Path, rows: str, words: list[str]) -> None:
+def test_wrong_rows_are_reported_in_a_sentence(tmp_path: Path, rows: str, words: list[str]) -> None:
     message = complaint(write_tables(tmp_path, train=rows))
     assert [word for word in [str(tmp_path), *words] if word not in message] == []
 
 
 @pytest.mark.parametrize("header", ["", "file,class\n", "a.png,ant\n"])
-def test_csv_without_its_header_is_told_in_a_sentence(tmp_path: Path, header: str) -> None:
+def test_csv_without_its_header_is_reported_in_a_sentence(tmp_path: Path, header: str) -> None:
     write_tables(tmp_path)
     (tmp_path / "val.csv").write_text(header, encoding="utf-8")
     message = complaint(tmp_path)
@@ -141,7 +141,7 @@ def test_csv_without_its_header_is_told_in_a_sentence(tmp_path: Path, header: st
     assert "header must be filename,label" in message
 
 
-def test_a_missing_csv_is_told_with_the_three_names(tmp_path: Path) -> None:
+def test_a_missing_csv_is_reported_with_the_three_names(tmp_path: Path) -> None:
     write_tables(tmp_path)
     (tmp_path / "val.csv").unlink()
     message = complaint(tmp_path)
@@ -151,7 +151,7 @@ def test_a_missing_csv_is_told_with_the_three_names(tmp_path: Path) -> None:
 # --- either ------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_split_is_told_with_what_it_must_be(tmp_path: Path) -> None:
+def test_a_missing_split_is_reported_with_what_it_must_be(tmp_path: Path) -> None:
     message = complaint(tmp_path / "split.json")
     assert all(
         word in message for word in ["split.json", "No such file", "JSON file", "train.csv, val.csv and test.csv"]
@@ -159,5 +159,5 @@ def test_a_missing_split_is_told_with_what_it_must_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
-def test_a_name_that_no_file_can_have_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+def test_a_name_that_no_file_can_have_is_reported_in_a_sentence(tmp_path: Path, name: str) -> None:
     assert "cannot be read" in complaint(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Storage of a trial's files: what a pod's trials leave outside of it, and when."""
+"""A pod's trials keep checkpoints and weights in storage outside of it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def clock() -> VirtualClock:
 
 
 def trainer_on(storage: Storage) -> Trainer:
-    """One on whose own clock every checkpoint is due."""
+    """Make a trainer on whose own clock every checkpoint is due."""
     trainer = Trainer(tiny_spec(), SPLITS, torch.device("cpu"), storage)
     trainer.clock = HalfMinuteClock()
     return trainer

@@ -68,7 +68,7 @@ def test_a_task_never_asks_about_an_image_it_has_shown(seed: int, per_class: tup
 
 
 def test_queries_are_drawn_beside_the_same_support_images() -> None:
-    """So that a meta-learner without queries and one with them see the same tasks."""
+    """A meta-learner without queries and one with them see the same tasks."""
     without, having = (sample(np.random.default_rng(0), image_set(), queries=count) for count in (0, 2))
     assert (without.support_rows == having.support_rows).all()
     assert (without.order == having.order).all()

@@ -32,7 +32,7 @@ SPACE = Space(filters=10, filter_scale=1, operations=tuple(Operation))
 
 
 class Convolutions(TorchDispatchMode):
-    """Kernel and stride of every convolution that PyTorch is asked for."""
+    """Record kernel and stride of every convolution that PyTorch is asked for."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -60,7 +60,7 @@ def adapt_random_cells() -> None:
 
 
 def test_networks_adapt_with_two_threads() -> None:
-    """In a process of its own, for a corrupted heap ends it, or lets it wait for ever."""
+    """Training runs in a process of its own, for a corrupted heap ends it, or lets it wait for ever."""
     # Passive: on a busy machine threads that spin for each other cost most of the time.
     environment = os.environ | {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
     ended = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, timeout=120, check=False)
@@ -69,7 +69,7 @@ def test_networks_adapt_with_two_threads() -> None:
 
 @pytest.mark.parametrize("operation", list(Operation))
 def test_no_1x1_convolution_is_strided(operation: Operation) -> None:
-    """On processors where nothing crashes, too."""
+    """The check holds on processors where nothing crashes, too."""
     cell = Cell((block(Branch(-1, operation), Branch(-2, operation)),))
     network = CellNetwork(cell, SPACE, 1, 8, WAYS)
     theta = network.layout.initial(torch.Generator().manual_seed(0))[None]
@@ -81,7 +81,7 @@ def test_no_1x1_convolution_is_strided(operation: Operation) -> None:
 @pytest.mark.parametrize("tasks", [1, 3])
 @pytest.mark.parametrize("side", [7, 8])
 def test_a_strided_1x1_layer_computes_the_strided_convolution(side: int, tasks: int) -> None:
-    """Outputs and gradients in float64; in channels-last memory both."""
+    """Outputs and gradients agree in float64; both are in channels-last memory."""
     layout, generator = ParameterLayout(), torch.Generator().manual_seed(0)
     layer = ConvNormRelu(layout, "layer", 4, 6, (1, 1), stride=2, relu=False)
     theta = torch.stack([layout.initial(generator) for _ in range(tasks)]).requires_grad_()

@@ -1,4 +1,4 @@
-"""One trial: its result, what it depends on, and how it ends when something goes wrong."""
+"""A trial: its result, what it depends on, and how it ends when something goes wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from metasearch_trainer.trial import TrialEnded
 
 
 def learned(theta: torch.Tensor) -> Learned:
-    """A state of Reptile's before its first step."""
+    """Return a state of Reptile's before its first step."""
     tensors = {"theta": theta, "second_moment": torch.zeros_like(theta), "adam_steps": torch.zeros(())}
     return Learned(tensors)
 
@@ -67,7 +67,7 @@ def test_the_curve_ends_with_the_score(tmp_path: Path) -> None:
 
 
 def test_training_helps(tmp_path: Path) -> None:
-    """In folders of their own, lest on a busy machine one go on from the other's checkpoint."""
+    """Both have folders of their own, lest on a busy machine one go on from the other's checkpoint."""
     untrained = tiny_trainer(
         tmp_path / "untrained", training={"metaStepSize": "0"}, evaluation={"tasks": 100, "innerSteps": 2}
     )
@@ -98,7 +98,7 @@ def test_a_worker_that_does_not_know_a_name_says_so_at_once(tmp_path: Path) -> N
 
 
 def test_a_result_depends_on_the_trial_alone(tmp_path: Path) -> None:
-    """Not on the process's earlier trials, nor on the state of anybody's random generator."""
+    """Neither the process's earlier trials nor the state of any random generator matter."""
     fresh = tiny_trainer(tmp_path).run(tiny_trial(), ignore)
     torch.manual_seed(123)
     used = tiny_trainer(tmp_path)
@@ -183,7 +183,7 @@ def test_an_observer_can_stop_a_trial(tmp_path: Path) -> None:
 
 
 def stop_at(meta_iteration: int) -> Callable[[Progress], None]:
-    """An observer that asks the trial to stop from then on, at every report, as a worker does."""
+    """Return an observer that asks the trial to stop from then on, at every report, as a worker does."""
 
     def stop(progress: Progress) -> None:
         if progress.meta_iteration >= meta_iteration:
@@ -309,7 +309,7 @@ def test_progress_is_reported_at_every_meta_iteration(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_read_back_as_written(tmp_path: Path) -> None:
-    """Whatever tensors and integers a meta-learner has."""
+    """A checkpoint takes whatever tensors and integers a meta-learner has."""
     tensors = {"theta": torch.rand(7), "rates": torch.rand(7, 2), "outer.steps": torch.tensor(12.0)}
     state = TrainingState(Learned(tensors, {"draws": 2**60}), 5, (), 3.5)
     save_state(state, tmp_path / "c.safetensors")

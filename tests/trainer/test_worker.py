@@ -1,4 +1,4 @@
-"""Claim, run, record."""
+"""A worker claims, runs and records trials."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from metasearch_trainer.worker import RECORD_BACKOFF, RECORD_SECONDS, Worker, Wo
 Act = Callable[[TrialSpec, Observer], TrialResult]
 
 
-class Actor:
+class FakeTrainer:
     """A trainer that does what the test says instead of training; what is tested here is the loop around it."""
 
     def __init__(self, act: Act, forget: Callable[[TrialSpec], None] = lambda _: None) -> None:
         self.run, self.forget = act, forget
 
 
-class World:
-    """Time that passes only when it is waited for, and an end when there is nothing left to do."""
+class FakeClock:
+    """A fake clock whose time passes only when it is waited for; the worker is asked to end at its first wait."""
 
     def __init__(self, step_seconds: float = 0.0) -> None:
         self.time, self.step_seconds = 100.0, step_seconds
-        self.leaving, self.waits = False, list[float]()
+        self.is_shutting_down, self.waits = False, list[float]()
 
     def look(self) -> float:
         self.time += self.step_seconds
@@ -42,11 +42,11 @@ class World:
     def wait(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.time += seconds
-        self.leaving = True
+        self.is_shutting_down = True
 
     def environment(self) -> WorkerEnvironment:
         retry = Retry(self.look, self.wait, lambda: 0.5, lambda _: None)
-        return WorkerEnvironment(lambda: self.time, retry, lambda: self.leaving)
+        return WorkerEnvironment(lambda: self.time, retry, lambda: self.is_shutting_down)
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 def test_whoever_asks_hears_whether_there_is_work(store: SqliteStore) -> None:
     heard: list[bool] = []
-    world = World()
-    environment = replace(world.environment(), set_busy=heard.append)
-    Worker("w", 0.0, store, Actor(lambda _spec, _observe: make_result()), environment).work()
+    clock = FakeClock()
+    environment = replace(clock.environment(), set_busy=heard.append)
+    Worker("w", 0.0, store, FakeTrainer(lambda _spec, _observe: make_result()), environment).work()
     assert heard == [True, True, False]
 
 
@@ -69,40 +69,40 @@ def states(store: SqliteStore) -> dict[str, State]:
     return {trial.name: trial.state for trial in store.trials()}
 
 
-def work(store: SqliteStore, act: Act, world: World | None = None) -> int:
-    return Worker("w", 0.5, store, Actor(act), (world or World()).environment()).work()
+def work(store: SqliteStore, act: Act, clock: FakeClock | None = None) -> int:
+    return Worker("w", 0.5, store, FakeTrainer(act), (clock or FakeClock()).environment()).work()
 
 
 def test_a_worker_runs_what_there_is_and_then_waits(store: SqliteStore) -> None:
-    world = World()
-    assert work(store, lambda trial, _: make_result(0.1 if trial.name == "a" else 0.2), world) == 0
+    clock = FakeClock()
+    assert work(store, lambda trial, _: make_result(0.1 if trial.name == "a" else 0.2), clock) == 0
     assert {trial.name: trial.score for trial in store.trials()} == {"a": 0.1, "b": 0.2}
-    assert len(world.waits) == 1
+    assert len(clock.waits) == 1
 
 
 def test_a_worker_waits_longer_the_longer_there_is_no_work(store: SqliteStore) -> None:
-    world, asked = World(), list[int]()
+    clock, asked = FakeClock(), list[int]()
 
     def wait(seconds: float) -> None:
-        world.time += seconds
+        clock.time += seconds
         if seconds == 0.3:
             store.propose([make_trial_spec("late")])
-        world.leaving = len(asked) == 5
+        clock.is_shutting_down = len(asked) == 5
 
     def idle_seconds(times: int) -> float:
         asked.append(times)
         return times / 10
 
-    environment = world.environment()
+    environment = clock.environment()
     environment = replace(environment, retry=replace(environment.retry, sleep=wait), idle_seconds=idle_seconds)
-    Worker("w", 0.0, store, Actor(lambda *_: make_result()), environment).work()
+    Worker("w", 0.0, store, FakeTrainer(lambda *_: make_result()), environment).work()
     assert asked == [0, 1, 2, 3, 0]
     assert states(store)["late"] is State.SUCCEEDED
 
 
 def test_a_worker_that_should_be_recycled_asks_for_it_after_its_trial(store: SqliteStore) -> None:
-    environment = replace(World().environment(), should_recycle=lambda: True)
-    assert Worker("w", 0.0, store, Actor(lambda *_: make_result()), environment).work() == EXIT_RESTART
+    environment = replace(FakeClock().environment(), should_recycle=lambda: True)
+    assert Worker("w", 0.0, store, FakeTrainer(lambda *_: make_result()), environment).work() == EXIT_RESTART
     assert states(store) == {"a": State.SUCCEEDED, "b": State.PENDING}
 
 
@@ -119,15 +119,15 @@ def test_a_diverged_trial_is_no_reason_to_replace_the_worker(store: SqliteStore)
 
 
 def test_a_worker_that_is_told_to_shut_down_leaves_its_claim_open(store: SqliteStore) -> None:
-    world = World()
+    clock = FakeClock()
 
     def act(_: TrialSpec, observe: Observer) -> TrialResult:
-        world.leaving = True
+        clock.is_shutting_down = True
         observe(Progress(1))
-        raise AssertionError("the observer lets a leaving worker go on")
+        raise AssertionError("the observer lets a worker go on that shuts down")
 
     with pytest.raises(WorkerShutdown):
-        work(store, act, world)
+        work(store, act, clock)
     assert states(store)["a"] is State.RUNNING
 
 
@@ -140,7 +140,7 @@ def test_training_is_forgotten_only_when_its_result_is_on_record(store: SqliteSt
         forgotten.append(trial.name)
 
     forgotten: list[str] = []
-    Worker("w", 0.0, store, Actor(act, forget), World().environment()).work()
+    Worker("w", 0.0, store, FakeTrainer(act, forget), FakeClock().environment()).work()
     assert forgotten == ["a"]  # the other failed, and might be tried again from where it was
 
 
@@ -154,7 +154,7 @@ def test_progress_is_recorded_at_most_once_a_second(store: SqliteStore) -> None:
         return make_result()
 
     store.request_stop(["b"])
-    work(store, act, World(step_seconds=0.3))
+    work(store, act, FakeClock(step_seconds=0.3))
     assert recorded == [0, 0, 0, 4, 4, 4, 4, 8, 8, 8]
 
 
@@ -205,19 +205,19 @@ class FullDisk(SqliteStore):
 
 
 def test_a_result_that_cannot_be_recorded_now_is_tried_again(store: SqliteStore) -> None:
-    full, world = FullDisk(store.path), World()
+    full, clock = FullDisk(store.path), FakeClock()
     full.request_stop(["b"])
-    work(full, lambda *_: make_result(0.7), world)
+    work(full, lambda *_: make_result(0.7), clock)
     full.close()
-    assert world.waits == [RECORD_BACKOFF.pause(failures) for failures in range(3)] == [0.5, 1.0, 2.0]
+    assert clock.waits == [RECORD_BACKOFF.pause(failures) for failures in range(3)] == [0.5, 1.0, 2.0]
     assert store.trials()[0].score == 0.7
 
 
 def test_a_result_that_can_never_be_recorded_ends_the_worker(store: SqliteStore) -> None:
-    full, world = FullDisk(store.path), World()
+    full, clock = FullDisk(store.path), FakeClock()
     full.refusals = 99
     with pytest.raises(StoreUnavailable):
-        work(full, lambda *_: make_result(0.7), world)
+        work(full, lambda *_: make_result(0.7), clock)
     full.close()
-    assert RECORD_SECONDS <= sum(world.waits) <= RECORD_SECONDS + RECORD_BACKOFF.longest
+    assert RECORD_SECONDS <= sum(clock.waits) <= RECORD_SECONDS + RECORD_BACKOFF.longest
     assert states(store)["a"] is State.RUNNING

@@ -211,7 +211,7 @@ def claim(installation: OperatorInstallation, name: str, folder: Path) -> None:
     )
 
 
-def test_images_and_weights_are_on_volumes_and_what_is_wrong_with_them_is_told(
+def test_images_and_weights_are_on_volumes_and_what_is_wrong_with_them_is_reported(
     apply: Apply, installation: OperatorInstallation, volumes: Path, tmp_path: Path
 ) -> None:
     claim(installation, "models", volumes / "models")
@@ -246,7 +246,7 @@ def test_images_and_weights_are_on_volumes_and_what_is_wrong_with_them_is_told(
 # --- what is wrong ------------------------------------------------------------------------------------------------
 
 
-def test_an_image_without_the_trainer_is_told_of_and_may_be_mended(
+def test_an_image_without_the_trainer_is_reported_and_may_be_mended(
     apply: Apply, installation: OperatorInstallation, image: str
 ) -> None:
     del installation

@@ -73,7 +73,7 @@ def test_a_new_trial_is_proposed_whenever_one_is_over() -> None:
 
 
 def test_what_is_proposed_depends_on_what_is_recorded_alone() -> None:
-    """Also with several under way: rebuilt from its trials at any moment, in any order, it goes on alike."""
+    """A search rebuilt from its trials at any moment, in any order, goes on alike, even with several under way."""
     trials: list[Trial] = []
     chance = random.Random(0)
     for _ in range(80):

@@ -12,7 +12,7 @@ from metasearch.search.trials import Reason, State, Trial, TrialResult
 
 
 def measured(search: Search, rounds: int) -> list[Trial]:
-    """So many rounds, with every trial done."""
+    """Return the trials of so many rounds, all of them done."""
     trials: list[Trial] = []
     for _ in range(rounds):
         specs = plan(search, trials, now=0.0).propose
