@@ -47,7 +47,7 @@ class Proposal:
     trials in one round thereby orders all of its trials.
     """
     resumes: str | None = None
-    """The name of the trial of the history whose checkpoint it goes on from. Recorded; the trainer refuses it so far."""
+    """The name of the trial of the history whose checkpoint it goes on from. Recorded; trainers refuse it so far."""
     round: int = 1
     """Counted from 1. Rounds are taken one after the other."""
     round_size: int | None = None
