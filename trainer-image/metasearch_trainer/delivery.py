@@ -41,9 +41,14 @@ class Description:
     """Height and width of an image in pixels."""
     recipe: Recipe
 
+    @property
+    def ways(self) -> int:
+        """The number of classes of a task."""
+        return self.recipe.task.ways
+
     def network(self) -> CellNetwork:
         """Build the network, without its weights."""
-        return CellNetwork(self.cell, self.space, self.channels, self.side, self.recipe.task.ways)
+        return CellNetwork(self.cell, self.space, self.channels, self.side, self.ways)
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as a file's header has it."""
