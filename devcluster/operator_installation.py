@@ -62,7 +62,7 @@ def install_operator(
 ) -> None:
     """Install the chart, and return once the operator is ready."""
     helm.run(
-        *("install_operator", RELEASE, helm.chart, f"--namespace={namespace}", "--wait", "--timeout=240s"),
+        *("install", RELEASE, helm.chart, f"--namespace={namespace}", "--wait", "--timeout=240s"),
         values={**LOCAL_IMAGES, **values},
         access=access,
     )

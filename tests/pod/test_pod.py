@@ -13,6 +13,7 @@ from worker_pod_process import MakePod
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 from metasearch.kubernetes.worker_job import LEASE_SECONDS
+from metasearch.search.candidates import Candidate
 from metasearch.search.trials import INTERRUPTED, LOST, Reason, Stage, State, Trial, TrialResult, TrialSpec
 from metasearch.stores.kubernetes import KubernetesStore
 
@@ -144,7 +145,7 @@ def test_a_trial_over_its_share_of_the_pods_memory_fails_alone(pod_of: MakePod) 
         budget={"maxAttempts": 1},
     )
     pod.store = KubernetesStore(pod.api, pod.store.search, max_attempts=1, pod_uid=pod.uid)
-    small = trial(0, stage=Stage.BASELINE, candidate="Conv4", meta_iterations=LONG)
+    small = trial(0, stage=Stage.BASELINE, candidate=Candidate("Conv4"), meta_iterations=LONG)
     pod.store.propose([small])
     pod.start(slots=2, MEMORY_LIMIT_BYTES=str(int(share * 2 / 0.9) + 1)).wait_until_running(1)
     large = trial(1)
