@@ -336,7 +336,7 @@ def test_failed_trials_are_left_out_and_the_search_goes_on() -> None:
     assert any(trial.state is State.FAILED for trial in trials)
 
 
-def test_more_failures_than_the_budget_bears_end_the_search() -> None:
+def test_more_failures_than_the_budget_allows_end_the_search() -> None:
     trials, decided = run(make_search(budget={"maxFailedTrials": 3}), fail)
     assert (decided.phase, decided.limit) == (Phase.FAILED, Limit.FAILED_TRIALS)
     assert "budget.maxFailedTrials" in (decided.message or "")
