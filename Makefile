@@ -17,7 +17,7 @@ OUTPUT ?= runs/omniglot-quick
 PYTEST_ARGS ?=
 CLUSTER ?=
 # Tests on an existing cluster share its CRDs, so they run one after the other.
-TEST_PROCESSES ?= $(if $(CLUSTER),0,2)
+TEST_PROCESSES ?= $(if $(CLUSTER),0,3)
 
 # Bytecode is written even if the environment forbids it: without it, every process that imports PyTorch compiles 900
 # modules, and tests start hundreds of processes.
