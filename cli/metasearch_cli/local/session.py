@@ -65,10 +65,10 @@ def run(
         require_known_names(spec)
         data = inspect_data(spec)  # refuses wrong data before anything is written
         number = workers or default_workers(spec)
+        if announce is not None and not folder.store.exists():
+            for sentence in estimate_time(spec, data, number):
+                announce(sentence)
         with _one_thread():
-            if announce is not None and not folder.store.exists():
-                for sentence in estimate_time(spec, data, number):
-                    announce(sentence)
             result = driver.run(resource, folder, number, resume, display, launcher)
     # The driver's result, not one computed anew from the folder, which would be that of a later moment.
     snapshot = replace(load_snapshot(folder.path), result=result)

@@ -9,6 +9,9 @@ from pydantic import ConfigDict, Field
 from metasearch.api import SpecModel
 from metasearch.quantities import NumberText
 
+INT32_MAX = 2**31 - 1
+"""The largest integer of the format int32, which the definitions state for integers up to it."""
+
 Share = Annotated[NumberText, Field(ge=0, le=1)]
 """A part of a whole as text, in [0, 1]."""
 

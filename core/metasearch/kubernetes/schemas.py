@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from metasearch.api import SpecModel
+from metasearch.kubernetes.models import INT32_MAX
 from metasearch.kubernetes.times import Time
 from metasearch.quantities import (
     DECIMAL_MAX_LENGTH,
@@ -33,8 +34,6 @@ from metasearch.quantities import (
 Schema = dict[str, Any]
 
 RULES = "x-kubernetes-validations"
-
-INT32_MAX = 2**31 - 1
 
 
 def schema_of(model: type[SpecModel]) -> Schema:

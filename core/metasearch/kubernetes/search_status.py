@@ -16,12 +16,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from metasearch.kubernetes.models import ClusterModel, Share
+from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.figures import CellSummary, Count, FinalNetwork, TrialCounts
 from metasearch.quantities import DecimalText, Duration, NumberText
-
-INT32_MAX = 2**31 - 1
 
 MAX_ROUNDS = 16
 """The last ones, of strategies that have more."""

@@ -11,14 +11,12 @@ from typing import Annotated
 from pydantic import Field
 
 from metasearch.api import MAX_CURVE_POINTS, Rule
-from metasearch.kubernetes.models import ClusterModel, Share
+from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Architecture, Count
 from metasearch.quantities import NumberText
 from metasearch.search.candidates import NAME_PATTERN
 from metasearch.search.trials import Reason, Stage, State
-
-INT32_MAX = 2**31 - 1
 
 MAX_ATTEMPTS = 512
 """The most attempts on record, far more than failures and lost workers can make. None is dropped: their time counts."""
