@@ -18,7 +18,7 @@ from torch import Tensor
 from metasearch.search.trials import Accuracies, Accuracy
 from metasearch_trainer.metalearners.base import MetaLearner, State
 from metasearch_trainer.recipe import Recipe
-from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks
+from metasearch_trainer.tasks import DeviceImages, Tasks, TaskShape, sample_tasks
 
 TASKS_AT_ONCE = 25
 """Tasks that are adapted side by side. More is not faster on a CPU (docs/performance.md) and needs more memory."""
@@ -41,22 +41,14 @@ def evaluate(
 
     Args:
         state: stays as it is.
-        recipe: gives the tasks' shape and the length of adaptation.
+        recipe: gives the tasks' ways and shots.
         tasks: the number of tasks, at least 1.
         on_progress: called after every `TASKS_AT_ONCE`; may raise to end the evaluation.
     """
+    shape = TaskShape(recipe.task.ways, recipe.task.shots, 1, learner.evaluation_passes)
     correct = []
     for first in range(0, tasks, TASKS_AT_ONCE):
-        sampled = sample_tasks(
-            rng,
-            images.images,
-            tasks=min(TASKS_AT_ONCE, tasks - first),
-            ways=recipe.task.ways,
-            shots=recipe.task.shots,
-            queries=1,
-            steps=recipe.evaluation.inner_steps,
-            batch=recipe.evaluation.inner_batch_size,
-        )
+        sampled = sample_tasks(rng, images.images, shape, min(TASKS_AT_ONCE, tasks - first))
         correct.append(_correct(learner, state, images.tasks(sampled)))
         on_progress()
     # In double precision: a share of 0.6 in single precision would be recorded as 0.6000000238.

@@ -5,8 +5,8 @@ The tasks of a meta-batch have weights of their own, so their images are stacked
 channels, height, width), and convolved in as many groups as there are tasks. Batch statistics are per channel and so
 per task. Memory is channels-last: on CPU that is what makes grouped convolutions fast (docs/performance.md).
 
-A layer holds no tensors. It knows where its parameters are in the network's `ParameterLayout` and is called with
-`tensors`, each (tasks, *shape).
+A layer holds no tensors. It knows where its parameters are in the network's `ParameterLayout` and is called with the
+`Weights` of a forward pass.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metasearch_trainer.parameters import ParameterLayout, he_normal, lecun_normal, ones, zeros
+from metasearch_trainer.parameters import ParameterLayout, Weights, he_normal, lecun_normal, ones, zeros
 
 NORM_EPSILON = 1e-5  # PyTorch's default; TensorFlow's, as in supervised-reptile, is 1e-3
 
@@ -51,25 +51,40 @@ class ConvNormRelu:
         self.norm_scale = layout.add(f"{name}.norm.scale", (filters,), ones)
         self.norm_shift = layout.add(f"{name}.norm.shift", (filters,), zeros)
 
-    def __call__(self, tensors: Sequence[Tensor], x: Tensor) -> Tensor:
+    def __call__(self, weights: Weights, x: Tensor) -> Tensor:
         """Map (batch, tasks * channels, side, side) to (batch, tasks * filters, side / stride rounded up, the same)."""
-        tasks = tensors[self.weight].shape[0]
-        weight = tensors[self.weight].flatten(0, 1)  # (tasks * filters, channels / groups, kh, kw)
-        bias = None if self.bias is None else tensors[self.bias].flatten()
+        tasks = weights[self.weight].shape[0]
+        weight = weights[self.weight].flatten(0, 1)  # (tasks * filters, channels / groups, kh, kw)
+        bias = None if self.bias is None else weights[self.bias].flatten()
         if self.shape[2:] == (1, 1):
             x = _pointwise(x, weight, bias, self.stride, tasks * self.groups)
         else:
             x = F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, tasks * self.groups)
         # With the batch's own statistics in evaluation as well: a task has too few images for running ones, which would
         # also carry something from one task to the next.
-        scale, shift = tensors[self.norm_scale].flatten(), tensors[self.norm_shift].flatten()
-        x = F.batch_norm(x, None, None, scale, shift, training=True, momentum=0.0, eps=NORM_EPSILON)
+        scale, shift = weights[self.norm_scale].flatten(), weights[self.norm_shift].flatten()
+        x = _normalize(x, scale, shift, weights.statistics)
         # In place: the backward pass of batch_norm reads its input, not its output.
         return F.relu_(x) if self.relu else x
 
     def multiply_adds(self, side: int) -> int:
         """Count the convolution's multiply-adds on one image; `side` is that of its output in pixels."""
         return math.prod(self.shape) * side * side
+
+
+def _normalize(x: Tensor, scale: Tensor, shift: Tensor, statistics: int) -> Tensor:
+    """
+    Normalise a batch (batch, channels, height, width) per channel.
+
+    Args:
+        statistics: how many of the images, the first, mean and variance come from; 0 for all.
+    """
+    if not 0 < statistics < len(x):
+        return F.batch_norm(x, None, None, scale, shift, training=True, momentum=0.0, eps=NORM_EPSILON)
+    # Not batch_norm with these as running statistics, which would take them for constants in its backward pass.
+    variance, mean = torch.var_mean(x[:statistics], dim=(0, 2, 3), correction=0)
+    factor = scale * torch.rsqrt(variance + NORM_EPSILON)
+    return torch.addcmul((shift - mean * factor)[:, None, None], x, factor[:, None, None])
 
 
 def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int) -> Tensor:
@@ -102,10 +117,26 @@ class Linear:
         self.weight = layout.add(f"{name}.weight", self.shape, lecun_normal)
         self.bias = layout.add(f"{name}.bias", (ways,), zeros)
 
-    def __call__(self, tensors: Sequence[Tensor], features: Tensor) -> Tensor:
+    def __call__(self, weights: Weights, features: Tensor) -> Tensor:
         """Map features (tasks, batch, features) to logits (tasks, batch, ways)."""
-        weight, bias = tensors[self.weight], tensors[self.bias]
-        return torch.baddbmm(bias.unsqueeze(1), features, weight.transpose(1, 2))  # (tasks, batch, ways)
+        return self.logits(weights[self.weight], weights[self.bias], features)
+
+    @staticmethod
+    def logits(weight: Tensor, bias: Tensor, features: Tensor) -> Tensor:
+        """
+        Compute logits (tasks, batch, ways).
+
+        Args:
+            weight: (tasks, ways, features).
+            bias: (tasks, ways).
+            features: (tasks, batch, features).
+        """
+        return torch.baddbmm(bias.unsqueeze(1), features, weight.transpose(1, 2))
+
+    @property
+    def size(self) -> int:
+        """The number of its parameters."""
+        return math.prod(self.shape) + self.shape[0]
 
     def multiply_adds(self) -> int:
         """Count the multiply-adds on one image."""

@@ -45,14 +45,12 @@ class FewShotLearner:
             InvalidData: shapes or labels are not what the network takes.
         """
         self._require_task(images, labels)
-        evaluation = self.description.recipe.evaluation
+        learner = self._delivered.learner
         images, labels = images.to(self.device, torch.float32), labels.to(self.device)
-        order = shuffled_passes(
-            np.random.default_rng(seed), 1, len(images), evaluation.inner_steps, evaluation.inner_batch_size
-        )
+        order = shuffled_passes(np.random.default_rng(seed), 1, len(images), learner.evaluation_passes)
         support = Support(images[None], labels[None], torch.from_numpy(order).to(self.device))  # one task
-        phi = self._delivered.learner.adapt(self._delivered.state, support)
-        return Classifier(self._delivered.learner.network, phi, images)
+        phi = learner.adapt(self._delivered.state, support)
+        return Classifier(learner.network, phi, images)
 
     def _require_task(self, images: Tensor, labels: Tensor) -> None:
         described, ways = self.description, self.description.recipe.task.ways

@@ -41,7 +41,7 @@ def main() -> int:
         folder = arguments.store.parent
         trainer = Trainer(
             spec,
-            load(spec.dataset, spec.task, spec.training),
+            load(spec),
             torch.device(arguments.device),
             LocalStorage(checkpoints=folder / CHECKPOINTS, weights=folder / WEIGHTS),
         )

@@ -12,8 +12,7 @@ Source: Liu et al. 2018 (PNAS), figure 1 and the authors' code; what Auto-Meta l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -22,26 +21,41 @@ from metasearch.api import Concat, Space
 from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
 from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, pool_globally
 from metasearch_trainer.operations import Layer, builder_of
-from metasearch_trainer.parameters import ParameterLayout
+from metasearch_trainer.parameters import ParameterLayout, Weights
 
 
-class Network(Protocol):
-    """A classifier whose parameters are kept outside of it."""
+class Network(ABC):
+    """A classifier whose parameters are kept outside of it: layers that give features, and a linear layer on them."""
 
     layout: ParameterLayout
     multiply_adds: int
     """Per image of one task."""
+    head: Linear
+    """The classifier. Its parameters are the last of the layout."""
 
-    def __call__(self, parameters: Tensor, images: Tensor) -> Tensor:
+    def __call__(self, parameters: Tensor, images: Tensor, statistics: int = 0) -> Tensor:
         """
+        Classify images.
+
         Args:
             parameters: (tasks, layout.size); each task has its own.
             images: (tasks, batch, channels, side, side), in [0, 1].
+            statistics: how many of a task's images, the first, batch statistics come from; 0 for all of them.
 
         Returns:
             logits (tasks, batch, ways).
         """
-        ...
+        weights = Weights(self.layout.views(parameters), statistics)
+        return self.head(weights, self._features(weights, stack_tasks(images), len(parameters)))
+
+    def features(self, parameters: Tensor, images: Tensor, statistics: int = 0) -> Tensor:
+        """Compute what the classifier sees, (tasks, batch, features); the arguments are those of a call."""
+        weights = Weights(self.layout.views(parameters), statistics)
+        return self._features(weights, stack_tasks(images), len(parameters))
+
+    @abstractmethod
+    def _features(self, weights: Weights, x: Tensor, tasks: int) -> Tensor:
+        """Map stacked images (batch, tasks * channels, side, side) to features (tasks, batch, features)."""
 
 
 class _Feature:
@@ -90,16 +104,16 @@ class _CellLayers:
         self.outputs = tuple(range(len(cell))) if concat is Concat.ALL else cell.unused
         self.feature = _Feature(filters * len(self.outputs), out_side)
 
-    def __call__(self, tensors: Sequence[Tensor], before_previous: Tensor, previous: Tensor, tasks: int) -> Tensor:
+    def __call__(self, weights: Weights, before_previous: Tensor, previous: Tensor, tasks: int) -> Tensor:
         """Map two outputs (batch, tasks * channels, side, side) of earlier cells to this cell's."""
         outer = {BEFORE_PREVIOUS: before_previous, PREVIOUS: previous}
-        values = {index: adapter(tensors, outer[index]) for index, adapter in self.adapters.items()}
+        values = {index: adapter(weights, outer[index]) for index, adapter in self.adapters.items()}
         for index, (block, (first, second)) in enumerate(zip(self.cell.blocks, self.branches, strict=True)):
-            values[index] = first(tensors, values[block.first.input]) + second(tensors, values[block.second.input])
+            values[index] = first(weights, values[block.first.input]) + second(weights, values[block.second.input])
         return concatenate([values[index] for index in self.outputs], tasks)
 
 
-class CellNetwork:
+class CellNetwork(Network):
     """A stem, the same cell again and again with weights of its own each time, and a linear classifier."""
 
     def __init__(self, cell: Cell, space: Space, channels: int, side: int, ways: int) -> None:
@@ -120,16 +134,14 @@ class CellNetwork:
         self.head = Linear(self.layout, "head", inputs[PREVIOUS].channels, ways)
         self.multiply_adds += self.head.multiply_adds()
 
-    def __call__(self, parameters: Tensor, images: Tensor) -> Tensor:
-        tasks = parameters.shape[0]
-        tensors = self.layout.views(parameters)
-        previous = before_previous = self.stem(tensors, stack_tasks(images))
+    def _features(self, weights: Weights, x: Tensor, tasks: int) -> Tensor:
+        previous = before_previous = self.stem(weights, x)
         for cell in self.cells:
-            before_previous, previous = previous, cell(tensors, before_previous, previous, tasks)
-        return self.head(tensors, pool_globally(previous, tasks))  # (tasks, batch, ways)
+            before_previous, previous = previous, cell(weights, before_previous, previous, tasks)
+        return pool_globally(previous, tasks)
 
 
-class Conv4:
+class Conv4(Network):
     """
     Four strided 3x3 convolutions and a linear classifier on all pixels: the hand-made network of Reptile's Omniglot
     experiments (Nichol et al. 2018; 113,221 parameters for 28x28 greyscale, 5 ways).
@@ -149,12 +161,10 @@ class Conv4:
         self.head = Linear(self.layout, "head", filters * side * side, ways)
         self.multiply_adds += self.head.multiply_adds()
 
-    def __call__(self, parameters: Tensor, images: Tensor) -> Tensor:
-        tensors = self.layout.views(parameters)
-        x = stack_tasks(images)
+    def _features(self, weights: Weights, x: Tensor, tasks: int) -> Tensor:
         for layer in self.convolutions:
-            x = layer(tensors, x)
-        return self.head(tensors, flatten_pixels(x, parameters.shape[0]))  # (tasks, batch, ways)
+            x = layer(weights, x)
+        return flatten_pixels(x, tasks)
 
 
 def stack_tasks(images: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ An operation keeps the number of channels and divides the side by `stride` (roun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch.nn.functional as F
@@ -17,13 +17,13 @@ from torch import Tensor
 from metasearch.api import Operation
 from metasearch.extensions import Group, find
 from metasearch_trainer.layers import ConvNormRelu
-from metasearch_trainer.parameters import ParameterLayout
+from metasearch_trainer.parameters import ParameterLayout, Weights
 
 
 class Layer(Protocol):
     """An operation at one place of a network."""
 
-    def __call__(self, tensors: Sequence[Tensor], x: Tensor) -> Tensor:
+    def __call__(self, weights: Weights, x: Tensor) -> Tensor:
         """Map (batch, tasks * channels, side, side) to the same with side / stride, rounded up."""
         ...
 
@@ -38,9 +38,9 @@ class Sequential:
     def __init__(self, *layers: Layer) -> None:
         self.layers = layers
 
-    def __call__(self, tensors: Sequence[Tensor], x: Tensor) -> Tensor:
+    def __call__(self, weights: Weights, x: Tensor) -> Tensor:
         for layer in self.layers:
-            x = layer(tensors, x)
+            x = layer(weights, x)
         return x
 
     def multiply_adds(self, side: int) -> int:
@@ -53,7 +53,7 @@ class Pool:
     def __init__(self, kind: Operation, stride: int) -> None:
         self.kind, self.stride = kind, stride
 
-    def __call__(self, tensors: Sequence[Tensor], x: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(self, weights: Weights, x: Tensor) -> Tensor:  # noqa: ARG002
         if self.kind is Operation.MAX_POOL_3X3:
             return F.max_pool2d(x, 3, self.stride, padding=1)
         return F.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
@@ -65,7 +65,7 @@ class Pool:
 class Identity:
     """The input itself."""
 
-    def __call__(self, tensors: Sequence[Tensor], x: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(self, weights: Weights, x: Tensor) -> Tensor:  # noqa: ARG002
         return x
 
     def multiply_adds(self, side: int) -> int:  # noqa: ARG002

@@ -52,6 +52,23 @@ class Parameter:
         return math.prod(self.shape)
 
 
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of a forward pass, and the images whose statistics normalise its batches."""
+
+    tensors: list[Tensor]
+    """One per parameter, (tasks, *shape)."""
+    statistics: int = 0
+    """
+    How many of a batch's images, the first, its batch statistics come from; 0 for all of them.
+
+    With the support images first, the others are classified each by itself, for they do not change the statistics.
+    """
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.tensors[index]
+
+
 @dataclass
 class ParameterLayout:
     """The order of a network's tensors in its flat vector. Layers `add` to it while a network is built."""

@@ -2,23 +2,25 @@
 Everything that decides how one trial is trained and evaluated.
 
 A search's spec has the settings that all of its trials share; a trial has a candidate, whose hyperparameters override
-some of them, and a fidelity. `Recipe.of` joins the two, and is the only code of the trainer that reads
-`spec.training` and `spec.evaluation`: whatever a search varies, a trial is trained as its recipe says.
+some of them, and a fidelity. Final trials may have a training of their own. `Recipe.of` joins them, and is the only
+code of the trainer that reads `spec.training` and `spec.evaluation`: whatever varies, a trial is trained as its recipe
+says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from metasearch.api import Evaluation, MetaSearchSpec, SpecModel, Task, Training
+from metasearch.api import SETTINGS, Evaluation, LearnerSettings, MetaSearchSpec, SpecModel, Task, Training
 from metasearch.errors import InvalidSpec
 from metasearch.loading import describe
 from metasearch.search.trials import Stage, TrialSpec
 
-FIDELITY = "metaIterations"
+S = TypeVar("S", bound=LearnerSettings)
 
 
 class Recipe(SpecModel):
@@ -46,31 +48,53 @@ class Recipe(SpecModel):
                 f"the trial goes on from {trial.resumes}, which this version's trainer cannot do; "
                 "the strategy must propose trials that begin anew"
             )
-        # Fidelity last: no hyperparameter may change the meta-iterations that the search has planned with.
-        varied = {**trial.candidate.hyperparameters, FIDELITY: trial.meta_iterations}
+        is_search = trial.stage is Stage.SEARCH
+        if is_search or spec.final.training is None:
+            training = with_hyperparameters(spec.training, trial.candidate.hyperparameters)
+        else:
+            # Hyperparameters were varied with another learner, which may not even have them.
+            training = Training.model_validate(spec.final.training.model_dump(by_alias=True))
         return cls(
             task=spec.task,
-            training=with_hyperparameters(spec.training, varied),
+            # Last: no hyperparameter may change the meta-iterations that the search has planned with.
+            training=training.model_copy(update={"meta_iterations": trial.meta_iterations}),
             evaluation=spec.evaluation,
-            test_tasks=0 if trial.stage is Stage.SEARCH else spec.final.tasks,
+            test_tasks=0 if is_search else spec.final.tasks,
         )
+
+    def settings(self, kind: type[S]) -> S:
+        """Return the settings of the recipe's meta-learner, which are of a class."""
+        settings = self.training.settings
+        assert isinstance(settings, kind), f"{self.training.meta_learner} has other settings than {kind.__name__}"
+        return settings
 
 
 def with_hyperparameters(training: Training, hyperparameters: Mapping[str, object]) -> Training:
     """
-    Return the settings with some of them replaced.
+    Return the training with some of its settings replaced.
 
     Args:
-        hyperparameters: by the names of `spec.training`'s fields in YAML, such as {"innerLearningRate": "0.01"}.
+        hyperparameters: by the names in YAML of the meta-learner's settings, such as {"innerLearningRate": "0.01"}.
+            Those of a learner that an installed package adds go into its options.
 
     Raises:
-        InvalidSpec: a name is no field of spec.training, or a value is out of its bounds.
+        InvalidSpec: a name is none of the learner's settings, or a value is out of its bounds.
     """
-    decimals = {field.alias for field in Training.model_fields.values() if field.annotation is Decimal}
+    if not hyperparameters:
+        return training
+    field = SETTINGS.get(training.meta_learner)
+    if field is None:
+        options = {name: str(value) for name, value in hyperparameters.items()}
+        return training.model_copy(update={"options": {**training.options, **options}})
+    settings = training.settings
+    assert settings is not None
+    kind = type(settings)
+    decimals = {each.alias for each in kind.model_fields.values() if each.annotation is Decimal}
     # A candidate keeps whole numbers as integers, where the spec has decimals as text: 1 stands for "1".
     varied = {name: str(value) if name in decimals else value for name, value in hyperparameters.items()}
     try:
         # Not model_copy, which would take any value without a check.
-        return Training.model_validate({**training.model_dump(by_alias=True), **varied})
+        replaced = kind.model_validate({**settings.model_dump(by_alias=True), **varied})
     except ValidationError as error:
-        raise InvalidSpec(f"the candidate's hyperparameters: {describe(error, Training)}") from error
+        raise InvalidSpec(f"the candidate's hyperparameters: {describe(error, kind)}") from error
+    return training.model_copy(update={field: replaced})

@@ -30,6 +30,31 @@ def stream(*parts: object) -> np.random.Generator:
 
 
 @dataclass(frozen=True)
+class Passes:
+    """The mini-batches in which an inner loop goes through a task's support images."""
+
+    steps: int
+    """Number of gradient steps; 0 for a learner without an inner loop."""
+    batch: int | None = None
+    """Number of images of a step; None for all of the task's."""
+
+
+@dataclass(frozen=True)
+class TaskShape:
+    """The shape of tasks to draw."""
+
+    ways: int
+    """Number of classes of a task."""
+    shots: int
+    """Number of support images of a class."""
+    queries: int
+    """Number of query images of a class; 0 draws the same support images as any other number."""
+    passes: Passes
+    merged: int = 1
+    """Number of tasks, one after another, that have no class in common."""
+
+
+@dataclass(frozen=True)
 class SampledTasks:
     """Tasks as rows of an image set, sorted by label: the first images are of class 0, and so on."""
 
@@ -42,36 +67,23 @@ class SampledTasks:
     ways: int
 
 
-def sample_tasks(
-    rng: np.random.Generator,
-    images: ImageSet,
-    *,
-    tasks: int,
-    ways: int,
-    shots: int,
-    queries: int,
-    steps: int,
-    batch: int,
-) -> SampledTasks:
+def sample_tasks(rng: np.random.Generator, images: ImageSet, shape: TaskShape, tasks: int) -> SampledTasks:
     """
     Draw tasks of different classes and, within a class, of different images.
 
     Args:
-        tasks: how many tasks to draw.
-        ways: the number of classes of a task.
-        shots: the number of support images of a class.
-        queries: the number of query images of a class; 0 draws the same support images as any other number.
-        steps: the number of gradient steps on a task.
-        batch: the number of images of a gradient step.
+        tasks: how many tasks to draw; a multiple of `shape.merged`.
 
     Raises:
-        InvalidData: a class has fewer images than a task takes.
+        InvalidData: there are fewer classes, or images of a class, than tasks take.
     """
-    rows = _sample_images(rng, images, tasks, ways, shots + queries)  # (tasks, ways, shots + queries)
+    ways, shots, queries = shape.ways, shape.shots, shape.queries
+    rows = _sample_images(rng, images, tasks // shape.merged, ways * shape.merged, shots + queries)
+    rows = rows.reshape(tasks, ways, shots + queries)
     # The first of a class are its support, so that tasks have the same support whatever the number of queries.
     return SampledTasks(
         support_rows=rows[:, :, :shots].reshape(tasks, ways * shots),
-        order=shuffled_passes(rng, tasks, ways * shots, steps, batch),
+        order=shuffled_passes(rng, tasks, ways * shots, shape.passes),
         query_rows=rows[:, :, shots:].reshape(tasks, ways * queries),
         ways=ways,
     )
@@ -82,6 +94,8 @@ def _sample_images(rng: np.random.Generator, images: ImageSet, tasks: int, ways:
     if (fewest := int(images.counts.min())) < per_class:
         # Not left to indexing, which would quietly take the rows of the next class.
         raise InvalidData(f"a class has {fewest} images and a task takes {per_class} of each (shots and queries)")
+    if len(images.counts) < ways:
+        raise InvalidData(f"there are {len(images.counts)} classes and tasks take {ways} at once")
     classes = _smallest(rng.random((tasks, len(images.counts))), ways)  # (tasks, ways)
     counts = images.counts[classes]
     ranks = rng.random((tasks, ways, int(images.counts.max())))
@@ -101,14 +115,15 @@ def _smallest(values: npt.NDArray[np.float64], count: int) -> Rows:
     return np.take_along_axis(chosen, order, axis=-1)
 
 
-def shuffled_passes(rng: np.random.Generator, tasks: int, images: int, steps: int, batch: int) -> Rows:
+def shuffled_passes(rng: np.random.Generator, tasks: int, images: int, passes: Passes) -> Rows:
     """
     Go through each task's images in one shuffled pass after another, cut into batches: (tasks, steps, batch).
 
     As in supervised-reptile; a batch may straddle two passes.
     """
-    passes = -(-steps * batch // images)
-    order = np.argsort(rng.random((tasks, passes, images)), axis=-1)
+    steps, batch = passes.steps, images if passes.batch is None else passes.batch
+    whole = -(-steps * batch // images)  # passes that are begun
+    order = np.argsort(rng.random((tasks, whole, images)), axis=-1)
     return order.reshape(tasks, -1)[:, : steps * batch].reshape(tasks, steps, batch)
 
 

@@ -105,18 +105,9 @@ class Training:
 
     def _meta_batch(self, meta_iteration: int) -> Tasks:
         """Draw the tasks of one outer step, from a stream of its own: a resumed training draws the same ones."""
-        training, images = self.recipe.training, self.images.train
-        sampled = sample_tasks(
-            self._stream("train", meta_iteration),
-            images.images,
-            tasks=training.meta_batch_size,
-            ways=self.recipe.task.ways,
-            shots=training.shots,
-            queries=self.learner.queries_per_class,
-            steps=training.inner_steps,
-            batch=training.inner_batch_size,
-        )
-        return images.tasks(sampled)
+        images, learner = self.images.train, self.learner
+        rng = self._stream("train", meta_iteration)
+        return images.tasks(sample_tasks(rng, images.images, learner.training_tasks, learner.meta_batch_size))
 
     def _add_to_curve(self, state: TrainingState) -> None:
         require_finite(state)

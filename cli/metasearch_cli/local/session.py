@@ -117,7 +117,7 @@ def inspect_data(spec: MetaSearchSpec) -> DataSummary:
     with needing(Extra.TRAINER, "a look at the data"):
         from metasearch_trainer.data import load
 
-    splits = load(spec.dataset, spec.task, spec.training)
+    splits = load(spec)
     parts = (("training", splits.train), ("validation", splits.validation), ("test", splits.test))
     classes = ", ".join(f"{len(images.counts)} {part} classes" for part, images in parts)
     return DataSummary(f"{classes} of {splits.train.side} pixels", splits.train.channels, splits.train.side)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from metasearch.api.base import SpecModel
+from metasearch.api.training import MetaLearning
 from metasearch.quantities import DecimalText, Duration, Memory
 
 
@@ -78,6 +79,11 @@ class Final(SpecModel):
         ge=1,
         le=10_000_000,
         description="metaIterations is the number of outer steps of a final trial. Default: 100000, Reptile's.",
+    )
+    training: MetaLearning | None = Field(
+        default=None,
+        description="training replaces spec.training in final trials, but for its metaIterations; hyperparameters that "
+        "the search has varied are left out too. Default: spec.training.",
     )
     tasks: int = Field(
         default=10_000, ge=2, le=100_000, description="tasks is the number of test tasks. Default: 10000, Reptile's."

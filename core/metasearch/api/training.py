@@ -2,81 +2,108 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from enum import StrEnum
+from types import NoneType
+from typing import Annotated, Any, cast, get_args
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 
-from metasearch.api.base import SpecModel
+from metasearch.api import learners
+from metasearch.api.base import Rule, SpecModel
 from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
-from metasearch.quantities import DecimalText
 
 MAX_CURVE_POINTS = 50  # each is kept in a trial's record
 
+SETTINGS = {
+    "Reptile": "reptile",
+    "FOMAML": "fomaml",
+    "MAML": "maml",
+    "ANIL": "anil",
+    "BOIL": "boil",
+    "Prototypes": "prototypes",
+    "ProtoMAML": "proto_maml",
+    "Truncated": "truncated",
+    "Implicit": "implicit",
+    "Evolution": "evolution",
+}
+"""The field of `MetaLearning` with the settings of each meta-learner that comes with MetaSearch."""
 
-META_LEARNERS = ("Reptile", "FOMAML")
+META_LEARNERS = tuple(SETTINGS)
 """The meta-learners that come with MetaSearch. The operator checks names against it, and it has no PyTorch."""
 
 
-class OptimizerState(StrEnum):
-    """The second moment with which the inner optimizer begins a task: the one kept from earlier tasks, or zero."""
-
-    KEPT = "Kept"
-    FRESH = "Fresh"
+def _settings(name: str, learner: str) -> Any:
+    return Field(default=None, description=f"{name} are the settings of {learner}. Default: its own defaults.")
 
 
-class Training(SpecModel):
-    """The meta-training of a trial. Defaults are Auto-Meta's, or supervised-reptile's where that paper is silent."""
+def _only_where(learner: str, field: str) -> Rule:
+    """Return the rule that refuses a learner's settings where another learner is named."""
+    name = to_camel(field)
+    return Rule(
+        cel=f"!has(self.{name}) || (has(self.metaLearner) ? self.metaLearner : 'Reptile') == '{learner}'",
+        message=f"must have {name} only where metaLearner is {learner}",
+        holds=lambda training: getattr(training, field) is None or training.meta_learner == learner,
+    )
+
+
+class MetaLearning(SpecModel):
+    """The algorithm that trains a trial, with its settings."""
 
     meta_learner: str = Field(
         default="Reptile",
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
-        description="metaLearner is the algorithm that trains a trial: one of MetaSearch's own, such as Reptile, or "
-        "one that an installed package adds. Default: Reptile.",
+        description=f"metaLearner is the algorithm that trains a trial: {', '.join(META_LEARNERS)}, or one that an "
+        "installed package adds. Default: Reptile, Auto-Meta's.",
     )
+    reptile: learners.ReptileSettings | None = _settings("reptile", "Reptile")
+    fomaml: learners.FomamlSettings | None = _settings("fomaml", "FOMAML")
+    maml: learners.MamlSettings | None = _settings("maml", "MAML")
+    anil: learners.AnilSettings | None = _settings("anil", "ANIL")
+    boil: learners.BoilSettings | None = _settings("boil", "BOIL")
+    prototypes: learners.PrototypesSettings | None = _settings("prototypes", "Prototypes")
+    proto_maml: learners.ProtoMamlSettings | None = _settings("protoMaml", "ProtoMAML")
+    truncated: learners.TruncatedSettings | None = _settings("truncated", "Truncated")
+    implicit: learners.ImplicitSettings | None = _settings("implicit", "Implicit")
+    evolution: learners.EvolutionSettings | None = _settings("evolution", "Evolution")
+    options: dict[str, Annotated[str, Field(max_length=253)]] = Field(
+        default={},
+        max_length=64,
+        description="options are the settings of a meta-learner that an installed package adds, by its names for them.",
+    )
+
+    rules = (
+        *(_only_where(learner, field) for learner, field in SETTINGS.items()),
+        Rule(
+            cel=f"!has(self.options) || size(self.options) == 0 || !((has(self.metaLearner) ? self.metaLearner : "
+            f"'Reptile') in {list(META_LEARNERS)})",
+            message="must have options only where metaLearner comes with an installed package",
+            holds=lambda training: not training.options or training.meta_learner not in META_LEARNERS,
+        ),
+    )
+
+    @property
+    def settings(self) -> learners.LearnerSettings | None:
+        """The settings of the meta-learner, with defaults where none are given; None for an installed package's."""
+        field = SETTINGS.get(self.meta_learner)
+        return None if field is None else getattr(self, field) or settings_class(field)()
+
+
+def settings_class(field: str) -> type[learners.LearnerSettings]:
+    """Return the class of a learner's settings, by the name of its field."""
+    (found,) = (each for each in get_args(MetaLearning.model_fields[field].annotation) if each is not NoneType)
+    return cast("type[learners.LearnerSettings]", found)
+
+
+class Training(MetaLearning):
+    """The meta-training of a search trial."""
+
     meta_iterations: int = Field(
         default=1000,
         ge=1,
         le=10_000_000,
         description="metaIterations is the number of outer steps of a search trial. Default: 1000, Auto-Meta's.",
-    )
-    meta_batch_size: int = Field(
-        default=5, ge=1, le=256, description="metaBatchSize is the number of tasks per outer step. Default: 5."
-    )
-    meta_step_size: DecimalText = Field(
-        default=Decimal("1.0"),
-        ge=0,
-        le=1,
-        description="metaStepSize is the first outer step size (epsilon), dimensionless; it falls in a line to "
-        'finalMetaStepSize. Default: "1.0".',
-    )
-    final_meta_step_size: DecimalText = Field(
-        default=Decimal("0"), ge=0, le=1, description='finalMetaStepSize is the last outer step size. Default: "0".'
-    )
-    inner_steps: int = Field(
-        default=8, ge=1, le=1000, description="innerSteps is the number of gradient steps on a task. Default: 8."
-    )
-    inner_batch_size: int = Field(
-        default=10, ge=1, le=1000, description="innerBatchSize is the number of images per gradient step. Default: 10."
-    )
-    inner_learning_rate: DecimalText = Field(
-        default=Decimal("0.001"),
-        gt=0,
-        le=1,
-        description='innerLearningRate is the step size of Adam (beta1 = 0) inside a task. Default: "0.001".',
-    )
-    shots: int = Field(
-        default=10,
-        ge=1,
-        le=1000,
-        description="shots is the number of images per class of a training task, which may exceed task.shots. "
-        "Default: 10, supervised-reptile's for Omniglot.",
-    )
-    optimizer_state: OptimizerState = Field(
-        default=OptimizerState.KEPT,
-        description="optimizerState says whether Adam's second moment lives on from task to task and into evaluation "
-        "(Kept, as in supervised-reptile) or starts at zero in each task (Fresh). Default: Kept.",
     )
 
 
@@ -113,12 +140,6 @@ class Evaluation(SpecModel):
         ge=2,
         le=100_000,
         description="tasks is the number of tasks that a search score averages. Default: 200.",
-    )
-    inner_steps: int = Field(
-        default=50, ge=1, le=1000, description="innerSteps is the number of gradient steps on a task. Default: 50."
-    )
-    inner_batch_size: int = Field(
-        default=5, ge=1, le=1000, description="innerBatchSize is the number of images per gradient step. Default: 5."
     )
     curve_points: int = Field(
         default=5,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from metasearch.api import Dataset, DatasetName, Task, Training
+from metasearch.api import DatasetName, MetaSearchSpec, Task
 from metasearch.errors import InvalidData
 from metasearch.extensions import Group, find
 from metasearch_trainer.data import omniglot
@@ -22,39 +22,58 @@ BUILT_IN: Mapping[str, Loader] = {
 }
 
 
-def load(dataset: Dataset, task: Task, training: Training) -> Splits:
+def load(spec: MetaSearchSpec) -> Splits:
     """
-    Read a data set and check that the task can be made of it.
+    Read the data set of a search and check that its tasks can be made of it.
 
     Raises:
         InvalidSpec: no data set of that name is installed.
         InvalidData: says which file, class or number is wrong, and what would be right.
     """
+    dataset = spec.dataset
     if dataset.folder is None:
         loader = find(Group.DATASETS, str(dataset.name), BUILT_IN, "spec.dataset.name")
         splits = resized(loader(), dataset.image_size)
     else:
         splits = load_folder(dataset.folder, dataset.image_size)
-    _require_room(splits, dataset, task, training)
+    _require_room(splits, spec)
     return splits
 
 
-def _require_room(splits: Splits, dataset: Dataset, task: Task, training: Training) -> None:
-    """Refuse a data set where a part has fewer classes than ways, or a class fewer images than a task takes."""
+def _require_room(splits: Splits, spec: MetaSearchSpec) -> None:
+    """Refuse a data set where a part has fewer classes than tasks take at once, or a class fewer images."""
+    dataset, task = spec.dataset, spec.task
     name = dataset.folder.path if dataset.folder else str(dataset.name)
-    evaluated = task.shots + 1, "task.shots and one query need"
-    _require(splits.train, "training", name, task.ways, training.shots, "training.shots is", dataset.training_rotations)
-    _require(splits.validation, "validation", name, task.ways, *evaluated)
-    _require(splits.test, "test", name, task.ways, *evaluated)
+    rotations = dataset.training_rotations
+    _require_classes(splits.train, "training", name, task.ways, rotations)
+    for where, training in (("training", spec.training), ("final.training", spec.final.training)):
+        settings = None if training is None else training.settings
+        if settings is not None:  # only its trials know what an installed package's learner takes
+            _require_merged_classes(len(splits.train.counts) * rotations, name, settings.classes(task), task, where)
+            _require_images(splits.train, "training", name, settings.images_per_class(task), f"a task of {where} takes")
+    for part, images in (("validation", splits.validation), ("test", splits.test)):
+        _require_classes(images, part, name, task.ways)
+        _require_images(images, part, name, task.shots + 1, "task.shots and one query need")
 
 
-def _require(images: ImageSet, part: str, name: str, ways: int, fewest: int, why: str, rotations: int = 1) -> None:
+def _require_classes(images: ImageSet, part: str, name: str, ways: int, rotations: int = 1) -> None:
     classes = len(images.counts) * rotations
     if classes < ways:
         raise InvalidData(
             f"{name} has {classes} {part} class{'' if classes == 1 else 'es'} and task.ways is {ways}; "
             f"ways must be no more than that, or the split give more classes to {part}"
         )
+
+
+def _require_merged_classes(classes: int, name: str, merged: int, task: Task, where: str) -> None:
+    if classes < merged:
+        raise InvalidData(
+            f"{name} has {classes} training classes and {where} merges {merged // task.ways} tasks of {task.ways} into "
+            f"one of {merged}; mergedTasks must be at most {classes // task.ways}"
+        )
+
+
+def _require_images(images: ImageSet, part: str, name: str, fewest: int, why: str) -> None:
     poorest = int(images.counts.argmin())
     if images.counts[poorest] < fewest:
         raise InvalidData(

@@ -9,6 +9,7 @@ import torch
 from metasearch.extensions import Group, find
 from metasearch_trainer.metalearners.base import Builder, MetaLearner
 from metasearch_trainer.metalearners.fomaml import FOMAML
+from metasearch_trainer.metalearners.prototypes import Prototypes
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
@@ -16,6 +17,7 @@ from metasearch_trainer.recipe import Recipe
 BUILT_IN: Mapping[str, Builder] = {
     "Reptile": Reptile,
     "FOMAML": FOMAML,
+    "Prototypes": Prototypes,
 }
 """By the names in `metasearch.api.META_LEARNERS`."""
 

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
-from metasearch_trainer.tasks import Support, Tasks
+from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
 
 THETA = "theta"
 """The name of the network's meta-learned parameters (size,) in a state. A delivered file has them layer by layer."""
@@ -51,8 +51,18 @@ class MetaLearner(Protocol):
         ...
 
     @property
-    def queries_per_class(self) -> int:
-        """Number of query images per class that a training task must have; 0 if an outer step reads none."""
+    def meta_batch_size(self) -> int:
+        """Number of tasks of an outer step."""
+        ...
+
+    @property
+    def training_tasks(self) -> TaskShape:
+        """The shape of the tasks that an outer step learns from."""
+        ...
+
+    @property
+    def evaluation_passes(self) -> Passes:
+        """The length of `adapt` in evaluation and use."""
         ...
 
     def initial_state(self, generator: Generator) -> State:
@@ -66,7 +76,7 @@ class MetaLearner(Protocol):
         It must not copy a value from the device to Python, so that it can become a CUDA graph.
 
         Args:
-            tasks: a meta-batch; has queries exactly if `queries_per_class` is more than 0.
+            tasks: a meta-batch, of the shape `training_tasks`.
             progress: share of the training that is done, a float64 tensor () in [0, 1). A learner that anneals a rate
                 computes it from this.
         """

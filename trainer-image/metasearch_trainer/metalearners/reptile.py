@@ -15,12 +15,12 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from metasearch.api import OptimizerState
+from metasearch.api import OptimizerState, ReptileSettings
 from metasearch_trainer.adaptation import Moments, adapt
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
-from metasearch_trainer.tasks import Support, Tasks
+from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
 
 SECOND_MOMENT, ADAM_STEPS = "second_moment", "adam_steps"
 
@@ -28,15 +28,18 @@ SECOND_MOMENT, ADAM_STEPS = "second_moment", "adam_steps"
 class Reptile:
     """Moves theta towards the mean of the parameters that are adapted to a meta-batch's tasks."""
 
-    queries_per_class = 0  # it learns from where adaptation leads, not from how well that does on other images
-
     def __init__(self, recipe: Recipe, network: Network, device: torch.device) -> None:
-        training = recipe.training
+        settings = recipe.settings(ReptileSettings)
         self.network, self.device = network, device
-        self.learning_rate = float(training.inner_learning_rate)
-        self.first_step_size = float(training.meta_step_size)
-        self.last_step_size = float(training.final_meta_step_size)
-        self.keeps_moments = training.optimizer_state is OptimizerState.KEPT
+        self.meta_batch_size = settings.meta_batch_size
+        # No queries: it learns from where adaptation leads, not from how well that does on other images.
+        passes = Passes(settings.inner_steps, settings.inner_batch_size)
+        self.training_tasks = TaskShape(recipe.task.ways, settings.shots, 0, passes)
+        self.evaluation_passes = Passes(settings.evaluation_steps, settings.evaluation_batch_size)
+        self.learning_rate = float(settings.inner_learning_rate)
+        self.first_step_size = float(settings.meta_step_size)
+        self.last_step_size = float(settings.final_meta_step_size)
+        self.keeps_moments = settings.optimizer_state is OptimizerState.KEPT
 
     def initial_state(self, generator: Generator) -> State:
         return self.state_of(self.network.layout.initial(generator).to(self.device, torch.float32))

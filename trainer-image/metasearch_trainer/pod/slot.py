@@ -74,7 +74,7 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     share = memory_share(pod.memory_limit, settings.slots)
     trainer = Trainer(
         spec,
-        load(mounted(spec.dataset, settings.paths), spec.task, spec.training),
+        load(spec.model_copy(update={"dataset": mounted(spec.dataset, settings.paths)})),
         device_of(worker.slot, settings.gpus),
         storage,
         cap=share,

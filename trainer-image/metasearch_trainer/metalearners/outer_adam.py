@@ -1,0 +1,66 @@
+"""
+The outer optimizer of learners that follow a gradient: Adam (Kingma and Ba 2015), and how its step size is annealed.
+
+Its moments are kept in the learner's state, so that a training that goes on from a checkpoint ends as if it had never
+stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metasearch_trainer.metalearners.base import State
+
+# Adam's defaults.
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+STEPS = "outer_adam_steps"
+
+
+def annealed(progress: Tensor, share: float) -> Tensor:
+    """
+    Return the factor of a step size that falls along a cosine from 1 to 0 at the end of the training.
+
+    Args:
+        progress: share of the training that is done, () in [0, 1).
+        share: the share of the training in which it falls, in [0, 1].
+    """
+    if share == 0:
+        return torch.ones_like(progress)
+    left = ((1 - progress) / share).clamp(max=1)
+    return 0.5 * (1 - torch.cos(math.pi * left))
+
+
+def initial_moments(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return Adam's memory before the first step, as tensors of a state, for tensors of the state that it will move."""
+    first = next(iter(tensors.values()))
+    moments = {name: torch.zeros_like(tensor) for each, tensor in tensors.items() for name in _moments_of(each)}
+    # A tensor, since a CUDA graph cannot count in Python.
+    return {STEPS: torch.zeros((), dtype=first.dtype, device=first.device), **moments}
+
+
+def step(state: State, gradients: Mapping[str, Tensor], step_sizes: Mapping[str, Tensor]) -> None:
+    """
+    Move tensors of a state against their gradients, in place.
+
+    Args:
+        gradients: by the tensors' names.
+        step_sizes: of each tensor, ().
+    """
+    steps = state.tensors[STEPS].add_(1)
+    for name, gradient in gradients.items():
+        first, second = (state.tensors[each] for each in _moments_of(name))
+        first.lerp_(gradient, 1 - BETA1)
+        second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        size = (second / (1 - BETA2**steps)).sqrt_().add_(EPSILON)
+        tensor = state.tensors[name]
+        tensor.sub_(step_sizes[name].to(tensor.dtype) * (first / (1 - BETA1**steps)) / size)
+
+
+def _moments_of(name: str) -> tuple[str, str]:
+    """Return the names of a tensor's two moments."""
+    return f"{name}_first_moment", f"{name}_second_moment"
