@@ -247,7 +247,6 @@ def validate(
     context: Context = None,
 ) -> None:
     """Check a resource and its data, and say how long it takes; with --namespace or --context ask the cluster."""
-    from metasearch.api import DatasetName
     from metasearch.loading import load_search
     from metasearch.search.build import require_known_names
 
@@ -262,7 +261,7 @@ def validate(
     else:
         require_known_names(resource.spec)
     # Other data sets are on the cluster, or in a package that its image has.
-    if is_remote and resource.spec.dataset.name != DatasetName.OMNIGLOT:
+    if is_remote and not resource.spec.dataset.is_omniglot:
         findings.append("with data that is looked at there, before the first trial")
     else:
         from metasearch_cli.local import session

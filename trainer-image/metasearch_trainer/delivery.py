@@ -23,7 +23,7 @@ from metasearch.search.cells import Cell, cell_from_json, cell_to_json
 from metasearch_trainer.checkpoints import write_tensors
 from metasearch_trainer.metalearners import build
 from metasearch_trainer.metalearners.base import THETA, MetaLearner, State
-from metasearch_trainer.network import CellNetwork
+from metasearch_trainer.network import CellNetwork, cell_network
 from metasearch_trainer.parameters import ParameterLayout
 from metasearch_trainer.recipe import Recipe
 
@@ -48,7 +48,7 @@ class Description:
 
     def network(self) -> CellNetwork:
         """Build the network, without its weights."""
-        return CellNetwork(self.cell, self.space, self.channels, self.side, self.ways)
+        return cell_network(self.cell, self.space, self.channels, self.side, self.ways)
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as a file's header has it."""

@@ -13,11 +13,13 @@ Source: Liu et al. 2018 (PNAS), figure 1 and the authors' code; what Auto-Meta l
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 
 import torch
 from torch import Tensor
 
 from metasearch.api import Concat, Space
+from metasearch.errors import InvalidSpec
 from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
 from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, pool_globally
 from metasearch_trainer.operations import Layer, builder_of
@@ -118,9 +120,9 @@ class CellNetwork(Network):
 
     def __init__(self, cell: Cell, space: Space, channels: int, side: int, ways: int) -> None:
         self.layout = ParameterLayout()
-        self.stem = ConvNormRelu(self.layout, "stem", channels, space.filters, (3, 3))
-        feature = _Feature(space.filters, side)
-        self.multiply_adds = self.stem.multiply_adds(side)
+        self.stem = ConvNormRelu(self.layout, "stem", channels, space.filters, (3, 3), space.stem_stride)
+        feature = _Feature(space.filters, -(-side // space.stem_stride))
+        self.multiply_adds = self.stem.multiply_adds(feature.side)
         self.cells: list[_CellLayers] = []
         inputs = {BEFORE_PREVIOUS: feature, PREVIOUS: feature}  # the first cell reads the stem's output twice
         filters = space.filters
@@ -165,6 +167,32 @@ class Conv4(Network):
         for layer in self.convolutions:
             x = layer(weights, x)
         return flatten_pixels(x, tasks)
+
+
+def cell_network(cell: Cell, space: Space, channels: int, side: int, ways: int) -> CellNetwork:
+    """
+    Build the network of a cell, with as many filters as `space.maxParameters` leaves it.
+
+    Args:
+        channels: of the images.
+        side: height and width of the images in pixels.
+
+    Raises:
+        InvalidSpec: even with one filter it has too many parameters.
+    """
+
+    def build(filters: int) -> CellNetwork:
+        return CellNetwork(cell, space.model_copy(update={"filters": filters}), channels, side, ways)
+
+    most = space.max_parameters
+    if most is None:
+        return build(space.filters)
+    # Parameters grow with filters, so the most filters are found by bisection.
+    fitting = bisect_right(range(1, space.filters + 1), most, key=lambda filters: build(filters).layout.size)
+    if not fitting:
+        smallest = build(1).layout.size
+        raise InvalidSpec(f"the network has {smallest:,} parameters or more and space.maxParameters is {most:,}")
+    return build(fitting)
 
 
 def stack_tasks(images: Tensor) -> Tensor:

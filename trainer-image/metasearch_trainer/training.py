@@ -24,6 +24,10 @@ from metasearch_trainer.metalearners.base import MetaLearner
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks, stream
 from metasearch_trainer.trial import TrialEnded
+from metasearch_trainer.weight_averaging import add_to_mean, trained, with_mean
+
+FINITE_CHECK_STEPS = 50
+"""The number of outer steps after which a training that has diverged is found out."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Training:
         """Return the state before the first outer step."""
         seed = int(self._stream("weights").integers(2**62))
         # A generator of the CPU: those of GPUs draw other numbers from the same seed.
-        return TrainingState(self.learner.initial_state(Generator().manual_seed(seed)))
+        learned = self.learner.initial_state(Generator().manual_seed(seed))
+        return TrainingState(with_mean(learned) if self.recipe.training.averaging else learned)
 
     def run(self, state: TrainingState) -> None:
         """
@@ -76,7 +81,19 @@ class Training:
                 self._add_to_curve(state)
             if state.meta_iteration == total:
                 break
-            self._outer_step(state)
+            self._outer_step(state, state.meta_iteration / total)
+            self.on_progress()
+        require_finite(state)
+
+    def anneal(self, state: TrainingState, steps: int) -> None:
+        """
+        Go through the rest of the training in a few outer steps.
+
+        What a learner anneals over the training, such as its step size, falls to its end as in a whole one.
+        """
+        begun = state.meta_iteration / self.recipe.training.meta_iterations
+        for step in range(steps):
+            self._outer_step(state, begun + (1 - begun) * step / steps)
             self.on_progress()
         require_finite(state)
 
@@ -87,21 +104,25 @@ class Training:
         Args:
             purpose: names the random stream of the tasks; equal purposes draw equal tasks.
         """
-        return evaluate(
-            self.learner, state.learned, images, self.recipe, tasks, self._stream(purpose), self.on_progress
-        )
+        learned = trained(state.learned)
+        return evaluate(self.learner, learned, images, self.recipe, tasks, self._stream(purpose), self.on_progress)
 
     def score(self, accuracies: Accuracies) -> float:
         """Return the one of the accuracies that ranks candidates, in [0, 1]."""
         is_transductive = self.recipe.evaluation.score is Score.TRANSDUCTIVE
         return (accuracies.transductive if is_transductive else accuracies.non_transductive).mean
 
-    def _outer_step(self, state: TrainingState) -> None:
-        share = state.meta_iteration / self.recipe.training.meta_iterations
+    def _outer_step(self, state: TrainingState, share: float) -> None:
+        """Take an outer step; `share` of the training is done, in [0, 1)."""
         # A tensor on the device, since a CUDA graph of the step would repeat a Python number for ever.
         progress = torch.tensor(share, dtype=torch.float64, device=self.images.train.device)
         self.learner.outer_step(state.learned, self._meta_batch(state.meta_iteration), progress)
         state.meta_iteration += 1
+        if averaging := float(self.recipe.training.averaging):
+            add_to_mean(state.learned, averaging, state.meta_iteration)
+        # Now and then, for it waits for the device.
+        if state.meta_iteration % FINITE_CHECK_STEPS == 0:
+            require_finite(state)
 
     def _meta_batch(self, meta_iteration: int) -> Tasks:
         """Draw the tasks of one outer step, from a stream of its own: a resumed training draws the same ones."""

@@ -19,14 +19,18 @@ from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.delivery import Description, save_weights
 from metasearch_trainer.metalearners import build
-from metasearch_trainer.network import CellNetwork, Conv4, Network
+from metasearch_trainer.network import Conv4, Network, cell_network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.storage import Storage
 from metasearch_trainer.training import Images, Training, require_finite
 from metasearch_trainer.trial import Observer, TrialEnded
+from metasearch_trainer.weight_averaging import trained
 
 CHECKPOINT_SECONDS = 5.0
 LATENCY_REPEATS = 20
+
+ANNEALING_SHARE, ANNEALING_SECONDS = 0.1, 60.0
+"""The most that a training goes on after a limit has cut it short: a share of its outer steps so far, and seconds."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> N
     if trial.stage is Stage.BASELINE:
         return Conv4(images.channels, images.side, ways)
     # Canonical, so that a cell has the same initial weights however its blocks are numbered.
-    return CellNetwork(
+    return cell_network(
         parse_cell(trial.candidate.architecture).canonical, spec.space, images.channels, images.side, ways
     )
 
@@ -138,16 +142,24 @@ class TrialRun:
         """
         Return the result of a final trial as far as it got.
 
-        The limit is reached already, so it is tested on no more tasks than a search score averages.
+        The limit is reached already, so it is annealed in little time, and tested on no more tasks than a search score
+        averages.
         """
         self._is_cut_short = True
-        require_finite(state)
         recipe = training.recipe
+        if state.meta_iteration < recipe.training.meta_iterations:
+            training.anneal(state, self._annealing_steps(state.meta_iteration))
+        require_finite(state)
         measured = self._measured(training, state, min(recipe.test_tasks, recipe.evaluation.tasks))
         done, asked = state.meta_iteration, self.trial.meta_iterations
         how_far = f"cut short after {done:,} of {asked:,} meta-iterations" if done < asked else "cut short in its test"
         message = f"{how_far}, for the search's budget was spent"
         return replace(measured, state=State.STOPPED, reason=Reason.BUDGET_EXHAUSTED, message=message)
+
+    def _annealing_steps(self, done: int) -> int:
+        """Return the number of outer steps in which a training that is cut short is annealed; `done` are behind it."""
+        within_time = int(done * ANNEALING_SECONDS / max(self.seconds, 1e-9))
+        return max(1, min(int(done * ANNEALING_SHARE), within_time, self.trial.meta_iterations - done))
 
     def _latency_ms(self, training: Training, state: TrainingState) -> float:
         """Measure the median time to classify one task's queries, in milliseconds."""
@@ -159,7 +171,7 @@ class TrialRun:
                 started = time.perf_counter()
                 # To the CPU, since a GPU returns before it has computed anything. Theta serves without an adaptation:
                 # the time does not depend on the values of parameters.
-                training.learner.network(state.learned.theta[None], queries).cpu()
+                training.learner.network(trained(state.learned).theta[None], queries).cpu()
                 times.append(time.perf_counter() - started)
         return 1000 * statistics.median(times)
 
@@ -170,7 +182,7 @@ class TrialRun:
         described = Description(cell, space, images.channels, images.side, training.recipe)
 
         def write(path: Path) -> None:
-            save_weights(path, described, training.learner, state.learned)
+            save_weights(path, described, training.learner, trained(state.learned))
 
         return self.environment.storage.deliver(self.trial, write)
 

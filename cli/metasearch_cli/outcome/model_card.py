@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metasearch.api import DatasetName, MetaSearchSpec, Split
+from metasearch.api import MetaSearchSpec, Split
 from metasearch.outcome.figures import Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
 
@@ -72,10 +72,8 @@ def _cut_short(networks: Sequence[tuple[str, FinalNetwork[float]]], asked: int) 
 
 
 def _data(spec: MetaSearchSpec) -> str:
-    if spec.dataset.folder is not None:
-        return spec.dataset.folder.path
-    name = "Omniglot" if spec.dataset.name == DatasetName.OMNIGLOT else spec.dataset.name
-    return f"{name}" if spec.dataset.training_rotations == 1 else f"{name} with rotated classes"
+    name = spec.dataset.title
+    return name if spec.dataset.training_rotations == 1 else f"{name} with rotated classes"
 
 
 def _row(name: str, network: FinalNetwork[float]) -> str:

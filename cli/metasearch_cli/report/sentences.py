@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from metasearch.api import DatasetName, MetaSearchSpec, Score, Split
+from metasearch.api import MetaSearchSpec, Score, Split
 from metasearch.outcome.figures import FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit
@@ -65,7 +65,7 @@ def _best_so_far(result: SearchResult) -> str:
 
 def _things(spec: MetaSearchSpec) -> str:
     """Name the kind of classes that a network learns."""
-    return "characters" if spec.dataset.name == DatasetName.OMNIGLOT else "classes"
+    return "characters" if spec.dataset.is_omniglot else "classes"
 
 
 # --- what else to know --------------------------------------------------------------------------------------------
@@ -238,9 +238,7 @@ def intervals(result: SearchResult) -> str:
 def subtitle(result: SearchResult, trials: Sequence[Trial]) -> str:
     """Say what was searched for, and how."""
     spec = result.search.spec
-    named = "Omniglot" if spec.dataset.name == DatasetName.OMNIGLOT else spec.dataset.name
-    data = named or (spec.dataset.folder and spec.dataset.folder.path)
     how = f"{spec.search.strategy.lower()} search"
     if has_predicted(trials):
         how += f" with the surrogate {spec.search.surrogate.type}"
-    return f"{spec.task.ways}-way {spec.task.shots}-shot on {data}, {how}"
+    return f"{spec.task.ways}-way {spec.task.shots}-shot on {spec.dataset.title}, {how}"

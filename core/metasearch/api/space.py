@@ -79,6 +79,19 @@ class Space(SpecModel):
         le=5,
         description="reductions is the number of stride-2 cells; each halves the image's side. Default: 2.",
     )
+    stem_stride: Annotated[Literal[1, 2], WHOLE_NUMBER] = Field(
+        default=1,
+        description="stemStride is the stride of the first convolution. 2 halves the side of the image before any "
+        "cell, which makes a network two to three times as fast. Default: 1.",
+    )
+    max_parameters: int | None = Field(
+        default=None,
+        ge=100,
+        le=1_000_000_000,
+        description="maxParameters is the most parameters of a network, normalisation and classifier included. A cell "
+        "whose network would have more gets as many filters, fewer than filters says, as it may have. Default: no "
+        "limit, every network has filters.",
+    )
     concat: Concat = Field(
         default=Concat.ALL,
         description="concat says which blocks' outputs make the cell's output: All (PNAS's own code), or Unused (only "

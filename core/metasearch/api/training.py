@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from types import NoneType
 from typing import Annotated, Any, cast, get_args
@@ -12,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from metasearch.api import learners
 from metasearch.api.base import Rule, SpecModel
 from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
+from metasearch.quantities import DecimalText
 
 MAX_CURVE_POINTS = 50  # each is kept in a trial's record
 
@@ -67,6 +69,14 @@ class MetaLearning(SpecModel):
     truncated: learners.TruncatedSettings | None = _settings("truncated", "Truncated")
     implicit: learners.ImplicitSettings | None = _settings("implicit", "Implicit")
     evolution: learners.EvolutionSettings | None = _settings("evolution", "Evolution")
+    averaging: DecimalText = Field(
+        default=Decimal("0"),
+        ge=0,
+        lt=1,
+        description='averaging is the weight of the past in a running mean of the network\'s weights, such as "0.99": '
+        "the mean over about the last 1 / (1 - averaging) outer steps is evaluated and delivered in place of the last "
+        'weights. Default: "0", no mean.',
+    )
     options: dict[str, Annotated[str, Field(max_length=253)]] = Field(
         default={},
         max_length=64,

@@ -19,6 +19,7 @@ Loader = Callable[[], Splits]
 
 BUILT_IN: Mapping[str, Loader] = {
     DatasetName.OMNIGLOT: omniglot.load,
+    DatasetName.OMNIGLOT_RANDOM: omniglot.load_random,
 }
 
 
