@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from metasearch.api import Concat, Operation, Space
+from metasearch.errors import InvalidSpec
 from metasearch.search.cells import Branch, Cell, block, parse_cell
-from metasearch_trainer.network import CellNetwork, Conv4
+from metasearch_trainer.network import CellNetwork, Conv4, cell_network
 
 SPACE = Space(filters=3, filter_scale=1, reductions=1, operations=tuple(Operation))
 
@@ -43,6 +44,35 @@ def test_multiply_adds_counted_by_hand() -> None:
     )
     stem, adapter, convolution, head = 36 * 64, 16 * 64, 144 * 16, 4 * 5
     assert network.multiply_adds == stem + adapter + convolution + head
+
+
+def test_a_strided_stem_halves_the_image_before_the_cells() -> None:
+    cell = parse_cell("conv3x3(-1)+max_pool3x3(-1)")
+    network = CellNetwork(cell, Space(filters=4, filter_scale=1, reductions=1, stem_stride=2), 1, 9, 5)
+    stem, adapter, convolution, head = 36 * 25, 16 * 25, 144 * 9, 4 * 5  # sides 9, 5, 3
+    assert network.multiply_adds == stem + adapter + convolution + head
+    assert network.layout.size == CellNetwork(cell, Space(filters=4, filter_scale=1, reductions=1), 1, 9, 5).layout.size
+
+
+def parameters_of(filters: int) -> int:
+    """Count by hand the parameters of conv3x3(-1)+max_pool3x3(-1) with one reduction and no growth."""
+    return filters * (9 + 2) + filters * (filters + 2) + filters * (9 * filters + 2) + 5 * filters + 5
+
+
+@pytest.mark.parametrize("most", [200, 1000, parameters_of(9), parameters_of(9) - 1, 10**6])
+def test_a_limit_on_parameters_leaves_as_many_filters_as_fit(most: int) -> None:
+    space = Space(filters=20, filter_scale=1, reductions=1, max_parameters=most)
+    network = cell_network(parse_cell("conv3x3(-1)+max_pool3x3(-1)"), space, 1, 8, 5)
+    filters = max(filters for filters in range(1, 21) if parameters_of(filters) <= most)
+    assert network.layout.size == parameters_of(filters) <= most
+    assert network.head.shape == (5, filters)
+
+
+def test_a_limit_that_no_network_can_keep_is_refused_with_both_numbers() -> None:
+    cell = parse_cell(" | ".join(["conv3x3(-1)+conv3x3(-2)"] * 8))
+    space = Space(filters=20, filter_scale=1, reductions=2, max_parameters=100)
+    with pytest.raises(InvalidSpec, match=r"has \d+ parameters or more and space.maxParameters is 100"):
+        cell_network(cell, space, 1, 8, 5)
 
 
 def test_an_outer_input_that_no_branch_reads_has_no_parameters() -> None:

@@ -11,6 +11,8 @@ from metasearch_trainer import data
 from metasearch_trainer.data import ImageSet, omniglot
 
 PARTS = ("train", "validation", "test")
+FIRST_OF_RANDOM = ("background/Alphabet_of_the_Magi/character01", "evaluation/Tibetan/character41")
+"""The first test classes, as they were drawn when published figures began to be compared with."""
 OMNIGLOT = Dataset(name=DatasetName.OMNIGLOT)
 
 
@@ -38,6 +40,26 @@ def test_pixels_are_ink_or_paper(part: str) -> None:
     pixels = part_of_omniglot(part).pixels
     assert pixels.dtype == np.uint8
     assert np.unique(pixels).tolist() == [0, 255]
+
+
+def test_the_random_split_has_the_same_sizes_and_classes_and_mixes_alphabets() -> None:
+    by_alphabet, mixed = omniglot.load(), omniglot.load_random()
+    sizes = [len(getattr(mixed, part).counts) for part in PARTS]
+    assert sizes == [len(getattr(by_alphabet, part).counts) for part in PARTS]
+    names = [set(getattr(mixed, part).class_names) for part in PARTS]
+    assert set.union(*names) == {name for part in PARTS for name in getattr(by_alphabet, part).class_names}
+    assert len(set.union(*names)) == sum(sizes)
+    alphabets = [{name.split("/")[1] for name in part} for part in names]
+    assert len(alphabets[0]) == 50  # all of them
+    assert alphabets[2] <= alphabets[0]
+
+
+def test_the_random_split_is_always_the_same() -> None:
+    assert omniglot.load_random().test.class_names[:2] == FIRST_OF_RANDOM
+    of_class = dict(zip(omniglot.load().train.class_names, omniglot.load().train.pixels[::20], strict=True))
+    mixed = omniglot.load_random().train
+    shared = [index for index, name in enumerate(mixed.class_names) if name in of_class]
+    assert all(np.array_equal(mixed.pixels[20 * index], of_class[mixed.class_names[index]]) for index in shared)
 
 
 # Measured on the packed file; a wrong order of the bits, or paper for ink, would be far from it.

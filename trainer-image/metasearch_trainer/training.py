@@ -93,7 +93,7 @@ class Training:
         """
         begun = state.meta_iteration / self.recipe.training.meta_iterations
         for step in range(steps):
-            self._outer_step(state, begun + (1 - begun) * step / steps)
+            self._outer_step(state, begun + (1 - begun) * (step + 1) / (steps + 1))
             self.on_progress()
         require_finite(state)
 

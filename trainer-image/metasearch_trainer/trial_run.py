@@ -147,8 +147,7 @@ class TrialRun:
         """
         self._is_cut_short = True
         recipe = training.recipe
-        if state.meta_iteration < recipe.training.meta_iterations:
-            training.anneal(state, self._annealing_steps(state.meta_iteration))
+        training.anneal(state, self._annealing_steps(state.meta_iteration))
         require_finite(state)
         measured = self._measured(training, state, min(recipe.test_tasks, recipe.evaluation.tasks))
         done, asked = state.meta_iteration, self.trial.meta_iterations
@@ -159,7 +158,7 @@ class TrialRun:
     def _annealing_steps(self, done: int) -> int:
         """Return the number of outer steps in which a training that is cut short is annealed; `done` are behind it."""
         within_time = int(done * ANNEALING_SECONDS / max(self.seconds, 1e-9))
-        return max(1, min(int(done * ANNEALING_SHARE), within_time, self.trial.meta_iterations - done))
+        return min(int(done * ANNEALING_SHARE), within_time, self.trial.meta_iterations - done)
 
     def _latency_ms(self, training: Training, state: TrainingState) -> float:
         """Measure the median time to classify one task's queries, in milliseconds."""
