@@ -34,6 +34,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Generator
 
+from learner_training import train
 from metasearch.api import Space, Task, Training
 from metasearch.outcome.results import over_seeds
 from metasearch.search.cells import parse_cell
@@ -42,10 +43,9 @@ from metasearch_trainer import memory
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.evaluation import evaluate
 from metasearch_trainer.metalearners import build
-from metasearch_trainer.metalearners.base import MetaLearner, State
 from metasearch_trainer.network import Conv4, Network, cell_network
 from metasearch_trainer.recipe import Recipe
-from metasearch_trainer.tasks import DeviceImages, sample_tasks, stream
+from metasearch_trainer.tasks import DeviceImages, stream
 from metasearch_trainer.torch_setup import prepare_torch
 from reporting import parser, publish
 
@@ -141,7 +141,8 @@ def measure(run: Run) -> Figures:
     network = _network(run.network)
     learner = build(recipe, network, cpu)
     state = learner.initial_state(Generator().manual_seed(run.seed))
-    meta_iterations, spent = _train(learner, state, DeviceImages(splits.train.rotated(4), cpu), run)
+    images = DeviceImages(splits.train.rotated(4), cpu)
+    meta_iterations, spent = train(learner, state, images, run.seed, seconds=run.seconds)
     peak = memory.peak_bytes(cpu)
     started = time.process_time()
     test = DeviceImages(splits.test, cpu)
@@ -155,18 +156,6 @@ def measure(run: Run) -> Figures:
         peak_mebibytes=(peak or 0) / 2**20,
         accuracies=_shares(accuracies),
     )
-
-
-def _train(learner: MetaLearner, state: State, images: DeviceImages, run: Run) -> tuple[int, float]:
-    """Take outer steps for the run's CPU time; returns their number and the seconds."""
-    meta_iterations, started = 0, time.process_time()
-    while (spent := time.process_time() - started) < run.seconds:
-        rng = stream("learners", run.seed, meta_iterations)
-        sampled = sample_tasks(rng, images.images, learner.training_tasks, learner.meta_batch_size)
-        progress = torch.tensor(spent / run.seconds, dtype=torch.float64)
-        learner.outer_step(state, images.tasks(sampled), progress)
-        meta_iterations += 1
-    return meta_iterations, spent
 
 
 def _network(name: str) -> Network:
