@@ -1,0 +1,157 @@
+"""
+Hold a finished search against the accuracy of the Auto-Meta paper, and evaluate its networks on other tasks too.
+
+    make headline                                  the search of examples/omniglot-headline.yaml, then this
+    python benchmarks/headline.py runs/headline    a search that is finished
+
+The accuracies of 5-way 1-shot are the search's own: those of its final trials on 10,000 tasks of test classes each. A
+network of prototypes learns any number of classes from any number of images, so the same weights are also evaluated on
+5-way 5-shot and on 20-way 1-shot and 5-shot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
+
+import torch
+
+from metasearch.api import MetaSearchSpec, Task
+from metasearch.loading import load_search
+from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.results import SearchResult, over_seeds
+from metasearch.search.trials import Accuracies
+from metasearch_trainer.data import load
+from metasearch_trainer.delivery import Delivered, load_weights
+from metasearch_trainer.evaluation import evaluate
+from metasearch_trainer.metalearners import build
+from metasearch_trainer.metalearners.base import THETA, State
+from metasearch_trainer.tasks import DeviceImages, stream
+from metasearch_trainer.torch_setup import prepare_torch
+from reporting import Claim, parser, publish
+
+PARAMETERS = 25_900
+PAPER = {"transductive": 98.94, "non_transductive": 97.44}
+"""Auto-Meta's small network on Omniglot, 5-way 1-shot, in percent (Kim et al. 2018, table 1)."""
+
+OTHERS = "T-NAS++ 99.55, T-NAS 99.36 (24.3k parameters, transductive; Lian et al. 2020)"
+
+OTHER_TASKS = (Task(ways=5, shots=5), Task(ways=20, shots=1), Task(ways=20, shots=5))
+PUBLISHED = {
+    (5, 5): "T-NAS++ 99.95, T-NAS 99.94; Reptile 99.48 (transductive)",
+    (20, 1): "iMAML 96.18; Reptile 89.43, 88.14 not transductive",
+    (20, 5): "Reptile 97.12, 96.65 not transductive",
+}
+"""Figures from papers, in percent, by ways and shots."""
+
+
+def main() -> int:
+    """Print the search's accuracies, and the same networks' on other tasks."""
+    arguments = _arguments()
+    prepare_torch()
+    folder: Path = arguments.folder
+    result = SearchResult.model_validate_json((folder / "result.json").read_text(encoding="utf-8"))
+    if result.delivered is None or result.delivered.cut_short:
+        print(f"{folder} has no network that was trained to its end yet; go on with make headline", file=sys.stderr)
+        return 1
+    weights = sorted((folder / "weights").glob("*.safetensors"))
+    spec = load_search(folder / "search.yaml").spec
+    rows = [*_search_rows(result), *_other_rows(spec, weights, arguments.tasks)]
+    return publish(
+        "headline",
+        rows,
+        _claims(result.delivered),
+        arguments.json,
+        cell=result.delivered.cell,
+        spec=spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        trials=result.trials.model_dump(),
+        search_seconds=result.spent.wall_seconds,
+        weights={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in weights},
+        published={
+            "5-way 1-shot": f"Auto-Meta {PAPER}; {OTHERS}",
+            **{f"{w}-way {s}-shot": t for (w, s), t in PUBLISHED.items()},
+        },
+    )
+
+
+def _search_rows(result: SearchResult) -> Iterator[dict[str, Any]]:
+    task = result.search.spec.task
+    for network in (*result.final, *result.baselines):
+        accuracies = {name: getattr(network, name) for name in _ways_of_classifying()}
+        yield _row(
+            network.name or "found", network.parameter_count, task, len(network.trials), network.tasks, accuracies
+        )
+
+
+def _other_rows(spec: MetaSearchSpec, weights: list[Path], tasks: int) -> Iterator[dict[str, Any]]:
+    """Evaluate the delivered networks on tasks of other ways and shots."""
+    cpu = torch.device("cpu")
+    test = DeviceImages(load(spec).test, cpu)
+    networks = [load_weights(path, cpu) for path in weights]
+    for task in OTHER_TASKS:
+        seeds = [_evaluated(network, task, test, tasks, seed) for seed, network in enumerate(networks)]
+        accuracies = {name: over_seeds([getattr(each, name) for each in seeds]) for name in _ways_of_classifying()}
+        size = networks[0].learner.network.layout.size
+        yield _row("found", size, task, len(networks), tasks, accuracies)
+
+
+def _evaluated(delivered: Delivered, task: Task, test: DeviceImages, tasks: int, seed: int) -> Accuracies:
+    recipe = delivered.description.recipe.model_copy(update={"task": task})
+    network = replace(delivered.description, recipe=recipe).network()
+    # The classifier is made of prototypes, so only its place in theta changes with the number of ways.
+    body = delivered.state.theta[: -delivered.learner.network.head.size]
+    theta = torch.cat([body, body.new_zeros(network.head.size)])
+    state = State({**delivered.state.tensors, THETA: theta}, delivered.state.integers)
+    learner = build(recipe, network, torch.device("cpu"))
+    return evaluate(learner, state, test, recipe, tasks, stream("headline", task.ways, task.shots, seed))
+
+
+def _row(
+    network: str, parameters: int, task: Task, seeds: int, tasks: int, accuracies: dict[str, Estimate[float]]
+) -> dict[str, Any]:
+    shown = {}
+    for name, estimate in accuracies.items():
+        shown |= {name: f"{100 * estimate.accuracy:.2f} ± {100 * estimate.interval:.2f}"}
+    return {
+        "network": network,
+        "parameters": parameters,
+        "task": f"{task.ways}-way {task.shots}-shot",
+        "seeds": seeds,
+        "tasks each": tasks,
+        **shown,
+    }
+
+
+def _ways_of_classifying() -> tuple[str, ...]:
+    return ("transductive", "non_transductive", "support_statistics")
+
+
+def _claims(delivered: FinalNetwork[float]) -> list[Claim]:
+    claims = [
+        Claim(
+            f"{name.replace('_', '-')} {100 * getattr(delivered, name).accuracy:.2f}, at least {paper}, Auto-Meta's",
+            100 * getattr(delivered, name).accuracy >= paper,
+        )
+        for name, paper in PAPER.items()
+    ]
+    few = f"{delivered.parameter_count:,} parameters, at most {PARAMETERS:,}"
+    return [*claims, Claim(few, delivered.parameter_count <= PARAMETERS), Claim("3 seeds", len(delivered.trials) >= 3)]
+
+
+def _arguments() -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument("folder", type=Path, help="of a finished search whose learner is Prototypes")
+    made.add_argument("--tasks", type=int, default=1000, help="tasks of other ways and shots, per seed; default: 1000")
+    return made.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
