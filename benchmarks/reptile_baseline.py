@@ -24,7 +24,17 @@ import torch
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
-from metasearch.api import Baseline, Dataset, DatasetName, Evaluation, Final, MetaSearchSpec, Split, Training
+from metasearch.api import (
+    Baseline,
+    Dataset,
+    DatasetName,
+    Evaluation,
+    Final,
+    MetaSearchSpec,
+    ReptileSettings,
+    Split,
+    Training,
+)
 from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Accuracy, Progress, Stage, State, TrialResult, TrialSpec
 from metasearch_trainer.data import omniglot
@@ -74,13 +84,19 @@ def published_spec(meta_iterations: int, tasks: int, curve_points: int) -> MetaS
     return MetaSearchSpec(
         dataset=Dataset(name=DatasetName.OMNIGLOT, rotations=4),
         training=Training(
-            meta_iterations=meta_iterations, meta_batch_size=5, inner_steps=5, inner_batch_size=10, shots=10
+            meta_iterations=meta_iterations,
+            reptile=ReptileSettings(
+                meta_batch_size=5,
+                inner_steps=5,
+                inner_batch_size=10,
+                shots=10,
+                evaluation_steps=50,
+                evaluation_batch_size=5,
+            ),
         ),
         evaluation=Evaluation(
             split=Split.TEST,
             tasks=CURVE_TASKS,
-            inner_steps=50,
-            inner_batch_size=5,
             curve_points=curve_points,
             curve_tasks=CURVE_TASKS,
         ),

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 import plain
-from metasearch.api import OptimizerState, Space, Training
+from metasearch.api import OptimizerState, ReptileSettings, Space, Training
 from metasearch.search.cells import Cell, parse_cell
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import CellNetwork
@@ -116,13 +116,13 @@ def _difference(
 
 def _learner(network: CellNetwork) -> Reptile:
     """Return a Reptile learner whose outer step size stays the same."""
-    training = Training(
+    settings = ReptileSettings(
         inner_learning_rate=Decimal(str(LEARNING_RATE)),
         meta_step_size=Decimal(str(STEP_SIZE)),
         final_meta_step_size=Decimal(str(STEP_SIZE)),
         optimizer_state=OptimizerState.FRESH,
     )
-    return Reptile(Recipe(training=training), network, torch.device("cpu"))
+    return Reptile(Recipe(training=Training(reptile=settings)), network, torch.device("cpu"))
 
 
 def _tasks(images: Tensor, labels: Tensor) -> Tasks:

@@ -166,8 +166,8 @@ def test_a_folder_is_no_resource(tmp_path: Path) -> None:
             id="too much",
         ),
         pytest.param(
-            with_spec(training={"innerLearningRate": "0"}),
-            'spec.training.innerLearningRate is "0"; it must be more than 0',
+            with_spec(training={"reptile": {"innerLearningRate": "0"}}),
+            'spec.training.reptile.innerLearningRate is "0"; it must be more than 0',
             id="nothing where there must be something",
         ),
         pytest.param(

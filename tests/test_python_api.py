@@ -50,12 +50,13 @@ def test_values_may_be_pythons() -> None:
         "mine",
         dataset=api.Dataset(name=api.DatasetName.OMNIGLOT),
         task={"ways": 3},
-        training={"inner_learning_rate": 0.00001, "metaStepSize": Decimal("0.50")},
+        training={"reptile": {"inner_learning_rate": 0.00001, "metaStepSize": Decimal("0.50")}},
         search={"strategy": "Random"},
         final={"baseline": api.Baseline.NONE},
     )
-    assert search.spec.training.inner_learning_rate == Decimal("0.00001")
-    assert str(search.spec.training.meta_step_size) == "0.50"
+    assert search.spec.training.reptile is not None
+    assert search.spec.training.reptile.inner_learning_rate == Decimal("0.00001")
+    assert str(search.spec.training.reptile.meta_step_size) == "0.50"
     assert (search.spec.search.strategy, search.spec.task.ways) == ("Random", 3)
 
 
@@ -69,7 +70,7 @@ def test_what_is_wrong_is_said_as_the_command_says_it() -> None:
     with pytest.raises(InvalidSpec, match=r"spec.dataset is missing"):
         Search("mine")
     with pytest.raises(InvalidSpec, match=r'innerSteps is "1.5"; it must be a whole number'):
-        Search("mine", dataset={"name": "omniglot"}, training={"innerSteps": 1.5})
+        Search("mine", dataset={"name": "omniglot"}, training={"reptile": {"innerSteps": 1.5}})
 
 
 # --- a run --------------------------------------------------------------------------------------------------------

@@ -12,17 +12,19 @@ from metasearch_trainer.network import Network
 from metasearch_trainer.operations import Layer
 from metasearch_trainer.parameters import ParameterLayout
 from metasearch_trainer.recipe import Recipe
-from metasearch_trainer.tasks import Support, Tasks
+from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
 
 
 class Untrained:
     """A control for meta-learners: it adapts random weights to each task, and learns nothing between tasks."""
 
-    queries_per_class = 0
+    meta_batch_size = 1
+    evaluation_passes = Passes(5, 3)
 
     def __init__(self, recipe: Recipe, network: Network, device: torch.device) -> None:
         self.network, self.device = network, device
-        self.learning_rate = float(recipe.training.inner_learning_rate)
+        self.training_tasks = TaskShape(recipe.task.ways, recipe.task.shots, 0, Passes(0))
+        self.learning_rate = float(recipe.training.options.get("learningRate", "0.001"))
 
     def initial_state(self, generator: Generator) -> State:
         return State({"theta": self.network.layout.initial(generator).to(self.device, torch.float32)})

@@ -8,8 +8,22 @@ from typing import Any
 import pytest
 from builders import make_resource, make_spec
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
-from metasearch.api import Baseline, Concat, Dataset, DatasetName, Folder, Operation, Score, Split
+from metasearch.api import (
+    META_LEARNERS,
+    SETTINGS,
+    Baseline,
+    Concat,
+    Dataset,
+    DatasetName,
+    Folder,
+    Operation,
+    ReptileSettings,
+    Score,
+    Split,
+    Task,
+)
 from metasearch.errors import InvalidSpec
 from metasearch.loading import parse_search
 
@@ -41,7 +55,7 @@ def spec_with(field: str, value: object) -> dict[str, Any]:
         ("search.beamWidth", 1, 2000),
         ("search.surrogate.members", 1, 20),
         ("training.metaIterations", 1, 10_000_000),
-        ("training.metaBatchSize", 1, 256),
+        ("training.reptile.metaBatchSize", 1, 256),
         ("evaluation.tasks", 2, 100_000),
         ("budget.maxTrials", 1, 100_000),
         ("budget.maxFailedTrials", 0, 100_000),
@@ -70,8 +84,8 @@ def test_whole_numbers_have_bounds(field: str, lowest: int, highest: int) -> Non
 @pytest.mark.parametrize(
     ("field", "right", "wrong"),
     [
-        ("training.metaStepSize", ["0", "1"], ["1.1", "-0.1"]),
-        ("training.innerLearningRate", ["0.000000000001", "1"], ["0", "1.1"]),
+        ("training.reptile.metaStepSize", ["0", "1"], ["1.1", "-0.1"]),
+        ("training.reptile.innerLearningRate", ["0.000000000001", "1"], ["0", "1.1"]),
         ("search.earlyStopping.warmUp", ["0", "1"], ["1.1"]),
         ("final.reserve", ["0", "0.999"], ["1"]),
         ("budget.gpuHours", ["0", "2688"], ["-1"]),
@@ -92,8 +106,9 @@ def test_a_default_is_what_the_sources_say() -> None:
     spec = make_spec()
     auto_meta = (spec.search.beam_width, spec.budget.max_trials, spec.space.max_blocks, spec.space.filters)
     assert auto_meta == (100, 55 + 4 * 100, 5, 10)
-    reptile = (spec.final.meta_iterations, spec.final.tasks, spec.training.inner_learning_rate)
-    assert reptile == (100_000, 10_000, Decimal("0.001"))
+    assert (spec.final.meta_iterations, spec.final.tasks) == (100_000, 10_000)
+    assert isinstance(spec.training.settings, ReptileSettings)
+    assert spec.training.settings.inner_learning_rate == Decimal("0.001")
     assert spec.space.operations == tuple(
         map(Operation, ("conv3x3", "conv5x5", "identity", "avg_pool3x3", "max_pool3x3"))
     )
@@ -155,6 +170,40 @@ def test_fields_must_go_together(spec: dict[str, Any], rule: str) -> None:
 
 def test_one_kind_of_cell_is_enough() -> None:
     assert make_spec(space={"repeats": 1, "reductions": 0}).space.repeats == 1
+
+
+# --- meta-learners ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("learner", META_LEARNERS)
+def test_a_learner_without_settings_has_its_defaults(learner: str) -> None:
+    training = make_spec(training={"metaLearner": learner}).training
+    given = make_spec(training={"metaLearner": learner, to_camel(SETTINGS[learner]): {}}).training
+    assert training.settings is not None
+    assert training.settings == given.settings == type(training.settings)()
+
+
+def test_a_packages_learner_has_options_and_no_settings() -> None:
+    training = make_spec(training={"metaLearner": "Untrained", "options": {"rate": "0.1"}}).training
+    assert (training.settings, training.options) == (None, {"rate": "0.1"})
+
+
+@pytest.mark.parametrize(
+    ("training", "classes", "images"),
+    [
+        ({"reptile": {"shots": 10}}, 5, 10),
+        ({"metaLearner": "MAML"}, 5, 3 + 1),
+        ({"metaLearner": "MAML", "maml": {"shots": 1, "queries": 4}}, 5, 1 + 4),
+        ({"metaLearner": "Prototypes", "prototypes": {"metaBatchSize": 8, "mergedTasks": 4}}, 20, 3 + 1),
+    ],
+)
+def test_a_learner_knows_what_its_training_takes_of_a_data_set(
+    training: dict[str, Any], classes: int, images: int
+) -> None:
+    """The task has 5 ways and 3 shots."""
+    task, settings = Task(ways=5, shots=3), make_spec(training=training).training.settings
+    assert settings is not None
+    assert (settings.classes(task), settings.images_per_class(task)) == (classes, images)
 
 
 # --- frozen -------------------------------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from tiny_trials import tiny_spec
 
 from metasearch.api import MetaSearchSpec
 from metasearch.loading import load_search, parse_search
+from metasearch_cli.local.costs import measure
 from metasearch_cli.local.estimate import (
     Cost,
     Costs,
     Estimate,
     estimate,
-    measure,
     sentences,
     trials_by_blocks,
     warnings,
@@ -60,6 +60,13 @@ def test_the_baseline_is_trained_beside_the_cells() -> None:
     costs = Costs(COSTS.cells, baseline=Cost(meta_iteration=0.5, task=0.5))
     found = estimate(small_spec(final={"baseline": "Conv4"}), costs, workers=1)
     assert (found.final_trainings, found.final_seconds) == (6, 4 * 2050 + 2 * 525)
+
+
+def test_final_trainings_of_another_kind_have_their_own_cost() -> None:
+    costs = Costs(COSTS.cells, baseline=None, final=Cost(meta_iteration=3.0, task=0.1))
+    found = estimate(small_spec(final={"training": {"metaLearner": "Prototypes"}}), costs, workers=1)
+    assert (found.final_trainings, found.final_seconds) == (4, 4 * (1000 * 3.0 + 50 * 0.1))
+    assert found.search_seconds == estimate(small_spec(), COSTS, workers=1).search_seconds
 
 
 @pytest.mark.parametrize(
@@ -159,7 +166,46 @@ def test_a_clock_of_looks_gives_costs_in_looks() -> None:
     costs = measure(spec, channels=1, side=10, device=torch.device("cpu"), clock=lambda: float(next(ticks)))
     assert costs is not None
     assert costs.cells[0].meta_iteration == 3 / 2  # inner steps: 2 of 3 were done
+    # 25 tasks at once, 2 steps of 5 images where the search takes 5 steps; 15 forward passes classify 3 queries.
     assert costs.cells[0].task == pytest.approx(1 / 25 * (3 * 5 * 5 + 15) / (3 * 2 * 5 + 15))
+    assert (costs.baseline, costs.final) == (None, None)
+
+
+PROTOTYPES = {"metaLearner": "Prototypes", "prototypes": {"shots": 4, "queries": 3}}
+"""Training with 16 merged tasks of 3 ways: 48 classes of 7 images."""
+
+
+@pytest.mark.parametrize("learner", ["Prototypes", "FOMAML"])
+def test_final_trainings_of_another_kind_are_measured_too(learner: str) -> None:
+    final = PROTOTYPES if learner == "Prototypes" else {"metaLearner": learner}
+    costs = measure(tiny_spec(final={"training": final}), channels=1, side=10, device=torch.device("cpu"))
+    assert costs is not None
+    assert costs.baseline is not None
+    assert costs.final is not None
+    assert min(costs.final.meta_iteration, costs.final.task, costs.baseline.meta_iteration) > 0
+
+
+@pytest.mark.parametrize(
+    ("final", "meta_iteration", "task"),
+    [
+        # Nothing is cut down where there is no inner loop.
+        (PROTOTYPES, 1.0, 1 / 25),
+        # A gradient for each of 9 steps and for the queries, where 2 steps were taken; each step has all 3 images.
+        ({"metaLearner": "FOMAML", "fomaml": {"innerSteps": 9}}, 10 / 3, 1 / 25 * (3 * 9 * 3 + 15) / (3 * 2 * 3 + 15)),
+        (
+            {"metaLearner": "FOMAML", "fomaml": {"innerSteps": 2, "evaluationSteps": 4}},
+            1.0,
+            1 / 25 * (3 * 4 * 3 + 15) / (3 * 2 * 3 + 15),
+        ),
+    ],
+)
+def test_what_was_cut_down_is_scaled_back(final: dict[str, Any], meta_iteration: float, task: float) -> None:
+    ticks = iter(range(1000))
+    spec = tiny_spec(space={"maxBlocks": 1}, final={"training": final, "baseline": "None"})
+    costs = measure(spec, channels=1, side=10, device=torch.device("cpu"), clock=lambda: float(next(ticks)))
+    assert costs is not None
+    assert costs.cells[0].meta_iteration == 3 / 2
+    assert costs.final == Cost(meta_iteration=pytest.approx(meta_iteration), task=pytest.approx(task))
 
 
 def test_what_cannot_be_trained_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from local_search import SPEC, metasearch, result_of, write_resource
+from local_search import metasearch, result_of, write_resource
 
 from metasearch.errors import InvalidSpec
 from metasearch_trainer.learner import FewShotLearner
@@ -64,7 +64,8 @@ def test_a_name_that_is_not_installed_is_refused_before_anything_is_made(
     tmp_path: Path, command: str, field: str, value: object, known: str
 ) -> None:
     part, name = field.split(".")
-    resource = write_resource(tmp_path, **{part: {**SPEC[part], name: value}})
+    # Reptile's settings go where another learner is named.
+    resource = write_resource(tmp_path, **{part: {name: value, **({"reptile": None} if part == "training" else {})}})
     ended = metasearch(command, resource, *(("--output", tmp_path / "run") if command == "run" else ()))
     assert ended.returncode == 2
     asked = value[0] if isinstance(value, list) else value

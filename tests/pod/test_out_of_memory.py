@@ -36,7 +36,7 @@ def group() -> Iterator[Path]:
 def test_a_trial_that_the_kernel_kills_is_out_of_memory(pod_of: MakePod, group: Path, tmp_path: Path) -> None:
     pod = pod_of(
         space={"filters": 512, "filterScale": 2},
-        training={"metaBatchSize": 4, "innerBatchSize": 20},
+        training={"reptile": {"metaBatchSize": 4, "innerBatchSize": 20}},
         budget={"maxAttempts": 2},
     )
     spec = make_trial_spec("tiny-1-large", candidate="conv3x3(-1)+max_pool3x3(-2)", meta_iterations=4)

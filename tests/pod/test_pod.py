@@ -141,7 +141,7 @@ def test_a_trial_over_its_share_of_the_pods_memory_fails_alone(pod_of: MakePod) 
     share = 1200 * 2**20
     pod = pod_of(
         space={"filters": 512, "filterScale": 2},
-        training={"metaBatchSize": 4, "innerBatchSize": 20},
+        training={"reptile": {"metaBatchSize": 4, "innerBatchSize": 20}},
         budget={"maxAttempts": 1},
     )
     pod.store = KubernetesStore(pod.api, pod.store.search, max_attempts=1, pod_uid=pod.uid)

@@ -49,6 +49,17 @@ def make_spec(**spec: Any) -> MetaSearchSpec:
     return make_resource(**spec).spec
 
 
+def merged(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields with some of them changed, in the objects among them too."""
+    return {
+        **fields,
+        **{
+            name: merged(fields.get(name) or {}, value) if isinstance(value, Mapping) else value
+            for name, value in changes.items()
+        },
+    }
+
+
 SMALL: Mapping[str, Any] = {
     "space": {"operations": ["conv3x3", "identity"], "maxBlocks": 3},
     "search": {

@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar
 
 import psutil
 import yaml
+from builders import merged
 from command_server import Command, start_command
 
 from metasearch.search.trials import Trial
@@ -33,8 +34,17 @@ SPEC: dict[str, Any] = {
         "reductions": 1,
     },
     "search": {"beamWidth": 4, "surrogate": {"members": 2}},
-    "training": {"metaIterations": 4, "metaBatchSize": 2, "innerSteps": 2, "shots": 2, "innerLearningRate": "0.01"},
-    "evaluation": {"tasks": 10, "innerSteps": 2, "curvePoints": 2, "curveTasks": 5},
+    "training": {
+        "metaIterations": 4,
+        "reptile": {
+            "metaBatchSize": 2,
+            "innerSteps": 2,
+            "shots": 2,
+            "innerLearningRate": "0.01",
+            "evaluationSteps": 2,
+        },
+    },
+    "evaluation": {"tasks": 10, "curvePoints": 2, "curveTasks": 5},
     "parallelism": 2,
     "final": {"top": 1, "seeds": 2, "metaIterations": 6, "tasks": 10},
 }
@@ -43,14 +53,11 @@ SPEC: dict[str, Any] = {
 
 def write_resource(folder: Path, name: str = "tiny", **changes: Any) -> Path:
     """Write a resource to a file; keywords are fields of spec, objects merged with those above."""
-    spec = dict(SPEC)
-    for part, fields in changes.items():
-        spec[part] = {**spec.get(part, {}), **fields} if isinstance(fields, dict) else fields
     resource = {
         "apiVersion": "metasearch.dev/v1alpha1",
         "kind": "MetaSearch",
         "metadata": {"name": name},
-        "spec": {key: value for key, value in spec.items() if value is not None},
+        "spec": {key: value for key, value in merged(SPEC, changes).items() if value is not None},
     }
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(resource), encoding="utf-8")

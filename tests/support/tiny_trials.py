@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from builders import make_spec, make_trial_spec
+from builders import make_spec, make_trial_spec, merged
 
 from metasearch.search.trials import Progress, Stage, TrialResult, TrialSpec
 from metasearch_trainer.data.images import ImageSet, Splits
@@ -35,25 +35,35 @@ def bars(first: int, classes: int = 6) -> ImageSet:
 SPLITS = Splits(train=bars(0, 9), validation=bars(9), test=bars(15))
 
 
+TINY_SETTINGS = {
+    "reptile": {"metaStepSize": "0.5"},
+    "prototypes": {"metaBatchSize": 2, "mergedTasks": 2, "shots": 2, "queries": 2},
+}
+"""Settings of meta-learners with which `SPLITS` has enough classes; those of others are small by default."""
+
+
 def tiny_spec(**changes: Any) -> Any:
-    """Make a spec whose trials take `META_ITERATIONS`."""
+    """Make a spec whose trials take `META_ITERATIONS`; Reptile's settings go where another learner is named."""
     spec: dict[str, Any] = {
         "dataset": {"name": "omniglot", "rotations": 1},
         "task": {"ways": 3},
         "space": {"filters": 4, "reductions": 1, "maxBlocks": 2},
         "training": {
             "metaIterations": META_ITERATIONS,
-            "metaBatchSize": 2,
-            "innerSteps": 3,
-            "shots": 3,
-            "innerLearningRate": "0.02",
+            "reptile": {
+                "metaBatchSize": 2,
+                "innerSteps": 3,
+                "shots": 3,
+                "innerLearningRate": "0.02",
+                "evaluationSteps": 5,
+            },
         },
-        "evaluation": {"tasks": 20, "innerSteps": 5, "curvePoints": 4, "curveTasks": 10},
+        "evaluation": {"tasks": 20, "curvePoints": 4, "curveTasks": 10},
         "final": {"tasks": 15, "metaIterations": META_ITERATIONS},
     }
-    for part, fields in changes.items():
-        spec[part] = spec.get(part, {}) | fields if isinstance(fields, dict) else fields
-    return make_spec(**spec)
+    if changes.get("training", {}).get("metaLearner", "Reptile") != "Reptile":
+        del spec["training"]["reptile"]
+    return make_spec(**merged(spec, changes))
 
 
 def tiny_trainer(folder: Path, clock: Callable[[], float] | None = None, **changes: Any) -> Trainer:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import plain
-from metasearch.api import Concat, OptimizerState, Space, Training
+from metasearch.api import Concat, OptimizerState, ReptileSettings, Space, Training
 from metasearch.search.cells import parse_cell
 from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.network import CellNetwork
@@ -48,13 +48,13 @@ def tasks_of(images: Tensor, labels: Tensor) -> Tasks:
 
 def reptile(network: CellNetwork, step_size: str, state: OptimizerState) -> Reptile:
     """Make Reptile with one step size throughout."""
-    training = Training(
+    settings = ReptileSettings(
         inner_learning_rate=Decimal("0.001"),
         meta_step_size=Decimal(step_size),
         final_meta_step_size=Decimal(step_size),
         optimizer_state=state,
     )
-    return Reptile(Recipe(training=training), network, torch.device("cpu"))
+    return Reptile(Recipe(training=Training(reptile=settings)), network, torch.device("cpu"))
 
 
 ANY_PROGRESS = torch.tensor(0.3, dtype=torch.float64)

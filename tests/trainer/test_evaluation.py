@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from metasearch.api import Evaluation, Space, Task, Training
+from metasearch.api import ReptileSettings, Space, Task, Training
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Accuracies
 from metasearch_trainer.data.images import ImageSet
@@ -21,8 +21,9 @@ from metasearch_trainer.tasks import DeviceImages
 
 RECIPE = Recipe(
     task=Task(ways=3, shots=2),
-    training=Training(inner_learning_rate=Decimal("0.02")),
-    evaluation=Evaluation(inner_steps=30, inner_batch_size=6),
+    training=Training(
+        reptile=ReptileSettings(inner_learning_rate=Decimal("0.02"), evaluation_steps=30, evaluation_batch_size=6)
+    ),
 )
 NETWORK = CellNetwork(parse_cell("conv3x3(-1)+max_pool3x3(-1)"), Space(filters=6, reductions=1), 1, 8, 3)
 LEARNER = build(RECIPE, NETWORK, torch.device("cpu"))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from metasearch.api import Dataset, Folder, Task, Training
+from metasearch.api import Dataset, Folder, MetaSearchSpec, ReptileSettings, Task, Training
 from metasearch.errors import InvalidData
 from metasearch_trainer import data
 from metasearch_trainer.data import Splits, folder
@@ -502,7 +502,11 @@ def test_a_damaged_array_is_named(tmp_path: Path) -> None:
 
 def load_for_task(root: Path, ways: int, shots: int, training_shots: int = 1) -> Splits:
     return data.load(
-        Dataset(folder=Folder(path=str(root))), Task(ways=ways, shots=shots), Training(shots=training_shots)
+        MetaSearchSpec(
+            dataset=Dataset(folder=Folder(path=str(root))),
+            task=Task(ways=ways, shots=shots),
+            training=Training(reptile=ReptileSettings(shots=training_shots)),
+        )
     )
 
 
@@ -519,7 +523,7 @@ def test_a_folder_serves_as_a_data_set(tmp_path: Path) -> None:
     [
         pytest.param(2, 1, 1, ["1 validation class", "task.ways is 2"], id="too few validation classes"),
         pytest.param(3, 1, 1, ["2 training class", "task.ways is 3"], id="too few training classes"),
-        pytest.param(2, 1, 5, ["'ant'", "2 images", "training.shots", "5"], id="too few training images"),
+        pytest.param(2, 1, 5, ["'ant'", "2 images", "a task of training takes 5"], id="too few training images"),
     ],
 )
 def test_a_folder_too_small_for_the_task_is_reported_in_a_sentence(

@@ -13,7 +13,7 @@ from builders import make_spec
 from tiny_trials import SPLITS, ignore, tiny_trial
 from torch import Tensor
 
-from metasearch.api import Space, Task, Training
+from metasearch.api import FomamlSettings, Space, Task, Training
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Accuracy
 from metasearch_trainer.data import load
@@ -22,14 +22,15 @@ from metasearch_trainer.metalearners.fomaml import FOMAML
 from metasearch_trainer.network import CellNetwork
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.storage import LocalStorage
-from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks
+from metasearch_trainer.tasks import DeviceImages, Passes, Tasks, TaskShape, sample_tasks
 from metasearch_trainer.trainer import Trainer
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(
     task=Task(ways=3),
     training=Training(
-        inner_learning_rate=Decimal("0.02"), meta_step_size=Decimal("0.01"), final_meta_step_size=Decimal("0.002")
+        meta_learner="FOMAML",
+        fomaml=FomamlSettings(inner_learning_rate=Decimal("0.02"), meta_learning_rate=Decimal("0.01")),
     ),
 )
 NETWORK = CellNetwork(parse_cell("conv3x3(-1)+avg_pool3x3(-2)"), Space(filters=4, reductions=1), 1, 10, 3)
@@ -44,9 +45,8 @@ def state() -> State:
 
 def tasks() -> Tasks:
     """Return two tasks in float64, three inner steps each."""
-    sampled = sample_tasks(
-        np.random.default_rng(0), SPLITS.train, tasks=2, ways=3, shots=2, queries=5, steps=3, batch=4
-    )
+    shape = TaskShape(ways=3, shots=2, queries=5, passes=Passes(3))
+    sampled = sample_tasks(np.random.default_rng(0), SPLITS.train, shape, 2)
     return DeviceImages(SPLITS.train, CPU, torch.float64).tasks(sampled)
 
 
@@ -72,9 +72,9 @@ def test_the_outer_gradient_is_that_of_the_query_loss_at_the_adapted_parameters(
     assert computed == pytest.approx((ahead - behind) / (2 * length), rel=1e-5)
 
 
-@pytest.mark.parametrize(("progress", "step_size"), [(0.0, 0.01), (0.75, 0.004)])
+@pytest.mark.parametrize(("progress", "step_size"), [(0.0, 0.01), (0.75, 0.01 * 0.146447)])
 def test_the_first_outer_step_is_adams(progress: float, step_size: float) -> None:
-    """The first step without momentum is the linearly annealed rate against the sign of each gradient."""
+    """The first step is the rate, annealed along a cosine, against the sign of each gradient."""
     moved, asked = state(), tasks()
     theta, gradient = moved.theta.clone(), LEARNER.outer_gradient(moved, asked)
     LEARNER.outer_step(moved, asked, torch.tensor(progress, dtype=torch.float64))
@@ -85,24 +85,23 @@ def test_the_first_outer_step_is_adams(progress: float, step_size: float) -> Non
     )
 
 
-def accuracy(folder: Path, meta_step_size: str) -> Accuracy:
+def accuracy(folder: Path, meta_learning_rate: str) -> Accuracy:
     """Return what 150 meta-iterations learn on small images of Omniglot: five ways, one shot, three inner steps."""
     spec = make_spec(
         dataset={"name": "omniglot", "rotations": 1, "imageSize": 14},
         space={"filters": 8, "filterScale": 1, "maxBlocks": 1},
         training={
             "metaLearner": "FOMAML",
-            "metaStepSize": meta_step_size,
-            "metaBatchSize": 4,
-            "innerSteps": 3,
-            "innerBatchSize": 5,
-            "innerLearningRate": "0.05",
-            "shots": 1,
+            "fomaml": {
+                "metaLearningRate": meta_learning_rate,
+                "metaBatchSize": 4,
+                "innerSteps": 3,
+                "innerLearningRate": "0.05",
+            },
         },
-        evaluation={"tasks": 100, "innerSteps": 3, "curvePoints": 1},
+        evaluation={"tasks": 100, "curvePoints": 1},
     )
-    images = load(spec.dataset, spec.task, spec.training)
-    trainer = Trainer(spec, images, CPU, LocalStorage(folder / "checkpoints", None))
+    trainer = Trainer(spec, load(spec), CPU, LocalStorage(folder / "checkpoints", None))
     result = trainer.run(tiny_trial(candidate="conv3x3(-1)+max_pool3x3(-1)", meta_iterations=150), ignore)
     assert result.validation is not None, result.message
     return result.validation.non_transductive
@@ -110,6 +109,6 @@ def accuracy(folder: Path, meta_step_size: str) -> Accuracy:
 
 def test_it_learns_to_learn_omniglot(tmp_path: Path) -> None:
     """Accuracy is above chance, and above that of the same adaptation of weights that were never meta-trained."""
-    trained, untrained = accuracy(tmp_path / "trained", "0.01"), accuracy(tmp_path / "untrained", "0")
+    trained, untrained = accuracy(tmp_path / "trained", "0.01"), accuracy(tmp_path / "untrained", "0.000000000001")
     assert trained.mean - trained.interval > 0.2
     assert trained.mean - trained.interval > untrained.mean + untrained.interval

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from builders import make_spec
 
-from metasearch.api import Dataset, DatasetName, Task, Training
+from metasearch.api import Task
 from metasearch.errors import InvalidData
 from metasearch_trainer import data
 from metasearch_trainer.data import ImageSet, omniglot
@@ -13,7 +16,6 @@ from metasearch_trainer.data import ImageSet, omniglot
 PARTS = ("train", "validation", "test")
 FIRST_OF_RANDOM = ("background/Alphabet_of_the_Magi/character01", "evaluation/Tibetan/character41")
 """The first test classes, as they were drawn when published figures began to be compared with."""
-OMNIGLOT = Dataset(name=DatasetName.OMNIGLOT)
 
 
 def part_of_omniglot(part: str) -> ImageSet:
@@ -86,30 +88,67 @@ def test_drawings_of_a_class_are_more_alike_than_those_of_two() -> None:
 
 
 def test_images_are_resized_on_request() -> None:
-    dataset = OMNIGLOT.model_copy(update={"image_size": 8})
-    assert data.load(dataset, Task(), Training()).validation.pixels.shape == (172 * 20, 1, 8, 8)
+    assert data.load(make_spec(dataset={"name": "omniglot", "imageSize": 8})).validation.pixels.shape == (
+        172 * 20,
+        1,
+        8,
+        8,
+    )
 
 
 def test_as_many_ways_as_the_smallest_part_has_classes_are_allowed() -> None:
-    assert data.load(OMNIGLOT, Task(ways=172), Training()).validation.counts.shape == (172,)
+    assert data.load(make_spec(task={"ways": 172})).validation.counts.shape == (172,)
 
 
 @pytest.mark.parametrize(
-    ("task", "training", "words"),
+    ("spec", "words"),
     [
-        pytest.param(Task(ways=173), Training(), ["172 validation classes", "task.ways is 173"], id="one way too many"),
+        pytest.param({"task": {"ways": 173}}, ["172 validation classes", "task.ways is 173"], id="one way too many"),
         pytest.param(
-            Task().model_copy(update={"ways": 500}), Training(), ["172 validation", "task.ways is 500"], id="500 ways"
+            {"training": {"reptile": {"shots": 21}}}, ["20 images", "a task of training takes 21"], id="training shots"
         ),
-        pytest.param(Task(), Training(shots=21), ["20 images", "training.shots", "21"], id="training shots"),
         pytest.param(
-            Task(shots=20), Training(), ["validation class", "20 images", "21"], id="no image left to ask for"
+            {"final": {"training": {"reptile": {"shots": 21}}}},
+            ["20 images", "a task of final.training takes 21"],
+            id="final training shots",
+        ),
+        pytest.param(
+            {"training": {"metaLearner": "Prototypes", "prototypes": {"shots": 19, "queries": 2}}},
+            ["20 images", "a task of training takes 21"],
+            id="shots and queries",
+        ),
+        pytest.param(
+            {"task": {"shots": 20}},
+            ["validation class", "20 images", "task.shots", "21"],
+            id="no image left to ask for",
+        ),
+        pytest.param(
+            {
+                "task": {"ways": 20},
+                "training": {"metaLearner": "Prototypes", "prototypes": {"metaBatchSize": 208, "mergedTasks": 208}},
+            },
+            ["4112 training classes", "training merges 208 tasks of 20 into one of 4160", "must be at most 205"],
+            id="more merged classes than there are, rotated ones too",
         ),
     ],
 )
 def test_a_task_that_omniglot_is_too_small_for_is_reported_in_a_sentence(
-    task: Task, training: Training, words: list[str]
+    spec: dict[str, Any], words: list[str]
 ) -> None:
     with pytest.raises(InvalidData) as raised:
-        data.load(OMNIGLOT, task, training)
+        data.load(make_spec(**spec))
     assert [word for word in ["omniglot", *words] if word not in str(raised.value)] == []
+
+
+def test_as_many_tasks_are_merged_as_there_are_classes_for() -> None:
+    """Of 1,028 classes, turned four times, 205 tasks of 20 ways can be made that have none in common."""
+    settings = {"metaBatchSize": 205, "mergedTasks": 205, "shots": 19}
+    training = {"metaLearner": "Prototypes", "prototypes": settings}
+    assert len(data.load(make_spec(task={"ways": 20}, training=training)).train.counts) == 1028
+
+
+def test_more_ways_than_any_search_may_have_are_refused_all_the_same() -> None:
+    spec = make_spec()
+    many = spec.model_copy(update={"task": Task().model_copy(update={"ways": 500})})
+    with pytest.raises(InvalidData, match=r"172 validation classes and task\.ways is 500"):
+        data.load(many)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,13 +14,16 @@ from metasearch.errors import InvalidData
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.tasks import (
     DeviceImages,
+    Passes,
     SampledTasks,
+    TaskShape,
     sample_tasks,
     shuffled_passes,
     stream,
 )
 
 COUNTS = (5, 3, 8, 4, 6, 3)
+SHAPE: dict[str, Any] = {"ways": 5, "shots": 1, "queries": 0, "passes": Passes(5, 7)}
 
 
 def image_set(counts: tuple[int, ...] = COUNTS) -> ImageSet:
@@ -32,9 +37,8 @@ def class_of(images: ImageSet, rows: np.ndarray) -> np.ndarray:
     return images.pixels[rows, 0, 0, 0]
 
 
-def sample(rng: np.random.Generator, images: ImageSet, **changes: int) -> SampledTasks:
-    shape = {"tasks": 4, "ways": 5, "shots": 1, "queries": 0, "steps": 5, "batch": 7} | changes
-    return sample_tasks(rng, images, **shape)
+def sample(rng: np.random.Generator, images: ImageSet, tasks: int = 4, **changes: Any) -> SampledTasks:
+    return sample_tasks(rng, images, TaskShape(**{**SHAPE, **changes}), tasks)
 
 
 @given(st.integers(0, 2**32), st.integers(2, 6), st.integers(1, 3))
@@ -91,19 +95,44 @@ def test_a_class_with_fewer_images_than_a_task_takes_is_refused() -> None:
 
 
 def test_every_image_is_seen_once_before_any_is_seen_again() -> None:
-    order = shuffled_passes(np.random.default_rng(0), tasks=2, images=6, steps=4, batch=3)
+    order = shuffled_passes(np.random.default_rng(0), tasks=2, images=6, passes=Passes(4, 3))
     for task in order.reshape(2, 2, 6):
         assert all(sorted(one_pass) == list(range(6)) for one_pass in task.tolist())
 
 
 def test_a_batch_may_straddle_two_passes() -> None:
-    order = shuffled_passes(np.random.default_rng(0), tasks=1, images=5, steps=3, batch=4).reshape(-1)
+    order = shuffled_passes(np.random.default_rng(0), tasks=1, images=5, passes=Passes(3, 4)).reshape(-1)
     assert sorted(order[:5]) == sorted(order[5:10]) == list(range(5))
+
+
+def test_without_a_batch_size_every_step_has_all_images() -> None:
+    order = shuffled_passes(np.random.default_rng(0), tasks=2, images=5, passes=Passes(3))
+    assert order.shape == (2, 3, 5)
+    assert all(sorted(step) == list(range(5)) for step in order.reshape(6, 5).tolist())
+
+
+def test_without_steps_there_are_no_batches() -> None:
+    assert shuffled_passes(np.random.default_rng(0), tasks=2, images=5, passes=Passes(0)).shape == (2, 0, 5)
+
+
+@given(st.integers(0, 2**32))
+def test_merged_tasks_have_no_class_in_common(seed: int) -> None:
+    images = image_set()
+    sampled = sample(np.random.default_rng(seed), images, ways=2, queries=1, merged=3, tasks=3)
+    assert (sampled.support_rows.shape, sampled.query_rows.shape) == ((3, 2), (3, 2))
+    classes = class_of(images, sampled.support_rows)
+    assert len(set(classes.flatten().tolist())) == 6
+    assert (class_of(images, sampled.query_rows) == classes).all()
+
+
+def test_more_classes_than_there_are_are_refused() -> None:
+    with pytest.raises(InvalidData, match="there are 6 classes and tasks take 8 at once"):
+        sample(np.random.default_rng(0), image_set(), ways=4, merged=2)
 
 
 def test_classes_are_drawn_evenly() -> None:
     images = image_set()
-    sampled = sample(np.random.default_rng(0), images, tasks=6000, ways=2, steps=1, batch=2)
+    sampled = sample(np.random.default_rng(0), images, tasks=6000, ways=2, passes=Passes(1, 2))
     counts = np.bincount(class_of(images, sampled.support_rows.flatten()), minlength=6)
     assert counts == pytest.approx([2000] * 6, abs=200)  # more than five standard deviations
 

@@ -69,9 +69,13 @@ def test_the_curve_ends_with_the_score(tmp_path: Path) -> None:
 def test_training_helps(tmp_path: Path) -> None:
     """Both have folders of their own, lest on a busy machine one go on from the other's checkpoint."""
     untrained = tiny_trainer(
-        tmp_path / "untrained", training={"metaStepSize": "0"}, evaluation={"tasks": 100, "innerSteps": 2}
+        tmp_path / "untrained",
+        training={"reptile": {"metaStepSize": "0", "evaluationSteps": 2}},
+        evaluation={"tasks": 100},
     )
-    trained = tiny_trainer(tmp_path / "trained", evaluation={"tasks": 100, "innerSteps": 2})
+    trained = tiny_trainer(
+        tmp_path / "trained", training={"reptile": {"evaluationSteps": 2}}, evaluation={"tasks": 100}
+    )
     more = tiny_trial(meta_iterations=40)
     assert (trained.run(more, ignore).score or 0) > (untrained.run(more, ignore).score or 0) + 0.1
 
@@ -270,7 +274,7 @@ def test_a_process_that_is_too_large_from_the_start_fails_the_trial(tmp_path: Pa
 
 def test_a_trial_over_its_memory_cap_fails_and_the_process_lives_on(tmp_path: Path) -> None:
     cap = f"{memory.resident_bytes() // 2**20 + 100}Mi"
-    large = {"space": {"filters": 512}, "training": {"metaBatchSize": 32, "innerBatchSize": 100}}
+    large = {"space": {"filters": 512}, "training": {"reptile": {"metaBatchSize": 32, "innerBatchSize": 100}}}
     result = tiny_trainer(tmp_path, budget={"trialMemory": cap}, **large).run(tiny_trial(), ignore)
     assert (result.state, result.reason) == (State.FAILED, Reason.OUT_OF_MEMORY)
     assert f"({cap})" in (result.message or "")

@@ -131,10 +131,10 @@ def estimate_time(spec: MetaSearchSpec, data: DataSummary, workers: int) -> list
     """
     if not is_installed(Extra.TRAINER):
         return []
-    from metasearch_cli.local import estimate
+    from metasearch_cli.local import costs
 
     with _one_thread():  # as a worker has it
-        return estimate.measured_sentences(spec, data.channels, data.side, workers)
+        return costs.measured_sentences(spec, data.channels, data.side, workers)
 
 
 @contextmanager

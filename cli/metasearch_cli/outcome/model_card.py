@@ -46,7 +46,7 @@ def model_card(result: SearchResult, network: FinalNetwork[float]) -> str:
         ways=spec.task.ways,
         shots=spec.task.shots,
         images=_counted(spec.task.shots, "image"),
-        meta_learner=spec.training.meta_learner,
+        meta_learner=(spec.final.training or spec.training).meta_learner,
         meta_iterations=network.meta_iterations,
         data=_data(spec),
         cut_short=_cut_short(networks, spec.final.meta_iterations),

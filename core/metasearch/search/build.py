@@ -40,6 +40,8 @@ def require_known_names(spec: MetaSearchSpec) -> None:
     # By name only: the layers of operations are the trainer's, and importing them would take PyTorch.
     for operation in spec.space.operations:
         require_known(Group.OPERATIONS, operation, list(Operation), "spec.space.operations")
-    require_known(Group.META_LEARNERS, spec.training.meta_learner, META_LEARNERS, "spec.training.metaLearner")
+    for where, training in (("training", spec.training), ("final.training", spec.final.training)):
+        if training is not None:
+            require_known(Group.META_LEARNERS, training.meta_learner, META_LEARNERS, f"spec.{where}.metaLearner")
     if spec.dataset.name is not None:
         require_known(Group.DATASETS, spec.dataset.name, list(DatasetName), "spec.dataset.name")
