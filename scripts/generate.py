@@ -19,7 +19,7 @@ from typing import Any, get_args, get_origin
 
 import values_table
 import yaml
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -134,20 +134,44 @@ def _definition_template(definition: crds.Definition, text: str) -> str:
     )
 
 
-def _sections(model: type[BaseModel], path: str, with_bounds: bool) -> Iterator[str]:
-    """Yield a heading and a table for a model, and then for each model in it."""
+def _sections(root: type[BaseModel], path: str, with_bounds: bool) -> Iterator[str]:
+    """Yield a heading and a table for a model, and then for each model in it, once each."""
+    places: dict[type[BaseModel], str] = {}
+    for model, place in _places(root, path):
+        places.setdefault(model, place)
+    for model, place in places.items():
+        yield from _section(model, place, with_bounds, places)
+
+
+def _places(model: type[BaseModel], path: str) -> Iterator[tuple[type[BaseModel], str]]:
+    """Yield a model and each one in it, with the paths to them."""
+    yield model, path
+    for name, field in model.model_fields.items():
+        for inner in _models(field.annotation):
+            yield from _places(inner, _path(path, name, field))
+
+
+def _path(path: str, name: str, field: FieldInfo) -> str:
+    return f"{path}.{field.alias or name}{'[]' if get_origin(field.annotation) is tuple else ''}"
+
+
+def _section(model: type[BaseModel], path: str, with_bounds: bool, places: dict[type[BaseModel], str]) -> Iterator[str]:
+    """Yield the heading and the table of a model. A field whose model has its table at another path refers to it."""
     columns = ("field", "type", *(("default",) if with_bounds else ()), "meaning")
     yield f"\n## {path}\n\n{_first_paragraph(model)}\n\n"
     yield f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
     for name, field in model.model_fields.items():
-        cells = [f"`{field.alias or name}`", _type_text(field)]
+        others = [places[each] for each in _models(field.annotation) if places[each] != _path(path, name, field)]
+        cells = [f"`{field.alias or name}`", _type_text(field) + "".join(f", as {_link(each)}" for each in others)]
         if with_bounds:
             cells.append(_default_text(field))
         yield "| " + " | ".join([*cells, _description(field)]) + " |\n"
-    for name, field in model.model_fields.items():
-        for inner in _models(field.annotation):
-            suffix = "[]" if get_origin(field.annotation) is tuple else ""
-            yield from _sections(inner, f"{path}.{field.alias or name}{suffix}", with_bounds)
+
+
+def _link(path: str) -> str:
+    """Return a link to a section of the same page, by the name that GitHub gives its heading."""
+    anchor = "".join(each for each in path.lower() if each.isalnum() or each in "-_")
+    return f"[{path}](#{anchor})"
 
 
 def _first_paragraph(model: type[BaseModel]) -> str:
@@ -200,6 +224,8 @@ def _bounds(metadata: list[Any]) -> Iterator[str]:
                 yield f"at most {bound:,}"
             case Lt(bound):
                 yield f"less than {bound:,}"
+            case MultipleOf(divisor):
+                yield f"a multiple of {divisor}"
             case MinLen(length):
                 yield f"length at least {length}"
             case MaxLen(length):

@@ -27,12 +27,16 @@ from metasearch.api import (
     CHANGEABLE,
     Dataset,
     Folder,
+    MetaLearning,
     MetaSearchSpec,
     PodTemplate,
+    PrototypesSettings,
     Space,
     SpecModel,
     Storage,
     Toleration,
+    Training,
+    TruncatedSettings,
 )
 from metasearch.cluster import api as api_module
 from metasearch.errors import InvalidSpec
@@ -232,6 +236,16 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     Dataset: lambda dataset: {"dataset": dataset},
     Folder: lambda folder: {"dataset": {"folder": folder}},
     Space: lambda space: {"dataset": OMNIGLOT, "space": space},
+    Training: lambda training: {"dataset": OMNIGLOT, "training": training},
+    MetaLearning: lambda training: {"dataset": OMNIGLOT, "final": {"training": training}},
+    PrototypesSettings: lambda settings: {
+        "dataset": OMNIGLOT,
+        "training": {"metaLearner": "Prototypes", "prototypes": settings},
+    },
+    TruncatedSettings: lambda settings: {
+        "dataset": OMNIGLOT,
+        "training": {"metaLearner": "Truncated", "truncated": settings},
+    },
     Toleration: lambda one: {"dataset": OMNIGLOT, "worker": {"template": {"tolerations": [one]}}},
     PodTemplate: lambda template: {"dataset": OMNIGLOT, "worker": {"template": template}},
     Storage: lambda storage: {"dataset": OMNIGLOT, "storage": storage},

@@ -16,17 +16,38 @@ from enum import Enum
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
-from metasearch.api import Dataset, Rule, Space, SpecModel, Toleration
+from metasearch.api import (
+    SETTINGS,
+    Dataset,
+    MetaLearning,
+    PrototypesSettings,
+    Rule,
+    Space,
+    SpecModel,
+    Toleration,
+    Training,
+    TruncatedSettings,
+)
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.outcome.figures import FinalNetwork
 from metasearch.quantities import DECIMAL_PATTERN, Duration, Memory, NumberText, PatternText, Quantity
 
+OF_LEARNERS: Mapping[str, Mapping[str, Any]] = {
+    **{to_camel(field): {"metaLearner": learner} for learner, field in SETTINGS.items()},
+    "options": {"metaLearner": "OfAPackage"},
+}
+
 SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     Dataset: {"": {"name": "omniglot"}, "name": {}, "folder": {}},
     Space: {"reductions": {"repeats": 1}},
+    MetaLearning: OF_LEARNERS,
+    Training: OF_LEARNERS,
+    PrototypesSettings: {"metaBatchSize": {"mergedTasks": 1}, "mergedTasks": {"metaBatchSize": 256}},
+    TruncatedSettings: {"window": {"innerSteps": 1000}},
     Toleration: {
         "": {"key": "a"},
         "key": {"operator": "Exists"},
@@ -175,6 +196,7 @@ def _integers(rules: Sequence[Any]) -> Iterator[Case]:
     highest = [each.le for each in rules if hasattr(each, "le")]
     yield from _judged([lowest, *highest], is_valid=True)
     yield from _judged([lowest - 1, *(each + 1 for each in highest)], is_valid=False)
+    yield from _judged([lowest + 1 for each in rules if hasattr(each, "multiple_of")], is_valid=False)
     yield from _judged([str(lowest), lowest + 0.5, True, [lowest]], is_valid=False)
 
 

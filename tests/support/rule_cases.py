@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from metasearch.api import Dataset, Folder, PodTemplate, Space, SpecModel, Storage, Toleration
+from pydantic.alias_generators import to_camel
+
+from metasearch.api import (
+    SETTINGS,
+    Dataset,
+    Folder,
+    MetaLearning,
+    PodTemplate,
+    PrototypesSettings,
+    Space,
+    SpecModel,
+    Storage,
+    Toleration,
+    Training,
+    TruncatedSettings,
+)
 from metasearch.kubernetes.trial_resource import CandidateResource, MetaTrialSpec, MetaTrialStatus
 
 Json = dict[str, Any]
@@ -23,7 +38,43 @@ RECIPE = {"stage": "Search", "metaIterations": 1, "seed": 0, "round": 1}
 ONE, TWO = {"architecture": "a(-1)+b(-2)"}, {"architecture": "a(-1)+b(-2) | a(0)+a(0)"}
 HERE, THERE = {"claim": "a", "mountPath": "/here"}, {"claim": "a", "mountPath": "/there"}
 
-RULE_CASES: Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] = {
+Cases = Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]]
+
+
+def learner_cases(model: type[MetaLearning]) -> Cases:
+    """Return the cases of a model that names a meta-learner; Reptile is the one that is named by default."""
+    cases: dict[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] = {
+        (model, "must have options only where metaLearner comes with an installed package"): (
+            [{"options": {"a": "b"}}, *({"metaLearner": learner, "options": {"a": "b"}} for learner in SETTINGS)],
+            [{"metaLearner": "Own", "options": {"a": "b"}}, {"metaLearner": "Own"}, {"options": {}}, {}],
+        )
+    }
+    for learner, field in SETTINGS.items():
+        name = to_camel(field)
+        others = [{"metaLearner": other, name: {}} for other in ("Own", *SETTINGS) if other != learner]
+        unnamed = {name: {}}
+        cases[model, f"must have {name} only where metaLearner is {learner}"] = (
+            others if learner == "Reptile" else [*others, unnamed],
+            [
+                {"metaLearner": learner, name: {}},
+                {"metaLearner": learner},
+                *([unnamed] if learner == "Reptile" else []),
+            ],
+        )
+    return cases
+
+
+RULE_CASES: Cases = {
+    **learner_cases(Training),
+    **learner_cases(MetaLearning),
+    (PrototypesSettings, "must have a mergedTasks that divides metaBatchSize"): (
+        [{"mergedTasks": 3}, {"metaBatchSize": 8}, {"metaBatchSize": 12, "mergedTasks": 8}],
+        [{}, {"mergedTasks": 4}, {"metaBatchSize": 32}, {"metaBatchSize": 12, "mergedTasks": 6}],
+    ),
+    (TruncatedSettings, "must have a window of at most innerSteps"): (
+        [{"window": 6}, {"innerSteps": 2, "window": 3}],
+        [{"window": 5}, {"innerSteps": 1}, {"innerSteps": 3, "window": 3}],
+    ),
     (Dataset, "must have exactly one of name and folder"): (
         [{}, {"name": "omniglot", "folder": {"path": "images"}}, {"name": None, "folder": None}],
         [{"name": "omniglot"}, {"folder": {"path": "images"}}, {"name": None, "folder": {"path": "images"}}],

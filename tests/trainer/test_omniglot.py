@@ -141,7 +141,7 @@ def test_a_task_that_omniglot_is_too_small_for_is_reported_in_a_sentence(
 
 
 def test_as_many_tasks_are_merged_as_there_are_classes_for() -> None:
-    """Of 1,028 classes, turned four times, 205 tasks of 20 ways can be made that have none in common."""
+    """The 1,028 classes, turned four times, make 205 tasks of 20 ways that have none in common."""
     settings = {"metaBatchSize": 205, "mergedTasks": 205, "shots": 19}
     training = {"metaLearner": "Prototypes", "prototypes": settings}
     assert len(data.load(make_spec(task={"ways": 20}, training=training)).train.counts) == 1028

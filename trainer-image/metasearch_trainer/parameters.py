@@ -60,7 +60,7 @@ class Weights:
     """One per parameter, (tasks, *shape)."""
     statistics: int = 0
     """
-    How many of a batch's images, the first, its batch statistics come from; 0 for all of them.
+    The number of a batch's images, the first ones, that its batch statistics come from; 0 for all of them.
 
     With the support images first, the others are classified each by itself, for they do not change the statistics.
     """

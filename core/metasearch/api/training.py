@@ -80,7 +80,8 @@ class MetaLearning(SpecModel):
     options: dict[str, Annotated[str, Field(max_length=253)]] = Field(
         default={},
         max_length=64,
-        description="options are the settings of a meta-learner that an installed package adds, by its names for them.",
+        description="options are the settings of a meta-learner that an installed package adds, by its names for them. "
+        "Default: none.",
     )
 
     rules = (

@@ -137,13 +137,16 @@ def _integer(rules: Sequence[Any]) -> Schema:
     # A whole number without a lower bound is a mistake in a model; max() of nothing raises for it.
     lowest = max(each.ge for each in rules if hasattr(each, "ge"))
     highest = min((each.le for each in rules if hasattr(each, "le")), default=None)
+    divisor = next((each.multiple_of for each in rules if hasattr(each, "multiple_of")), None)
+    multiples = {} if divisor is None else {"multipleOf": divisor}
     if highest is None:
-        return {"type": "integer", "format": "int64", "minimum": lowest}
+        return {"type": "integer", "format": "int64", "minimum": lowest, **multiples}
     return {
         "type": "integer",
         "format": "int32" if highest <= INT32_MAX else "int64",
         "minimum": lowest,
         "maximum": highest,
+        **multiples,
     }
 
 
