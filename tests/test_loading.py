@@ -226,6 +226,64 @@ def test_a_wrong_field_is_named_with_its_value_and_rule(text: str, sentence: str
     assert found.endswith(sentence)
 
 
+@pytest.mark.parametrize("where", ["training", "final.training"])
+@pytest.mark.parametrize(
+    ("training", "sentence"),
+    [
+        pytest.param(
+            {"maml": {}},
+            ' is {"maml": {}}; it must have maml only where metaLearner is MAML',
+            id="settings of a learner, and none is named",
+        ),
+        pytest.param(
+            {"metaLearner": "MAML", "reptile": {}},
+            ' is {"metaLearner": "MAML", "reptile": {}}; it must have reptile only where metaLearner is Reptile',
+            id="settings of another learner",
+        ),
+        pytest.param(
+            {"options": {"a": "b"}},
+            ' is {"options": {"a": "b"}}; it must have options only where metaLearner comes with an installed package',
+            id="options of a learner that has settings",
+        ),
+        pytest.param(
+            {"metaLearner": "Own", "options": {"rate": 1}},
+            ".options.rate is 1; it must be text",
+            id="an option without quotes",
+        ),
+        pytest.param(
+            {"reptile": {"innerSteps": 0}}, ".reptile.innerSteps is 0; it must be at least 1", id="no inner steps"
+        ),
+        pytest.param(
+            {"reptile": {"innerStep": 1}},
+            ".reptile has no field 'innerStep'; did you mean innerSteps?",
+            id="nearly a setting",
+        ),
+        pytest.param(
+            {"metaLearner": "Truncated", "truncated": {"innerSteps": 2, "window": 3}},
+            '.truncated is {"innerSteps": 2, "window": 3}; it must have a window of at most innerSteps',
+            id="a window that is longer than the inner loop",
+        ),
+        pytest.param(
+            {"metaLearner": "Prototypes", "prototypes": {"mergedTasks": 3, "metaBatchSize": 16}},
+            '.prototypes is {"mergedTasks": 3, "metaBatchSize": 16}; it must have a mergedTasks that divides '
+            "metaBatchSize",
+            id="merged tasks that do not come out even",
+        ),
+        *(
+            pytest.param(
+                {"metaLearner": "Evolution", "evolution": {"population": population}},
+                f".evolution.population is {population}; it must be {bound}",
+                id=f"a population of {population}",
+            )
+            for population, bound in ((1, "a multiple of 2"), (3, "a multiple of 2"), (0, "at least 2"))
+        ),
+    ],
+)
+def test_a_learners_settings_are_refused_by_their_path(where: str, training: dict[str, Any], sentence: str) -> None:
+    fields = {"training": training} if where == "training" else {"final": {"training": training}}
+    assert refusal(with_spec(**fields)) == f"mine.yaml: spec.{where}{sentence}"
+
+
 def test_everything_that_is_wrong_is_reported_at_once() -> None:
     assert refusal(with_spec(seed=-1, task={"ways": 1, "shot": 1})) == (
         "mine.yaml: spec.task.ways is 1; it must be at least 2; "
@@ -253,6 +311,8 @@ def test_a_long_value_is_cut_short() -> None:
         ("dataset.rotations=2", "dataset.rotations", 2),
         ("space.filterScale=3", "space.filter_scale", 3),
         ("task={ways: 3, shots: 2}", "task.shots", 2),
+        ("training.reptile.innerSteps=3", "training.reptile.inner_steps", 3),
+        ("final.training.reptile={shots: 7}", "final.training.reptile.shots", 7),
     ],
 )
 def test_a_setting_replaces_a_field(setting: str, field: str, value: object) -> None:

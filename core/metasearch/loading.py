@@ -217,6 +217,8 @@ def _rule(kind: str, context: dict[str, Any], message: str) -> str:
             return f"must be more than {context['gt']}"
         case "less_than":
             return f"must be less than {context['lt']}"
+        case "multiple_of":
+            return f"must be a multiple of {context['multiple_of']}"
         case "enum" | "literal_error":
             return f"must be {context['expected']}"
         case "string_pattern_mismatch":
