@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypedDict, Unpack
 
 from metasearch import extensions
-from metasearch.api import MetaSearch, MetaSearchSpec, SpecModel
+from metasearch.api import Classification, MetaSearch, MetaSearchSpec, SpecModel
 from metasearch.loading import load_search, parse_search
 from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
@@ -59,7 +59,7 @@ Tensor = Any
 class Classifier(Protocol):
     """A network that has learned one task."""
 
-    def classify(self, images: Tensor, together: bool = False) -> Tensor:
+    def classify(self, images: Tensor, way: Classification = Classification.SUPPORT_STATISTICS) -> Tensor:
         """Return the labels (count,) of images (count, channels, side, side) in [0, 1]."""
         ...
 

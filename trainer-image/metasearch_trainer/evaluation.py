@@ -1,9 +1,8 @@
 """
 Few-shot accuracy, as supervised-reptile measures it: adapt to a task of unseen classes, classify one query of each.
 
-Transductive: the queries of a task are classified in one batch, so batch normalisation sees them together, one of each
-class. Non-transductive: each query joins the whole support set alone and only its own prediction is read. The first is
-the easier task; published tables mix the two, so both are measured and always labelled.
+There are three ways to classify a query (`classification`), of which some make an easier task than others. Published
+tables mix the first two, so all are measured, on the same tasks, and always labelled.
 """
 
 from __future__ import annotations
@@ -15,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metasearch.api import Classification
 from metasearch.search.trials import Accuracies, Accuracy
+from metasearch_trainer.classification import adapt
 from metasearch_trainer.metalearners.base import MetaLearner, State
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import DeviceImages, Tasks, TaskShape, sample_tasks
@@ -41,7 +42,7 @@ def evaluate(
 
     Args:
         state: stays as it is.
-        recipe: gives the tasks' ways and shots.
+        recipe: gives the tasks' ways and shots, and the shifts over which predictions are averaged.
         tasks: the number of tasks, at least 1.
         on_progress: called after every `TASKS_AT_ONCE`; may raise to end the evaluation.
     """
@@ -49,25 +50,28 @@ def evaluate(
     correct = []
     for first in range(0, tasks, TASKS_AT_ONCE):
         sampled = sample_tasks(rng, images.images, shape, min(TASKS_AT_ONCE, tasks - first))
-        correct.append(_correct(learner, state, images.tasks(sampled)))
+        asked = images.tasks(sampled)
+        right = predictions(learner, state, asked, recipe.evaluation.shifts) == asked.query_labels
+        correct.append(right.sum(-1).cpu())
         on_progress()
     # In double precision: a share of 0.6 in single precision would be recorded as 0.6000000238.
-    transductive, non_transductive = torch.cat(correct, dim=1).double() / recipe.task.ways  # (2, tasks)
-    return Accuracies(transductive=accuracy(transductive), non_transductive=accuracy(non_transductive))
+    shares = torch.cat(correct, dim=1).double() / recipe.task.ways  # (3, tasks)
+    return Accuracies(**{way.field: accuracy(share) for way, share in zip(Classification, shares, strict=True)})
 
 
-def _correct(learner: MetaLearner, state: State, tasks: Tasks) -> Tensor:
-    """Count the right answers of each task, (2, tasks): transductive, then non-transductive."""
-    network, phi = learner.network, learner.adapt(state, tasks.support)
-    with torch.no_grad():
-        together = network(phi, tasks.queries).argmax(-1)  # (tasks, ways)
-        # The support set only lends its statistics to batch normalisation; the query is the last image of the batch.
-        alone = [
-            network(phi, torch.cat([tasks.support.images, query], 1))[:, -1].argmax(-1)
-            for query in tasks.queries.split(1, dim=1)
-        ]
-        answers = tasks.query_labels
-        return torch.stack([(together == answers).sum(1), (torch.stack(alone, 1) == answers).sum(1)]).cpu()
+def predictions(learner: MetaLearner, state: State, tasks: Tasks, shifts: int) -> Tensor:
+    """
+    Adapt to tasks and classify their queries in each way.
+
+    Args:
+        state: stays as it is.
+        shifts: pixels, as `evaluation.shifts`.
+
+    Returns:
+        Labels (3, tasks, ways * queries), in the order of `Classification`.
+    """
+    adapted = adapt(learner, state, tasks.support, shifts)
+    return torch.stack([adapted.logits(tasks.queries, way).argmax(-1) for way in Classification])
 
 
 def accuracy(per_task: Tensor) -> Accuracy:

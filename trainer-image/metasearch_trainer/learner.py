@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metasearch.api import Classification
 from metasearch.errors import InvalidData
+from metasearch_trainer.classification import AdaptedNetwork, adapt
 from metasearch_trainer.delivery import Delivered, load_weights
-from metasearch_trainer.network import Network
 from metasearch_trainer.tasks import Support, shuffled_passes
 
 
@@ -34,12 +35,12 @@ class FewShotLearner:
 
     def adapt(self, images: Tensor, labels: Tensor, seed: int = 0) -> Classifier:
         """
-        Learn a task.
+        Learn a task, as the network was evaluated.
 
         Args:
             images: (count, channels, side, side), in [0, 1]; the size that the search trained on.
-            labels: (count,), integers in [0, ways).
-            seed: decides the order in which the images are gone through.
+            labels: (count,), integers in [0, ways). Classes may differ in their number of images.
+            seed: decides the order in which a learner with an inner loop goes through the images.
 
         Raises:
             InvalidData: shapes or labels are not what the network takes.
@@ -49,14 +50,16 @@ class FewShotLearner:
         images, labels = images.to(self.device, torch.float32), labels.to(self.device)
         order = shuffled_passes(np.random.default_rng(seed), 1, len(images), learner.evaluation_passes)
         support = Support(images[None], labels[None], torch.from_numpy(order).to(self.device))  # one task
-        phi = learner.adapt(self._delivered.state, support)
-        return Classifier(learner.network, phi, images)
+        shifts = self.description.recipe.evaluation.shifts
+        return Classifier(adapt(learner, self._delivered.state, support, shifts))
 
     def _require_task(self, images: Tensor, labels: Tensor) -> None:
         described, ways = self.description, self.description.recipe.task.ways
         expected = (len(labels), described.channels, described.side, described.side)
         if tuple(images.shape) != expected:
             raise InvalidData(f"images are {tuple(images.shape)} with {len(labels)} labels; they must be {expected}")
+        if not len(labels):
+            raise InvalidData("there are no images to learn from; there must be one or more, with a label each")
         lowest, highest = int(labels.min()), int(labels.max())
         if lowest < 0 or highest >= ways:
             raise InvalidData(f"labels are {lowest}..{highest}; they must be 0..{ways - 1}")
@@ -65,34 +68,33 @@ class FewShotLearner:
 class Classifier:
     """A network that has learned one task."""
 
-    def __init__(self, network: Network, phi: Tensor, support: Tensor) -> None:
+    def __init__(self, adapted: AdaptedNetwork) -> None:
         """
         Args:
-            phi: the adapted parameters, (1, size).
-            support: the images that were learned from, (count, channels, side, side), in [0, 1].
+            adapted: to one task.
         """
-        self._network, self._phi, self._support = network, phi, support
+        self._adapted = adapted
 
-    @torch.no_grad()
-    def logits(self, images: Tensor, together: bool = False) -> Tensor:
+    def logits(self, images: Tensor, way: Classification = Classification.SUPPORT_STATISTICS) -> Tensor:
         """
         Compute the scores of the classes.
 
         Args:
-            images: (count, channels, side, side), in [0, 1].
-            together: classify the images as one batch (transductive: more accurate where the batch holds about as many
-                of each class), instead of each alone beside the images that were learned from.
+            images: (count, channels, side, side), in [0, 1]; one or more.
+            way: each image by itself unless it is TRANSDUCTIVE, which is more accurate where the images are about as
+                many of each class, and less where they are not.
 
         Returns:
             (count, ways)
-        """
-        images = images.to(self._support)
-        if together:
-            return self._network(self._phi, images[None])[0]
-        return torch.cat(
-            [self._network(self._phi, torch.cat([self._support, image[None]])[None])[:, -1] for image in images]
-        )
 
-    def classify(self, images: Tensor, together: bool = False) -> Tensor:
+        Raises:
+            InvalidData: the images' shape is not that of those that were learned from.
+        """
+        shape = tuple(self._adapted.support.shape[2:])
+        if tuple(images.shape[1:]) != shape or not len(images):
+            raise InvalidData(f"images are {tuple(images.shape)}; they must be (count, *{shape}), one or more")
+        return self._adapted.logits(images.to(self._adapted.support)[None], way)[0]
+
+    def classify(self, images: Tensor, way: Classification = Classification.SUPPORT_STATISTICS) -> Tensor:
         """Return the labels (count,) of the classes with the highest scores; see `logits`."""
-        return self.logits(images, together).argmax(-1)
+        return self.logits(images, way).argmax(-1)

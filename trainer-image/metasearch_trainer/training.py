@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Generator
 
-from metasearch.api import Score, Split
+from metasearch.api import Split
 from metasearch.search.early_stopping import curve_iterations
-from metasearch.search.trials import Accuracies, CurvePoint, Reason, State, TrialSpec
+from metasearch.search.trials import Accuracies, Accuracy, CurvePoint, Reason, State, TrialSpec
 from metasearch_trainer.checkpoints import TrainingState
 from metasearch_trainer.evaluation import evaluate
 from metasearch_trainer.metalearners.base import MetaLearner
@@ -109,8 +109,8 @@ class Training:
 
     def score(self, accuracies: Accuracies) -> float:
         """Return the one of the accuracies that ranks candidates, in [0, 1]."""
-        is_transductive = self.recipe.evaluation.score is Score.TRANSDUCTIVE
-        return (accuracies.transductive if is_transductive else accuracies.non_transductive).mean
+        ranking: Accuracy = getattr(accuracies, self.recipe.evaluation.score.field)
+        return ranking.mean
 
     def _outer_step(self, state: TrainingState, share: float) -> None:
         """Take an outer step; `share` of the training is done, in [0, 1)."""

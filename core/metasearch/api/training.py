@@ -125,11 +125,24 @@ class Split(StrEnum):
     TEST = "Test"
 
 
-class Score(StrEnum):
-    """Which accuracy ranks candidates."""
+class Classification(StrEnum):
+    """
+    The way in which a task's query images are classified: the images whose statistics normalise their batches.
+
+    An accuracy holds for one of them only; papers mix the first two.
+    """
 
     TRANSDUCTIVE = "Transductive"
+    """All queries of a task in one batch, so that each sees the others."""
     NON_TRANSDUCTIVE = "NonTransductive"
+    """Each query in one batch with the support images, and so with its own statistics too (supervised-reptile)."""
+    SUPPORT_STATISTICS = "SupportStatistics"
+    """Each query by the statistics of the support images, those that the network has adapted with."""
+
+    @property
+    def field(self) -> str:
+        """The name of the field that has this accuracy, in a trial's result and in a network's."""
+        return self.name.lower()
 
 
 class Evaluation(SpecModel):
@@ -140,11 +153,20 @@ class Evaluation(SpecModel):
         description="split names the classes that search scores come from: Validation, or Test as Auto-Meta did. "
         "Default: Validation.",
     )
-    score: Score = Field(
-        default=Score.NON_TRANSDUCTIVE,
-        description="score is the accuracy that ranks candidates: NonTransductive (each query is classified with the "
-        "support images alone) or Transductive (the queries of a task are classified together, which lets batch "
-        "normalisation see them). Both are always measured. Default: NonTransductive.",
+    score: Classification = Field(
+        default=Classification.NON_TRANSDUCTIVE,
+        description="score is the accuracy that ranks candidates: NonTransductive (each query is classified alone, in "
+        "one batch with the support images), SupportStatistics (each query is classified alone, normalised by the "
+        "statistics of the support images) or Transductive (the queries of a task are classified together, which lets "
+        "batch normalisation see them). All three are always measured. Default: NonTransductive.",
+    )
+    shifts: int = Field(
+        default=0,
+        ge=0,
+        le=4,
+        description="shifts is the number of pixels by which images are moved left, right, up and down in evaluation "
+        "and use: a prediction is the mean over an image and its four moved copies, and the support images are learned "
+        "from with theirs. That takes five times the time of an evaluation. Default: 0, no copies.",
     )
     tasks: int = Field(
         default=200,

@@ -185,10 +185,16 @@ class AccuracyResource(ClusterModel):
 
 
 class AccuraciesResource(ClusterModel):
-    """Accuracies by both ways to classify a task's queries: together, and each alone."""
+    """Accuracies by the three ways to classify a task's queries."""
 
     transductive: AccuracyResource = Field(description="transductive: the queries of a task are classified together.")
-    non_transductive: AccuracyResource = Field(description="nonTransductive: each query is classified alone.")
+    non_transductive: AccuracyResource = Field(
+        description="nonTransductive: each query is classified alone, in one batch with the support images."
+    )
+    support_statistics: AccuracyResource = Field(
+        description="supportStatistics: each query is classified alone, normalised by the statistics of the support "
+        "images."
+    )
 
 
 class ResultResource(ClusterModel):

@@ -143,7 +143,12 @@ class FinalNetwork(OutcomeModel, Generic[Fraction]):
         description="transductive is measured on the test classes, the queries of a task classified together."
     )
     non_transductive: Estimate[Fraction] = Field(
-        description="nonTransductive is measured on the test classes, each query classified alone."
+        description="nonTransductive is measured on the test classes, each query classified alone, in one batch with "
+        "the support images."
+    )
+    support_statistics: Estimate[Fraction] = Field(
+        description="supportStatistics is measured on the test classes, each query classified alone, normalised by the "
+        "statistics of the support images."
     )
     tasks: Count = Field(
         description="tasks is the number of test tasks per seed, of the seed with the fewest: final.tasks, or where a "

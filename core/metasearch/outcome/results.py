@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from metasearch.api import MetaSearchSpec, Score
+from metasearch.api import MetaSearchSpec
 from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork, OutcomeModel, TrialCounts
 from metasearch.search import budget, pareto
 from metasearch.search.candidates import Candidate
@@ -109,6 +109,7 @@ class Comparison(OutcomeModel):
 
     accuracy_difference: float = Field(description="non-transductive test accuracy, delivered less baseline")
     transductive_difference: float
+    support_statistics_difference: float
     parameter_ratio: float = Field(description="delivered / baseline")
 
 
@@ -208,7 +209,7 @@ def cell_summary(trial: Trial, spec: MetaSearchSpec) -> CellSummary[float]:
     """Summarize a search trial that ran to its end."""
     result, cell = _known(trial.result), parse_cell(trial.spec.candidate.architecture)
     validation = _known(result.validation)
-    scored = validation.transductive if _is_transductive(spec) else validation.non_transductive
+    scored: Accuracy = getattr(validation, spec.evaluation.score.field)
     # By name, so that a new figure is only declared: in TrialResult, where it is measured, and in CellSummary.
     figures = {name: getattr(result, name) for name in CellSummary.model_fields if hasattr(result, name)}
     return CellSummary[float](
@@ -229,7 +230,7 @@ def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork[float]], spec: M
     search = cell_summary(by_cell[delivered.cell] if delivered and delivered.cell else ranked[0], spec)
     score, interval = search.score, search.interval
     if delivered:
-        measured = delivered.transductive if _is_transductive(spec) else delivered.non_transductive
+        measured: Estimate[float] = getattr(delivered, spec.evaluation.score.field)
         score, interval = measured.accuracy, measured.interval
     return BestCell(
         cell=search.cell,
@@ -239,10 +240,6 @@ def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork[float]], spec: M
         trained_in_full=delivered is not None and not delivered.cut_short,
         search=search,
     )
-
-
-def _is_transductive(spec: MetaSearchSpec) -> bool:
-    return spec.evaluation.score is Score.TRANSDUCTIVE
 
 
 def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork[float]]:
@@ -277,6 +274,7 @@ def _final_network(seeds: Sequence[Trial]) -> FinalNetwork[float]:
         score=fmean(_known(result.score) for result in results),
         transductive=over_seeds([test.transductive for test in tests]),
         non_transductive=over_seeds([test.non_transductive for test in tests]),
+        support_statistics=over_seeds([test.support_statistics for test in tests]),
         tasks=min(test.transductive.tasks for test in tests),
         weights=results[0].weights,
     )
@@ -303,6 +301,7 @@ def _compare(delivered: FinalNetwork[float], baseline: FinalNetwork[float]) -> C
     return Comparison(
         accuracy_difference=delivered.non_transductive.accuracy - baseline.non_transductive.accuracy,
         transductive_difference=delivered.transductive.accuracy - baseline.transductive.accuracy,
+        support_statistics_difference=delivered.support_statistics.accuracy - baseline.support_statistics.accuracy,
         parameter_ratio=delivered.parameter_count / baseline.parameter_count,
     )
 

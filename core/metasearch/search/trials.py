@@ -92,10 +92,11 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Accuracy with a task's queries classified together, and each alone; see `metasearch_trainer.evaluation`."""
+    """The accuracies of the three ways to classify a task's queries; see `metasearch.api.Classification`."""
 
     transductive: Accuracy
     non_transductive: Accuracy
+    support_statistics: Accuracy
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from metasearch.search import trials
 from metasearch.search.trials import Progress, State, Trial, TrialResult, TrialSpec, trial_json
 from metasearch.stores.order import sort_key
 
-SCHEMA_VERSION = 2  # 1 was that of trials with a level and a bare cell
+SCHEMA_VERSION = 3  # 1 was that of trials with a level and a bare cell, 2 that of results with two accuracies
 BUSY_SECONDS = 30.0
 """The wait for another process's transaction, at most; they take milliseconds."""
 
