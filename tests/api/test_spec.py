@@ -14,13 +14,13 @@ from metasearch.api import (
     META_LEARNERS,
     SETTINGS,
     Baseline,
+    Classification,
     Concat,
     Dataset,
     DatasetName,
     Folder,
     Operation,
     ReptileSettings,
-    Score,
     Split,
     Task,
 )
@@ -117,7 +117,7 @@ def test_a_default_is_what_the_sources_say() -> None:
         Concat.ALL,
         Baseline.CONV4,
     )
-    assert (spec.evaluation.split, spec.evaluation.score) == (Split.VALIDATION, Score.NON_TRANSDUCTIVE)
+    assert (spec.evaluation.split, spec.evaluation.score) == (Split.VALIDATION, Classification.NON_TRANSDUCTIVE)
 
 
 def test_every_default_is_within_its_bounds() -> None:

@@ -93,10 +93,16 @@ def test_the_front_trades_score_for_parameters() -> None:
     assert [(each.trial, each.parameter_count) for each in summarized(found).front] == [("a", 900), ("b", 100)]
 
 
-@pytest.mark.parametrize(("score", "interval"), [("NonTransductive", 0.02), ("Transductive", 0.01)])
+@pytest.mark.parametrize(
+    ("score", "interval"), [("NonTransductive", 0.02), ("Transductive", 0.01), ("SupportStatistics", 0.03)]
+)
 def test_an_interval_is_that_of_the_accuracy_that_ranks(score: str, interval: float) -> None:
-    both = Accuracies(transductive=Accuracy(0.5, 0.01, 100), non_transductive=Accuracy(0.5, 0.02, 100))
-    result = summarized([make_trial("a", make_result(0.5, validation=both))], evaluation={"score": score})
+    measured = Accuracies(
+        transductive=Accuracy(0.5, 0.01, 100),
+        non_transductive=Accuracy(0.5, 0.02, 100),
+        support_statistics=Accuracy(0.5, 0.03, 100),
+    )
+    result = summarized([make_trial("a", make_result(0.5, validation=measured))], evaluation={"score": score})
     assert result.best is not None
     assert result.best.interval == interval
 

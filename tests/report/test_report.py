@@ -227,11 +227,12 @@ def test_at_most_twenty_failures_are_listed(make_scene: MakeScene) -> None:
     assert shown.words("td").count("OutOfMemory") == 20
 
 
-def test_the_two_accuracies_are_never_compared(make_scene: MakeScene) -> None:
+def test_the_three_accuracies_are_never_compared(make_scene: MakeScene) -> None:
     text = page(make_scene()).words("section")
     assert "queries alone" in text
+    assert "alone, support statistics" in text
     assert "together (transductive)" in text
-    assert "Never compare a figure of one accuracy column with one of the other." in text
+    assert "Never compare a figure of one accuracy column with one of another." in text
 
 
 def test_the_spec_in_the_report_is_the_spec_of_the_search(make_scene: MakeScene) -> None:

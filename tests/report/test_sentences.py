@@ -39,6 +39,7 @@ def network(
         score=accuracy,
         transductive=measured,
         non_transductive=measured,
+        support_statistics=measured,
         tasks=400,
     )
 
@@ -53,6 +54,7 @@ def judged(make_scene: MakeScene) -> Callable[..., Notice]:
         comparison = Comparison(
             accuracy_difference=found.non_transductive.accuracy - 0.75,
             transductive_difference=0.0,
+            support_statistics_difference=0.0,
             parameter_ratio=parameters / 100_000,
         )
         changed = {"final": (found,), "baseline": baseline, "comparison": comparison}

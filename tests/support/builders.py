@@ -113,7 +113,8 @@ def make_trial_spec(name: str = "test-1-a", candidate: str | Candidate = SOME_CE
 
 
 def make_accuracies(mean: float) -> Accuracies:
-    return Accuracies(Accuracy(mean, 0.01, 100), Accuracy(mean, 0.01, 100))
+    accuracy = Accuracy(mean, 0.01, 100)
+    return Accuracies(accuracy, accuracy, accuracy)
 
 
 def make_result(score: float = 0.5, parameters: int = 1_000, **changes: Any) -> TrialResult:

@@ -30,7 +30,7 @@ ACCURACY = {"mean": "0.5", "interval": "0.1", "tasks": 10}
 MEASURED = {
     "epoch": 0,
     "score": "0.5",
-    "validation": {"transductive": ACCURACY, "nonTransductive": ACCURACY},
+    "validation": {"transductive": ACCURACY, "nonTransductive": ACCURACY, "supportStatistics": ACCURACY},
     "parameterCount": 10,
     "multiplyAdds": 100,
 }

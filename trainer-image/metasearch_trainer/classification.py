@@ -66,7 +66,8 @@ class AdaptedNetwork:
 
     def _mean_over_copies(self, logits: Tensor) -> Tensor:
         """Map (tasks, copies * count, ways) to (tasks, count, ways)."""
-        return logits.unflatten(1, (copies(self.shifts), -1)).mean(1)
+        tasks, _, ways = logits.shape
+        return logits.reshape(tasks, copies(self.shifts), -1, ways).mean(1)
 
 
 def adapt(learner: MetaLearner, state: State, support: Support, shifts: int) -> AdaptedNetwork:

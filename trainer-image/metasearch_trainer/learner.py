@@ -81,8 +81,8 @@ class Classifier:
 
         Args:
             images: (count, channels, side, side), in [0, 1]; one or more.
-            way: each image by itself unless it is TRANSDUCTIVE, which is more accurate where the images are about as
-                many of each class, and less where they are not.
+            way: SUPPORT_STATISTICS and NON_TRANSDUCTIVE classify each image by itself. TRANSDUCTIVE takes all of them
+                together, and is more accurate where they are about as many of each class, as in evaluation.
 
         Returns:
             (count, ways)

@@ -16,15 +16,18 @@ and meta-trained it with {meta_learner} for {meta_iterations:,} meta-iterations 
 
     {cell}
 
-| | parameters | accuracy, queries alone | queries together (transductive) |
-|---|---|---|---|
+| | parameters | accuracy, queries alone | alone, support statistics | queries together (transductive) |
+|---|---|---|---|---|
 {rows}
 
 Accuracy in percent with 95% intervals, on {tasks:,} tasks of test classes for each of {seeds}.
 {unseen}
-The two columns are not comparable with each other: in the second, batch normalisation sees one query of every class.
+The columns are not comparable with each other. Batch normalisation sees, in the first, one query and the images that
+were learned from; in the second, only those images; in the third, one query of every class, which makes the task
+easier.{shifts}
 
-**Use.** `python use.py`, with metasearch-operator[trainer] installed. Images must be {side} and scaled to [0, 1].
+**Use.** `python use.py`, with metasearch-operator[trainer] installed. Images must be {side} and scaled to [0, 1]. By
+default, images are classified as in the second column: each by itself.
 
 **Limits.** It knows nothing of images unlike its training data, and does not say how sure it is.
 """
@@ -55,6 +58,7 @@ def model_card(result: SearchResult, network: FinalNetwork[float]) -> str:
         tasks=network.tasks,
         seeds=_counted(len(network.trials), "seed"),
         unseen=_UNSEEN[spec.evaluation.split],
+        shifts=_shifts(spec.evaluation.shifts),
         side="as large as those it was trained on"
         if spec.dataset.image_size is None
         else f"{spec.dataset.image_size} pixels wide and high",
@@ -71,15 +75,21 @@ def _cut_short(networks: Sequence[tuple[str, FinalNetwork[float]]], asked: int) 
     return f"\nThe search's budget was spent before the end: {' and '.join(cut)}." if cut else ""
 
 
+def _shifts(pixels: int) -> str:
+    """Return a sentence on the copies over which predictions are averaged; empty where there are none."""
+    return (
+        f"\nEach prediction is a mean over an image and copies moved by {_counted(pixels, 'pixel')}." if pixels else ""
+    )
+
+
 def _data(spec: MetaSearchSpec) -> str:
     name = spec.dataset.title
     return name if spec.dataset.training_rotations == 1 else f"{name} with rotated classes"
 
 
 def _row(name: str, network: FinalNetwork[float]) -> str:
-    return (
-        f"| {name} | {network.parameter_count:,} | {_text(network.non_transductive)} | {_text(network.transductive)} |"
-    )
+    measured = (network.non_transductive, network.support_statistics, network.transductive)
+    return f"| {name} | {network.parameter_count:,} | {' | '.join(map(_text, measured))} |"
 
 
 def _text(measured: Estimate[float]) -> str:

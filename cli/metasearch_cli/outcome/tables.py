@@ -133,7 +133,7 @@ def _print_final(console: Console, result: SearchResult) -> None:
         title="test accuracy in percent, with 95% intervals", title_justify="left", box=None, header_style="bold"
     )
     table.add_column("network")
-    for heading in ("parameters", "queries alone", "together (transductive)"):
+    for heading in ("parameters", "queries alone", "alone, support statistics", "together (transductive)"):
         table.add_column(heading, justify="right")
     for number, network in enumerate(result.final, start=1):
         _add_network(table, f"cell {number}{' (delivered)' if number == 1 else ''}", network)
@@ -160,8 +160,8 @@ def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]:
 
 
 def _add_network(table: Table, name: str, network: FinalNetwork[float]) -> None:
-    measured = (_measured(network.non_transductive), _measured(network.transductive))
-    table.add_row(name, f"{network.parameter_count:,}", *measured)
+    measured = (network.non_transductive, network.support_statistics, network.transductive)
+    table.add_row(name, f"{network.parameter_count:,}", *map(_measured, measured))
 
 
 def _measured(measured: Estimate[float]) -> str:

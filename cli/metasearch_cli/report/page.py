@@ -80,6 +80,7 @@ def _networks(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object
         "curves": figures.learning_curves(result, trials),
         "networks": tables.networks(result),
         "intervals": sentences.intervals(result),
+        "shifts": sentences.shifts(result.search.spec),
     }
 
 

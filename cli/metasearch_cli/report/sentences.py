@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from metasearch.api import MetaSearchSpec, Score, Split
+from metasearch.api import Classification, MetaSearchSpec, Split
 from metasearch.outcome.figures import FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit
@@ -191,13 +191,21 @@ def _no_baseline(result: SearchResult) -> Iterator[Notice]:
 def score_meaning(spec: MetaSearchSpec) -> str:
     """Explain what `score` is in this search."""
     evaluation = spec.evaluation
-    how = (
-        "each alone" if evaluation.score is Score.NON_TRANSDUCTIVE else "the queries of a task together (transductive)"
-    )
+    how = {
+        Classification.NON_TRANSDUCTIVE: "each alone",
+        Classification.SUPPORT_STATISTICS: "each alone by the support images’ statistics",
+        Classification.TRANSDUCTIVE: "the queries of a task together (transductive)",
+    }[evaluation.score]
     return (
         f"Score: the share of query images classified right, {how}, on {evaluation.split.lower()} classes, "
         f"mean of {count(evaluation.tasks)} tasks."
     )
+
+
+def shifts(spec: MetaSearchSpec) -> str:
+    """Say over which copies predictions are averaged; empty where there are none."""
+    pixels = spec.evaluation.shifts
+    return f"Each prediction is a mean over an image and copies moved by {plural(pixels, 'pixel')}." if pixels else ""
 
 
 def ranking(p_value: float | None, spearman: float | None, number: int) -> str:

@@ -64,7 +64,7 @@ class NetworkRow:
     """Its blocks."""
     is_delivered: bool
     cells: tuple[str, ...]
-    """Parameters, multiply-adds, seeds, score, accuracy alone, accuracy together."""
+    """Parameters, multiply-adds, seeds, score, and accuracy alone, alone by support statistics, and together."""
 
 
 def networks(result: SearchResult) -> list[NetworkRow]:
@@ -84,6 +84,7 @@ def _network(network: FinalNetwork[float], *, is_delivered: bool) -> NetworkRow:
             count(len(network.trials)),
             percent(network.score),
             _accuracy(network.non_transductive),
+            _accuracy(network.support_statistics),
             _accuracy(network.transductive),
         ),
     )
