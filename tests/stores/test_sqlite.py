@@ -135,7 +135,7 @@ def test_a_store_of_the_earlier_form_is_refused_in_a_sentence_and_left_as_it_is(
     with pytest.raises(FolderConflict) as raised:
         SqliteStore(path)
     assert str(raised.value) == (
-        f"{path} has the format 1 and this version of MetaSearch reads 2; "
+        f"{path} has the format 1 and this version of MetaSearch reads 3; "
         "go on with the version that began it, or choose another --output"
     )
     connection = sqlite3.connect(path)

@@ -55,11 +55,12 @@ def test_classes_that_differ_plainly_are_learned_from_two_images() -> None:
     measured = measure(stripes())
     assert measured.transductive.mean > 0.75
     assert measured.non_transductive.mean > 0.75
+    assert measured.support_statistics.mean > 0.75
 
 
 def test_noise_is_classified_at_chance() -> None:
     measured = measure(noise(), tasks=200)
-    for each in (measured.transductive, measured.non_transductive):
+    for each in (measured.transductive, measured.non_transductive, measured.support_statistics):
         assert abs(each.mean - 1 / 3) < 3 * each.interval
 
 

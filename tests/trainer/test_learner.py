@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from tiny_trials import SPLITS, final_trial, ignore, tiny_trainer
 
+from metasearch.api import Classification
 from metasearch.errors import InvalidData
 from metasearch_trainer.checkpoints import write_tensors
 from metasearch_trainer.learner import FewShotLearner
@@ -54,7 +55,7 @@ def test_images_classified_alone_do_not_depend_on_each_other(weights: Path) -> N
     classifier = FewShotLearner.load(weights).adapt(support, torch.arange(3))
     images = queries[:, 0]
     torch.testing.assert_close(classifier.logits(images)[:1], classifier.logits(images[:1]))
-    assert not torch.allclose(classifier.logits(images, together=True), classifier.logits(images))
+    assert not torch.allclose(classifier.logits(images, Classification.TRANSDUCTIVE), classifier.logits(images))
 
 
 @pytest.mark.parametrize(

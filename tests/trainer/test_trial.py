@@ -40,10 +40,13 @@ def test_a_search_trial_is_scored_on_validation_classes(tmp_path: Path) -> None:
     assert result.weights is None
 
 
-def test_the_score_is_transductive_on_request(tmp_path: Path) -> None:
+def test_the_score_is_another_accuracy_on_request(tmp_path: Path) -> None:
     result = tiny_trainer(tmp_path, evaluation={"score": "Transductive"}).run(tiny_trial(), ignore)
     assert result.validation is not None
     assert result.score == result.validation.transductive.mean
+    result = tiny_trainer(tmp_path, evaluation={"score": "SupportStatistics"}).run(tiny_trial(), ignore)
+    assert result.validation is not None
+    assert result.score == result.validation.support_statistics.mean
 
 
 def test_scores_come_from_test_classes_on_request(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ class Classifier:
         """
         shape = tuple(self._adapted.support.shape[2:])
         if tuple(images.shape[1:]) != shape or not len(images):
-            raise InvalidData(f"images are {tuple(images.shape)}; they must be (count, *{shape}), one or more")
+            expected = f"(count, {', '.join(map(str, shape))})"
+            raise InvalidData(f"images are {tuple(images.shape)}; they must be {expected}, one or more")
         return self._adapted.logits(images.to(self._adapted.support)[None], way)[0]
 
     def classify(self, images: Tensor, way: Classification = Classification.SUPPORT_STATISTICS) -> Tensor:
