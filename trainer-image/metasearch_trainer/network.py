@@ -1,5 +1,5 @@
 """
-Networks: a cell repeated, and the hand-made one that it is compared with.
+Networks: a cell repeated, and the hand-made ones that it is compared with.
 
     image ─ stem ─ [repeats × cell ─ cell/2] ─ … ─ repeats × cell ─ mean of pixels ─ linear ─ logits
                    └──── reductions times ──┘
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from metasearch.api import Concat, Space
 from metasearch.errors import InvalidSpec
+from metasearch.search.baselines import CONVOLUTIONS, FILTERS, HandMade
 from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
 from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, pool_globally
 from metasearch_trainer.operations import Layer, builder_of
@@ -145,28 +146,35 @@ class CellNetwork(Network):
 
 class Conv4(Network):
     """
-    Four strided 3x3 convolutions and a linear classifier on all pixels: the hand-made network of Reptile's Omniglot
-    experiments (Nichol et al. 2018; 113,221 parameters for 28x28 greyscale, 5 ways).
+    Four strided 3x3 convolutions and a linear classifier on all pixels, or on the mean over them: the hand-made network
+    of Reptile's Omniglot experiments (Nichol et al. 2018; 113,221 parameters for 28x28 greyscale, 5 ways).
     """
 
-    def __init__(self, channels: int, side: int, ways: int, filters: int = 64) -> None:
+    def __init__(self, channels: int, side: int, ways: int, filters: int = FILTERS, *, is_pooled: bool = False) -> None:
         self.layout = ParameterLayout()
         self.convolutions: list[ConvNormRelu] = []
         self.multiply_adds = 0
-        for index in range(4):
+        self._flatten = pool_globally if is_pooled else flatten_pixels
+        for index in range(CONVOLUTIONS):
             layer = ConvNormRelu(
                 self.layout, f"conv{index}", channels if index == 0 else filters, filters, (3, 3), stride=2, bias=True
             )
             side = -(-side // 2)
             self.convolutions.append(layer)
             self.multiply_adds += layer.multiply_adds(side)
-        self.head = Linear(self.layout, "head", filters * side * side, ways)
+        self.head = Linear(self.layout, "head", filters * (1 if is_pooled else side * side), ways)
         self.multiply_adds += self.head.multiply_adds()
 
     def _features(self, weights: Weights, x: Tensor, tasks: int) -> Tensor:
         for layer in self.convolutions:
             x = layer(weights, x)
-        return flatten_pixels(x, tasks)
+        return self._flatten(x, tasks)
+
+
+def hand_made_network(text: str, channels: int, side: int, ways: int) -> Network:
+    """Build the hand-made network of a text such as Conv4-30; raises InvalidSpec where it is that of none."""
+    described = HandMade.parse(text)
+    return Conv4(channels, side, ways, described.filters, is_pooled=described.is_pooled)
 
 
 def cell_network(cell: Cell, space: Space, channels: int, side: int, ways: int) -> CellNetwork:

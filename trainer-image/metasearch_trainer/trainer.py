@@ -81,11 +81,14 @@ class Trainer:
         except BaseException:
             self.storage.on_interrupt(trial)
             raise
+        images = self.images.train.images
         # Also of a trial that ended early, as far as it got: its cost counts, whatever its result.
         return replace(
             result,
             parameter_count=run.network.layout.size if run.network else None,
             multiply_adds=run.network.multiply_adds if run.network else None,
+            image_channels=images.channels,
+            image_side=images.side,
             meta_iterations=run.state.meta_iteration if run.state else None,
             wall_seconds=run.seconds,
             peak_memory_bytes=memory.peak_bytes(self.device),

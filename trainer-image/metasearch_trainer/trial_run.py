@@ -19,7 +19,7 @@ from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.delivery import Description, save_weights
 from metasearch_trainer.metalearners import build
-from metasearch_trainer.network import Conv4, Network, cell_network
+from metasearch_trainer.network import Network, cell_network, hand_made_network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.storage import Storage
 from metasearch_trainer.training import Images, Training, require_finite
@@ -52,7 +52,7 @@ def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> N
     """Build the network that a trial trains on such images, without its weights."""
     ways = spec.task.ways
     if trial.stage is Stage.BASELINE:
-        return Conv4(images.channels, images.side, ways)
+        return hand_made_network(trial.candidate.architecture, images.channels, images.side, ways)
     # Canonical, so that a cell has the same initial weights however its blocks are numbered.
     return cell_network(
         parse_cell(trial.candidate.architecture).canonical, spec.space, images.channels, images.side, ways

@@ -34,7 +34,7 @@ class Costs:
     cells: tuple[Cost, ...]
     """The cost of a typical cell with 1, 2, ... `space.maxBlocks` blocks."""
     baseline: Cost | None
-    """The cost of the hand-made network; None where the search has no baseline."""
+    """The cost of Conv4, which is about the costliest hand-made network; None where the search has no baselines."""
     final: Cost | None = None
     """The cost of a typical cell with `space.maxBlocks` in final trials; None where they are trained as the others."""
 
@@ -61,7 +61,7 @@ def estimate(spec: MetaSearchSpec, costs: Costs, workers: int) -> Estimate:
     Compute the wall time of a search that no limit on time ends.
 
     Args:
-        costs: of the search's networks, `space.maxBlocks` of them and perhaps the baseline.
+        costs: of the search's networks, `space.maxBlocks` of them and perhaps a baseline.
         workers: the number of trials that run at a time.
     """
     # Round by round: a progressive search, the default, proposes a round only when the one before is over.
@@ -74,7 +74,7 @@ def estimate(spec: MetaSearchSpec, costs: Costs, workers: int) -> Estimate:
     cell = costs.final or costs.cells[largest]
     final = [_final_seconds(spec, cell)] * (min(spec.final.top, sum(sizes)) * spec.final.seeds)
     if costs.baseline is not None:
-        final += [_final_seconds(spec, costs.baseline)] * spec.final.seeds
+        final += [_final_seconds(spec, costs.baseline)] * (len(spec.final.baselines) * spec.final.seeds)
     return Estimate(sum(sizes), sum(searching), len(final), _makespan(final, workers))
 
 

@@ -3,7 +3,7 @@ Write the folder that a search hands over, which stands by itself.
 
     cell.json             the cell's structure, and all else it takes to build the network
     weights.safetensors   a trained network; loads with metasearch_trainer.learner
-    metrics.json          what was measured of it, and of the baseline
+    metrics.json          what was measured of it, and of the baselines
     README.md             the model card
     use.py                loads it and adapts it to a task
 """
@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 
 from metasearch.errors import FolderConflict, SearchFailed
-from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.figures import FoundNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.cells import cell_to_json, parse_cell
 from metasearch.storage_layout import file_name
@@ -36,14 +36,14 @@ print(classifier.classify(support))  # which class each image belongs to
 '''
 
 
-def require_delivered(result: SearchResult) -> FinalNetwork[float]:
+def require_delivered(result: SearchResult) -> FoundNetwork[float]:
     """Return the network to hand over; raises SearchFailed where there is none (yet)."""
     if result.delivered is None:
         raise SearchFailed(f"the search {result.search.name!r} has no final network yet ({result.search.phase})")
     return result.delivered
 
 
-def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork[float]:
+def export(result: SearchResult, weights: Path, output: Path) -> FoundNetwork[float]:
     """
     Write the delivered network's folder.
 
@@ -56,7 +56,6 @@ def export(result: SearchResult, weights: Path, output: Path) -> FinalNetwork[fl
         FolderConflict: the weights are gone.
     """
     network = require_delivered(result)
-    assert network.cell is not None  # hand-made networks are never delivered
     source = weights / file_name(network.trials[0])
     if not source.exists():
         raise weights_are_gone(str(source))
@@ -81,11 +80,11 @@ def _write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def _metrics(result: SearchResult, network: FinalNetwork[float]) -> dict[str, object]:
+def _metrics(result: SearchResult, network: FoundNetwork[float]) -> dict[str, object]:
     return {
         "search": result.search.name,
         "version": result.search.version,
         "delivered": network.model_dump(mode="json", by_alias=True),
-        "baseline": result.baseline.model_dump(mode="json", by_alias=True) if result.baseline else None,
+        "baselines": [network.model_dump(mode="json", by_alias=True) for network in result.baselines],
         "comparison": result.comparison.model_dump(mode="json", by_alias=True) if result.comparison else None,
     }

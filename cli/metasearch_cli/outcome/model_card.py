@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metasearch.api import MetaSearchSpec, Split
-from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult
 
 _CARD = """\
@@ -39,10 +39,13 @@ _UNSEEN = {
 }
 
 
-def model_card(result: SearchResult, network: FinalNetwork[float]) -> str:
+def model_card(result: SearchResult, network: FoundNetwork[float]) -> str:
     """Write, in Markdown, what somebody who finds the weights should know."""
     spec = result.search.spec
-    networks = [("this network", network)] + ([("Conv4 baseline", result.baseline)] if result.baseline else [])
+    networks = [
+        ("this network", network),
+        *((f"{baseline.name} baseline", baseline) for baseline in result.baselines),
+    ]
     return _CARD.format(
         name=result.search.name,
         version=result.search.version,

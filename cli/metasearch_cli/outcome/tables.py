@@ -64,7 +64,7 @@ def print_status(console: Console, result: SearchResult) -> None:
         console.print(f"best cell: {best.cell}", highlight=False, markup=False, soft_wrap=True)
         score = _share(best.score, best.interval)
         console.print(f"  search score {score} with {best.parameter_count:,} parameters", highlight=False)
-    if result.final or result.baseline:
+    if result.final or result.baselines:
         _print_final(console, result)
 
 
@@ -137,15 +137,15 @@ def _print_final(console: Console, result: SearchResult) -> None:
         table.add_column(heading, justify="right")
     for number, network in enumerate(result.final, start=1):
         _add_network(table, f"cell {number}{' (delivered)' if number == 1 else ''}", network)
-    if result.baseline:
-        _add_network(table, result.baseline.name or "", result.baseline)
+    for baseline in result.baselines:
+        _add_network(table, baseline.name, baseline)
     console.print(table)
     for number, network in enumerate(result.final, start=1):
         console.print(f"cell {number}: {network.cell}", highlight=False, markup=False, soft_wrap=True)
-    for name, network in _named(result):
-        if network.cut_short:
+    for name, each in _named(result):
+        if each.cut_short:
             console.print(
-                f"{name}: cut short after {network.meta_iterations:,} of {result.search.spec.final.meta_iterations:,} "
+                f"{name}: cut short after {each.meta_iterations:,} of {result.search.spec.final.meta_iterations:,} "
                 "meta-iterations",
                 highlight=False,
                 soft_wrap=True,
@@ -155,8 +155,7 @@ def _print_final(console: Console, result: SearchResult) -> None:
 def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]:
     """Yield the networks with the names that they have in these tables."""
     yield from ((f"cell {number}", network) for number, network in enumerate(result.final, start=1))
-    if result.baseline:
-        yield result.baseline.name or "", result.baseline
+    yield from ((baseline.name, baseline) for baseline in result.baselines)
 
 
 def _add_network(table: Table, name: str, network: FinalNetwork[float]) -> None:

@@ -119,14 +119,14 @@ class FrontMarks:
     """The same after full training."""
     others: Sequence[Mark]
     """Other networks trained in full."""
-    baseline: Mark | None
+    baselines: Sequence[Mark]
 
 
 def front(marks: FrontMarks, label: str) -> str:
     """Draw score against parameters: all search trials, their front, and what was trained in full."""
 
     def draw(axes: Axes) -> None:
-        every = [*marks.trials, *marks.others, *filter(None, (marks.delivered, marks.baseline))]
+        every = [*marks.trials, *marks.others, *marks.baselines, *filter(None, [marks.delivered])]
         _score_axis(axes, [each.score for each in every])
         _parameter_axis(axes, [each.parameters for each in every])
         _scatter(axes, marks.trials, s=20, c=colour("muted"), lw=0, alpha=0.35)
@@ -136,7 +136,7 @@ def front(marks: FrontMarks, label: str) -> str:
         _scatter(axes, filter(None, [marks.best]), s=110, facecolors="none", edgecolors=colour("delivered"), lw=1.6)
         _scatter(axes, marks.others, s=34, marker="D", facecolors="none", edgecolors=colour("delivered"), lw=1)
         _scatter(axes, filter(None, [marks.delivered]), s=62, marker="D", c=colour("delivered"), lw=0)
-        _scatter(axes, filter(None, [marks.baseline]), s=62, marker="s", c=colour("baseline"), lw=0)
+        _scatter(axes, marks.baselines, s=62, marker="s", c=colour("baseline"), lw=0)
 
     return chart("front", label, WIDE, 400, draw)
 
@@ -179,7 +179,7 @@ def search_curves(curves: Sequence[Curve], rounds: int, limits: tuple[float, flo
 
 
 def final_curves(curves: Sequence[Curve], delivered: str | None, limits: tuple[float, float], label: str) -> str:
-    """Draw the curves of final trials and the baseline's; those of the delivered cell stand out."""
+    """Draw the curves of final trials and the baselines'; those of the delivered cell stand out."""
 
     def style(curve: Curve) -> Style:
         if curve.stage is Stage.BASELINE:

@@ -150,7 +150,7 @@ def front(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
         f"Search trials are scored after {count(spec.training.meta_iterations)} meta-iterations. No trial is both "
         "better and smaller than one on the front."
     )
-    if result.delivered or result.baseline:
+    if result.delivered or result.baselines:
         caption += (
             f" Networks trained in full have {count(spec.final.meta_iterations)} meta-iterations"
             f"{', fewer where they were cut short,' if _is_cut_short(result) else ''} and are scored on the same "
@@ -160,7 +160,7 @@ def front(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
 
 
 def _is_cut_short(result: SearchResult) -> bool:
-    return any(network.cut_short for network in (*result.final, *filter(None, [result.baseline])))
+    return any(network.cut_short for network in (*result.final, *result.baselines))
 
 
 def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontMarks:
@@ -172,7 +172,7 @@ def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontM
         best=charts.Mark(result.best.parameter_count, result.best.search.score) if result.best else None,
         delivered=final[0] if final else None,
         others=final[1:],
-        baseline=charts.Mark(result.baseline.parameter_count, result.baseline.score) if result.baseline else None,
+        baselines=[charts.Mark(network.parameter_count, network.score) for network in result.baselines],
     )
 
 
@@ -191,8 +191,9 @@ def _front_keys(marks: charts.FrontMarks, result: SearchResult) -> list[Key]:
         keys.append(Key("diamond", "delivered", "delivered, trained in full"))
     if marks.others:
         keys.append(Key("hollow", "delivered", "others trained in full"))
-    if marks.baseline and result.baseline:
-        keys.append(Key("square", "baseline", f"{result.baseline.name}, trained in full"))
+    if result.baselines:
+        names = ", ".join(network.name for network in result.baselines)
+        keys.append(Key("square", "baseline", f"{names}, trained in full"))
     return keys
 
 

@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from metasearch.outcome.figures import FinalNetwork
 from metasearch.outcome.results import Comparison, SearchResult
-from metasearch_cli.report.formats import SPACE, points, share_of
+from metasearch_cli.report.formats import SPACE, percent, points, share_of
 
 AIMED_RATIO = 0.25
-"""The share of the baseline's parameters up to which a found network counts as small."""
+"""The share of the parameters of a larger baseline up to which a found network counts as small."""
 
 
 class Importance(StrEnum):
@@ -32,32 +32,36 @@ class Notice:
     text: str
 
 
-def question(baseline: FinalNetwork[float]) -> str:
+def question(comparison: Comparison) -> str:
     """Return the question that `compare` answers."""
-    return f"Is the found network at least as accurate as {baseline.name}, with at most a quarter of its parameters?"
+    asked = f"Is the found network at least as accurate as {comparison.baseline}"
+    if comparison.same_size:
+        return f"{asked}, the best hand-made network of about its size?"
+    return f"{asked}, with at most a quarter of its parameters?"
 
 
 def compare(result: SearchResult) -> Notice | None:
-    """Compare the delivered network with the baseline; None until both are trained in full."""
-    if result.comparison is None or result.delivered is None or result.baseline is None:
+    """Compare the delivered network with the baseline that it is to beat; None until both are trained in full."""
+    comparison, baseline = result.comparison, result.compared
+    if comparison is None or result.delivered is None or baseline is None:
         return None
-    is_small = result.comparison.parameter_ratio <= AIMED_RATIO
-    is_accurate = result.comparison.accuracy_difference >= 0
-    compared = f"{_size(result.comparison, result.baseline)}, {'and' if is_small == is_accurate else 'but'} is"
-    text = (
-        f"{compared} {_accuracy(result.comparison)}. {_certainty(result.comparison, result.delivered, result.baseline)}"
-    )
+    is_small = comparison.same_size or comparison.parameter_ratio <= AIMED_RATIO
+    is_accurate = comparison.accuracy_difference >= 0
+    compared = f"{_size(comparison)}, {'and' if is_small == is_accurate else 'but'} is"
+    text = f"{compared} {_accuracy(comparison)}. {_certainty(comparison, result.delivered, baseline)}"
     if is_small and is_accurate:
         return Notice(Importance.GOOD, "Yes.", text)
     return Notice(Importance.WARNING, "No.", text)
 
 
-def _size(comparison: Comparison, baseline: FinalNetwork[float]) -> str:
+def _size(comparison: Comparison) -> str:
     ratio = comparison.parameter_ratio
+    if comparison.same_size:
+        return f"It has {percent(ratio)} of {comparison.baseline}’s parameters"
     if ratio > 1:
-        return f"It has {share_of(ratio)} as many parameters as {baseline.name}"
+        return f"It has {share_of(ratio)} as many parameters as {comparison.baseline}"
     too_many = ", more than a quarter" if ratio > AIMED_RATIO else ""
-    return f"It has {share_of(ratio)} of {baseline.name}’s parameters{too_many}"
+    return f"It has {share_of(ratio)} of {comparison.baseline}’s parameters{too_many}"
 
 
 def _accuracy(comparison: Comparison) -> str:

@@ -55,7 +55,7 @@ def _head(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
         "phase": PHASES[result.search.phase],
         "subtitle": sentences.subtitle(result, trials),
         "headline": sentences.headline(result),
-        "question": question(result.baseline) if result.baseline else "",
+        "question": question(result.comparison) if result.comparison else "",
         "answer": compare(result),
         "notices": sentences.notices(result, trials),
         "tiles": tiles.tiles(result),

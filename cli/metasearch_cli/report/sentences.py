@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from metasearch.api import Classification, MetaSearchSpec, Split
-from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.figures import FinalNetwork, HandMadeNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
@@ -22,7 +22,7 @@ from metasearch_cli.report.series import has_predicted
 def headline(result: SearchResult) -> str:
     """Say in one sentence what the search has found."""
     if result.delivered is not None:
-        return _found(result.delivered, result.baseline, result.search.spec)
+        return _found(result.delivered, result.compared, result.search.spec)
     if result.best is not None:
         return _best_so_far(result)
     if result.search.phase is Phase.FAILED:
@@ -32,7 +32,7 @@ def headline(result: SearchResult) -> str:
     return f"The search is under way; none of its {plural(result.trials.total, 'trial')} has a score yet."
 
 
-def _found(network: FinalNetwork[float], baseline: FinalNetwork[float] | None, spec: MetaSearchSpec) -> str:
+def _found(network: FinalNetwork[float], baseline: HandMadeNetwork[float] | None, spec: MetaSearchSpec) -> str:
     things = _things(spec)
     images = "one image" if spec.task.shots == 1 else f"{spec.task.shots} images"
     text = (
@@ -79,7 +79,7 @@ def notices(result: SearchResult, trials: Sequence[Trial]) -> list[Notice]:
         *_limit(result, trials),
         *_cut_short(result),
         *_chosen_on_test(result),
-        *_no_baseline(result),
+        *_no_baseline(result, trials),
     ]
 
 
@@ -146,8 +146,7 @@ def _networks(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]
     """Yield the networks of the final stage, with their names in a sentence."""
     for place, network in enumerate(result.final):
         yield "the delivered network" if place == 0 else f"the cell in place {place + 1}", network
-    if result.baseline:
-        yield result.baseline.name or "", result.baseline
+    yield from ((network.name, network) for network in result.baselines)
 
 
 def _given_up(trials: Sequence[Trial]) -> str:
@@ -174,15 +173,24 @@ def _chosen_on_test(result: SearchResult) -> Iterator[Notice]:
         )
 
 
-def _no_baseline(result: SearchResult) -> Iterator[Notice]:
-    spec = result.search.spec
-    if result.delivered is None or result.baseline is not None:
+def _no_baseline(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Notice]:
+    """Say which hand-made networks there is nothing of to compare with."""
+    if result.delivered is None:
         return
-    if str(spec.final.baseline) == "None":
-        text = "None was asked for (final.baseline: None), so nothing here says whether searching was worth it."
-    else:
-        text = f"{spec.final.baseline} was asked for, but none of its trials ran to its end."
-    yield Notice(Importance.PLAIN, "Without a baseline.", text)
+    asked = result.search.spec.final.baselines
+    if not asked:
+        text = "None was asked for (final.baselines: []), so nothing here says whether searching was worth it."
+        yield Notice(Importance.PLAIN, "Without a baseline.", text)
+        return
+    # A network has another name than what was asked for, where its number of filters was chosen for its size.
+    proposed = {trial.spec.candidate.text for trial in series.of_stage(trials, Stage.BASELINE)}
+    lacking = sorted(proposed - {network.name for network in result.baselines}) or ([] if result.baselines else asked)
+    if lacking:
+        heading = "Not every baseline is here." if result.baselines else "Without a baseline."
+        were, their = ("was", "its") if len(lacking) == 1 else ("were", "their")
+        ran = "ran to its end" if result.search.phase.is_over else "has run to its end yet"
+        text = f"{' and '.join(lacking)} {were} asked for, but none of {their} trials {ran}."
+        yield Notice(Importance.PLAIN, heading, text)
 
 
 # --- smaller texts ------------------------------------------------------------------------------------------------
@@ -232,7 +240,7 @@ def round_title(result: SearchResult, number: int) -> str:
 
 def intervals(result: SearchResult) -> str:
     """Explain what the intervals of networks trained in full are over."""
-    networks = [*result.final, *([result.baseline] if result.baseline else [])]
+    networks = [*result.final, *result.baselines]
     if not networks:
         return ""
     tasks = count(networks[0].tasks)

@@ -113,7 +113,7 @@ def search_curves(trials: Iterable[Trial]) -> list[Curve]:
 
 
 def final_curves(trials: Iterable[Trial]) -> list[Curve]:
-    """Return the curves of final trials and the baseline's, those under way too."""
+    """Return the curves of final trials and the baselines', those under way too."""
     chosen = of_stage(trials, Stage.FINAL, Stage.BASELINE)
     return _curves(sorted(chosen, key=lambda trial: (trial.spec.stage, trial.spec.candidate.text, trial.spec.seed)))
 
@@ -166,7 +166,7 @@ _STOPPED = (Reason.EARLY_STOPPED, Reason.BUDGET_EXHAUSTED)
 
 
 def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeSpent]:
-    """Add up the time of each round, the final trials and the baseline's, as far as there are any."""
+    """Add up the time of each round, the final trials and the baselines', as far as there are any."""
     groups = [*by_round(trials), of_stage(trials, Stage.FINAL), of_stage(trials, Stage.BASELINE)]
     return [_time_spent(group, result.search.seen_at) for group in groups if group]
 

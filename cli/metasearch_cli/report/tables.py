@@ -68,25 +68,24 @@ class NetworkRow:
 
 
 def networks(result: SearchResult) -> list[NetworkRow]:
-    """Return the found networks best first, then the baseline."""
-    found = [_network(each, is_delivered=index == 0) for index, each in enumerate(result.final)]
-    return [*found, _network(result.baseline, is_delivered=False)] if result.baseline else found
+    """Return the found networks best first, then the baselines."""
+    found = (
+        NetworkRow("", blocks(network.cell), index == 0, _network(network))
+        for index, network in enumerate(result.final)
+    )
+    hand_made = (NetworkRow(network.name, (), False, _network(network)) for network in result.baselines)
+    return [*found, *hand_made]
 
 
-def _network(network: FinalNetwork[float], *, is_delivered: bool) -> NetworkRow:
-    return NetworkRow(
-        network.name or "",
-        blocks(network.cell or ""),
-        is_delivered,
-        (
-            count(network.parameter_count),
-            short(network.multiply_adds),
-            count(len(network.trials)),
-            percent(network.score),
-            _accuracy(network.non_transductive),
-            _accuracy(network.support_statistics),
-            _accuracy(network.transductive),
-        ),
+def _network(network: FinalNetwork[float]) -> tuple[str, ...]:
+    return (
+        count(network.parameter_count),
+        short(network.multiply_adds),
+        count(len(network.trials)),
+        percent(network.score),
+        _accuracy(network.non_transductive),
+        _accuracy(network.support_statistics),
+        _accuracy(network.transductive),
     )
 
 
@@ -214,7 +213,7 @@ def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeRow]:
 
 
 def _stage_name(row: series.TimeSpent, result: SearchResult) -> str:
-    names = {Stage.FINAL: "final trials", Stage.BASELINE: "baseline"}
+    names = {Stage.FINAL: "final trials", Stage.BASELINE: "baselines"}
     return (round_title(result, row.round) if row.stage is Stage.SEARCH else names[row.stage]).capitalize()
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from metasearch.api.base import SpecModel
+from metasearch.api.base import Rule, SpecModel
 from metasearch.api.training import MetaLearning
 from metasearch.quantities import DecimalText, Duration, Memory
 
@@ -63,8 +63,9 @@ class Budget(SpecModel):
 class Baseline(StrEnum):
     """A hand-made network to train beside the found ones."""
 
-    NONE = "None"
     CONV4 = "Conv4"
+    CONV4_MATCHED = "Conv4Matched"
+    CONV4_POOLED = "Conv4Pooled"
 
 
 class Final(SpecModel):
@@ -88,14 +89,25 @@ class Final(SpecModel):
     tasks: int = Field(
         default=10_000, ge=2, le=100_000, description="tasks is the number of test tasks. Default: 10000, Reptile's."
     )
-    baseline: Baseline = Field(
-        default=Baseline.CONV4,
-        description="baseline is a hand-made network trained beside them with the same seeds and metaIterations: Conv4 "
-        "(Reptile's four convolutions with 64 filters and stride 2) or None. Default: Conv4.",
+    baselines: tuple[Baseline, ...] = Field(
+        default=(Baseline.CONV4,),
+        max_length=len(Baseline),
+        description="baselines are hand-made networks trained beside them with the same seeds and metaIterations: "
+        "Conv4 (Reptile's four convolutions with 64 filters and stride 2), Conv4Matched (the same with as many filters "
+        "as bring its number of parameters closest to that of the best search trial) and Conv4Pooled (Conv4 with a "
+        "classifier on the mean over pixels, as networks of cells have it); [] for none. Default: [Conv4].",
     )
     reserve: DecimalText = Field(
         default=Decimal("0.3"),
         ge=0,
         lt=1,
         description='reserve is the share of wallTime and gpuHours kept for final trials. Default: "0.3".',
+    )
+
+    rules = (
+        Rule(
+            cel="!has(self.baselines) || self.baselines.all(x, self.baselines.exists_one(y, y == x))",
+            message="must not name a network twice in baselines",
+            holds=lambda final: len(set(final.baselines)) == len(final.baselines),
+        ),
     )

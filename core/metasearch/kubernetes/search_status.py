@@ -18,7 +18,7 @@ from pydantic import Field
 
 from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import CellSummary, Count, FinalNetwork, TrialCounts
+from metasearch.outcome.figures import CellSummary, Count, FoundNetwork, HandMadeNetwork, TrialCounts
 from metasearch.quantities import DecimalText, Duration, NumberText
 
 MAX_ROUNDS = 16
@@ -26,6 +26,7 @@ MAX_ROUNDS = 16
 
 MAX_RANKED = 10
 MAX_FRONT = 20
+MAX_BASELINES = 3  # as spec.final.baselines
 
 IMAGE_MAX_LENGTH = 512  # as spec.worker.template.image
 
@@ -171,11 +172,15 @@ class SearchStatus(ClusterModel):
         max_length=MAX_FRONT,
         description="front are the cells that no other beats in score and parameters, best score first; at most 20.",
     )
-    delivered: FinalNetwork[NumberText] | None = Field(
+    delivered: FoundNetwork[NumberText] | None = Field(
         default=None, description="delivered is the network that the search hands over, once one is trained in full."
     )
-    baseline: FinalNetwork[NumberText] | None = Field(
-        default=None, description="baseline is the hand-made network of spec.final.baseline, once it is trained."
+    baselines: tuple[HandMadeNetwork[NumberText], ...] = Field(
+        default=(),
+        max_length=MAX_BASELINES,
+        description="baselines are the hand-made networks of spec.final.baselines, once they are trained, best score "
+        "first; at most 3.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     worker_image: str | None = Field(
         default=None,

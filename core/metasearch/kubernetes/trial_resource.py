@@ -15,6 +15,7 @@ from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Architecture, Count
 from metasearch.quantities import NumberText
+from metasearch.search.baselines import TEXT_PATTERN
 from metasearch.search.candidates import NAME_PATTERN
 from metasearch.search.trials import Reason, Stage, State
 
@@ -35,7 +36,10 @@ _HyperparameterText = Annotated[str, Field(min_length=1, max_length=64, pattern=
 class CandidateResource(ClusterModel):
     """The architecture and the hyperparameters that a trial trains."""
 
-    architecture: Architecture = Field(description="architecture is the cell's text form, or a baseline's name.")
+    architecture: Architecture = Field(
+        description="architecture is the cell's text form, or a baseline's: Conv4, Conv4Pooled or Conv4- and a "
+        "number of filters."
+    )
     hyperparameters: dict[str, _HyperparameterText] = Field(
         default={},
         max_length=MAX_HYPERPARAMETERS,
@@ -116,6 +120,13 @@ class MetaTrialSpec(ClusterModel):
             "self.candidate.architecture.split('|').size() == self.blocks)",
             message="must have the number of the cell's blocks in blocks, and none for a baseline",
             holds=lambda spec: spec.blocks == blocks_of(spec.stage, spec.candidate.architecture),
+        ),
+        Rule(
+            cel=f"self.stage != 'Baseline' || self.candidate.architecture.matches('{TEXT_PATTERN}')",
+            message="must have a baseline's candidate.architecture such as Conv4, Conv4-30 or Conv4Pooled",
+            holds=lambda spec: (
+                spec.stage is not Stage.BASELINE or re.fullmatch(TEXT_PATTERN, spec.candidate.architecture) is not None
+            ),
         ),
     )
 
@@ -224,6 +235,12 @@ class ResultResource(ClusterModel):
         default=None, description="parameterCount is the number of weights, normalisation and classifier included."
     )
     multiply_adds: Count | None = Field(default=None, description="multiplyAdds is the number of them per image.")
+    image_channels: Count | None = Field(
+        default=None, description="imageChannels is the number of channels of the images it was trained on."
+    )
+    image_side: Count | None = Field(
+        default=None, description="imageSide is the height and width of those images, in pixels."
+    )
     wall_seconds: NumberText | None = Field(
         default=None, ge=0, description="wallSeconds is the time of training and evaluation, in seconds."
     )

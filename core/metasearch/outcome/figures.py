@@ -108,14 +108,6 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
 class FinalNetwork(OutcomeModel, Generic[Fraction]):
     """A network of the final stage, on as many seeds as ran to their end; where none did, on those cut short."""
 
-    name: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=64,
-        pattern=r"^[A-Za-z0-9]+$",
-        description="name is that of a hand-made network, such as Conv4; cells have none.",
-    )
-    cell: Architecture | None = Field(default=None, description="cell is its text form, canonical.")
     trials: tuple[TrialName, ...] = Field(
         max_length=MAX_SEEDS,
         description="trials are the names of those that trained it, one per seed, best score first.",
@@ -162,4 +154,22 @@ class FinalNetwork(OutcomeModel, Generic[Fraction]):
         description="weights is where those of the first trial are: on one machine the name of a file in the folder "
         "weights, on a cluster an address below spec.storage.url, or the claim and the path on its volume, such as "
         "models/team-a/omniglot-1b9d6bcd/weights/omniglot-5-0a1b2c3d4e.safetensors. Default: none, they were not kept.",
+    )
+
+
+class FoundNetwork(FinalNetwork[Fraction], Generic[Fraction]):
+    """A network of a cell that the search found."""
+
+    cell: Architecture = Field(description="cell is its text form, canonical.")
+
+
+class HandMadeNetwork(FinalNetwork[Fraction], Generic[Fraction]):
+    """A hand-made network, with which found ones are compared."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9-]+$",
+        description="name says which: Conv4 (64 filters), Conv4- and its number of filters, such as Conv4-30, or "
+        "Conv4Pooled.",
     )

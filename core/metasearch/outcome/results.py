@@ -7,14 +7,22 @@ Computed from the trials alone. The field descriptions are the schema's document
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean, stdev
 from typing import TypeVar
 
 from pydantic import Field
 
 from metasearch.api import MetaSearchSpec
-from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork, OutcomeModel, TrialCounts
+from metasearch.outcome.figures import (
+    CellSummary,
+    Estimate,
+    FinalNetwork,
+    FoundNetwork,
+    HandMadeNetwork,
+    OutcomeModel,
+    TrialCounts,
+)
 from metasearch.search import budget, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
@@ -25,6 +33,7 @@ from metasearch.version import __version__
 
 SCHEMA_VERSION = 1
 T = TypeVar("T")
+N = TypeVar("N", bound=FinalNetwork[float])
 STUDENT_QUANTILES = (
     12.706204736174694,
     4.302652729749462,
@@ -49,6 +58,9 @@ STUDENT_QUANTILES = (
 """The 97.5% quantiles of Student's t for 1 to 19 degrees of freedom, so for up to the 20 seeds that a spec may ask for.
 
 A table, for SciPy, which has the function, takes most of a second to import. Tests compare both."""
+
+SAME_SIZE = 1.25
+"""The ratio of parameters up to which two networks count as of about the same size."""
 
 FRONT_LENGTH = 20
 RANKED_LENGTH = 10
@@ -105,8 +117,13 @@ class SearchState(OutcomeModel):
 
 
 class Comparison(OutcomeModel):
-    """The delivered network beside the hand-made one."""
+    """The delivered network beside the most accurate hand-made one of about its size, or else of any size."""
 
+    baseline: str = Field(description="name of the hand-made one, such as Conv4-30")
+    same_size: bool = Field(
+        description=f"whether that is of about the delivered network's size: neither has more than {SAME_SIZE} times "
+        "the parameters of the other"
+    )
     accuracy_difference: float = Field(description="non-transductive test accuracy, delivered less baseline")
     transductive_difference: float
     support_statistics_difference: float
@@ -125,23 +142,30 @@ class SearchResult(OutcomeModel):
         description="search trials that no other beats in both score and parameters, at most 20"
     )
     ranked: tuple[CellSummary[float], ...] = Field(description="the best search trials, best score first, at most 10")
-    final: tuple[FinalNetwork[float], ...] = Field(description="best score first")
-    baseline: FinalNetwork[float] | None
+    final: tuple[FoundNetwork[float], ...] = Field(description="best score first")
+    baselines: tuple[HandMadeNetwork[float], ...] = Field(
+        description="the hand-made networks of final.baselines, best score first"
+    )
     comparison: Comparison | None
     spent: budget.Spent
 
     @property
-    def delivered(self) -> FinalNetwork[float] | None:
+    def delivered(self) -> FoundNetwork[float] | None:
         """The network to hand over."""
         return self.final[0] if self.final else None
+
+    @property
+    def compared(self) -> HandMadeNetwork[float] | None:
+        """The hand-made network that `comparison` is with."""
+        name = self.comparison.baseline if self.comparison else None
+        return next((network for network in self.baselines if network.name == name), None)
 
 
 def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float) -> SearchResult:
     """Summarize a search; `decided` is what `plan` says of the same trials."""
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
-    final = _final_networks([trial for trial in trials if trial.spec.stage is Stage.FINAL])
-    baselines = _final_networks([trial for trial in trials if trial.spec.stage is Stage.BASELINE])
-    baseline = baselines[0] if baselines else None
+    final = _final_networks([trial for trial in trials if trial.spec.stage is Stage.FINAL], _found_network)
+    baselines = _final_networks([trial for trial in trials if trial.spec.stage is Stage.BASELINE], _hand_made_network)
     ranked = pareto.ranked(searching)
     return SearchResult(
         search=_state(search, trials, decided, now),
@@ -151,8 +175,8 @@ def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float
         front=tuple(cell_summary(trial, search.spec) for trial in pareto.front(searching)[:FRONT_LENGTH]),
         ranked=tuple(cell_summary(trial, search.spec) for trial in ranked[:RANKED_LENGTH]),
         final=tuple(final),
-        baseline=baseline,
-        comparison=_compare(final[0], baseline) if final and baseline else None,
+        baselines=tuple(baselines),
+        comparison=_compare(final[0], baselines) if final and baselines else None,
         spent=budget.spent(trials, search.wall_seconds(now), now),
     )
 
@@ -222,12 +246,12 @@ def cell_summary(trial: Trial, spec: MetaSearchSpec) -> CellSummary[float]:
     )
 
 
-def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork[float]], spec: MetaSearchSpec) -> BestCell | None:
+def _best(ranked: Sequence[Trial], final: Sequence[FoundNetwork[float]], spec: MetaSearchSpec) -> BestCell | None:
     if not ranked:
         return None
     delivered = final[0] if final else None
     by_cell = {trial.spec.candidate.architecture: trial for trial in reversed(ranked)}  # of repeats, the best stays
-    search = cell_summary(by_cell[delivered.cell] if delivered and delivered.cell else ranked[0], spec)
+    search = cell_summary(by_cell[delivered.cell] if delivered else ranked[0], spec)
     score, interval = search.score, search.interval
     if delivered:
         measured: Estimate[float] = getattr(delivered, spec.evaluation.score.field)
@@ -242,12 +266,15 @@ def _best(ranked: Sequence[Trial], final: Sequence[FinalNetwork[float]], spec: M
     )
 
 
-def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork[float]]:
+def _final_networks(trials: Sequence[Trial], make: Callable[[Sequence[Trial]], N]) -> list[N]:
     """
     Return one entry per candidate with at least one network, best score first.
 
     Seeds that were cut short count only where none was trained in full, for their accuracies are of less training.
     Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
+
+    Args:
+        make: returns the network of one candidate's seeds.
     """
     seeds: dict[Candidate, list[Trial]] = {}
     ranked = pareto.ranked(trials)
@@ -255,17 +282,24 @@ def _final_networks(trials: Sequence[Trial]) -> list[FinalNetwork[float]]:
     for trial in ranked:
         if not trial.is_cut_short or trial.spec.candidate not in whole:
             seeds.setdefault(trial.spec.candidate, []).append(trial)
-    return sorted(map(_final_network, seeds.values()), key=lambda network: (-network.score, network.parameter_count))
+    return sorted(map(make, seeds.values()), key=lambda network: (-network.score, network.parameter_count))
+
+
+def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:
+    measured = _final_network(seeds).model_dump()
+    return FoundNetwork[float](cell=seeds[0].spec.candidate.architecture, **measured)
+
+
+def _hand_made_network(seeds: Sequence[Trial]) -> HandMadeNetwork[float]:
+    measured = _final_network(seeds).model_dump()
+    return HandMadeNetwork[float](name=seeds[0].spec.candidate.architecture, **measured)
 
 
 def _final_network(seeds: Sequence[Trial]) -> FinalNetwork[float]:
     first = seeds[0]
     results = [_known(trial.result) for trial in seeds]
     tests = [_known(result.test) for result in results]
-    is_baseline, architecture = first.spec.stage is Stage.BASELINE, first.spec.candidate.architecture
     return FinalNetwork[float](
-        name=architecture if is_baseline else None,
-        cell=None if is_baseline else architecture,
         trials=tuple(trial.name for trial in seeds),
         parameter_count=_known(results[0].parameter_count),
         multiply_adds=_known(results[0].multiply_adds),
@@ -297,13 +331,23 @@ def over_seeds(measured: Sequence[Accuracy]) -> Estimate[float]:
     return Estimate[float](accuracy=fmean(means), interval=interval)
 
 
-def _compare(delivered: FinalNetwork[float], baseline: FinalNetwork[float]) -> Comparison:
+def _compare(delivered: FoundNetwork[float], baselines: Sequence[HandMadeNetwork[float]]) -> Comparison:
+    near = [baseline for baseline in baselines if _are_same_size(delivered, baseline)]
+    # By the accuracy that is compared, not by score: what the delivered network beats, it then beats of all of them.
+    baseline = max(near or baselines, key=lambda network: (network.non_transductive.accuracy, -network.parameter_count))
     return Comparison(
+        baseline=baseline.name,
+        same_size=bool(near),
         accuracy_difference=delivered.non_transductive.accuracy - baseline.non_transductive.accuracy,
         transductive_difference=delivered.transductive.accuracy - baseline.transductive.accuracy,
         support_statistics_difference=delivered.support_statistics.accuracy - baseline.support_statistics.accuracy,
         parameter_ratio=delivered.parameter_count / baseline.parameter_count,
     )
+
+
+def _are_same_size(one: FinalNetwork[float], other: FinalNetwork[float]) -> bool:
+    smaller, larger = sorted((one.parameter_count, other.parameter_count))
+    return larger <= SAME_SIZE * smaller
 
 
 def _known(value: T | None) -> T:

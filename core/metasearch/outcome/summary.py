@@ -14,6 +14,7 @@ from decimal import Decimal
 from metasearch.api import Storage
 from metasearch.kubernetes.search_status import (
     IMAGE_MAX_LENGTH,
+    MAX_BASELINES,
     MAX_FRONT,
     MAX_RANKED,
     MAX_ROUNDS,
@@ -24,7 +25,7 @@ from metasearch.kubernetes.search_status import (
     SpentStatus,
 )
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.figures import FoundNetwork
 from metasearch.outcome.results import Round, SearchResult
 from metasearch.quantities import Duration
 from metasearch.search import budget
@@ -68,7 +69,7 @@ def search_status(
         ranked=result.ranked[:MAX_RANKED],
         front=result.front[:MAX_FRONT],
         delivered=_with_address(result.delivered, storage, folder) if result.delivered else None,
-        baseline=result.baseline,
+        baselines=result.baselines[:MAX_BASELINES],
         worker_image=worker_image[:IMAGE_MAX_LENGTH],
     )
 
@@ -124,7 +125,7 @@ def _left(result: SearchResult) -> Left:
     )
 
 
-def _with_address(network: FinalNetwork[float], storage: Storage | None, folder: str) -> FinalNetwork[float]:
+def _with_address(network: FoundNetwork[float], storage: Storage | None, folder: str) -> FoundNetwork[float]:
     """Replace the name of the weights' file by the place where a cluster keeps it."""
     is_kept = storage is not None and network.weights is not None
     address = _address(storage, weights_path(folder, network.trials[0])) if storage and is_kept else None

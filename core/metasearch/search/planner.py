@@ -1,7 +1,7 @@
 """
 plan(): the whole search as one pure function of its spec, its trials and the time.
 
-    search trials, as the strategy proposes them ─▶ final trials and baseline ─▶ done
+    search trials, as the strategy proposes them ─▶ final trials and baselines ─▶ done
     a limit of the budget ends whichever stage it is reached in
 
 Nothing is remembered between calls. A driver creates the proposed trials, stops those that are to be stopped, and calls
@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from metasearch.api import Baseline, MetaSearchSpec
+from metasearch.api import MetaSearchSpec
 from metasearch.errors import InvalidSpec
-from metasearch.search import budget, pareto
+from metasearch.search import baselines, budget, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.space import Space, candidate_key
 from metasearch.search.strategies.base import DONE, Answer, Proposal, Strategy
@@ -125,7 +125,7 @@ def belongs_to(search: Search, trial: Trial) -> bool:
     if spec.seed not in range(1 if is_search else final.seeds):
         return False
     is_baseline = spec.stage is Stage.BASELINE
-    if is_baseline and (final.baseline is Baseline.NONE or spec.candidate != Candidate(final.baseline)):
+    if is_baseline and not baselines.is_wanted(final.baselines, spec.candidate.text):
         return False
     # The folder or the cluster may hold trials of another space, whose cells this one refuses.
     try:
@@ -218,8 +218,9 @@ def _final_trials(search: Search, searching: Sequence[Trial]) -> Iterator[TrialS
     for trial in best:
         candidate = trial.spec.candidate
         yield from _seeds(search, Stage.FINAL, trial.spec.round, candidate, candidate_key(search.space, candidate))
-    if best and final.baseline is not Baseline.NONE:
-        yield from _seeds(search, Stage.BASELINE, 0, Candidate(final.baseline), final.baseline)
+    if best and best[0].result:
+        for network in baselines.wanted(final.baselines, best[0].result, search.spec.task.ways):
+            yield from _seeds(search, Stage.BASELINE, 0, Candidate(network.text), network.text)
 
 
 def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate, key: str) -> Iterator[TrialSpec]:

@@ -134,6 +134,9 @@ class TrialResult:
     parameter_count: int | None = None
     multiply_adds: int | None = None
     """Per image."""
+    image_channels: int | None = None
+    image_side: int | None = None
+    """Height and width in pixels of the images that it was trained on."""
     wall_seconds: float | None = None
     peak_memory_bytes: int | None = None
     latency_ms: float | None = None
