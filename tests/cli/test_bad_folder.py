@@ -17,7 +17,7 @@ from metasearch.loading import load_search
 from metasearch.search.trials import State, TrialResult
 from metasearch.stores.sqlite import SqliteStore
 
-SMALL = {"space": {"operations": ["conv3x3", "max_pool3x3"], "maxBlocks": 1}, "final": {"seeds": 1, "baseline": "None"}}
+SMALL = {"space": {"operations": ["conv3x3", "max_pool3x3"], "maxBlocks": 1}, "final": {"seeds": 1, "baselines": []}}
 TRIALS = 10 + 1
 
 

@@ -29,7 +29,7 @@ def result_with(*, final: bool = True, baseline: bool = True, split: str = "Vali
     if baseline:
         tested = make_result(0.6, 112_707, test=make_accuracies(0.75))
         trials.append(make_trial("test-0-c", tested, stage=Stage.BASELINE, candidate="Conv4", round=0))
-    settings = {"top": 1, "seeds": 1, "metaIterations": 10, "baseline": "Conv4" if baseline else "None"}
+    settings = {"top": 1, "seeds": 1, "metaIterations": 10, "baselines": ["Conv4"] if baseline else []}
     search = make_search(final=settings, evaluation={"split": split}, task={"ways": 4, "shots": 1})
     return summarize(search, trials, current_status(search, trials, STARTED + 60), STARTED + 60)
 

@@ -90,6 +90,6 @@ def test_a_status_names_the_limit_and_the_reason_of_a_failure() -> None:
 def test_a_status_of_a_search_that_is_over_shows_both_accuracies() -> None:
     final = make_result(0.5, 1_234, test=make_accuracies(0.625), weights="f")
     trials = [TRIALS[0], make_trial("f", final, stage=Stage.FINAL, candidate=CELL)]
-    text = status_of(trials, final={"top": 1, "seeds": 1, "baseline": "None"})
+    text = status_of(trials, final={"top": 1, "seeds": 1, "baselines": []})
     assert "cell 1 (delivered)" in text
     assert text.count("62.50 ± 1.00") == 2

@@ -37,7 +37,7 @@ def small_spec(**changes: Any) -> MetaSearchSpec:
         "search": {"beamWidth": 4},
         "training": {"metaIterations": 100},
         "evaluation": {"tasks": 10, "curvePoints": 3, "curveTasks": 5},
-        "final": {"top": 2, "seeds": 2, "metaIterations": 1000, "tasks": 30, "baseline": "None"},
+        "final": {"top": 2, "seeds": 2, "metaIterations": 1000, "tasks": 30, "baselines": []},
     }
     for part, fields in changes.items():
         spec[part] = spec.get(part, {}) | fields
@@ -58,7 +58,7 @@ def test_rounds_wait_for_their_last_trial_and_final_trainings_for_the_search() -
 
 def test_the_baseline_is_trained_beside_the_cells() -> None:
     costs = Costs(COSTS.cells, baseline=Cost(meta_iteration=0.5, task=0.5))
-    found = estimate(small_spec(final={"baseline": "Conv4"}), costs, workers=1)
+    found = estimate(small_spec(final={"baselines": ["Conv4"]}), costs, workers=1)
     assert (found.final_trainings, found.final_seconds) == (6, 4 * 2050 + 2 * 525)
 
 
@@ -162,7 +162,7 @@ def test_costs_are_measured_by_training() -> None:
 def test_a_clock_of_looks_gives_costs_in_looks() -> None:
     """A clock that ticks at every look makes the costs known: one tick for a part, scaled to the whole."""
     ticks = iter(range(1000))
-    spec = tiny_spec(space={"maxBlocks": 1}, final={"baseline": "None"})
+    spec = tiny_spec(space={"maxBlocks": 1}, final={"baselines": []})
     costs = measure(spec, channels=1, side=10, device=torch.device("cpu"), clock=lambda: float(next(ticks)))
     assert costs is not None
     assert costs.cells[0].meta_iteration == 3 / 2  # inner steps: 2 of 3 were done

@@ -75,7 +75,7 @@ def write_long_resource(folder: Path) -> Path:
         space={"filters": 4},
         search={"beamWidth": 6},
         training={"metaIterations": 150},
-        final={"metaIterations": 1800, "baseline": "None"},
+        final={"metaIterations": 1800, "baselines": []},
     )
 
 

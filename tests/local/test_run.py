@@ -130,7 +130,7 @@ def test_resuming_a_finished_search_runs_nothing_again(run: Path, tmp_path: Path
 
 
 def test_a_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
-    settings = ("--set", "space.maxBlocks=1", "--set", "final.baseline=None", "--set", "final.seeds=1")
+    settings = ("--set", "space.maxBlocks=1", "--set", "final.baselines=[]", "--set", "final.seeds=1")
     ended = metasearch("run", write_resource(tmp_path), "--output", tmp_path / "out", *settings)
     assert ended.returncode == 0, ended.stderr
     result = result_of(tmp_path / "out")

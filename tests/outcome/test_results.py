@@ -133,7 +133,7 @@ def test_the_delivered_network_is_chosen_by_validation_and_reported_by_test() ->
         trained("fa", 0.9, test=0.7, candidate=SMALL),
         trained("fb", 0.8, test=0.99, candidate=WIDE),
     ]
-    result = summarized(trials, final={"top": 2, "seeds": 1, "baseline": "None"})
+    result = summarized(trials, final={"top": 2, "seeds": 1, "baselines": []})
     assert result.delivered is not None
     assert (result.delivered.cell, result.delivered.score) == (SMALL, 0.9)
     assert result.delivered.non_transductive.accuracy == 0.7
@@ -207,7 +207,7 @@ def test_the_comparison_with_the_baseline_is_honest_both_ways(test: float, diffe
         trained("f", 0.5, test, parameters=1_000),
         trained("c", 0.9, 0.7, "Conv4", 4_000, stage=Stage.BASELINE, round=0),
     ]
-    result = summarized(trials, final={"top": 1, "seeds": 1, "baseline": "Conv4"})
+    result = summarized(trials, final={"top": 1, "seeds": 1, "baselines": ["Conv4"]})
     assert result.comparison is not None
     assert result.baseline is not None
     assert (result.baseline.name, result.baseline.cell) == ("Conv4", None)

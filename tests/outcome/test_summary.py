@@ -185,7 +185,7 @@ def test_weights_that_no_worker_kept_are_nowhere() -> None:
 
 def test_it_has_the_baseline_beside_it() -> None:
     conv4 = trained("c", stage=Stage.BASELINE, candidate="Conv4", round=0)
-    baseline = status_of(summarized([make_trial("a", make_result()), conv4], final={"baseline": "Conv4"})).baseline
+    baseline = status_of(summarized([make_trial("a", make_result()), conv4], final={"baselines": ["Conv4"]})).baseline
     assert baseline is not None
     assert (baseline.name, baseline.parameter_count, baseline.non_transductive.accuracy) == ("Conv4", 1_234, 0.625)
 

@@ -89,7 +89,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "one round": {"sizes": (12,), "space": {"maxBlocks": 1}},
     "eight blocks": {"sizes": (4, 4, 4, 4, 4, 4, 4, 4), "space": {"maxBlocks": 8, "concat": "Unused"}},
     "random": {"sizes": (12,), "blocks": 5, "search": {"strategy": "Random"}},
-    "no baseline": {"baseline": None, "final": {"baseline": "None"}},
+    "no baseline": {"baseline": None, "final": {"baselines": []}},
     "no final trials": {"top": 0, "baseline": None, "phase": Phase.FINAL},
     "one seed": {"seeds": 1},
     "one trial": {"sizes": (1,), "top": 0, "baseline": None, "phase": Phase.SEARCHING},

@@ -173,7 +173,7 @@ def test_cells_chosen_on_test_classes_are_said_to_be(make_scene: MakeScene) -> N
 
 
 def test_a_missing_baseline_is_said_to_be(make_scene: MakeScene) -> None:
-    assert "None was asked for" in notices(make_scene(baseline=None, final={"baseline": "None"}))["Without a baseline."]
+    assert "None was asked for" in notices(make_scene(baseline=None, final={"baselines": []}))["Without a baseline."]
     assert "none of its trials ran to its end" in notices(make_scene(baseline=None))["Without a baseline."]
 
 

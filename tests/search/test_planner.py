@@ -89,14 +89,63 @@ def test_final_trials_are_of_the_best_candidates_with_every_seed() -> None:
     assert final == {(trial.spec.candidate, seed) for trial in best for seed in (0, 1)}
 
 
-def test_the_baseline_is_trained_beside_the_found_networks() -> None:
-    search = make_search(final={"top": 1, "seeds": 2, "metaIterations": 7, "baseline": "Conv4"})
-    trials, _ = run(search)
-    baseline = [trial.spec for trial in trials if trial.spec.stage is Stage.BASELINE]
-    assert [(spec.candidate.architecture, spec.seed, spec.meta_iterations) for spec in baseline] == [
+def test_the_baselines_are_trained_beside_the_found_networks() -> None:
+    trials, _ = run(
+        make_search(final={"top": 1, "seeds": 2, "metaIterations": 7, "baselines": ["Conv4", "Conv4Pooled"]})
+    )
+    baselines = [trial.spec for trial in trials if trial.spec.stage is Stage.BASELINE]
+    assert [(spec.candidate.architecture, spec.seed, spec.meta_iterations) for spec in baselines] == [
         ("Conv4", 0, 7),
         ("Conv4", 1, 7),
+        ("Conv4Pooled", 0, 7),
+        ("Conv4Pooled", 1, 7),
     ]
+
+
+def sized(sizes: Callable[[str], int | None]) -> Complete:
+    """Return what ends trials with networks of other sizes; `sizes` has that of a candidate's text."""
+
+    def complete(trial: Trial) -> Trial:
+        result = pretend_result(trial.spec)
+        return completed(trial, dataclasses.replace(result, parameter_count=sizes(trial.spec.candidate.text)))
+
+    return complete
+
+
+MATCHED = {"top": 2, "seeds": 2, "metaIterations": 10, "baselines": ["Conv4", "Conv4Matched", "Conv4Pooled"]}
+
+
+def hand_made(trials: Sequence[Trial]) -> dict[str, TrialSpec]:
+    """Return the trials of hand-made networks, by name."""
+    return {trial.name: trial.spec for trial in trials if trial.spec.stage is Stage.BASELINE}
+
+
+def baselines_of(trials: Sequence[Trial]) -> list[str]:
+    """Return the texts of the hand-made networks that are trained, each once."""
+    return sorted({spec.candidate.text for spec in hand_made(trials).values()})
+
+
+def test_a_matched_baseline_has_the_size_of_the_best_search_trial_alone() -> None:
+    search = make_search(final=MATCHED)
+    searching = [trial for trial in run(search)[0] if trial.spec.stage is Stage.SEARCH]
+    best = max(searching, key=lambda trial: trial.score or 0).spec.candidate.text
+    trials, _ = run(search, sized(lambda text: 25_900 if text == best else 1_000_000))
+    assert baselines_of(trials) == ["Conv4", "Conv4-30", "Conv4Pooled"]
+
+
+def test_a_search_whose_trials_have_no_parameter_count_has_no_final_stage() -> None:
+    trials, decided = run(make_search(final=MATCHED), sized(lambda _: None))
+    assert (decided.phase, decided.message) == (Phase.FAILED, "no search trial succeeded")
+    assert baselines_of(trials) == []
+
+
+def test_trials_that_do_not_say_how_large_their_images_were_are_matched_by_none() -> None:
+    def old(trial: Trial) -> Trial:
+        return completed(trial, dataclasses.replace(pretend_result(trial.spec), image_channels=None, image_side=None))
+
+    trials, decided = run(make_search(final=MATCHED), old)
+    assert baselines_of(trials) == ["Conv4", "Conv4Pooled"]
+    assert decided.phase is Phase.SUCCEEDED
 
 
 def test_random_search_tries_as_many_whole_cells_as_the_budget_allows() -> None:
@@ -119,17 +168,39 @@ def test_the_plan_does_not_depend_on_the_order_of_the_trials() -> None:
     assert plan(search, shuffled, STARTED + 1) == plan(search, done, STARTED + 1)
 
 
-def test_a_search_rebuilt_from_its_trials_after_any_turn_ends_the_same() -> None:
+@pytest.mark.parametrize("final", [SMALL["final"], MATCHED], ids=["no baselines", "baselines"])
+def test_a_search_rebuilt_from_its_trials_after_any_turn_ends_the_same(final: dict[str, Any]) -> None:
     """A driver that is killed after any single trial and started anew comes to the same place."""
-    reference, _ = run(make_search())
+    reference, _ = run(make_search(final=final))
     trials: list[Trial] = []
     for _ in range(200):
-        trials, decided = turn(make_search(), trials)
+        trials, decided = turn(make_search(final=final), trials)
         if decided.phase.is_over:
             break
         pending = next((trial for trial in trials if not trial.state.is_over), None)
         trials = [succeed(trial) if trial is pending else trial for trial in trials]
     assert {trial.name: trial.score for trial in trials} == {trial.name: trial.score for trial in reference}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_search_that_is_restarted_anywhere_trains_the_same_baselines(seed: int) -> None:
+    """Each driver creates a part of what it proposes, in any order, and some of what is under way ends."""
+    reference, _ = run(make_search(final=MATCHED))
+    rng, trials = random.Random(seed), list[Trial]()
+    for _ in range(1_000):
+        decided = plan(make_search(final=MATCHED), trials, STARTED + 1)
+        if decided.phase.is_over:
+            break
+        # Always some progress: without proposals left, at least one trial ends.
+        created = rng.sample(decided.propose, rng.randint(1, len(decided.propose))) if decided.propose else []
+        running = [trial for trial in trials if not trial.state.is_over]
+        ended = rng.sample(running, rng.randint(0 if created else 1, len(running)))
+        trials = [succeed(trial) if trial in ended else trial for trial in trials]
+        trials += [Trial(spec=spec) for spec in created]
+        rng.shuffle(trials)
+    assert {trial.name for trial in trials} == {trial.name for trial in reference}
+    assert hand_made(trials) == hand_made(reference)
+    assert all(belongs_to(make_search(final=MATCHED), trial) for trial in trials)
 
 
 @pytest.mark.parametrize("created", [1, 3])
@@ -151,9 +222,9 @@ def test_a_round_that_would_now_be_ranked_otherwise_keeps_what_is_there() -> Non
     assert len(proposed) == 3
 
 
-@pytest.mark.parametrize("created", [0, 1, 3])
+@pytest.mark.parametrize("created", range(11))
 def test_final_trials_that_were_only_partly_created_are_completed(created: int) -> None:
-    search = make_search()
+    search = make_search(final=MATCHED)
     searching = [trial for trial in run(search)[0] if trial.spec.stage is Stage.SEARCH]
     whole = plan(search, searching, STARTED + 1).propose
     part = [Trial(spec=spec) for spec in whole[:created]]
@@ -244,7 +315,7 @@ def test_a_final_trial_that_is_gone_is_proposed_again() -> None:
 
 
 def test_every_trial_that_a_search_proposes_is_its_own() -> None:
-    search = make_search(final={"top": 2, "seeds": 2, "metaIterations": 7, "baseline": "Conv4"})
+    search = make_search(final=MATCHED)
     trials, _ = run(search)
     assert {trial.spec.stage for trial in trials} == set(Stage)
     assert all(belongs_to(search, trial) for trial in trials)
@@ -310,11 +381,24 @@ def test_a_trial_that_the_search_never_asks_for_is_none_of_its_own(changes: dict
 
 
 def test_a_baseline_that_was_not_asked_for_is_none_of_the_searchs() -> None:
-    search = make_search(final={"baseline": "Conv4"})
+    search = make_search(final={"baselines": ["Conv4"]})
     asked = {"stage": Stage.BASELINE, "round": 0, "meta_iterations": search.spec.final.meta_iterations}
     trial = turn(search, [])[0][0]
     assert belongs_to(search, renamed(search, trial, candidate="Conv4", **asked))
     assert not belongs_to(search, renamed(search, trial, candidate="ResNet", **asked))
+    assert not belongs_to(search, renamed(search, trial, candidate="Conv4-30", **asked))
+    assert not belongs_to(search, renamed(search, trial, candidate="Conv4Pooled", **asked))
+
+
+def test_a_matched_baseline_of_any_size_is_the_searchs_own() -> None:
+    """A trial that is gone, or not known here, may have been the best when it was planned."""
+    search = make_search(final=MATCHED)
+    asked = {"stage": Stage.BASELINE, "round": 0, "meta_iterations": search.spec.final.meta_iterations}
+    trial = turn(search, [])[0][0]
+    assert belongs_to(search, renamed(search, trial, candidate="Conv4-30", **asked))
+    assert not belongs_to(search, renamed(search, trial, candidate="Conv4-64", **asked))
+    assert not belongs_to(search, renamed(search, trial, candidate="Conv4-030", **asked))
+    assert not belongs_to(search, renamed(search, trial, candidate="Conv4-30; innerSteps=3", **asked))
 
 
 def test_a_trial_of_another_seed_of_the_search_is_none_of_its_own() -> None:
@@ -381,9 +465,7 @@ def test_a_search_of_one_round_is_cut_short_where_not_all_of_it_is_tried(most: i
 
 
 def test_wall_time_ends_the_search_stage_early_enough_for_the_final_one() -> None:
-    search = make_search(
-        budget={"wallTime": "100s"}, final={"top": 1, "seeds": 1, "baseline": "None", "reserve": "0.4"}
-    )
+    search = make_search(budget={"wallTime": "100s"}, final={"top": 1, "seeds": 1, "baselines": [], "reserve": "0.4"})
     trials, _ = turn(search, [])
     trials = [succeed(trials[0]), *trials[1:]]
     assert not plan(search, trials, STARTED + 59).stop
@@ -397,7 +479,7 @@ def test_wall_time_ends_the_search_stage_early_enough_for_the_final_one() -> Non
 
 def test_wall_time_stops_final_trials_and_what_is_done_counts() -> None:
     search = make_search(
-        budget={"wallTime": "100s"}, final={"top": 1, "seeds": 2, "metaIterations": 5, "baseline": "None"}
+        budget={"wallTime": "100s"}, final={"top": 1, "seeds": 2, "metaIterations": 5, "baselines": []}
     )
     recorded: list[Trial] = []
     while not any(trial.spec.stage is Stage.FINAL for trial in recorded):
@@ -458,7 +540,7 @@ def test_a_limit_that_is_reached_after_the_end_has_ended_nothing() -> None:
 
 
 def test_gpu_hours_of_lost_attempts_count() -> None:
-    search = make_search(budget={"gpuHours": "1"}, final={"top": 1, "seeds": 1, "reserve": "0.5", "baseline": "None"})
+    search = make_search(budget={"gpuHours": "1"}, final={"top": 1, "seeds": 1, "reserve": "0.5", "baselines": []})
     trials, _ = turn(search, [])
     lost = life.release(life.claim(trials[0], "w", STARTED, gpus=0.5), STARTED + 3600, life.LOST)
     assert plan(search, [lost, *trials[1:]], STARTED + 3600).limit is Limit.GPU_HOURS

@@ -65,7 +65,7 @@ SMALL: Mapping[str, Any] = {
     "search": {
         "beamWidth": 4,
     },
-    "final": {"top": 2, "seeds": 2, "metaIterations": 10, "baseline": "None"},
+    "final": {"top": 2, "seeds": 2, "metaIterations": 10, "baselines": []},
 }
 """A search of 10 + 4 + 4 + 4 trials that plans in milliseconds."""
 
@@ -126,6 +126,8 @@ def make_result(score: float = 0.5, parameters: int = 1_000, **changes: Any) -> 
         curve=(CurvePoint(5, score / 2), CurvePoint(10, score)),
         parameter_count=parameters,
         multiply_adds=parameters * 100,
+        image_channels=1,
+        image_side=28,
         wall_seconds=1.0,
         latency_ms=1.0,
         peak_memory_bytes=2**29,

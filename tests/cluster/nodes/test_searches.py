@@ -115,7 +115,7 @@ def test_a_search_on_two_nodes_comes_to_what_it_comes_to_on_this_machine(
     status = search.status
     assert [cell["cell"] for cell in status["front"]] == [cell["cell"] for cell in local["front"]]
     assert float(status["delivered"]["nonTransductive"]["accuracy"]) == local["final"][0]["nonTransductive"]["accuracy"]
-    assert float(status["baseline"]["transductive"]["accuracy"]) == local["baseline"]["transductive"]["accuracy"]
+    assert float(status["baselines"][0]["transductive"]["accuracy"]) == local["baselines"][0]["transductive"]["accuracy"]
 
 
 def test_whatever_happens_to_a_search_it_comes_to_the_same(
@@ -138,7 +138,7 @@ def test_whatever_happens_to_a_search_it_comes_to_the_same(
 
 
 def test_of_two_pods_the_idle_one_is_let_go(apply: Apply) -> None:
-    search = apply(final={"seeds": 1, "baseline": "None", "metaIterations": 4000})
+    search = apply(final={"seeds": 1, "baselines": [], "metaIterations": 4000})
 
     def final() -> list[Trial]:
         return [trial for trial in search.trials() if trial.spec.stage == "Final" and trial.holder]
