@@ -154,6 +154,21 @@ def test_a_folder_is_no_resource(tmp_path: Path) -> None:
             with_spec(task={"shot": 1}), "spec.task has no field 'shot'; did you mean shots?", id="nearly a field"
         ),
         pytest.param(
+            with_spec(final={"baseline": "Conv4"}),
+            "spec.final has no field 'baseline'; did you mean baselines?",
+            id="a field of old",
+        ),
+        pytest.param(
+            with_spec(final={"baselines": ["ResNet"]}),
+            "spec.final.baselines[0] is \"ResNet\"; it must be 'Conv4', 'Conv4Matched' or 'Conv4Pooled'",
+            id="no baseline",
+        ),
+        pytest.param(
+            with_spec(final={"baselines": ["Conv4", "Conv4"]}),
+            'spec.final is {"baselines": ["Conv4", "Conv4"]}; it must not name a network twice in baselines',
+            id="a baseline twice",
+        ),
+        pytest.param(
             with_spec(task={"beams": 1}), "spec.task has no field 'beams'; its fields are ways, shots", id="no field"
         ),
         pytest.param(with_spec(seed=1.0), "spec.seed is 1.0; it must be a whole number", id="a decimal"),
@@ -305,8 +320,8 @@ def test_a_long_value_is_cut_short() -> None:
         ("search.beamWidth=8", "search.beam_width", 8),
         ("spec.seed=3", "seed", 3),
         ("space.operations=[conv3x3, identity]", "space.operations", (Operation.CONV_3X3, Operation.IDENTITY)),
-        ("final={baseline: None}", "final.baseline", Baseline.NONE),
-        ("final.baseline=None", "final.baseline", Baseline.NONE),
+        ("final={baselines: []}", "final.baselines", ()),
+        ("final.baselines=[Conv4Matched, Conv4]", "final.baselines", (Baseline.CONV4_MATCHED, Baseline.CONV4)),
         ("budget.wallTime=90m", "budget.wall_time", "90m"),
         ("dataset.rotations=2", "dataset.rotations", 2),
         ("space.filterScale=3", "space.filter_scale", 3),

@@ -52,7 +52,7 @@ def test_values_may_be_pythons() -> None:
         task={"ways": 3},
         training={"reptile": {"inner_learning_rate": 0.00001, "metaStepSize": Decimal("0.50")}},
         search={"strategy": "Random"},
-        final={"baseline": api.Baseline.NONE},
+        final={"baselines": [api.Baseline.CONV4_POOLED]},
     )
     assert search.spec.training.reptile is not None
     assert search.spec.training.reptile.inner_learning_rate == Decimal("0.00001")

@@ -112,10 +112,10 @@ def test_a_default_is_what_the_sources_say() -> None:
     assert spec.space.operations == tuple(
         map(Operation, ("conv3x3", "conv5x5", "identity", "avg_pool3x3", "max_pool3x3"))
     )
-    assert (spec.search.strategy, spec.space.concat, spec.final.baseline) == (
+    assert (spec.search.strategy, spec.space.concat, spec.final.baselines) == (
         "Progressive",
         Concat.ALL,
-        Baseline.CONV4,
+        (Baseline.CONV4,),
     )
     assert (spec.evaluation.split, spec.evaluation.score) == (Split.VALIDATION, Classification.NON_TRANSDUCTIVE)
 

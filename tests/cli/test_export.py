@@ -60,14 +60,14 @@ def test_metrics_are_those_of_the_result(weights: Path, tmp_path: Path) -> None:
     export(result_with(), weights, tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["delivered"]["nonTransductive"] == {"accuracy": 0.625, "interval": 0.01}
-    assert metrics["baseline"]["name"] == "Conv4"
+    assert [baseline["name"] for baseline in metrics["baselines"]] == ["Conv4"]
     assert metrics["comparison"]["accuracyDifference"] == -0.125
 
 
 def test_without_a_baseline_there_is_nothing_to_compare(weights: Path, tmp_path: Path) -> None:
     export(result_with(baseline=False), weights, tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
-    assert (metrics["baseline"], metrics["comparison"]) == (None, None)
+    assert (metrics["baselines"], metrics["comparison"]) == ([], None)
     assert "Conv4" not in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
@@ -79,6 +79,15 @@ def test_the_model_card_says_what_it_is_and_how_good(weights: Path, tmp_path: Pa
     assert "| this network | 1,234 | 62.50 ± 1.00 | 62.50 ± 1.00 |" in card
     assert "| Conv4 baseline | 112,707 | 75.00 ± 1.00 | 75.00 ± 1.00 |" in card
     assert CELL in card
+
+
+def test_the_model_card_has_every_baseline(weights: Path, tmp_path: Path) -> None:
+    result = result_with()
+    smaller = result.baselines[0].model_copy(update={"name": "Conv4-5", "parameter_count": 1_200})
+    export(result.model_copy(update={"baselines": (*result.baselines, smaller)}), weights, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| Conv4 baseline | 112,707 | 75.00 ± 1.00 | 75.00 ± 1.00 |\n" in card
+    assert "| Conv4-5 baseline | 1,200 | 75.00 ± 1.00 | 75.00 ± 1.00 |\n" in card
 
 
 def test_the_model_card_says_what_was_cut_short(weights: Path, tmp_path: Path) -> None:

@@ -93,3 +93,14 @@ def test_a_status_of_a_search_that_is_over_shows_both_accuracies() -> None:
     text = status_of(trials, final={"top": 1, "seeds": 1, "baselines": []})
     assert "cell 1 (delivered)" in text
     assert text.count("62.50 ± 1.00") == 2
+
+
+def test_a_status_shows_every_baseline() -> None:
+    def tested(name: str, parameters: int, stage: Stage, text: str) -> Trial:
+        return make_trial(name, make_result(0.5, parameters, test=make_accuracies(0.7)), stage=stage, candidate=text)
+
+    hand_made = [tested("b", 113_221, Stage.BASELINE, "Conv4"), tested("c", 1_223, Stage.BASELINE, "Conv4-6")]
+    text = status_of([TRIALS[0], tested("f", 1_234, Stage.FINAL, CELL), *hand_made])
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "Conv4 113,221 70.00 ± 1.00 70.00 ± 1.00" in lines
+    assert "Conv4-6 1,223 70.00 ± 1.00 70.00 ± 1.00" in lines

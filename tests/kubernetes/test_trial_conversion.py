@@ -69,18 +69,17 @@ VALUES = (
     | st.decimals(-1000, 1000, places=9)
     | st.from_regex(CHOICE_PATTERN, fullmatch=True).filter(lambda text: len(text) <= 64)
 )
+HYPERPARAMETERS = st.dictionaries(
+    st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: len(name) < 64), VALUES, max_size=3
+)
+CELLS = st.builds(Candidate, st.text("abcxyz0123456789_()+-| ", min_size=1, max_size=100), HYPERPARAMETERS)
+HAND_MADE = st.builds(Candidate, st.sampled_from(["Conv4", "Conv4-30", "Conv4Pooled"]))
 SPECS = st.builds(
     TrialSpec,
     name=NAMES,
     stage=st.sampled_from(Stage),
     round=st.integers(0, 8),
-    candidate=st.builds(
-        Candidate,
-        st.text("abcxyz0123456789_()+-| ", min_size=1, max_size=100),
-        st.dictionaries(
-            st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: len(name) < 64), VALUES, max_size=3
-        ),
-    ),
+    candidate=CELLS,
     seed=STEPS,
     meta_iterations=STEPS.filter(bool),
     round_size=st.none() | STEPS.filter(bool),
@@ -88,7 +87,7 @@ SPECS = st.builds(
     predicted=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     thresholds=st.lists(st.builds(Threshold, STEPS, st.floats(-1, 1)), max_size=5).map(tuple),
     resumes=st.none() | NAMES,
-)
+).flatmap(lambda spec: candidates_of(spec.stage).map(lambda candidate: replace(spec, candidate=candidate)))
 RESULTS = st.builds(
     TrialResult,
     state=st.sampled_from([state for state in State if state.is_over]),
@@ -101,12 +100,18 @@ RESULTS = st.builds(
     curve=CURVES,
     parameter_count=st.none() | COUNTS,
     multiply_adds=st.none() | COUNTS,
+    image_channels=st.none() | COUNTS,
+    image_side=st.none() | COUNTS,
     wall_seconds=st.none() | AMOUNTS,
     peak_memory_bytes=st.none() | COUNTS,
     latency_ms=st.none() | AMOUNTS,
     device=st.none() | TEXTS,
     weights=st.none() | TEXTS,
 ).map(lambda result: replace(result, state=State.STOPPED) if is_incomplete(result) else result)
+
+
+def candidates_of(stage: Stage) -> st.SearchStrategy[Candidate]:
+    return HAND_MADE if stage is Stage.BASELINE else CELLS
 
 
 def is_incomplete(result: TrialResult) -> bool:

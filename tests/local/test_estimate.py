@@ -56,10 +56,12 @@ def test_rounds_wait_for_their_last_trial_and_final_trainings_for_the_search() -
     assert (found.final_trainings, found.final_seconds) == (4, 2 * (1000 * 2.0 + 50 * 1.0))
 
 
-def test_the_baseline_is_trained_beside_the_cells() -> None:
+def test_the_baselines_are_trained_beside_the_cells() -> None:
     costs = Costs(COSTS.cells, baseline=Cost(meta_iteration=0.5, task=0.5))
     found = estimate(small_spec(final={"baselines": ["Conv4"]}), costs, workers=1)
+    three = estimate(small_spec(final={"baselines": ["Conv4", "Conv4Matched", "Conv4Pooled"]}), costs, workers=1)
     assert (found.final_trainings, found.final_seconds) == (6, 4 * 2050 + 2 * 525)
+    assert (three.final_trainings, three.final_seconds) == (10, 4 * 2050 + 6 * 525)
 
 
 def test_final_trainings_of_another_kind_have_their_own_cost() -> None:

@@ -60,16 +60,15 @@ def test_the_result_is_of_its_schema_and_whole(run: Path) -> None:
     assert result.rounds[1].spearman is not None
     assert (result.trials.total, result.trials.failed, len(result.final)) == (18, 0, 1)
     assert result.delivered is not None
-    assert result.baseline is not None
     assert result.comparison is not None
-    assert (result.baseline.name, len(result.final[0].trials)) == ("Conv4", 2)
+    assert ([each.name for each in result.baselines], len(result.final[0].trials)) == (["Conv4"], 2)
     assert result.front[0].score >= result.front[-1].score
     assert result.spent.worker_seconds > 0
 
 
 def test_the_cost_of_networks_is_counted(run: Path) -> None:
     result = result_of(run)
-    assert result["best"]["parameterCount"] < result["baseline"]["parameterCount"]
+    assert result["best"]["parameterCount"] < result["baselines"][0]["parameterCount"]
     assert result["best"]["cell"] == result["final"][0]["cell"]
 
 
@@ -134,7 +133,7 @@ def test_a_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
     ended = metasearch("run", write_resource(tmp_path), "--output", tmp_path / "out", *settings)
     assert ended.returncode == 0, ended.stderr
     result = result_of(tmp_path / "out")
-    assert (len(result["rounds"]), result["baseline"], result["search"]["spec"]["final"]["seeds"]) == (1, None, 1)
+    assert (len(result["rounds"]), result["baselines"], result["search"]["spec"]["final"]["seeds"]) == (1, [], 1)
 
 
 def test_random_search_is_a_strategy_too(tmp_path: Path) -> None:
@@ -188,8 +187,7 @@ def test_a_final_that_is_cut_short_is_delivered_and_said_to_be(cut_short: Path) 
     assert result.delivered.cut_short
     assert 0 < result.delivered.meta_iterations < 1_000_000
     assert result.delivered.tasks == 10
-    assert result.baseline is not None
-    assert result.baseline.cut_short
+    assert [baseline.cut_short for baseline in result.baselines] == [True]
     said = f"cut short after {result.delivered.meta_iterations:,} of 1,000,000 meta-iterations"
     assert said in (cut_short / "best" / "README.md").read_text(encoding="utf-8")
     assert f"cell 1: {said}" in metasearch("status", cut_short).stdout

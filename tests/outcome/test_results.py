@@ -209,11 +209,46 @@ def test_the_comparison_with_the_baseline_is_honest_both_ways(test: float, diffe
     ]
     result = summarized(trials, final={"top": 1, "seeds": 1, "baselines": ["Conv4"]})
     assert result.comparison is not None
-    assert result.baseline is not None
-    assert (result.baseline.name, result.baseline.cell) == ("Conv4", None)
+    assert [baseline.name for baseline in result.baselines] == ["Conv4"]
+    assert (result.comparison.baseline, result.comparison.same_size) == ("Conv4", False)
     assert result.comparison.accuracy_difference == pytest.approx(difference)
     assert result.comparison.transductive_difference == pytest.approx(difference)
     assert result.comparison.parameter_ratio == 0.25
+
+
+def hand_made(text: str, test: float, parameters: int, score: float = 0.5) -> Trial:
+    return trained(text.lower(), score, test, text, parameters, stage=Stage.BASELINE, round=0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "compared", "same_size"),
+    [
+        pytest.param(79, "Conv4Pooled", False, id="smaller than any by more than a quarter"),
+        pytest.param(80, "Conv4-9", True, id="a fifth smaller"),
+        pytest.param(100, "Conv4-9", True, id="of one size"),
+        pytest.param(125, "Conv4-9", True, id="a quarter larger"),
+        pytest.param(126, "Conv4Pooled", False, id="larger by more than a quarter"),
+        pytest.param(1_000, "Conv4Pooled", True, id="of two baselines' size"),
+    ],
+)
+def test_the_comparison_is_with_the_most_accurate_baseline_of_its_size(
+    parameters: int, compared: str, same_size: bool
+) -> None:
+    """Where none is of its size, it is with the most accurate of all. Scores, on other classes, do not matter."""
+    trials = [
+        searched("a", 0.5, parameters=parameters),
+        trained("f", 0.5, 0.6, parameters=parameters),
+        hand_made("Conv4", 0.7, 1_000, score=0.9),
+        hand_made("Conv4-9", 0.65, 100),
+        hand_made("Conv4Pooled", 0.75, 990),
+    ]
+    result = summarized(trials, final={"top": 1, "seeds": 1, "baselines": ["Conv4", "Conv4Matched", "Conv4Pooled"]})
+    assert [network.name for network in result.baselines] == ["Conv4", "Conv4-9", "Conv4Pooled"]
+    assert result.comparison is not None
+    assert (result.comparison.baseline, result.comparison.same_size) == (compared, same_size)
+    assert result.compared is not None
+    assert result.comparison.accuracy_difference == 0.6 - result.compared.non_transductive.accuracy
+    assert result.comparison.parameter_ratio == parameters / result.compared.parameter_count
 
 
 def test_without_a_baseline_nothing_is_compared() -> None:

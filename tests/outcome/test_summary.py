@@ -66,7 +66,7 @@ def test_a_search_that_has_not_begun() -> None:
     status = status_of(summarized([]))
     assert status.trials is not None
     assert (status.round, status.trials.total, status.rounds) == (0, 0, ())
-    assert (status.ranked, status.front, status.delivered, status.baseline) == ((), (), None, None)
+    assert (status.ranked, status.front, status.delivered, status.baselines) == ((), (), None, ())
     assert (status.observed_generation, status.completion_time) == (3, None)
 
 
@@ -183,11 +183,24 @@ def test_weights_that_no_worker_kept_are_nowhere() -> None:
     assert delivered.weights is None
 
 
-def test_it_has_the_baseline_beside_it() -> None:
-    conv4 = trained("c", stage=Stage.BASELINE, candidate="Conv4", round=0)
-    baseline = status_of(summarized([make_trial("a", make_result()), conv4], final={"baselines": ["Conv4"]})).baseline
-    assert baseline is not None
-    assert (baseline.name, baseline.parameter_count, baseline.non_transductive.accuracy) == ("Conv4", 1_234, 0.625)
+def hand_made_trial(text: str) -> Trial:
+    return trained(text.lower(), stage=Stage.BASELINE, candidate=text, round=0)
+
+
+def test_it_has_the_baselines_beside_it() -> None:
+    hand_made = [hand_made_trial(text) for text in ("Conv4", "Conv4-30")]
+    asked = {"baselines": ["Conv4", "Conv4Matched"]}
+    baselines = status_of(summarized([make_trial("a", make_result()), *hand_made], final=asked)).baselines
+    assert [(found.name, found.parameter_count, found.non_transductive.accuracy) for found in baselines] == [
+        ("Conv4", 1_234, 0.625),
+        ("Conv4-30", 1_234, 0.625),
+    ]
+
+
+def test_no_more_baselines_are_told_than_can_be_asked_for() -> None:
+    """The best search trial may have been deleted, and the baselines with another number of filters trained before."""
+    hand_made = [hand_made_trial(text) for text in ("Conv4", "Conv4Pooled", "Conv4-30", "Conv4-31")]
+    assert len(status_of(summarized([make_trial("a", make_result()), *hand_made])).baselines) == 3
 
 
 def test_a_search_has_a_folder_of_its_own() -> None:

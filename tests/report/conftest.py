@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from builders import make_resource
 
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search import pareto
+from metasearch.search.baselines import HandMade
 from metasearch.search.budget import Limit
 from metasearch.search.build import build_search
 from metasearch.search.candidates import Candidate
@@ -32,6 +34,7 @@ from metasearch.search.trials import (
 STARTED = 1_750_000_000.0
 OPERATIONS = ("conv3x3", "conv5x5", "identity", "avg_pool3x3", "max_pool3x3")
 SURE = 0.004
+CONV4 = {"Conv4": 0.8}
 
 
 class Scene(NamedTuple):
@@ -84,7 +87,7 @@ class Generator:
         seconds = float(spec.meta_iterations / 1000 * self.rng.uniform(40, 90) * points / 5)
         cell = spec.candidate.architecture
         size = 400 + 1100 * cell.count("3x3") + 1400 * cell.count("5x5")
-        size = 113_221 if spec.stage is Stage.BASELINE else size
+        size = HandMade.parse(cell).parameter_count(1, 28, 5) if spec.stage is Stage.BASELINE else size
         if state is State.STOPPED:
             message = "its score was below the threshold"
             return TrialResult(
@@ -145,9 +148,9 @@ def search_trials(generator: Generator, sizes: Sequence[int], blocks: int | None
 
 
 def final_trials(
-    generator: Generator, trials: Sequence[Trial], top: int, seeds: int, baseline: float | None
+    generator: Generator, trials: Sequence[Trial], top: int, seeds: int, baselines: Mapping[str, float]
 ) -> Iterator[Trial]:
-    """Yield final trials of the best cells and, where its score is given, of the baseline."""
+    """Yield final trials of the best cells and of hand-made networks, whose scores are given."""
     for best in pareto.ranked(trials)[:top]:
         for seed in range(seeds):
             score = (best.score or 0.0) + 0.08 + float(generator.rng.normal(0, 0.004))
@@ -160,9 +163,9 @@ def final_trials(
                 seed=seed,
                 meta_iterations=20_000,
             )
-    for seed in range(seeds if baseline is not None else 0):
-        score = (baseline or 0.0) + float(generator.rng.normal(0, 0.004))
-        yield generator.trial("Conv4", score, stage=Stage.BASELINE, round=0, seed=seed, meta_iterations=20_000)
+    for (text, mean), seed in itertools.product(baselines.items(), range(seeds)):
+        score = mean + float(generator.rng.normal(0, 0.004))
+        yield generator.trial(text, score, stage=Stage.BASELINE, round=0, seed=seed, meta_iterations=20_000)
 
 
 def scene(
@@ -172,7 +175,7 @@ def scene(
     phase: Phase = Phase.SUCCEEDED,
     top: int = 2,
     seeds: int = 2,
-    baseline: float | None = 0.8,
+    baselines: Mapping[str, float] = CONV4,
     limit: Limit | None = None,
     message: str | None = None,
     gpus: float = 0.0,
@@ -183,7 +186,7 @@ def scene(
     """Make a search with so many trials in each round; `change` may replace any of them."""
     generator = Generator(len(sizes), gpus)
     trials = list(search_trials(generator, sizes, blocks))
-    trials = change(trials + list(final_trials(generator, trials, top, seeds, baseline)))
+    trials = change(trials + list(final_trials(generator, trials, top, seeds, baselines)))
     space = {"operations": list(OPERATIONS), "maxBlocks": 5}
     search = build_search(name, make_resource(**{"space": space} | spec).spec, STARTED)
     return Scene(summarize(search, trials, Plan(phase, limit=limit, message=message), max(generator.clock)), trials)
@@ -196,8 +199,14 @@ def make_scene() -> Callable[..., Scene]:
 
 @pytest.fixture(scope="session")
 def five_rounds() -> Scene:
-    """Return a search of Auto-Meta's size: 455 trials in five rounds; ten cells and the baseline on three seeds."""
+    """Return a search of Auto-Meta's size: 455 trials in five rounds; ten cells and a baseline on three seeds."""
     budget = {"maxTrials": 455, "wallTime": "24h", "gpuHours": "48"}
     return scene(
-        (55, 100, 100, 100, 100), name="omniglot-full", top=10, seeds=3, baseline=0.83, gpus=1.0, budget=budget
+        (55, 100, 100, 100, 100),
+        name="omniglot-full",
+        top=10,
+        seeds=3,
+        baselines={"Conv4": 0.83},
+        gpus=1.0,
+        budget=budget,
     )

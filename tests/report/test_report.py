@@ -89,16 +89,17 @@ KINDS: dict[str, dict[str, Any]] = {
     "one round": {"sizes": (12,), "space": {"maxBlocks": 1}},
     "eight blocks": {"sizes": (4, 4, 4, 4, 4, 4, 4, 4), "space": {"maxBlocks": 8, "concat": "Unused"}},
     "random": {"sizes": (12,), "blocks": 5, "search": {"strategy": "Random"}},
-    "no baseline": {"baseline": None, "final": {"baselines": []}},
-    "no final trials": {"top": 0, "baseline": None, "phase": Phase.FINAL},
+    "no baseline": {"baselines": {}, "final": {"baselines": []}},
+    "no final trials": {"top": 0, "baselines": {}, "phase": Phase.FINAL},
     "one seed": {"seeds": 1},
-    "one trial": {"sizes": (1,), "top": 0, "baseline": None, "phase": Phase.SEARCHING},
+    "one trial": {"sizes": (1,), "top": 0, "baselines": {}, "phase": Phase.SEARCHING},
     "no trials": {"change": lambda _: [], "phase": Phase.SEARCHING},
     "first results": {"change": lambda trials: under_way(trials), "phase": Phase.SEARCHING},
     "failed": {"change": without_front, "phase": Phase.FAILED, "message": "no search trial succeeded"},
     "cut short": {"limit": Limit.WALL_TIME, "budget": {"wallTime": "6m"}},
     "out of GPU-hours": {"limit": Limit.GPU_HOURS, "budget": {"gpuHours": "1.5"}, "gpus": 1.0},
     "only a baseline": {"top": 0, "phase": Phase.FAILED, "message": "no final trial succeeded"},
+    "three baselines": {"baselines": {"Conv4": 0.8, "Conv4-9": 0.7, "Conv4Pooled": 0.75}},
     "user's images": {"dataset": {"folder": {"path": "/images/<leaves>"}}},
 }
 
@@ -173,6 +174,17 @@ def test_the_head_says_what_came_out(make_scene: MakeScene) -> None:
     assert "Is the found network at least as accurate as Conv4, with at most a quarter of its parameters?" in text
 
 
+def test_every_baseline_is_shown(make_scene: MakeScene) -> None:
+    shown = page(make_scene(seeds=1, **KINDS["three baselines"]))
+    table = shown.words("table")
+    # 27 f² + 41 f + 5 parameters with f filters; a pooled head has 5 · 64 · 3 fewer.
+    for name, size in (("Conv4", "113,221"), ("Conv4-9", "2,561"), ("Conv4Pooled", "112,261")):
+        assert re.search(rf"{name} baseline ?{size}.*?[0-9.]+ ± 0\.4 %[0-9.]+ ± 0\.4 %", table), name
+    legend = shown.words("ul")
+    assert "Conv4, Conv4Pooled, Conv4-9, trained in full" in legend
+    assert legend.endswith("Conv4 Conv4-9 Conv4Pooled") or "Conv4 Conv4-9 Conv4Pooled" in legend
+
+
 def test_a_full_search_is_shown_whole(five_rounds: Scene) -> None:
     shown = page(five_rounds)
     assert len(shown.all("svg")) == 1 + 4 + 1 + 3 + 2  # progress, predictions, front, cells, curves
@@ -220,7 +232,7 @@ def test_at_most_twenty_failures_are_listed(make_scene: MakeScene) -> None:
 
     shown = page(
         make_scene(
-            (25,), top=0, baseline=None, change=all_failed, phase=Phase.FAILED, message="no search trial succeeded"
+            (25,), top=0, baselines={}, change=all_failed, phase=Phase.FAILED, message="no search trial succeeded"
         )
     )
     assert "Failed trials, the first 20 of 25" in shown.words("caption")

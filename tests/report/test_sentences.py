@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork, HandMadeNetwork
 from metasearch.outcome.results import Comparison, SearchResult
+from metasearch.search.baselines import matched
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch_cli.report import formats, sentences, series
-from metasearch_cli.report.notices import Importance, Notice, compare
+from metasearch_cli.report.notices import Importance, Notice, compare, question
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -25,14 +26,10 @@ MakeScene = Callable[..., "Scene"]
 # --- the answer --------------------------------------------------------------------------------------------------
 
 
-def network(
-    accuracy: float, interval: float, parameters: int, seeds: int, name: str | None = None
-) -> FinalNetwork[float]:
+def network(accuracy: float, interval: float, parameters: int, seeds: int) -> FinalNetwork[float]:
     measured = Estimate[float](accuracy=accuracy, interval=interval)
     return FinalNetwork[float](
-        name=name,
-        cell=None if name else "conv3x3(-1)+identity(-2)",
-        trials=tuple(f"test-{seed}" for seed in range(seeds)),
+        seeds=seeds,
         parameter_count=parameters,
         multiply_adds=1,
         meta_iterations=1,
@@ -49,15 +46,21 @@ def judged(make_scene: MakeScene) -> Callable[..., Notice]:
     """Return a function that compares a network with a baseline of accuracy 0.75 ± 0.03 and 100,000 parameters."""
     result = make_scene((1,)).result
 
-    def judge(accuracy: float, parameters: int, interval: float = 0.04, seeds: int = 2) -> Notice:
-        found, baseline = network(accuracy, interval, parameters, seeds), network(0.75, 0.03, 100_000, seeds, "Conv4")
+    def judge(
+        accuracy: float, parameters: int, interval: float = 0.04, seeds: int = 2, *, same_size: bool = False
+    ) -> Notice:
+        measured = network(accuracy, interval, parameters, seeds)
+        found = FoundNetwork[float](cell="conv3x3(-1)+identity(-2)", trials=("test-0",), **measured.model_dump())
+        conv4 = HandMadeNetwork[float](name="Conv4", **network(0.75, 0.03, 100_000, seeds).model_dump())
         comparison = Comparison(
+            baseline="Conv4",
+            same_size=same_size,
             accuracy_difference=found.non_transductive.accuracy - 0.75,
             transductive_difference=0.0,
             support_statistics_difference=0.0,
             parameter_ratio=parameters / 100_000,
         )
-        changed = {"final": (found,), "baseline": baseline, "comparison": comparison}
+        changed = {"final": (found,), "baselines": (conv4,), "comparison": comparison}
         answer = compare(result.model_copy(update=changed))
         assert answer is not None
         return answer
@@ -87,6 +90,30 @@ def test_accurate_and_large_is_a_no(judged: Callable[..., Notice]) -> None:
     )
 
 
+def test_a_baseline_of_the_same_size_must_only_be_as_accurate(judged: Callable[..., Notice]) -> None:
+    answer = judged(0.85, 110_000, same_size=True)
+    assert answer.heading == "Yes."
+    assert "It has 110.0 % of Conv4’s parameters, and is 10.0 percentage points more accurate" in said(answer)
+    answer = judged(0.65, 90_000, same_size=True)
+    assert answer.heading == "No."
+    assert "It has 90.0 % of Conv4’s parameters, but is 10.0 percentage points less accurate" in said(answer)
+
+
+def test_the_question_names_the_baseline_to_beat(make_scene: MakeScene) -> None:
+    def asked(**scores: float) -> str:
+        result = make_scene(seeds=1, baselines={"Conv4": 0.8, **scores}).result
+        assert result.comparison is not None
+        return question(result.comparison)
+
+    assert asked() == "Is the found network at least as accurate as Conv4, with at most a quarter of its parameters?"
+    found = make_scene(seeds=1).result.delivered
+    assert found is not None
+    text = matched(found.parameter_count, 1, 28, 5).text
+    assert asked(**{text: 0.7}) == (
+        f"Is the found network at least as accurate as {text}, the best hand-made network of about its size?"
+    )
+
+
 def test_equal_accuracy_is_enough(judged: Callable[..., Notice]) -> None:
     answer = judged(0.75, 10_000)
     assert answer.heading == "Yes."
@@ -99,7 +126,7 @@ def test_one_seed_is_said_to_be_one(judged: Callable[..., Notice]) -> None:
 
 
 def test_there_is_no_verdict_without_a_comparison(make_scene: MakeScene) -> None:
-    assert compare(make_scene(baseline=None).result) is None
+    assert compare(make_scene(baselines={}).result) is None
     assert compare(make_scene(top=0).result) is None
 
 
@@ -173,12 +200,32 @@ def test_cells_chosen_on_test_classes_are_said_to_be(make_scene: MakeScene) -> N
 
 
 def test_a_missing_baseline_is_said_to_be(make_scene: MakeScene) -> None:
-    assert "None was asked for" in notices(make_scene(baseline=None, final={"baselines": []}))["Without a baseline."]
-    assert "none of its trials ran to its end" in notices(make_scene(baseline=None))["Without a baseline."]
+    assert "None was asked for" in notices(make_scene(baselines={}, final={"baselines": []}))["Without a baseline."]
+    text = notices(make_scene(baselines={}))["Without a baseline."]
+    assert text == "Conv4 was asked for, but none of its trials ran to its end."
+    asked = {"final": {"baselines": ["Conv4", "Conv4Matched"]}}
+    text = notices(make_scene(baselines={}, **asked))["Without a baseline."]
+    assert text == "Conv4 and Conv4Matched were asked for, but none of their trials ran to its end."
+
+
+def test_a_baseline_that_is_missing_beside_others_is_said_to_be(make_scene: MakeScene) -> None:
+    def without_pooled(trials: list[Trial]) -> list[Trial]:
+        failed = TrialResult(state=State.FAILED, reason=Reason.OUT_OF_MEMORY, message="it held 5 GiB")
+        return [
+            replace(trial, state=State.FAILED, result=failed) if trial.spec.candidate.text == "Conv4Pooled" else trial
+            for trial in trials
+        ]
+
+    baselines = {"Conv4": 0.8, "Conv4Pooled": 0.7}
+    assert "Not every baseline is here." not in notices(make_scene(baselines=baselines))
+    text = notices(make_scene(baselines=baselines, change=without_pooled))["Not every baseline is here."]
+    assert text == "Conv4Pooled was asked for, but none of its trials ran to its end."
+    text = notices(make_scene(baselines=baselines, change=without_pooled, phase=Phase.FINAL))
+    assert text["Not every baseline is here."].endswith("but none of its trials has run to its end yet.")
 
 
 def test_a_failed_search_counts_its_failures(make_scene: MakeScene) -> None:
-    scene = make_scene((42,), top=0, baseline=None, phase=Phase.FAILED, message="no search trial succeeded")
+    scene = make_scene((42,), top=0, baselines={}, phase=Phase.FAILED, message="no search trial succeeded")
     assert notices(scene)["The search failed."] == (
         "No search trial succeeded. Trials failed for these reasons: Diverged 1."
     )
@@ -289,7 +336,7 @@ def test_other_numbers() -> None:
 
 
 def test_the_headline_without_networks_is_of_the_search(make_scene: MakeScene) -> None:
-    result: SearchResult = make_scene((3,), top=0, baseline=None, phase=Phase.FINAL).result
+    result: SearchResult = make_scene((3,), top=0, baselines={}, phase=Phase.FINAL).result
     text = plain(sentences.headline(result))
     assert text.startswith("The best cell so far makes a network with")
     assert text.endswith("after 1,000 meta-iterations; chance is 20.0 %. No network has been trained in full yet.")

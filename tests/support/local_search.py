@@ -156,7 +156,7 @@ def scores_of(folder: Path) -> dict[str, tuple[str, float | None]]:
     return {trial["name"]: (trial["state"], trial["score"]) for trial in json.loads(listed.stdout)}
 
 
-REPEATABLE = ("rounds", "final", "baseline", "comparison")
+REPEATABLE = ("rounds", "final", "baselines", "comparison")
 """Parts of a result that are the same in every run of one search on one kind of machine."""
 
 

@@ -33,7 +33,7 @@ from metasearch.api import (
 )
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
-from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.figures import FoundNetwork
 from metasearch.quantities import DECIMAL_PATTERN, Duration, Memory, NumberText, PatternText, Quantity
 
 OF_LEARNERS: Mapping[str, Mapping[str, Any]] = {
@@ -55,7 +55,7 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     },
     MetaTrialSpec: {"": {"blocks": 1}},
     MetaTrialStatus: {"result": {"state": "Failed"}},
-    FinalNetwork[NumberText]: {"": {"trials": ["a"]}, "trials": {}},
+    FoundNetwork[NumberText]: {"": {"trials": ["a"]}, "trials": {}},
 }
 """Per model and field, the values that accompany the field and the required ones; "" is for all other fields."""
 

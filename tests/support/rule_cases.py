@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from metasearch.api import (
     SETTINGS,
     Dataset,
+    Final,
     Folder,
     MetaLearning,
     PodTemplate,
@@ -123,6 +124,23 @@ RULE_CASES: Cases = {
             {**RECIPE, "candidate": TWO, "stage": "Final", "blocks": 2},
             {**RECIPE, "candidate": {"architecture": "Conv4"}, "stage": "Baseline"},
         ],
+    ),
+    (MetaTrialSpec, "must have a baseline's candidate.architecture such as Conv4, Conv4-30 or Conv4Pooled"): (
+        [
+            {**RECIPE, "candidate": {"architecture": text}, "stage": "Baseline"}
+            for text in ("ResNet", "Conv4Matched", "Conv4-0", "Conv4-03", "Conv4-100000", "a(-1)+b(-2)")
+        ],
+        [
+            *(
+                {**RECIPE, "candidate": {"architecture": text}, "stage": "Baseline"}
+                for text in ("Conv4", "Conv4-1", "Conv4-30", "Conv4-99999", "Conv4Pooled")
+            ),
+            {**RECIPE, "candidate": ONE, "blocks": 1},
+        ],
+    ),
+    (Final, "must not name a network twice in baselines"): (
+        [{"baselines": ["Conv4", "Conv4"]}, {"baselines": ["Conv4Pooled", "Conv4", "Conv4Pooled"]}],
+        [{"baselines": []}, {"baselines": ["Conv4Pooled", "Conv4"]}],
     ),
     (MetaTrialStatus, "must have a result exactly where state is Succeeded, Stopped or Failed"): (
         [{"state": "Succeeded"}, {"state": "Pending", "result": {"epoch": 0}}],

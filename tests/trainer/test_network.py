@@ -11,8 +11,9 @@ from torch import Tensor
 
 from metasearch.api import Concat, Operation, Space
 from metasearch.errors import InvalidSpec
+from metasearch.search.baselines import HandMade
 from metasearch.search.cells import Branch, Cell, block, parse_cell
-from metasearch_trainer.network import CellNetwork, Conv4, cell_network
+from metasearch_trainer.network import CellNetwork, Conv4, cell_network, hand_made_network
 
 SPACE = Space(filters=3, filter_scale=1, reductions=1, operations=tuple(Operation))
 
@@ -27,6 +28,33 @@ def forward(network: CellNetwork, theta: Tensor, images: Tensor) -> Tensor:
 def test_conv4_has_the_published_number_of_parameters() -> None:
     """113,221 is the size of Reptile's Omniglot network with 5 ways, biases and normalisation included."""
     assert Conv4(channels=1, side=28, ways=5).layout.size == 113_221
+
+
+@pytest.mark.parametrize("text", ["Conv4", "Conv4-1", "Conv4-30", "Conv4Pooled"])
+@pytest.mark.parametrize(("channels", "side", "ways"), [(1, 28, 5), (3, 84, 20), (2, 9, 2)])
+def test_a_hand_made_network_is_as_large_as_a_plan_takes_it_to_be(
+    text: str, channels: int, side: int, ways: int
+) -> None:
+    network = hand_made_network(text, channels, side, ways)
+    assert network.layout.size == HandMade.parse(text).parameter_count(channels, side, ways)
+
+
+def test_conv4_without_further_words_is_reptiles_network() -> None:
+    """The same parameters in the same order, so the same initial weights."""
+    assert hand_made_network("Conv4", 1, 28, 5).layout == Conv4(1, 28, 5).layout
+
+
+def test_a_pooled_head_does_not_see_where_a_pixel_is() -> None:
+    pooled, flat = hand_made_network("Conv4Pooled", 1, 32, 5), hand_made_network("Conv4", 1, 32, 5)
+    images = torch.rand(1, 6, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    for network, per_filter in ((pooled, 1), (flat, 4)):
+        theta = network.layout.initial(torch.Generator().manual_seed(0)).float()[None]
+        assert network.features(theta, images).shape == (1, 6, 64 * per_filter)
+        assert network(theta, images).shape == (1, 6, 5)
+    theta = flat.layout.initial(torch.Generator().manual_seed(0)).float()[None]
+    pixels = flat.features(theta, images).view(6, 64, 4)
+    body = torch.cat([theta[:, : -flat.head.size], torch.zeros(1, pooled.head.size)], dim=1)
+    assert torch.allclose(pooled.features(body, images)[0], pixels.mean(2), atol=1e-6)
 
 
 def test_parameters_of_a_cell_network_counted_by_hand() -> None:

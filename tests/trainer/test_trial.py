@@ -96,6 +96,18 @@ def test_a_baseline_is_a_hand_made_network_and_leaves_no_weights(tmp_path: Path)
     assert (result.test is not None, result.weights) == (True, None)
 
 
+def test_a_baseline_has_as_many_filters_as_its_candidate_says(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(stage=Stage.BASELINE, candidate="Conv4-3"), ignore)
+    assert (result.image_channels, result.image_side) == (1, 28)
+    assert result.parameter_count == 3 * 12 + 3 * 3 * (3 * 9 + 3) + 3 * (3 * 4 + 1)
+
+
+def test_a_baseline_that_is_none_fails_and_says_so(tmp_path: Path) -> None:
+    result = tiny_trainer(tmp_path).run(tiny_trial(stage=Stage.BASELINE, candidate="ResNet"), ignore)
+    assert result.state is State.FAILED
+    assert "'ResNet' is no hand-made network; it must be Conv4" in (result.message or "")
+
+
 def test_a_worker_that_does_not_know_a_name_says_so_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpec, match=r"spec\.training\.metaLearner is 'Unheard', which is not installed here"):
         tiny_trainer(tmp_path, training={"metaLearner": "Unheard"})

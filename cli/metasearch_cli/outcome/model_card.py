@@ -59,7 +59,7 @@ def model_card(result: SearchResult, network: FoundNetwork[float]) -> str:
         cell=network.cell,
         rows="\n".join(_row(name, each) for name, each in networks),
         tasks=network.tasks,
-        seeds=_counted(len(network.trials), "seed"),
+        seeds=_counted(network.seeds, "seed"),
         unseen=_UNSEEN[spec.evaluation.split],
         shifts=_shifts(spec.evaluation.shifts),
         side="as large as those it was trained on"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.figures import FoundNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
 from metasearch.storage_layout import file_name
@@ -19,7 +19,7 @@ from metasearch_cli.report import write_report
 if TYPE_CHECKING:
     from metasearch_trainer.learner import FewShotLearner
 
-Weights = Callable[[FinalNetwork[float]], AbstractContextManager[Path]]
+Weights = Callable[[FoundNetwork[float]], AbstractContextManager[Path]]
 """Gives a folder with a network's weights, `<trial>.safetensors`, for as long as the context lasts.
 
 Raises MetaSearchError where there are none."""

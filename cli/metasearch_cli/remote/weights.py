@@ -11,7 +11,7 @@ from typing import Any
 
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import MetaSearchError, SearchFailed, StoreUnavailable
-from metasearch.outcome.figures import FinalNetwork
+from metasearch.outcome.figures import FoundNetwork
 from metasearch.storage_layout import address_of, file_name, search_folder, weights_path
 from metasearch_cli.extras import Extra, needing
 from metasearch_cli.outcome.export import weights_are_gone
@@ -31,12 +31,12 @@ class WeightsDownload:
     """The image of the pod that reads a claim; None for that of the workers."""
 
     @contextmanager
-    def __call__(self, network: FinalNetwork[float]) -> Iterator[Path]:
+    def __call__(self, network: FoundNetwork[float]) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="metasearch-") as folder:
             self._fetch(network, Path(folder, file_name(network.trials[0])))
             yield Path(folder)
 
-    def _fetch(self, network: FinalNetwork[float], output: Path) -> None:
+    def _fetch(self, network: FoundNetwork[float], output: Path) -> None:
         storage, path = self.spec.storage, weights_path(search_folder(self.search), network.trials[0])
         if storage is None or network.weights is None:
             raise SearchFailed(

@@ -80,6 +80,6 @@ def _certainty(comparison: Comparison, delivered: FinalNetwork[float], baseline:
         text = f"The difference is within {bounds}, so which of the two is more accurate is not settled."
     else:
         text = f"The difference is larger than {bounds}."
-    if min(len(delivered.trials), len(baseline.trials)) == 1:
+    if min(delivered.seeds, baseline.seeds) == 1:
         text += " With one seed, that interval says nothing of how much training itself varies."
     return text

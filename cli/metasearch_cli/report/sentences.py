@@ -244,7 +244,7 @@ def intervals(result: SearchResult) -> str:
     if not networks:
         return ""
     tasks = count(networks[0].tasks)
-    if all(len(network.trials) == 1 for network in networks):
+    if all(network.seeds == 1 for network in networks):
         return f"With one seed each, the 95{SPACE}% intervals are over its {tasks} test tasks."
     return (
         f"The 95{SPACE}% intervals are over seeds (over tasks where there is one seed), with {tasks} test tasks each."

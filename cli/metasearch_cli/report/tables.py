@@ -81,7 +81,7 @@ def _network(network: FinalNetwork[float]) -> tuple[str, ...]:
     return (
         count(network.parameter_count),
         short(network.multiply_adds),
-        count(len(network.trials)),
+        count(network.seeds),
         percent(network.score),
         _accuracy(network.non_transductive),
         _accuracy(network.support_statistics),

@@ -108,10 +108,7 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
 class FinalNetwork(OutcomeModel, Generic[Fraction]):
     """A network of the final stage, on as many seeds as ran to their end; where none did, on those cut short."""
 
-    trials: tuple[TrialName, ...] = Field(
-        max_length=MAX_SEEDS,
-        description="trials are the names of those that trained it, one per seed, best score first.",
-    )
+    seeds: int = Field(ge=1, le=MAX_SEEDS, description="seeds is how many trainings of it the figures are of.")
     parameter_count: Count = Field(
         description="parameterCount is the number of all that is trained, normalisation and classifier included."
     )
@@ -146,6 +143,16 @@ class FinalNetwork(OutcomeModel, Generic[Fraction]):
         description="tasks is the number of test tasks per seed, of the seed with the fewest: final.tasks, or where a "
         "limit cut it short evaluation.tasks if that is less."
     )
+
+
+class FoundNetwork(FinalNetwork[Fraction], Generic[Fraction]):
+    """A network of a cell that the search found."""
+
+    cell: Architecture = Field(description="cell is its text form, canonical.")
+    trials: tuple[TrialName, ...] = Field(
+        max_length=MAX_SEEDS,
+        description="trials are the names of those that trained it, one per seed, best score first.",
+    )
     weights: str | None = Field(
         default=None,
         min_length=1,
@@ -157,18 +164,12 @@ class FinalNetwork(OutcomeModel, Generic[Fraction]):
     )
 
 
-class FoundNetwork(FinalNetwork[Fraction], Generic[Fraction]):
-    """A network of a cell that the search found."""
-
-    cell: Architecture = Field(description="cell is its text form, canonical.")
-
-
 class HandMadeNetwork(FinalNetwork[Fraction], Generic[Fraction]):
-    """A hand-made network, with which found ones are compared."""
+    """A hand-made network, with which found ones are compared. Its weights are not kept."""
 
     name: str = Field(
         min_length=1,
-        max_length=64,
+        max_length=16,
         pattern=r"^[A-Za-z0-9-]+$",
         description="name says which: Conv4 (64 filters), Conv4- and its number of filters, such as Conv4-30, or "
         "Conv4Pooled.",

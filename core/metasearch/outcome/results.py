@@ -286,13 +286,17 @@ def _final_networks(trials: Sequence[Trial], make: Callable[[Sequence[Trial]], N
 
 
 def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:
-    measured = _final_network(seeds).model_dump()
-    return FoundNetwork[float](cell=seeds[0].spec.candidate.architecture, **measured)
+    first = seeds[0]
+    return FoundNetwork[float](
+        cell=first.spec.candidate.architecture,
+        trials=tuple(trial.name for trial in seeds),
+        weights=_known(first.result).weights,
+        **_final_network(seeds).model_dump(),
+    )
 
 
 def _hand_made_network(seeds: Sequence[Trial]) -> HandMadeNetwork[float]:
-    measured = _final_network(seeds).model_dump()
-    return HandMadeNetwork[float](name=seeds[0].spec.candidate.architecture, **measured)
+    return HandMadeNetwork[float](name=seeds[0].spec.candidate.architecture, **_final_network(seeds).model_dump())
 
 
 def _final_network(seeds: Sequence[Trial]) -> FinalNetwork[float]:
@@ -300,7 +304,7 @@ def _final_network(seeds: Sequence[Trial]) -> FinalNetwork[float]:
     results = [_known(trial.result) for trial in seeds]
     tests = [_known(result.test) for result in results]
     return FinalNetwork[float](
-        trials=tuple(trial.name for trial in seeds),
+        seeds=len(seeds),
         parameter_count=_known(results[0].parameter_count),
         multiply_adds=_known(results[0].multiply_adds),
         meta_iterations=_known(results[0].meta_iterations) if first.is_cut_short else first.spec.meta_iterations,
@@ -310,7 +314,6 @@ def _final_network(seeds: Sequence[Trial]) -> FinalNetwork[float]:
         non_transductive=over_seeds([test.non_transductive for test in tests]),
         support_statistics=over_seeds([test.support_statistics for test in tests]),
         tasks=min(test.transductive.tasks for test in tests),
-        weights=results[0].weights,
     )
 
 
