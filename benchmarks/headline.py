@@ -26,7 +26,7 @@ import torch
 
 from metasearch.api import MetaSearchSpec, Task
 from metasearch.loading import load_search
-from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult, over_seeds
 from metasearch.search.trials import Accuracies
 from metasearch_trainer.data import load
@@ -84,11 +84,11 @@ def main() -> int:
 
 def _search_rows(result: SearchResult) -> Iterator[dict[str, Any]]:
     task = result.search.spec.task
-    for network in (*result.final, *result.baselines):
-        accuracies = {name: getattr(network, name) for name in _ways_of_classifying()}
-        yield _row(
-            network.name or "found", network.parameter_count, task, len(network.trials), network.tasks, accuracies
-        )
+    named: list[tuple[str, FinalNetwork[float]]] = [("found", network) for network in result.final]
+    named += [(each.name, each) for each in result.baselines]
+    for name, network in named:
+        accuracies = {each: getattr(network, each) for each in _ways_of_classifying()}
+        yield _row(name, network.parameter_count, task, network.seeds, network.tasks, accuracies)
 
 
 def _other_rows(spec: MetaSearchSpec, weights: list[Path], tasks: int) -> Iterator[dict[str, Any]]:
@@ -117,7 +117,7 @@ def _evaluated(delivered: Delivered, task: Task, test: DeviceImages, tasks: int,
 def _row(
     network: str, parameters: int, task: Task, seeds: int, tasks: int, accuracies: dict[str, Estimate[float]]
 ) -> dict[str, Any]:
-    shown = {}
+    shown: dict[str, str] = {}
     for name, estimate in accuracies.items():
         shown |= {name: f"{100 * estimate.accuracy:.2f} ± {100 * estimate.interval:.2f}"}
     return {
@@ -134,7 +134,7 @@ def _ways_of_classifying() -> tuple[str, ...]:
     return ("transductive", "non_transductive", "support_statistics")
 
 
-def _claims(delivered: FinalNetwork[float]) -> list[Claim]:
+def _claims(delivered: FoundNetwork[float]) -> list[Claim]:
     claims = [
         Claim(
             f"{name.replace('_', '-')} {100 * getattr(delivered, name).accuracy:.2f}, at least {paper}, Auto-Meta's",
