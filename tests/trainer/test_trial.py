@@ -17,6 +17,7 @@ from metasearch_trainer import memory
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state, write_tensors
 from metasearch_trainer.learner import FewShotLearner
 from metasearch_trainer.metalearners.base import State as Learned
+from metasearch_trainer.metalearners.reptile import Reptile
 from metasearch_trainer.shutdown import WorkerShutdown
 from metasearch_trainer.trial import TrialEnded
 
@@ -98,8 +99,8 @@ def test_a_baseline_is_a_hand_made_network_and_leaves_no_weights(tmp_path: Path)
 
 def test_a_baseline_has_as_many_filters_as_its_candidate_says(tmp_path: Path) -> None:
     result = tiny_trainer(tmp_path).run(tiny_trial(stage=Stage.BASELINE, candidate="Conv4-3"), ignore)
-    assert (result.image_channels, result.image_side) == (1, 28)
-    assert result.parameter_count == 3 * 12 + 3 * 3 * (3 * 9 + 3) + 3 * (3 * 4 + 1)
+    assert (result.image_channels, result.image_side) == (1, 10)
+    assert result.parameter_count == 3 * 12 + 3 * 3 * (3 * 9 + 3) + 3 * (3 + 1)
 
 
 def test_a_baseline_that_is_none_fails_and_says_so(tmp_path: Path) -> None:
@@ -232,6 +233,47 @@ def test_what_is_delivered_is_the_network_of_that_meta_iteration(tmp_path: Path)
     assert cut.curve[:1] == whole.curve[:1]
     assert cut.meta_iterations == 4
     assert whole.meta_iterations == META_ITERATIONS
+
+
+def test_a_training_that_a_limit_stops_is_annealed_in_a_tenth_of_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on for 2 of 20 steps, over which the share that is done rises in a line from a half towards 1."""
+    shares = []
+
+    def record(_: Reptile, state: object, tasks: object, progress: torch.Tensor) -> None:
+        del state, tasks
+        shares.append(float(progress))
+
+    monkeypatch.setattr(Reptile, "outer_step", record)
+    trainer = tiny_trainer(tmp_path, final={"metaIterations": 40})
+    result = trainer.run(final_trial(meta_iterations=40), stop_at(20))
+    assert result.message == "cut short after 22 of 40 meta-iterations, for the search's budget was spent"
+    assert shares == pytest.approx([*(step / 40 for step in range(20)), 2 / 3, 5 / 6])
+
+
+def test_annealing_ends_with_the_minute_that_it_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 31 s between any two looks at the clock, a minute is less than a step, so that none is taken."""
+    monkeypatch.setattr(Reptile, "outer_step", lambda *_: None)
+    trainer = tiny_trainer(tmp_path, HalfMinuteClock(), final={"metaIterations": 40})
+    assert trainer.run(final_trial(meta_iterations=40), stop_at(20)).meta_iterations == 20
+
+
+def test_a_training_that_diverges_ends_within_fifty_meta_iterations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = itertools.count(1)
+
+    def diverge(_: Reptile, state: Learned, tasks: object, progress: object) -> None:
+        del tasks, progress
+        if next(steps) == 7:
+            state.theta.fill_(float("nan"))
+
+    monkeypatch.setattr(Reptile, "outer_step", diverge)
+    trainer = tiny_trainer(tmp_path, training={"metaIterations": 1000}, evaluation={"curvePoints": 1})
+    result = trainer.run(tiny_trial(meta_iterations=1000), ignore)
+    assert (result.state, result.reason, result.meta_iterations) == (State.FAILED, Reason.DIVERGED, 50)
+    assert result.message == "parameters were no longer finite after 50 meta-iterations"
 
 
 def test_a_baseline_that_a_limit_stops_is_measured_and_keeps_no_weights(tmp_path: Path) -> None:
