@@ -71,7 +71,9 @@ def adapt(network: Network, theta: Tensor, moments: Moments, support: Support, l
     return phi.detach()
 
 
-def task_gradients(network: Network, phi: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+def task_gradients(
+    network: Network, phi: Tensor, images: Tensor, labels: Tensor, differentiable: bool = False
+) -> Tensor:
     """
     Compute the gradient of each task's mean cross-entropy with respect to that task's parameters.
 
@@ -79,6 +81,7 @@ def task_gradients(network: Network, phi: Tensor, images: Tensor, labels: Tensor
         phi: (tasks, size), with requires_grad.
         images: (tasks, batch, channels, side, side), in [0, 1].
         labels: (tasks, batch), integers in [0, ways).
+        differentiable: whether the gradient can itself be differentiated, which keeps all that it was computed from.
 
     Returns:
         (tasks, size)
@@ -86,5 +89,5 @@ def task_gradients(network: Network, phi: Tensor, images: Tensor, labels: Tensor
     logits = network(phi, images)  # (tasks, batch, ways)
     # Summed over tasks, which share no parameters, so that one backward pass gives each task its own gradient.
     loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / labels.shape[1]
-    (gradient,) = torch.autograd.grad(loss, phi)
+    (gradient,) = torch.autograd.grad(loss, phi, create_graph=differentiable)
     return gradient

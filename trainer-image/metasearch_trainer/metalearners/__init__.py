@@ -7,17 +7,31 @@ from collections.abc import Mapping
 import torch
 
 from metasearch.extensions import Group, find
+from metasearch_trainer.metalearners.anil import ANIL
 from metasearch_trainer.metalearners.base import Builder, MetaLearner
+from metasearch_trainer.metalearners.boil import BOIL
+from metasearch_trainer.metalearners.evolution import Evolution
 from metasearch_trainer.metalearners.fomaml import FOMAML
+from metasearch_trainer.metalearners.implicit import Implicit
+from metasearch_trainer.metalearners.maml import MAML
+from metasearch_trainer.metalearners.proto_maml import ProtoMAML
 from metasearch_trainer.metalearners.prototypes import Prototypes
 from metasearch_trainer.metalearners.reptile import Reptile
+from metasearch_trainer.metalearners.truncated import Truncated
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 
 BUILT_IN: Mapping[str, Builder] = {
     "Reptile": Reptile,
     "FOMAML": FOMAML,
+    "MAML": MAML,
+    "ANIL": ANIL,
+    "BOIL": BOIL,
     "Prototypes": Prototypes,
+    "ProtoMAML": ProtoMAML,
+    "Truncated": Truncated,
+    "Implicit": Implicit,
+    "Evolution": Evolution,
 }
 """By the names in `metasearch.api.META_LEARNERS`."""
 

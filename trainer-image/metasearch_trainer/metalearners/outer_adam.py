@@ -20,6 +20,9 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 STEPS = "outer_adam_steps"
 
+LOGARITHM_STEP_SIZE = 0.01
+"""The step size of learned factors, which are kept as logarithms: they move by factors, slower than weights do."""
+
 
 def annealed(progress: Tensor, share: float) -> Tensor:
     """
@@ -41,6 +44,11 @@ def initial_moments(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     moments = {name: torch.zeros_like(tensor) for each, tensor in tensors.items() for name in _moments_of(each)}
     # A tensor, since a CUDA graph cannot count in Python.
     return {STEPS: torch.zeros((), dtype=first.dtype, device=first.device), **moments}
+
+
+def learned(state: State) -> dict[str, Tensor]:
+    """Return the tensors of a state that have moments, and so are moved, by name; they share the state's memory."""
+    return {name: tensor for name, tensor in state.tensors.items() if _moments_of(name)[0] in state.tensors}
 
 
 def step(state: State, gradients: Mapping[str, Tensor], step_sizes: Mapping[str, Tensor]) -> None:

@@ -25,15 +25,12 @@ from torch import Generator, Tensor
 from metasearch.api import PrototypesSettings
 from metasearch_trainer.metalearners import outer_adam
 from metasearch_trainer.metalearners.base import THETA, State
-from metasearch_trainer.metalearners.outer_adam import annealed
+from metasearch_trainer.metalearners.outer_adam import LOGARITHM_STEP_SIZE, annealed
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
 
 LOG_SCALE = "log_scale"
-
-SCALE_RATE = 0.01
-"""The step size of the scale's logarithm: it moves by factors, and slower than the weights do."""
 
 
 class Prototypes:
@@ -60,7 +57,7 @@ class Prototypes:
         loss = self.loss(theta, log_scale, tasks)
         gradients = dict(zip((THETA, LOG_SCALE), torch.autograd.grad(loss, (theta, log_scale)), strict=True))
         factor = annealed(progress, self.annealing)
-        outer_adam.step(state, gradients, {THETA: self.learning_rate * factor, LOG_SCALE: SCALE_RATE * factor})
+        outer_adam.step(state, gradients, {THETA: self.learning_rate * factor, LOG_SCALE: LOGARITHM_STEP_SIZE * factor})
 
     def loss(self, theta: Tensor, log_scale: Tensor, tasks: Tasks) -> Tensor:
         """Compute the mean cross-entropy () of merged tasks; `theta` is (size,), `log_scale` ()."""

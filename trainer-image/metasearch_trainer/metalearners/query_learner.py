@@ -1,0 +1,71 @@
+"""
+The parts that the learners with an inner loop and a query loss have in common: their tasks, and Adam's outer step.
+
+    repeat:  sample tasks 1..n, each with support and query images
+             g      <- the outer gradient, which is what makes the learner
+             theta  <- an Adam step against g
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from metasearch.api import InnerLoopSettings, Task
+from metasearch_trainer.metalearners import outer_adam
+from metasearch_trainer.metalearners.base import THETA, State
+from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned
+from metasearch_trainer.metalearners.outer_adam import LOGARITHM_STEP_SIZE, annealed
+from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
+
+
+class QueryLearner(ABC):
+    """A learner that follows a gradient of the query loss after the inner loop; an heir says which."""
+
+    unrolled_steps = 0
+    """Number of inner steps whose passes are kept in memory for exact second derivatives."""
+
+    def __init__(self, settings: InnerLoopSettings, task: Task, inner: InnerLoop, device: torch.device) -> None:
+        self.network, self.inner, self.device = inner.network, inner, device
+        self.meta_batch_size = settings.meta_batch_size
+        shots = settings.shots or task.shots
+        self.training_tasks = TaskShape(task.ways, shots, settings.queries, Passes(settings.inner_steps))
+        self.evaluation_passes = Passes(settings.evaluation_steps or settings.inner_steps)
+        self.meta_learning_rate, self.annealing = float(settings.meta_learning_rate), float(settings.annealing)
+
+    def initial_state(self, generator: Generator) -> State:
+        theta = self.network.layout.initial(generator).to(self.device, torch.float32)
+        learned = {THETA: theta, **self.initial_factors(theta)}
+        return State({**learned, **outer_adam.initial_moments(learned)})
+
+    def initial_factors(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return what is learned besides theta before the first outer step: factors, as logarithms."""
+        return self.inner.initial_rates(theta)
+
+    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
+        factor = annealed(progress, self.annealing)
+        gradients = self.outer_gradients(state, tasks, progress)
+        first_sizes = {name: self.meta_learning_rate if name == THETA else LOGARITHM_STEP_SIZE for name in gradients}
+        outer_adam.step(state, gradients, {name: size * factor for name, size in first_sizes.items()})
+
+    @abstractmethod
+    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:
+        """
+        Compute what Adam follows: the mean over tasks of the gradient of each learned tensor, by name.
+
+        Args:
+            state: stays as it is.
+        """
+
+    def adapt(self, state: State, support: Support) -> Tensor:
+        return self.inner.adapt(state.tensors, state.theta.expand(len(support), -1), support)
+
+
+def derivatives(state: State, loss: Callable[[Learned], Tensor]) -> dict[str, Tensor]:
+    """Differentiate a loss () with respect to all that is learned, by name."""
+    # In copies, so that the state's own tensors never belong to a graph.
+    learned = {name: tensor.clone().requires_grad_() for name, tensor in outer_adam.learned(state).items()}
+    return dict(zip(learned, torch.autograd.grad(loss(learned), list(learned.values())), strict=True))
