@@ -68,6 +68,7 @@ def test_unrolled_gradients(network: Any, name: str, settings: dict[str, Any], d
     torch.testing.assert_close(learner.outer_gradients(state, tasks, BEGINNING)[THETA], expected)
 
 
+@pytest.mark.filterwarnings("ignore:We've integrated functorch into PyTorch:FutureWarning")
 def test_implicit_gradients() -> None:
     """Both solve to convergence; torchopt's minimum is found by its own SGD, its system by its own solver."""
     strength = 0.5

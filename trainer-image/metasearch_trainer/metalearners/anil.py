@@ -20,6 +20,7 @@ from torch import Tensor
 from metasearch.api import AnilSettings
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned
+from metasearch_trainer.metalearners.prototypes import membership
 from metasearch_trainer.metalearners.query_learner import QueryLearner, derivatives
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
@@ -57,7 +58,7 @@ class ANIL(QueryLearner):
     def _adapted_head(self, learned: Learned, features: Tensor, support: Support) -> tuple[Tensor, Tensor]:
         """Return weight (tasks, ways, features) and bias (tasks, ways) after the support's steps."""
         weight, bias = (each.expand(len(support), *each.shape) for each in self._head(learned[THETA]))
-        answers = F.one_hot(support.labels, bias.shape[1]).to(features.dtype)  # (tasks, batch, ways)
+        answers = membership(support.labels, bias.shape[1]).to(features.dtype)  # (tasks, batch, ways)
         for step in range(support.steps):
             weight_rate, bias_rate = self._head(self.inner.rate(learned, step))
             logits = self.network.head.logits(weight, bias, features)

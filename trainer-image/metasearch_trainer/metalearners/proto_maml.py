@@ -15,13 +15,12 @@ never read. The scale is learned, as in `prototypes`; the paper's is 1.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from metasearch.api import ProtoMamlSettings
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned, first_order, query_loss
-from metasearch_trainer.metalearners.prototypes import LOG_SCALE, class_means, classifier
+from metasearch_trainer.metalearners.prototypes import LOG_SCALE, class_means, classifier, membership
 from metasearch_trainer.metalearners.query_learner import QueryLearner, derivatives
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
@@ -59,6 +58,5 @@ class ProtoMAML(QueryLearner):
         features = self.network.features(theta, support.images)
         weight, bias = classifier(class_means(features, support.labels, self.ways), learned[LOG_SCALE].exp())
         # A class without a support image is no answer.
-        seen = F.one_hot(support.labels, self.ways).any(1)
-        bias = bias.masked_fill(~seen, float("-inf"))
+        bias = bias.masked_fill(~membership(support.labels, self.ways).any(1), float("-inf"))
         return torch.cat([theta[:, : -self.network.head.size], weight.flatten(1), bias], 1)

@@ -77,8 +77,7 @@ class Prototypes:
             features = self.network.features(theta, support.images)
             weight, bias = classifier(class_means(features, support.labels, self.ways), state.tensors[LOG_SCALE].exp())
             # A class without a support image is no answer.
-            seen = F.one_hot(support.labels, self.ways).any(1)
-            bias = bias.masked_fill(~seen, float("-inf"))
+            bias = bias.masked_fill(~membership(support.labels, self.ways).any(1), float("-inf"))
             return torch.cat([theta[:, : -self.network.head.size], weight.flatten(1), bias], 1)
 
     def _merge(self, features: Tensor) -> Tensor:
@@ -96,9 +95,15 @@ class Prototypes:
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
 
+def membership(labels: Tensor, ways: int) -> Tensor:
+    """Tell for each label (tasks, batch) which of the classes it names, (tasks, batch, ways)."""
+    # Not one_hot, which on some devices looks at the labels' values first.
+    return labels[:, :, None] == torch.arange(ways, device=labels.device)
+
+
 def class_means(features: Tensor, labels: Tensor, ways: int) -> Tensor:
     """Average features (tasks, batch, size) by labels (tasks, batch): (tasks, ways, size), 0 for a class without."""
-    belongs = F.one_hot(labels, ways).to(features.dtype)  # (tasks, batch, ways)
+    belongs = membership(labels, ways).to(features.dtype)  # (tasks, batch, ways)
     counts = belongs.sum(1).clamp(min=1)
     return belongs.transpose(1, 2) @ features / counts[:, :, None]
 
