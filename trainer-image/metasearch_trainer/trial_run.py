@@ -19,6 +19,7 @@ from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.delivery import Description, save_weights
 from metasearch_trainer.metalearners import build
+from metasearch_trainer.metalearners.unroll_memory import require_memory
 from metasearch_trainer.network import Network, cell_network, hand_made_network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.storage import Storage
@@ -83,11 +84,13 @@ class TrialRun:
 
         Raises:
             TrialEnded: the trial ended early; `partial_result` has what can be said of it.
+            MemoryError: the meta-learner's inner loop cannot be kept in memory.
         """
         environment, trial = self.environment, self.trial
         self.network = build_network(trial, environment.spec, environment.images.train.images)
         recipe = Recipe.of(environment.spec, trial)
         learner = build(recipe, self.network, environment.device)
+        require_memory(learner, environment.images.train.images, environment.device, environment.max_bytes)
         training = Training(
             recipe, trial, learner, environment.images, environment.spec.seed, self._save_and_check_limits
         )
