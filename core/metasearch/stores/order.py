@@ -12,7 +12,7 @@ from metasearch.search.trials import Stage, TrialSpec
 ClaimOrder = tuple[int, int, int, str]
 """Trials sort by it; the lowest is claimed first."""
 
-# As they are declared: final trials come after the search, and the baseline after those that may be delivered.
+# As they are declared: final trials come after the search, and baselines after those that may be delivered.
 _STAGES = {stage: index for index, stage in enumerate(Stage)}
 
 
