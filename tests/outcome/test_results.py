@@ -234,7 +234,7 @@ def hand_made(text: str, test: float, parameters: int, score: float = 0.5) -> Tr
 def test_the_comparison_is_with_the_most_accurate_baseline_of_its_size(
     parameters: int, compared: str, same_size: bool
 ) -> None:
-    """Where none is of its size, it is with the most accurate of all. Scores, on other classes, do not matter."""
+    """It is with the most accurate of all where none is of its size. Scores, on other classes, do not matter."""
     trials = [
         searched("a", 0.5, parameters=parameters),
         trained("f", 0.5, 0.6, parameters=parameters),

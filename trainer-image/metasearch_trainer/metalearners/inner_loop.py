@@ -33,7 +33,7 @@ LOG_RATES = "log_inner_rates"
 """The name of learned rates in a state: (rows, tensors that move), one row for all steps or one each."""
 
 Learned = Mapping[str, Tensor]
-"""What an outer step moves, by the names in the state: `THETA`, and factors as logarithms."""
+"""The tensors that an outer step moves, by the names in the state: `THETA`, and factors as logarithms."""
 
 SupportGradient = Callable[[Network, Tensor, Support], Tensor]
 """Computes the gradients of the tasks' support losses at phi (tasks, size): (tasks, size)."""
