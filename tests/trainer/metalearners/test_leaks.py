@@ -83,7 +83,7 @@ def loss_on_noise(kind: type[Prototypes]) -> float:
 
 def test_prototypes_learn_nothing_from_noise() -> None:
     """
-    Of labels that images say nothing about, no classifier has a lower expected loss than the logarithm of their number.
+    No classifier's expected loss is below the logarithm of the number of labels if images say nothing about them.
 
     The bound is some ten standard errors of the mean: the last 80 losses have a standard deviation of 0.03.
     """
