@@ -24,7 +24,7 @@ from metasearch.search.space import CellSpace
 from metasearch_trainer.adaptation import Moments, adapt
 from metasearch_trainer.layers import ConvNormRelu
 from metasearch_trainer.network import CellNetwork
-from metasearch_trainer.parameters import ParameterLayout
+from metasearch_trainer.parameters import ParameterLayout, Weights
 from metasearch_trainer.tasks import Support
 
 CELLS, STEPS, BATCH, SIDE, WAYS = 30, 2, 5, 28, 5
@@ -91,7 +91,7 @@ def test_a_strided_1x1_layer_computes_the_strided_convolution(side: int, tasks: 
     weight = tensors[layer.weight]
     convolved = F.conv2d(images, weight.flatten(0, 1), stride=2, groups=tasks)
     expected = F.batch_norm(convolved, None, None, training=True)
-    computed = layer(tensors, images)
+    computed = layer(Weights(tensors), images)
     torch.testing.assert_close(computed, expected, rtol=0, atol=1e-12)
     direction = torch.rand(computed.shape, generator=generator, dtype=torch.float64)
     gradients, expected_gradients = (
