@@ -126,7 +126,7 @@ def test_a_wrong_setting(tmp_path: Path, setting: str, sentence: str) -> None:
 
 def examine(tmp_path: Path, data: Path, ways: int = 3) -> subprocess.CompletedProcess[str]:
     """Run `metasearch validate` for a search on these images, as a user to whom file permissions apply."""
-    task, training = {"ways": ways}, {"shots": 2}
+    task, training = {"ways": ways}, {"reptile": {"shots": 2}}
     resource = write_resource(
         tmp_path, dataset={"name": None, "folder": {"path": str(data)}}, task=task, training=training
     )
