@@ -11,6 +11,7 @@ from builders import STARTED, make_accuracies, make_result, make_search, make_tr
 
 from metasearch.api import Space
 from metasearch.errors import FolderConflict, SearchFailed
+from metasearch.outcome.figures import Estimate
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.cells import cell_from_json, parse_cell
 from metasearch.search.planner import current_status
@@ -21,7 +22,9 @@ CELL = "conv3x3(-1)+identity(-2) | conv3x3(0)+conv3x3(0)"
 FILES = {"README.md", "cell.json", "metrics.json", "use.py", "weights.safetensors"}
 
 
-def result_with(*, final: bool = True, baseline: bool = True, split: str = "Validation") -> SearchResult:
+def result_with(
+    *, final: bool = True, baseline: bool = True, split: str = "Validation", shifts: int = 0
+) -> SearchResult:
     trials = [make_trial("test-2-a", make_result(0.5), candidate=CELL, round=2)]
     if final:
         tested = make_result(0.6, 1_234, test=make_accuracies(0.625), weights="test-2-f.safetensors")
@@ -30,7 +33,7 @@ def result_with(*, final: bool = True, baseline: bool = True, split: str = "Vali
         tested = make_result(0.6, 112_707, test=make_accuracies(0.75))
         trials.append(make_trial("test-0-c", tested, stage=Stage.BASELINE, candidate="Conv4", round=0))
     settings = {"top": 1, "seeds": 1, "metaIterations": 10, "baselines": ["Conv4"] if baseline else []}
-    search = make_search(final=settings, evaluation={"split": split}, task={"ways": 4, "shots": 1})
+    search = make_search(final=settings, evaluation={"split": split, "shifts": shifts}, task={"ways": 4, "shots": 1})
     return summarize(search, trials, current_status(search, trials, STARTED + 60), STARTED + 60)
 
 
@@ -76,9 +79,30 @@ def test_the_model_card_says_what_it_is_and_how_good(weights: Path, tmp_path: Pa
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert card.startswith("# test: a 4-way 1-shot learner\n")
     assert "learns 4 new classes from 1 image of each" in card
-    assert "| this network | 1,234 | 62.50 ± 1.00 | 62.50 ± 1.00 |" in card
-    assert "| Conv4 baseline | 112,707 | 75.00 ± 1.00 | 75.00 ± 1.00 |" in card
+    assert "| this network | 1,234 | 62.50 ± 1.00 | 62.50 ± 1.00 | 62.50 ± 1.00 |" in card
+    assert "| Conv4 baseline | 112,707 | 75.00 ± 1.00 | 75.00 ± 1.00 | 75.00 ± 1.00 |" in card
     assert CELL in card
+    assert "copies moved" not in card
+
+
+def test_the_model_card_has_each_accuracy_under_its_own_heading(weights: Path, tmp_path: Path) -> None:
+    whole = result_with()
+    assert whole.delivered is not None
+    measured = {
+        "non_transductive": Estimate[float](accuracy=0.5, interval=0.01),
+        "support_statistics": Estimate[float](accuracy=0.6, interval=0.02),
+        "transductive": Estimate[float](accuracy=0.7, interval=0.03),
+    }
+    export(whole.model_copy(update={"final": (whole.delivered.model_copy(update=measured),)}), weights, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| accuracy, queries alone | alone, support statistics | queries together (transductive) |" in card
+    assert "| this network | 1,234 | 50.00 ± 1.00 | 60.00 ± 2.00 | 70.00 ± 3.00 |" in card
+
+
+def test_the_model_card_says_over_which_copies_predictions_are_averaged(weights: Path, tmp_path: Path) -> None:
+    export(result_with(shifts=2), weights, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "Each prediction is a mean over an image and copies moved by 2 pixels." in card
 
 
 def test_the_model_card_has_every_baseline(weights: Path, tmp_path: Path) -> None:
@@ -86,8 +110,8 @@ def test_the_model_card_has_every_baseline(weights: Path, tmp_path: Path) -> Non
     smaller = result.baselines[0].model_copy(update={"name": "Conv4-5", "parameter_count": 1_200})
     export(result.model_copy(update={"baselines": (*result.baselines, smaller)}), weights, tmp_path)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "| Conv4 baseline | 112,707 | 75.00 ± 1.00 | 75.00 ± 1.00 |\n" in card
-    assert "| Conv4-5 baseline | 1,200 | 75.00 ± 1.00 | 75.00 ± 1.00 |\n" in card
+    assert "| Conv4 baseline | 112,707 | 75.00 ± 1.00 | 75.00 ± 1.00 | 75.00 ± 1.00 |\n" in card
+    assert "| Conv4-5 baseline | 1,200 | 75.00 ± 1.00 | 75.00 ± 1.00 | 75.00 ± 1.00 |\n" in card
 
 
 def test_the_model_card_says_what_was_cut_short(weights: Path, tmp_path: Path) -> None:

@@ -245,6 +245,8 @@ def test_the_three_accuracies_are_never_compared(make_scene: MakeScene) -> None:
     assert "alone, support statistics" in text
     assert "together (transductive)" in text
     assert "Never compare a figure of one accuracy column with one of another." in text
+    assert "copies moved" not in text
+    assert "a mean over an image and copies moved by 1" in page(make_scene(evaluation={"shifts": 1})).words("section")
 
 
 def test_the_spec_in_the_report_is_the_spec_of_the_search(make_scene: MakeScene) -> None:

@@ -342,6 +342,28 @@ def test_the_headline_without_networks_is_of_the_search(make_scene: MakeScene) -
     assert text.endswith("after 1,000 meta-iterations; chance is 20.0 %. No network has been trained in full yet.")
 
 
+@pytest.mark.parametrize(
+    ("score", "meaning"),
+    [
+        ("NonTransductive", "each alone, on"),
+        ("SupportStatistics", "each alone by the support images’ statistics, on"),
+        ("Transductive", "the queries of a task together (transductive), on"),
+    ],
+)
+def test_the_score_is_explained(make_scene: MakeScene, score: str, meaning: str) -> None:
+    spec = make_scene((1,), evaluation={"score": score}).result.search.spec
+    assert f"query images classified right, {meaning} validation classes" in plain(sentences.score_meaning(spec))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"), [(0, ""), (1, "copies moved by 1 pixel."), (2, "copies moved by 2 pixels.")]
+)
+def test_shifts_are_spoken_of_where_there_are_some(make_scene: MakeScene, pixels: int, said: str) -> None:
+    spec = make_scene((1,), evaluation={"shifts": pixels}).result.search.spec
+    assert plain(sentences.shifts(spec)).endswith(said)
+    assert bool(sentences.shifts(spec)) is bool(pixels)
+
+
 def test_the_headline_speaks_of_the_users_classes(make_scene: MakeScene) -> None:
     scene = make_scene(dataset={"folder": {"path": "leaves"}}, task={"ways": 7, "shots": 3})
     assert "learns 7 new classes from 3 images of each" in plain(sentences.headline(scene.result))

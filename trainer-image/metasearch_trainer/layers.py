@@ -82,9 +82,12 @@ def _normalize(x: Tensor, scale: Tensor, shift: Tensor, statistics: int) -> Tens
     if not 0 < statistics < len(x):
         return F.batch_norm(x, None, None, scale, shift, training=True, momentum=0.0, eps=NORM_EPSILON)
     # Not batch_norm with these as running statistics, which would take them for constants in its backward pass.
-    variance, mean = torch.var_mean(x[:statistics], dim=(0, 2, 3), correction=0)
-    factor = scale * torch.rsqrt(variance + NORM_EPSILON)
-    return torch.addcmul((shift - mean * factor)[:, None, None], x, factor[:, None, None])
+    # Nor var_mean, which is five times slower than these two means in channels-last memory.
+    first = x[:statistics]
+    mean = F.adaptive_avg_pool2d(first, 1).mean(0)  # (channels, 1, 1)
+    variance = F.adaptive_avg_pool2d((first - mean).square(), 1).mean(0)
+    factor = scale[:, None, None] * torch.rsqrt(variance + NORM_EPSILON)
+    return torch.addcmul(shift[:, None, None] - mean * factor, x, factor)
 
 
 def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int) -> Tensor:

@@ -133,7 +133,7 @@ def _print_final(console: Console, result: SearchResult) -> None:
         title="test accuracy in percent, with 95% intervals", title_justify="left", box=None, header_style="bold"
     )
     table.add_column("network")
-    for heading in ("parameters", "queries alone", "alone, support statistics", "together (transductive)"):
+    for heading in ("parameters", "queries alone", "alone, support\nstatistics", "together\n(transductive)"):
         table.add_column(heading, justify="right")
     for number, network in enumerate(result.final, start=1):
         _add_network(table, f"cell {number}{' (delivered)' if number == 1 else ''}", network)
