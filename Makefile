@@ -13,7 +13,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-OUTPUT ?= runs/omniglot-quick
+LEARNER ?= prototypes
+SEARCH := $(if $(filter reptile,$(LEARNER)),omniglot-reptile,omniglot-quick)
+OUTPUT ?= runs/$(SEARCH)
 PYTEST_ARGS ?=
 CLUSTER ?=
 # Tests on an existing cluster share its CRDs, so they run one after the other.
@@ -35,8 +37,14 @@ $(READY): pyproject.toml uv.lock scripts/setup.sh
 	@touch $@
 
 .PHONY: run
-run: setup ## Run a search on Omniglot, which takes minutes; its report is runs/omniglot-quick/report.html
-	$(BIN)/metasearch run examples/omniglot-quick.yaml --output $(OUTPUT) --resume
+run: setup ## Run a search on Omniglot, which takes minutes, to runs/omniglot-quick/report.html; LEARNER=reptile is the paper's
+	@$(if $(filter prototypes reptile,$(LEARNER)),,echo "make run: LEARNER is $(LEARNER); it must be prototypes or reptile" >&2; exit 2)
+	$(BIN)/metasearch run examples/$(SEARCH).yaml --output $(OUTPUT) --resume
+
+.PHONY: headline
+headline: setup ## Reach the paper's accuracy with a search of one's own, within an hour or so; goes on where it stopped
+	$(BIN)/metasearch run examples/omniglot-headline.yaml --output runs/omniglot-headline --resume
+	$(BIN)/python benchmarks/headline.py runs/omniglot-headline --json runs/omniglot-headline/headline.json
 
 .PHONY: test
 test: setup ## Run all tests; CLUSTER=<kubeconfig> uses an existing cluster
