@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from builders import STARTED, completed, make_accuracies, make_result, make_trial, pretend_result
+from builders import SOME_CELL, STARTED, completed, make_accuracies, make_result, make_trial, pretend_result
 from operator_builders import UID, make_search_json
 
 from metasearch.cluster.reflector import Entry
@@ -170,9 +170,9 @@ def test_a_claim_without_an_attempt_is_no_trial() -> None:
     assert cached_trial({**claimed, "status": other}).trial is None
 
 
-@pytest.mark.parametrize("stage", [Stage.FINAL, Stage.BASELINE])
-def test_a_final_trial_that_was_not_tested_is_no_trial(stage: Stage) -> None:
-    done = make_trial("a", stage=stage)
+@pytest.mark.parametrize(("stage", "candidate"), [(Stage.FINAL, SOME_CELL), (Stage.BASELINE, "Conv4")])
+def test_a_final_trial_that_was_not_tested_is_no_trial(stage: Stage, candidate: str) -> None:
+    done = make_trial("a", stage=stage, candidate=candidate)
     assert cached_trial(resource(completed(done, make_result()))).trial is None
     examined = completed(done, make_result(test=make_accuracies(0.5)))
     assert cached_trial(resource(examined)).trial == examined
