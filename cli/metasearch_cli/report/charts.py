@@ -22,6 +22,7 @@ Style = dict[str, Any]
 
 _HEADROOM = 0.06
 _STEPS = (1, 2, 5, 10)  # between ticks
+_NAMES_IN_A_CHART = 16  # one above the other
 
 
 # --- progress -----------------------------------------------------------------------------------------------------
@@ -105,6 +106,8 @@ class Mark:
 
     parameters: int
     score: float
+    name: str = ""
+    """The name to write beside it; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,8 @@ def front(marks: FrontMarks, label: str) -> str:
         _scatter(axes, marks.others, s=34, marker="D", facecolors="none", edgecolors=colour("delivered"), lw=1)
         _scatter(axes, filter(None, [marks.delivered]), s=62, marker="D", c=colour("delivered"), lw=0)
         _scatter(axes, marks.baselines, s=62, marker="s", c=colour("baseline"), lw=0)
+        # To the left, for baselines are mostly larger than what is found.
+        _write_names(axes, ((mark.name, mark.parameters, mark.score) for mark in marks.baselines), "left")
 
     return chart("front", label, WIDE, 400, draw)
 
@@ -144,6 +149,24 @@ def front(marks: FrontMarks, label: str) -> str:
 def _scatter(axes: Axes, marks: Iterable[Mark], **style: Any) -> None:
     each = list(marks)
     axes.scatter([mark.parameters for mark in each], _percents(mark.score for mark in each), zorder=3, **style)
+
+
+def _write_names(axes: Axes, marks: Iterable[tuple[str, float, float]], side: str) -> None:
+    """
+    Write the names of baselines beside their marks, no two of them over each other.
+
+    Args:
+        marks: a name, a place on the horizontal axis and a score for each.
+        side: left or right.
+    """
+    low, high = axes.get_ylim()
+    free = low
+    for name, x, score in sorted(marks, key=lambda mark: mark[2]):
+        height = max(free, 100 * score)
+        free = height + (high - low) / _NAMES_IN_A_CHART
+        beside: Style = {"xytext": (-8 if side == "left" else 8, 0), "textcoords": "offset points", "va": "center"}
+        align = "right" if side == "left" else "left"
+        axes.annotate(name, (x, height), ha=align, color=colour("baseline"), annotation_clip=False, **beside)
 
 
 def _join(axes: Axes, marks: Sequence[Mark], **style: Any) -> None:
@@ -211,6 +234,9 @@ def _curve_chart(
             axes.plot(
                 steps, _percents(point.score for point in curve.points), marker="o", ms=3.5, mew=0, **style(curve)
             )
+        # Several baselines look alike; of one's seeds, one is named.
+        named = {curve.candidate: curve.points[-1] for curve in curves if curve.stage is Stage.BASELINE}
+        _write_names(axes, ((name, point.meta_iteration, point.score) for name, point in named.items()), "right")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))

@@ -172,7 +172,7 @@ def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontM
         best=charts.Mark(result.best.parameter_count, result.best.search.score) if result.best else None,
         delivered=final[0] if final else None,
         others=final[1:],
-        baselines=[charts.Mark(network.parameter_count, network.score) for network in result.baselines],
+        baselines=[charts.Mark(network.parameter_count, network.score, network.name) for network in result.baselines],
     )
 
 
@@ -268,5 +268,6 @@ def _final_curves(curves: Sequence[series.Curve], limits: tuple[float, float], r
     if any(curve.stage is Stage.FINAL and curve.candidate != delivered for curve in curves):
         keys.append(Key("line", "muted", "other final trials"))
     baselines = sorted({curve.candidate for curve in curves if curve.stage is Stage.BASELINE})
-    keys += [Key("dashes", "baseline", name) for name in baselines]
+    if baselines:
+        keys.append(Key("dashes", "baseline", ", ".join(baselines)))
     return Figure(svg, "", tuple(keys), title="Training in full, one line per seed")
