@@ -176,8 +176,8 @@ class LearnedRatesSettings(InnerLoopSettings):
     inner_rates: InnerRates = Field(
         default=InnerRates.FIXED,
         description="innerRates says whether every step has innerLearningRate (Fixed), or the step sizes begin there "
-        "and are learned: one for each tensor of the network (PerLayer), or for each tensor and step "
-        "(PerLayerAndStep, as in MAML++). Default: Fixed.",
+        "and are learned: one for each tensor of the network that takes inner steps (PerLayer), or for each tensor and "
+        "step (PerLayerAndStep, as in MAML++; steps beyond innerSteps have the last one's). Default: Fixed.",
     )
 
 
@@ -198,21 +198,23 @@ class MamlSettings(LearnedRatesSettings):
     second_order: SecondOrder = Field(
         default=SecondOrder.EXACT,
         description="secondOrder is Exact (back-propagation through the inner loop; memory grows with innerSteps) or "
-        "FiniteDifference (Hessian products from two gradients; memory does not grow). Default: Exact.",
+        "FiniteDifference (Hessian products from two gradients; of an inner step only the weights are kept). "
+        "Default: Exact.",
     )
     multi_step_loss: DecimalText = Field(
         default=Decimal("0"),
         ge=0,
         le=1,
         description="multiStepLoss is the share of the training, at its beginning, in which the query loss after every "
-        'inner step counts, less and less for the earlier ones. Default: "0", only the last step counts.',
+        "inner step counts, less and less for the earlier ones. Where it is not 0, an outer step classifies the queries "
+        'innerSteps times throughout. Default: "0", only the last step counts.',
     )
     first_order_share: DecimalText = Field(
         default=Decimal("0"),
         ge=0,
         le=1,
-        description="firstOrderShare is the share of the training, at its beginning, in which second derivatives are "
-        'left out. Default: "0".',
+        description="firstOrderShare is the share of the training, at its beginning, in which second derivatives count "
+        'nothing. It saves no time. Default: "0".',
     )
 
 
@@ -275,8 +277,8 @@ class TruncatedSettings(LearnedRatesSettings):
         default=1,
         ge=1,
         le=MAX_STEPS,
-        description="window is the number of inner steps, the last ones, that are differentiated; at most innerSteps. "
-        "Default: 1.",
+        description="window is the number of inner steps, the last ones, that are differentiated exactly; the gradients "
+        "of earlier ones are taken for constants. At most innerSteps. Default: 1.",
     )
 
     rules = (
