@@ -206,8 +206,8 @@ class MamlSettings(LearnedRatesSettings):
         ge=0,
         le=1,
         description="multiStepLoss is the share of the training, at its beginning, in which the query loss after every "
-        "inner step counts, less and less for the earlier ones. Where it is not 0, an outer step classifies the queries "
-        'innerSteps times throughout. Default: "0", only the last step counts.',
+        "inner step counts, less and less for the earlier ones. Where it is not 0, an outer step classifies the "
+        'queries innerSteps times throughout. Default: "0", only the last step counts.',
     )
     first_order_share: DecimalText = Field(
         default=Decimal("0"),
@@ -277,8 +277,8 @@ class TruncatedSettings(LearnedRatesSettings):
         default=1,
         ge=1,
         le=MAX_STEPS,
-        description="window is the number of inner steps, the last ones, that are differentiated exactly; the gradients "
-        "of earlier ones are taken for constants. At most innerSteps. Default: 1.",
+        description="window is the number of inner steps, the last ones, that are differentiated exactly; the "
+        "gradients of earlier ones are taken for constants. At most innerSteps. Default: 1.",
     )
 
     rules = (
