@@ -203,7 +203,7 @@ def test_final_trainings_of_another_kind_are_measured_too(learner: str) -> None:
 )
 def test_what_was_cut_down_is_scaled_back(final: dict[str, Any], meta_iteration: float, task: float) -> None:
     ticks = iter(range(1000))
-    spec = tiny_spec(space={"maxBlocks": 1}, final={"training": final, "baseline": "None"})
+    spec = tiny_spec(space={"maxBlocks": 1}, final={"training": final, "baselines": []})
     costs = measure(spec, channels=1, side=10, device=torch.device("cpu"), clock=lambda: float(next(ticks)))
     assert costs is not None
     assert costs.cells[0].meta_iteration == 3 / 2
