@@ -26,6 +26,7 @@ from rule_cases import CLAIM, RULE_CASES
 from metasearch.api import (
     CHANGEABLE,
     Dataset,
+    Final,
     Folder,
     MetaLearning,
     MetaSearchSpec,
@@ -238,6 +239,7 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     Space: lambda space: {"dataset": OMNIGLOT, "space": space},
     Training: lambda training: {"dataset": OMNIGLOT, "training": training},
     MetaLearning: lambda training: {"dataset": OMNIGLOT, "final": {"training": training}},
+    Final: lambda final: {"dataset": OMNIGLOT, "final": final},
     PrototypesSettings: lambda settings: {
         "dataset": OMNIGLOT,
         "training": {"metaLearner": "Prototypes", "prototypes": settings},

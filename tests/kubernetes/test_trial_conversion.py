@@ -62,7 +62,7 @@ TIMES = st.integers(0, 4 * 10**15).map(lambda microseconds: microseconds / 1e6)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz-0123456789", min_size=1, max_size=60)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
 ACCURACY = st.builds(Accuracy, SHARES, AMOUNTS, COUNTS)
-ACCURACIES = st.builds(Accuracies, ACCURACY, ACCURACY)
+ACCURACIES = st.builds(Accuracies, ACCURACY, ACCURACY, ACCURACY)
 CURVES = st.lists(st.builds(CurvePoint, STEPS, SHARES), max_size=5).map(tuple)
 VALUES = (
     st.integers(-(10**12) + 1, 10**12 - 1)

@@ -98,8 +98,10 @@ class TokenMeansPredictor:
         return np.array([fmean(self._means.get(token, self._default) for token in each) for each in tokens])
 
 
-def make_trial_spec(name: str = "test-1-a", candidate: str | Candidate = SOME_CELL, **changes: Any) -> TrialSpec:
-    """Make the spec of a trial of a cell, by its text, or of any candidate."""
+def make_trial_spec(name: str = "test-1-a", candidate: str | Candidate | None = None, **changes: Any) -> TrialSpec:
+    """Make the spec of a trial of a cell, by its text, or of any candidate; a baseline is of Conv4 unless it says."""
+    if candidate is None:
+        candidate = "Conv4" if changes.get("stage") is Stage.BASELINE else SOME_CELL
     defaults = TrialSpec(
         name=name,
         stage=Stage.SEARCH,

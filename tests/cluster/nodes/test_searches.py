@@ -33,6 +33,12 @@ Apply = Callable[..., SearchHandle]
 
 GPU = "example.com/gpu"
 
+OTHER_LEARNERS: Json = {
+    "training": {"metaLearner": "Prototypes", "reptile": None, "prototypes": {"metaBatchSize": 4, "mergedTasks": 4}},
+    "final": {"training": {"metaLearner": "ProtoMAML", "averaging": "0.5"}},
+}
+"""Changes to a search by which its search trials have one meta-learner and its final trials another."""
+
 
 @pytest.fixture(scope="module")
 def installation(
@@ -117,6 +123,18 @@ def test_a_search_on_two_nodes_comes_to_what_it_comes_to_on_this_machine(
     assert float(status["delivered"]["nonTransductive"]["accuracy"]) == local["final"][0]["nonTransductive"]["accuracy"]
     for shown, baseline in zip(status["baselines"], local["baselines"], strict=True):
         assert float(shown["transductive"]["accuracy"]) == baseline["transductive"]["accuracy"]
+
+
+def test_a_search_with_other_learners_comes_to_what_it_comes_to_on_this_machine(
+    apply: Apply, installation: OperatorInstallation, tmp_path: Path
+) -> None:
+    (tmp_path / "local").mkdir()
+    file = write_resource(tmp_path / "local", **OTHER_LEARNERS)
+    run = metasearch("run", file, "--output", tmp_path / "local" / "run")
+    assert run.returncode == 0, run.stderr
+    search = apply(**OTHER_LEARNERS)
+    assert search.wait_until_over() == "Succeeded"
+    assert scores_on(installation, search) == scores_of(tmp_path / "local" / "run")
 
 
 def test_whatever_happens_to_a_search_it_comes_to_the_same(
