@@ -24,7 +24,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import torch
 
-from metasearch.api import MetaSearchSpec, Task
+from metasearch.api import Classification, MetaSearchSpec, Task
 from metasearch.loading import load_search
 from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult, over_seeds
@@ -43,6 +43,9 @@ PAPER = {"transductive": 98.94, "non_transductive": 97.44}
 """Auto-Meta's small network on Omniglot, 5-way 1-shot, in percent (Kim et al. 2018, table 1)."""
 
 OTHERS = "T-NAS++ 99.55, T-NAS 99.36 (24.3k parameters, transductive; Lian et al. 2020)"
+
+WAYS = tuple(way.field for way in Classification)
+"""The fields of an accuracy, one for each way to classify queries."""
 
 OTHER_TASKS = (Task(ways=5, shots=5), Task(ways=20, shots=1), Task(ways=20, shots=5))
 PUBLISHED = {
@@ -87,7 +90,7 @@ def _search_rows(result: SearchResult) -> Iterator[dict[str, Any]]:
     named: list[tuple[str, FinalNetwork[float]]] = [("found", network) for network in result.final]
     named += [(each.name, each) for each in result.baselines]
     for name, network in named:
-        accuracies = {each: getattr(network, each) for each in _ways_of_classifying()}
+        accuracies = {each: getattr(network, each) for each in WAYS}
         yield _row(name, network.parameter_count, task, network.seeds, network.tasks, accuracies)
 
 
@@ -98,7 +101,7 @@ def _other_rows(spec: MetaSearchSpec, weights: list[Path], tasks: int) -> Iterat
     networks = [load_weights(path, cpu) for path in weights]
     for task in OTHER_TASKS:
         seeds = [_evaluated(network, task, test, tasks, seed) for seed, network in enumerate(networks)]
-        accuracies = {name: over_seeds([getattr(each, name) for each in seeds]) for name in _ways_of_classifying()}
+        accuracies = {name: over_seeds([getattr(each, name) for each in seeds]) for name in WAYS}
         size = networks[0].learner.network.layout.size
         yield _row("found", size, task, len(networks), tasks, accuracies)
 
@@ -128,10 +131,6 @@ def _row(
         "tasks each": tasks,
         **shown,
     }
-
-
-def _ways_of_classifying() -> tuple[str, ...]:
-    return ("transductive", "non_transductive", "support_statistics")
 
 
 def _claims(delivered: FoundNetwork[float]) -> list[Claim]:

@@ -26,7 +26,8 @@ from torch import Tensor
 from metasearch.api import MamlSettings, SecondOrder
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned, exact, finite_difference, query_loss
-from metasearch_trainer.metalearners.query_learner import QueryLearner, derivatives
+from metasearch_trainer.metalearners.outer_adam import derivatives
+from metasearch_trainer.metalearners.query_learner import QueryLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import Support, Tasks

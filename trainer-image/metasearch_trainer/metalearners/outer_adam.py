@@ -8,12 +8,12 @@ stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from metasearch_trainer.metalearners.base import State
+from metasearch_trainer.metalearners.base import THETA, State
 
 # Adam's defaults.
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -51,13 +51,21 @@ def learned(state: State) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.tensors.items() if _moments_of(name)[0] in state.tensors}
 
 
-def step(state: State, gradients: Mapping[str, Tensor], step_sizes: Mapping[str, Tensor]) -> None:
+def derivatives(state: State, loss: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, Tensor]:
+    """Differentiate a loss () with respect to all that is learned, by name."""
+    # In copies, so that the state's own tensors never belong to a graph.
+    copies = {name: tensor.clone().requires_grad_() for name, tensor in learned(state).items()}
+    return dict(zip(copies, torch.autograd.grad(loss(copies), list(copies.values())), strict=True))
+
+
+def step(state: State, gradients: Mapping[str, Tensor], meta_learning_rate: float, factor: Tensor) -> None:
     """
     Move tensors of a state against their gradients, in place.
 
     Args:
-        gradients: by the tensors' names.
-        step_sizes: of each tensor, ().
+        gradients: by the tensors' names: theta, and factors as logarithms.
+        meta_learning_rate: theta's step size before it is annealed.
+        factor: what `annealed` returns, ().
     """
     steps = state.tensors[STEPS].add_(1)
     for name, gradient in gradients.items():
@@ -66,7 +74,8 @@ def step(state: State, gradients: Mapping[str, Tensor], step_sizes: Mapping[str,
         second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
         size = (second / (1 - BETA2**steps)).sqrt_().add_(EPSILON)
         tensor = state.tensors[name]
-        tensor.sub_(step_sizes[name].to(tensor.dtype) * (first / (1 - BETA1**steps)) / size)
+        step_size = (meta_learning_rate if name == THETA else LOGARITHM_STEP_SIZE) * factor
+        tensor.sub_(step_size.to(tensor.dtype) * (first / (1 - BETA1**steps)) / size)
 
 
 def _moments_of(name: str) -> tuple[str, str]:

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from metasearch.api import ProtoMamlSettings
-from metasearch_trainer.metalearners.base import THETA, State
+from metasearch_trainer.metalearners.base import State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned, first_order, query_loss
-from metasearch_trainer.metalearners.prototypes import LOG_SCALE, class_means, classifier, membership
-from metasearch_trainer.metalearners.query_learner import QueryLearner, derivatives
+from metasearch_trainer.metalearners.outer_adam import derivatives
+from metasearch_trainer.metalearners.prototypes import LOG_SCALE, with_prototypes
+from metasearch_trainer.metalearners.query_learner import QueryLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import Support, Tasks
@@ -43,20 +44,11 @@ class ProtoMAML(QueryLearner):
 
     def loss(self, learned: Learned, tasks: Tasks) -> Tensor:
         """Compute the mean query loss () after the inner loop."""
-        phi = self._with_prototypes(learned, tasks.support)
+        phi = with_prototypes(self.network, learned, tasks.support, self.ways)
         phi = self.inner.descend(learned, phi, tasks.support, range(tasks.support.steps), first_order)
         return query_loss(self.network, phi, tasks)
 
     def adapt(self, state: State, support: Support) -> Tensor:
         with torch.no_grad():
-            phi = self._with_prototypes(state.tensors, support)
+            phi = with_prototypes(self.network, state.tensors, support, self.ways)
         return self.inner.adapt(state.tensors, phi, support)
-
-    def _with_prototypes(self, learned: Learned, support: Support) -> Tensor:
-        """Return theta for each task with a classifier made of its support images, (tasks, size)."""
-        theta = learned[THETA].expand(len(support), -1)
-        features = self.network.features(theta, support.images)
-        weight, bias = classifier(class_means(features, support.labels, self.ways), learned[LOG_SCALE].exp())
-        # A class without a support image is no answer.
-        bias = bias.masked_fill(~membership(support.labels, self.ways).any(1), float("-inf"))
-        return torch.cat([theta[:, : -self.network.head.size], weight.flatten(1), bias], 1)

@@ -18,6 +18,8 @@ and query images apart, as in evaluation: shared ones would tell a query which t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -25,7 +27,7 @@ from torch import Generator, Tensor
 from metasearch.api import PrototypesSettings
 from metasearch_trainer.metalearners import outer_adam
 from metasearch_trainer.metalearners.base import THETA, State
-from metasearch_trainer.metalearners.outer_adam import LOGARITHM_STEP_SIZE, annealed
+from metasearch_trainer.metalearners.outer_adam import annealed, derivatives
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
@@ -53,11 +55,8 @@ class Prototypes:
         return State({**learned, **outer_adam.initial_moments(learned)})
 
     def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
-        theta, log_scale = (state.tensors[name].clone().requires_grad_() for name in (THETA, LOG_SCALE))
-        loss = self.loss(theta, log_scale, tasks)
-        gradients = dict(zip((THETA, LOG_SCALE), torch.autograd.grad(loss, (theta, log_scale)), strict=True))
-        factor = annealed(progress, self.annealing)
-        outer_adam.step(state, gradients, {THETA: self.learning_rate * factor, LOG_SCALE: LOGARITHM_STEP_SIZE * factor})
+        gradients = derivatives(state, lambda learned: self.loss(learned[THETA], learned[LOG_SCALE], tasks))
+        outer_adam.step(state, gradients, self.learning_rate, annealed(progress, self.annealing))
 
     def loss(self, theta: Tensor, log_scale: Tensor, tasks: Tasks) -> Tensor:
         """Compute the mean cross-entropy () of merged tasks; `theta` is (size,), `log_scale` ()."""
@@ -72,13 +71,8 @@ class Prototypes:
         return loss
 
     def adapt(self, state: State, support: Support) -> Tensor:
-        theta = state.theta.expand(len(support), -1)
         with torch.no_grad():
-            features = self.network.features(theta, support.images)
-            weight, bias = classifier(class_means(features, support.labels, self.ways), state.tensors[LOG_SCALE].exp())
-            # A class without a support image is no answer.
-            bias = bias.masked_fill(~membership(support.labels, self.ways).any(1), float("-inf"))
-            return torch.cat([theta[:, : -self.network.head.size], weight.flatten(1), bias], 1)
+            return with_prototypes(self.network, state.tensors, support, self.ways)
 
     def _merge(self, features: Tensor) -> Tensor:
         """Join the features of merged tasks: (tasks, ways * each, features) to (groups, classes, each, features)."""
@@ -93,6 +87,21 @@ class Prototypes:
         logits = self.network.head.logits(weight, bias, queries.flatten(1, 2))
         labels = torch.arange(classes, device=logits.device).repeat_interleave(each).expand(groups, -1)
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+
+def with_prototypes(network: Network, learned: Mapping[str, Tensor], support: Support, ways: int) -> Tensor:
+    """
+    Return theta for each task with a classifier made of its support images, (tasks, size).
+
+    Args:
+        learned: theta and the logarithm of the scale, by their names in a state.
+    """
+    theta = learned[THETA].expand(len(support), -1)
+    features = network.features(theta, support.images)
+    weight, bias = classifier(class_means(features, support.labels, ways), learned[LOG_SCALE].exp())
+    # A class without a support image is no answer.
+    bias = bias.masked_fill(~membership(support.labels, ways).any(1), float("-inf"))
+    return torch.cat([theta[:, : -network.head.size], weight.flatten(1), bias], 1)
 
 
 def membership(labels: Tensor, ways: int) -> Tensor:

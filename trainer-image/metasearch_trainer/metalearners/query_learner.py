@@ -9,7 +9,6 @@ The parts that the learners with an inner loop and a query loss have in common: 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
@@ -17,8 +16,8 @@ from torch import Generator, Tensor
 from metasearch.api import InnerLoopSettings, Task
 from metasearch_trainer.metalearners import outer_adam
 from metasearch_trainer.metalearners.base import THETA, State
-from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned
-from metasearch_trainer.metalearners.outer_adam import LOGARITHM_STEP_SIZE, annealed
+from metasearch_trainer.metalearners.inner_loop import InnerLoop
+from metasearch_trainer.metalearners.outer_adam import annealed
 from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
 
 
@@ -48,8 +47,7 @@ class QueryLearner(ABC):
     def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
         factor = annealed(progress, self.annealing)
         gradients = self.outer_gradients(state, tasks, progress)
-        first_sizes = {name: self.meta_learning_rate if name == THETA else LOGARITHM_STEP_SIZE for name in gradients}
-        outer_adam.step(state, gradients, {name: size * factor for name, size in first_sizes.items()})
+        outer_adam.step(state, gradients, self.meta_learning_rate, factor)
 
     @abstractmethod
     def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:
@@ -62,10 +60,3 @@ class QueryLearner(ABC):
 
     def adapt(self, state: State, support: Support) -> Tensor:
         return self.inner.adapt(state.tensors, state.theta.expand(len(support), -1), support)
-
-
-def derivatives(state: State, loss: Callable[[Learned], Tensor]) -> dict[str, Tensor]:
-    """Differentiate a loss () with respect to all that is learned, by name."""
-    # In copies, so that the state's own tensors never belong to a graph.
-    learned = {name: tensor.clone().requires_grad_() for name, tensor in outer_adam.learned(state).items()}
-    return dict(zip(learned, torch.autograd.grad(loss(learned), list(learned.values())), strict=True))
