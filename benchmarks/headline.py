@@ -25,7 +25,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 import torch
 
 from metasearch.api import Classification, MetaSearchSpec, Task
-from metasearch.loading import load_search
 from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult, over_seeds
 from metasearch.search.trials import Accuracies
@@ -66,7 +65,7 @@ def main() -> int:
         print(f"{folder} has no network that was trained to its end yet; go on with make headline", file=sys.stderr)
         return 1
     weights = sorted((folder / "weights").glob("*.safetensors"))
-    spec = load_search(folder / "search.yaml").spec
+    spec = result.search.spec
     rows = [*_search_rows(result), *_other_rows(spec, weights, arguments.tasks)]
     return publish(
         "headline",
