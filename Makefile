@@ -90,6 +90,13 @@ bench: setup ## Run the benchmarks behind the figures in docs/, which takes minu
 	$(BIN)/python benchmarks/surrogate_speed.py
 	$(BIN)/python benchmarks/search_quality.py
 
+.PHONY: bench-learners
+bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours; goes on where it stopped
+	$(BIN)/python benchmarks/learner_memory.py
+	$(BIN)/python benchmarks/learner_ranking.py
+	$(BIN)/python benchmarks/learners.py --seconds 30 120
+	$(BIN)/python benchmarks/learners.py --seconds 600 --seeds 0
+
 .PHONY: clean
 clean: ## Remove what was installed and built here; results stay
 	rm -rf $(VENV) .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,6 +22,7 @@ from metasearch_trainer.metalearners import build
 from metasearch_trainer.metalearners.unroll_memory import require_memory
 from metasearch_trainer.network import Network, cell_network, hand_made_network
 from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.shifts import shifted
 from metasearch_trainer.storage import Storage
 from metasearch_trainer.training import Images, Training, require_finite
 from metasearch_trainer.trial import Observer, TrialEnded
@@ -164,16 +165,17 @@ class TrialRun:
         return min(int(done * ANNEALING_SHARE), within_time, self.trial.meta_iterations - done)
 
     def _latency_ms(self, training: Training, state: TrainingState) -> float:
-        """Measure the median time to classify one task's queries, in milliseconds."""
-        ways, images = training.recipe.task.ways, training.scored_images
-        queries = images.gather(torch.arange(ways, device=images.device))[None]
+        """Measure the median time to classify one task's queries, together, in milliseconds."""
+        recipe, images = training.recipe, training.scored_images
+        queries = images.gather(torch.arange(recipe.task.ways, device=images.device))[None]
+        seen = shifted(queries, recipe.evaluation.shifts)
         times = []
         with torch.no_grad():
             for _ in range(LATENCY_REPEATS):
                 started = time.perf_counter()
                 # To the CPU, since a GPU returns before it has computed anything. Theta serves without an adaptation:
                 # the time does not depend on the values of parameters.
-                training.learner.network(trained(state.learned).theta[None], queries).cpu()
+                training.learner.network(trained(state.learned).theta[None], seen).cpu()
                 times.append(time.perf_counter() - started)
         return 1000 * statistics.median(times)
 

@@ -66,9 +66,9 @@ class Dataset(SpecModel):
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
         description="name is a data set: omniglot (1,623 handwritten characters, 20 images each, split by alphabet as "
-        "by Vinyals et al. 2016), omniglot-random (the same with 1,200 characters at random to train and choose by and "
-        "423 to test on, as published figures of MAML, Reptile and Auto-Meta are measured; easier, since an alphabet's "
-        "characters are on both sides), or one that an installed package adds.",
+        "by Vinyals et al. 2016), omniglot-random (the same split at random into 1,100 characters to train on, 100 to "
+        "choose by and 423 to test on, as published figures of MAML, Reptile and Auto-Meta are measured; easier, since "
+        "an alphabet's characters are on both sides), or one that an installed package adds.",
     )
     folder: Folder | None = Field(default=None, description="folder is a set of images of your own.")
     image_size: int | None = Field(

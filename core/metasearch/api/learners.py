@@ -120,8 +120,15 @@ class ReptileSettings(LearnerSettings):
 # --- learners that classify query images in training --------------------------------------------------------------
 
 
+class MetaOptimizer(StrEnum):
+    """The outer optimizer of a learner that follows a gradient."""
+
+    ADAM = "Adam"
+    SGD = "SGD"
+
+
 class QuerySettings(LearnerSettings):
-    """The settings of learners whose outer loss is that of query images, which Adam lowers."""
+    """The settings of learners whose outer loss is that of query images."""
 
     shots: int | None = Field(
         default=None,
@@ -134,6 +141,11 @@ class QuerySettings(LearnerSettings):
         ge=1,
         le=1000,
         description="queries is the number of query images per class of a training task. Default: 1.",
+    )
+    meta_optimizer: MetaOptimizer = Field(
+        default=MetaOptimizer.ADAM,
+        description="metaOptimizer is the outer optimizer: Adam, or SGD (gradient descent with momentum 0.9), which "
+        "wants another metaLearningRate. Default: Adam.",
     )
     meta_learning_rate: DecimalText = _meta_learning_rate("0.001")
     annealing: DecimalText = Field(

@@ -24,18 +24,21 @@ from tiny_trials import SPLITS
 from torch import Tensor
 from torch.autograd.profiler import profile
 
+from metasearch.api import MetaOptimizer
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.evolution import NOISE_SEED
 from metasearch_trainer.metalearners.implicit import conjugate_gradients
 from metasearch_trainer.metalearners.inner_loop import LOG_RATES
 from metasearch_trainer.metalearners.maml import step_weights
+from metasearch_trainer.metalearners.outer_optimizer import STEPS, OuterOptimizer
 from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks
 
 LEARNED: dict[str, Any] = {"inner_rates": "PerLayerAndStep", "inner_steps": 2}
 LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "FOMAML": ("FOMAML", LEARNED),
     "MAML": ("MAML", LEARNED),
+    "FOMAML, SGD": ("FOMAML", LEARNED | {"meta_optimizer": "SGD"}),
     "MAML++": ("MAML", LEARNED | {"multi_step_loss": "0.5", "first_order_share": "0.4"}),
     "MAML, FiniteDifference": ("MAML", LEARNED | {"second_order": "FiniteDifference"}),
     "ANIL": ("ANIL", LEARNED),
@@ -119,6 +122,28 @@ def test_the_first_outer_step_is_adams(progress: float, factor: float) -> None:
         assert float(is_clear.double().mean()) > 0.5
         change = (state.tensors[name] - before[name])[is_clear]
         torch.testing.assert_close(change, -rate * factor * gradients[name].sign()[is_clear], rtol=2e-3, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "of_torch"),
+    [
+        (MetaOptimizer.ADAM, lambda weights: torch.optim.Adam([weights], lr=0.02)),
+        (MetaOptimizer.SGD, lambda weights: torch.optim.SGD([weights], lr=0.02, momentum=0.9)),
+    ],
+)
+def test_the_outer_optimizers_are_torchs(
+    kind: MetaOptimizer, of_torch: Callable[[Tensor], torch.optim.Optimizer]
+) -> None:
+    weights = torch.linspace(-1, 1, 7, dtype=torch.float64)
+    ours = OuterOptimizer(kind, meta_learning_rate=0.02, annealing=0.0)
+    state = State({THETA: weights.clone(), **ours.initial_moments({THETA: weights})})
+    optimizer = of_torch(weights)
+    for step in range(5):
+        weights.grad = torch.sin(3 * weights + step)
+        assert torch.allclose(state.theta, weights, rtol=1e-9)
+        ours.step(state, {THETA: weights.grad}, torch.tensor(step / 5, dtype=torch.float64))
+        optimizer.step()
+    torch.testing.assert_close(state.theta, weights, rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -213,5 +238,5 @@ def test_evolutions_perturbations_come_from_its_state() -> None:
     assert torch.equal(first, learner.outer_gradients(state, tasks, BEGINNING)[THETA])
     other = State(state.tensors, {NOISE_SEED: state.integers[NOISE_SEED] + 1})
     assert not torch.equal(first, learner.outer_gradients(other, tasks, BEGINNING)[THETA])
-    state.tensors["outer_adam_steps"].add_(1)
+    state.tensors[STEPS].add_(1)
     assert not torch.equal(first, learner.outer_gradients(state, tasks, BEGINNING)[THETA])

@@ -4,7 +4,7 @@ ANIL, "almost no inner loop" (Raghu, Raghu, Bengio and Vinyals 2020): MAML whose
     repeat:  sample tasks 1..n, each with support and query images
              f               <- the features of all images, by the layers before the classifier
              head_i(theta)   <- the classifier adapted to the support images' features of task i by a few gradient steps
-             theta           <- an Adam step on mean_i of task i's query loss with head_i(theta)
+             theta           <- a step of the outer optimizer on mean_i of task i's query loss with head_i(theta)
 
 The features are computed once, whatever the number of steps. A step of the classifier W is one of a linear model,
 whose gradient is known in closed form, (softmax(W f) - labels) f^T. So the outer gradient is MAML's exact one, at the
@@ -20,15 +20,14 @@ from torch import Tensor
 from metasearch.api import AnilSettings
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned
-from metasearch_trainer.metalearners.outer_adam import derivatives
 from metasearch_trainer.metalearners.prototypes import membership
-from metasearch_trainer.metalearners.query_learner import QueryLearner
+from metasearch_trainer.metalearners.query_learner import LossLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import Support, Tasks
 
 
-class ANIL(QueryLearner):
+class ANIL(LossLearner):
     """Moves theta so that a few gradient steps of the classifier help with query images."""
 
     def __init__(self, recipe: Recipe, network: Network, device: torch.device) -> None:
@@ -36,11 +35,7 @@ class ANIL(QueryLearner):
         head = range(network.head.weight, len(network.layout.parameters))  # the classifier's tensors are the last
         super().__init__(settings, recipe.task, InnerLoop(network, settings, device, head), device)
 
-    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        return derivatives(state, lambda learned: self.loss(learned, tasks))
-
     def loss(self, learned: Learned, tasks: Tasks) -> Tensor:
-        """Compute the mean query loss () after the inner loop."""
         theta = learned[THETA].expand(len(tasks.support), -1)
         # Apart, as in evaluation: batch statistics are of the support images, and of the queries.
         support = self.network.features(theta, tasks.support.images)

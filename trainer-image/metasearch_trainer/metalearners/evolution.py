@@ -5,7 +5,7 @@ Evolution strategies for MAML (Song et al. 2020, algorithm 3; Salimans et al. 20
              draw perturbations e_1..e_m from a standard normal distribution
              F(theta)  =  mean_i of task i's query loss after adapting theta to its support images
              g         <- mean_j of (F(theta + noise * e_j) - F(theta - noise * e_j)) / (2 * noise) * e_j
-             theta     <- an Adam step against g
+             theta     <- a step of the outer optimizer against g
 
 In expectation, g is the gradient of F blurred by the noise. Nothing is differentiated but the support loss, inside of
 F: the inner loop may be of any kind and length, and memory depends on neither its steps nor the population. The price
@@ -21,10 +21,10 @@ import torch
 from torch import Generator, Tensor
 
 from metasearch.api import EvolutionSettings
-from metasearch_trainer.metalearners import outer_adam
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, query_loss
 from metasearch_trainer.metalearners.noise import normal
+from metasearch_trainer.metalearners.outer_optimizer import STEPS
 from metasearch_trainer.metalearners.query_learner import QueryLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
@@ -47,7 +47,7 @@ class Evolution(QueryLearner):
 
     def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         # Streams are numbered on through the training, by a counter that is a tensor of the state.
-        first = state.tensors[outer_adam.STEPS].long() * self.pairs
+        first = state.tensors[STEPS].long() * self.pairs
         total = torch.zeros_like(state.theta)
         for pair in range(self.pairs):
             perturbation = normal(state.integers[NOISE_SEED], first + pair, len(total)).to(total.dtype)

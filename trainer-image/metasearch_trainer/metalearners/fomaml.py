@@ -4,7 +4,7 @@ First-order MAML (Finn, Abbeel and Levine 2017, algorithm 1 with the approximati
     repeat:  sample tasks 1..n, each with support and query images
              phi_i  <- theta adapted to the support images of task i by a few gradient steps
              g      <- mean_i of the gradient of task i's query loss at phi_i
-             theta  <- an Adam step against g, as in the authors' code
+             theta  <- a step of the outer optimizer against g (Adam in the authors' code)
 
 MAML differentiates the query loss with respect to theta, through the inner loop. First order takes the inner loop's
 gradients for constants: then phi_i = theta - constant, and the gradient at phi_i is that at theta. Memory does not grow
@@ -17,27 +17,22 @@ import torch
 from torch import Tensor
 
 from metasearch.api import FomamlSettings
-from metasearch_trainer.metalearners.base import THETA, State
+from metasearch_trainer.metalearners.base import THETA
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned, first_order, query_loss
-from metasearch_trainer.metalearners.outer_adam import derivatives
-from metasearch_trainer.metalearners.query_learner import QueryLearner
+from metasearch_trainer.metalearners.query_learner import LossLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import Tasks
 
 
-class FOMAML(QueryLearner):
+class FOMAML(LossLearner):
     """Moves theta so that a few gradient steps on support images help with query images."""
 
     def __init__(self, recipe: Recipe, network: Network, device: torch.device) -> None:
         settings = recipe.settings(FomamlSettings)
         super().__init__(settings, recipe.task, InnerLoop(network, settings, device), device)
 
-    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        return derivatives(state, lambda learned: self.loss(learned, tasks))
-
     def loss(self, learned: Learned, tasks: Tasks) -> Tensor:
-        """Compute the mean query loss () after the inner loop."""
         phi = learned[THETA].expand(len(tasks.support), -1)
         phi = self.inner.descend(learned, phi, tasks.support, range(tasks.support.steps), first_order)
         return query_loss(self.network, phi, tasks)

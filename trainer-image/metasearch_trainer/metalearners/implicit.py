@@ -6,7 +6,7 @@ iMAML, implicit gradients (Rajeswaran, Finn, Kakade and Levine 2019, algorithms 
              v_i    <- the gradient of task i's query loss at phi_i
              g_i    <- (I + H_i / lambda)^-1 v_i, by a few steps of conjugate gradients; H_i is the support loss's
                        Hessian at phi_i
-             theta  <- an Adam step against mean_i g_i
+             theta  <- a step of the outer optimizer against mean_i g_i
 
 At the minimum, the support gradient is lambda (theta - phi). To differentiate both sides with respect to theta gives
 dphi/dtheta = (I + H/lambda)^-1, which does not ask what way led to the minimum. So memory does not grow with the number

@@ -3,7 +3,7 @@ MAML (Finn, Abbeel and Levine 2017, algorithm 1), with parts of MAML++ (Antoniou
 
     repeat:  sample tasks 1..n, each with support and query images
              phi_i(theta)  <- theta adapted to the support images of task i by a few gradient steps
-             theta         <- an Adam step on mean_i of task i's query loss at phi_i(theta)
+             theta         <- a step of the outer optimizer on mean_i of task i's query loss at phi_i(theta)
 
 The query loss is differentiated through the inner loop. With v = dL/dphi_K, each step back from k = K-1 to 0 takes away
 the Hessian of the support loss times v:
@@ -26,7 +26,7 @@ from torch import Tensor
 from metasearch.api import MamlSettings, SecondOrder
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned, exact, finite_difference, query_loss
-from metasearch_trainer.metalearners.outer_adam import derivatives
+from metasearch_trainer.metalearners.outer_optimizer import derivatives
 from metasearch_trainer.metalearners.query_learner import QueryLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe

@@ -4,7 +4,7 @@ Prototypical networks (Snell, Swersky and Zemel 2017), with the tasks of a meta-
     repeat:  sample tasks 1..n of different classes, each with support and query images
              c_k    <- mean of the features of class k's support images, for all the tasks' classes
              p(k|q) <- softmax over k of -scale * |f(q) - c_k|^2
-             theta  <- an Adam step on the cross-entropy of the query images
+             theta  <- a step of the outer optimizer on the cross-entropy of the query images
 
 The squared distance is linear in the query's features, but for a term that all classes share. So a prototype is a row
 of an ordinary linear classifier, weight 2 * scale * c_k and bias -scale * |c_k|^2, and an adapted network is one like
@@ -25,9 +25,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from metasearch.api import PrototypesSettings
-from metasearch_trainer.metalearners import outer_adam
 from metasearch_trainer.metalearners.base import THETA, State
-from metasearch_trainer.metalearners.outer_adam import annealed, derivatives
+from metasearch_trainer.metalearners.outer_optimizer import OuterOptimizer, derivatives
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
@@ -46,17 +45,17 @@ class Prototypes:
         self.meta_batch_size, self.merged = settings.meta_batch_size, settings.merged_tasks
         shots = settings.shots or recipe.task.shots
         self.training_tasks = TaskShape(self.ways, shots, settings.queries, Passes(0), self.merged)
-        self.learning_rate, self.annealing = float(settings.meta_learning_rate), float(settings.annealing)
+        self.optimizer = OuterOptimizer.of(settings)
         self.symmetric = settings.symmetric
 
     def initial_state(self, generator: Generator) -> State:
         theta = self.network.layout.initial(generator).to(self.device, torch.float32)
         learned = {THETA: theta, LOG_SCALE: torch.zeros((), device=self.device)}
-        return State({**learned, **outer_adam.initial_moments(learned)})
+        return State({**learned, **self.optimizer.initial_moments(learned)})
 
     def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
         gradients = derivatives(state, lambda learned: self.loss(learned[THETA], learned[LOG_SCALE], tasks))
-        outer_adam.step(state, gradients, self.learning_rate, annealed(progress, self.annealing))
+        self.optimizer.step(state, gradients, progress)
 
     def loss(self, theta: Tensor, log_scale: Tensor, tasks: Tasks) -> Tensor:
         """Compute the mean cross-entropy () of merged tasks; `theta` is (size,), `log_scale` ()."""

@@ -1,9 +1,9 @@
 """
-The parts that the learners with an inner loop and a query loss have in common: their tasks, and Adam's outer step.
+The parts that the learners with an inner loop and a query loss have in common: their tasks, and the outer step.
 
     repeat:  sample tasks 1..n, each with support and query images
              g      <- the outer gradient, which is what makes the learner
-             theta  <- an Adam step against g
+             theta  <- a step of the outer optimizer against g
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import torch
 from torch import Generator, Tensor
 
 from metasearch.api import InnerLoopSettings, Task
-from metasearch_trainer.metalearners import outer_adam
 from metasearch_trainer.metalearners.base import THETA, State
-from metasearch_trainer.metalearners.inner_loop import InnerLoop
-from metasearch_trainer.metalearners.outer_adam import annealed
+from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned
+from metasearch_trainer.metalearners.outer_optimizer import OuterOptimizer, derivatives
 from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
 
 
@@ -33,26 +32,24 @@ class QueryLearner(ABC):
         shots = settings.shots or task.shots
         self.training_tasks = TaskShape(task.ways, shots, settings.queries, Passes(settings.inner_steps))
         self.evaluation_passes = Passes(settings.evaluation_steps or settings.inner_steps)
-        self.meta_learning_rate, self.annealing = float(settings.meta_learning_rate), float(settings.annealing)
+        self.optimizer = OuterOptimizer.of(settings)
 
     def initial_state(self, generator: Generator) -> State:
         theta = self.network.layout.initial(generator).to(self.device, torch.float32)
         learned = {THETA: theta, **self.initial_factors(theta)}
-        return State({**learned, **outer_adam.initial_moments(learned)})
+        return State({**learned, **self.optimizer.initial_moments(learned)})
 
     def initial_factors(self, theta: Tensor) -> dict[str, Tensor]:
         """Return what is learned besides theta before the first outer step: factors, as logarithms."""
         return self.inner.initial_rates(theta)
 
     def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
-        factor = annealed(progress, self.annealing)
-        gradients = self.outer_gradients(state, tasks, progress)
-        outer_adam.step(state, gradients, self.meta_learning_rate, factor)
+        self.optimizer.step(state, self.outer_gradients(state, tasks, progress), progress)
 
     @abstractmethod
     def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:
         """
-        Compute what Adam follows: the mean over tasks of the gradient of each learned tensor, by name.
+        Compute what the outer optimizer follows: the mean over tasks of the gradient of each learned tensor, by name.
 
         Args:
             state: stays as it is.
@@ -60,3 +57,14 @@ class QueryLearner(ABC):
 
     def adapt(self, state: State, support: Support) -> Tensor:
         return self.inner.adapt(state.tensors, state.theta.expand(len(support), -1), support)
+
+
+class LossLearner(QueryLearner):
+    """A learner whose outer gradient is the derivative of a loss; an heir says how the inner loop counts in it."""
+
+    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        return derivatives(state, lambda learned: self.loss(learned, tasks))
+
+    @abstractmethod
+    def loss(self, learned: Learned, tasks: Tasks) -> Tensor:
+        """Compute the mean query loss () after the inner loop, differentiable by all that is learned."""

@@ -3,7 +3,7 @@ Truncated back-propagation through the inner loop (Shaban, Cheng, Hatch and Boot
 
     repeat:  sample tasks 1..n, each with support and query images
              phi_i(theta)  <- theta adapted to the support images of task i by K gradient steps
-             theta         <- an Adam step on mean_i of task i's query loss at phi_i(theta),
+             theta         <- a step of the outer optimizer on mean_i of task i's query loss at phi_i(theta),
                               differentiated exactly through the last T steps alone
 
 The steps before the last T are taken as in first-order MAML: their gradients are constants. So T = K is MAML, and T = 0
@@ -17,16 +17,15 @@ import torch
 from torch import Tensor
 
 from metasearch.api import TruncatedSettings
-from metasearch_trainer.metalearners.base import THETA, State
+from metasearch_trainer.metalearners.base import THETA
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned, exact, first_order, query_loss
-from metasearch_trainer.metalearners.outer_adam import derivatives
-from metasearch_trainer.metalearners.query_learner import QueryLearner
+from metasearch_trainer.metalearners.query_learner import LossLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import Tasks
 
 
-class Truncated(QueryLearner):
+class Truncated(LossLearner):
     """Moves theta so that gradient steps on support images help with query images, as the last of them depend on it."""
 
     def __init__(self, recipe: Recipe, network: Network, device: torch.device) -> None:
@@ -34,11 +33,7 @@ class Truncated(QueryLearner):
         super().__init__(settings, recipe.task, InnerLoop(network, settings, device), device)
         self.window = self.unrolled_steps = settings.window
 
-    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        return derivatives(state, lambda learned: self.loss(learned, tasks))
-
     def loss(self, learned: Learned, tasks: Tasks) -> Tensor:
-        """Compute the mean query loss () after the inner loop."""
         phi, steps = learned[THETA].expand(len(tasks.support), -1), tasks.support.steps
         before = steps - self.window
         phi = self.inner.descend(learned, phi, tasks.support, range(before), first_order)
