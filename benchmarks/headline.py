@@ -16,7 +16,9 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult, over_seeds
 from metasearch.search.trials import Accuracies
 from metasearch_trainer.data import load
-from metasearch_trainer.delivery import Delivered, load_weights
+from metasearch_trainer.delivery import load_weights
 from metasearch_trainer.evaluation import evaluate
 from metasearch_trainer.metalearners import build
 from metasearch_trainer.metalearners.base import THETA, State
@@ -64,9 +66,9 @@ def main() -> int:
     if result.delivered is None or result.delivered.cut_short:
         print(f"{folder} has no network that was trained to its end yet; go on with make headline", file=sys.stderr)
         return 1
-    weights = sorted((folder / "weights").glob("*.safetensors"))
+    weights = [folder / "weights" / f"{trial}.safetensors" for trial in result.delivered.trials]
     spec = result.search.spec
-    rows = [*_search_rows(result), *_other_rows(spec, weights, arguments.tasks)]
+    rows = [*_search_rows(result), *_other_rows(result, weights, arguments.tasks)]
     return publish(
         "headline",
         rows,
@@ -93,19 +95,25 @@ def _search_rows(result: SearchResult) -> Iterator[dict[str, Any]]:
         yield _row(name, network.parameter_count, task, network.seeds, network.tasks, accuracies)
 
 
-def _other_rows(spec: MetaSearchSpec, weights: list[Path], tasks: int) -> Iterator[dict[str, Any]]:
+def _other_rows(result: SearchResult, weights: list[Path], tasks: int) -> Iterator[dict[str, Any]]:
     """Evaluate the delivered networks on tasks of other ways and shots."""
+    spec, delivered = result.search.spec, result.delivered
+    assert delivered is not None
+    with ProcessPoolExecutor(spec.parallelism, get_context("spawn"), initializer=prepare_torch) as pool:
+        pending = {
+            task: [pool.submit(_evaluated, spec, path, task, tasks, seed) for seed, path in enumerate(weights)]
+            for task in OTHER_TASKS
+        }
+        for task, evaluations in pending.items():
+            seeds = [evaluation.result() for evaluation in evaluations]
+            accuracies = {name: over_seeds([getattr(each, name) for each in seeds]) for name in WAYS}
+            yield _row("found", delivered.parameter_count, task, len(weights), tasks, accuracies)
+
+
+def _evaluated(spec: MetaSearchSpec, weights: Path, task: Task, tasks: int, seed: int) -> Accuracies:
+    """Evaluate the network of a file of weights on test classes; `seed` is of the tasks."""
     cpu = torch.device("cpu")
-    test = DeviceImages(load(spec).test, cpu)
-    networks = [load_weights(path, cpu) for path in weights]
-    for task in OTHER_TASKS:
-        seeds = [_evaluated(network, task, test, tasks, seed) for seed, network in enumerate(networks)]
-        accuracies = {name: over_seeds([getattr(each, name) for each in seeds]) for name in WAYS}
-        size = networks[0].learner.network.layout.size
-        yield _row("found", size, task, len(networks), tasks, accuracies)
-
-
-def _evaluated(delivered: Delivered, task: Task, test: DeviceImages, tasks: int, seed: int) -> Accuracies:
+    delivered, test = load_weights(weights, cpu), DeviceImages(load(spec).test, cpu)
     recipe = delivered.description.recipe.model_copy(update={"task": task})
     network = replace(delivered.description, recipe=recipe).network()
     # The classifier is made of prototypes, so only its place in theta changes with the number of ways.
