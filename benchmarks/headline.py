@@ -15,7 +15,7 @@ import argparse
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -26,10 +26,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import torch
 
+from metasearch import open_run
 from metasearch.api import Classification, MetaSearchSpec, Task
 from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult, over_seeds
-from metasearch.search.trials import Accuracies
+from metasearch.search.trials import Accuracies, Trial
 from metasearch_trainer.data import load
 from metasearch_trainer.delivery import load_weights
 from metasearch_trainer.evaluation import evaluate
@@ -62,7 +63,8 @@ def main() -> int:
     arguments = _arguments()
     prepare_torch()
     folder: Path = arguments.folder
-    result = SearchResult.model_validate_json((folder / "result.json").read_text(encoding="utf-8"))
+    run = open_run(folder)
+    result = run.result
     if result.delivered is None or result.delivered.cut_short:
         print(f"{folder} has no network that was trained to its end yet; go on with make headline", file=sys.stderr)
         return 1
@@ -77,13 +79,20 @@ def main() -> int:
         cell=result.delivered.cell,
         spec=spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         trials=result.trials.model_dump(),
-        search_seconds=result.spent.wall_seconds,
+        wall_seconds=result.spent.wall_seconds,
+        validation_curves=_curves(run.trials),
         weights={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in weights},
         published={
             "5-way 1-shot": f"Auto-Meta {PAPER}; {OTHERS}",
             **{f"{w}-way {s}-shot": t for (w, s), t in PUBLISHED.items()},
         },
     )
+
+
+def _curves(trials: Iterable[Trial]) -> dict[str, list[tuple[int, float]]]:
+    """Return the validation scores on the way of every final trial, by outer steps."""
+    final = [(trial.name, trial.result) for trial in trials if trial.has_network]
+    return {name: [(point.meta_iteration, point.score) for point in result.curve] for name, result in final if result}
 
 
 def _search_rows(result: SearchResult) -> Iterator[dict[str, Any]]:
