@@ -29,12 +29,12 @@ class Untrained:
     def initial_state(self, generator: Generator) -> State:
         return State({"theta": self.network.layout.initial(generator).to(self.device, torch.float32)})
 
-    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
-        pass
+    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> Tensor:  # noqa: ARG002
+        return torch.tensor(torch.nan)  # it has no loss
 
     def adapt(self, state: State, support: Support) -> Tensor:
         moments = Moments.zero(state.theta).for_tasks(len(support))
-        return adapt(self.network, state.theta, moments, support, self.learning_rate)
+        return adapt(self.network, state.theta, moments, support, self.learning_rate)[0]
 
 
 def conv1x1(layout: ParameterLayout, name: str, filters: int, stride: int) -> Layer:

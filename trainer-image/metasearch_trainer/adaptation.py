@@ -50,7 +50,9 @@ class Moments:
         return corrected.sqrt_().add_(EPSILON)
 
 
-def adapt(network: Network, theta: Tensor, moments: Moments, support: Support, learning_rate: float) -> Tensor:
+def adapt(
+    network: Network, theta: Tensor, moments: Moments, support: Support, learning_rate: float
+) -> tuple[Tensor, Tensor]:
     """
     Train a copy of the parameters on each task.
 
@@ -60,20 +62,28 @@ def adapt(network: Network, theta: Tensor, moments: Moments, support: Support, l
         learning_rate: Adam's.
 
     Returns:
-        The adapted parameters, (tasks, size), detached.
+        The adapted parameters, (tasks, size), detached; and the mean loss of all tasks before the last step, ().
     """
     # A copy for each task: `expand` would give all of them the same memory, in which the steps below would collide.
     phi = theta.repeat(len(support), 1).requires_grad_()
+    loss = torch.full((), torch.nan, device=phi.device)
     for step in range(support.steps):
-        gradient = task_gradients(network, phi, *support.batch(step))
+        loss, gradient = loss_and_gradients(network, phi, *support.batch(step))
         with torch.no_grad():
             phi.addcdiv_(gradient, moments.scale(gradient), value=-learning_rate)
-    return phi.detach()
+    return phi.detach(), loss
 
 
 def task_gradients(
     network: Network, phi: Tensor, images: Tensor, labels: Tensor, differentiable: bool = False
 ) -> Tensor:
+    """Compute each task's gradient alone; see `loss_and_gradients`."""
+    return loss_and_gradients(network, phi, images, labels, differentiable)[1]
+
+
+def loss_and_gradients(
+    network: Network, phi: Tensor, images: Tensor, labels: Tensor, differentiable: bool = False
+) -> tuple[Tensor, Tensor]:
     """
     Compute the gradient of each task's mean cross-entropy with respect to that task's parameters.
 
@@ -84,10 +94,10 @@ def task_gradients(
         differentiable: whether the gradient can itself be differentiated, which keeps all that it was computed from.
 
     Returns:
-        (tasks, size)
+        The mean cross-entropy of all tasks (), detached, and the gradients (tasks, size).
     """
     logits = network(phi, images)  # (tasks, batch, ways)
     # Summed over tasks, which share no parameters, so that one backward pass gives each task its own gradient.
     loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / labels.shape[1]
     (gradient,) = torch.autograd.grad(loss, phi, create_graph=differentiable)
-    return gradient
+    return loss.detach() / len(phi), gradient

@@ -38,7 +38,7 @@ Outcome = Callable[[Any, State, Tasks], Tensor]
 
 def require_slopes(learner: Any, function: Callable[[State], Tensor], state: State, tasks: Tasks) -> None:
     """Require that the outer gradient's components are the function's slopes, for all that is learned."""
-    gradients = learner.outer_gradients(state, tasks, BEGINNING)
+    gradients = learner.differentiate(state, tasks, BEGINNING).gradients
     assert {LOG_RATES in gradients} == {LOG_RATES in state.tensors}
     for name, gradient in gradients.items():
         for direction in directions(gradient.shape):
@@ -97,7 +97,7 @@ def test_first_order_is_the_gradient_at_the_adapted_parameters() -> None:
     state, tasks = double_state(learner), draw_tasks(learner)
     phi = learner.adapt(state, tasks.support).requires_grad_()
     (per_task,) = torch.autograd.grad(query_loss(learner.network, phi, tasks) * 2, phi)
-    torch.testing.assert_close(learner.outer_gradients(state, tasks, BEGINNING)[THETA], per_task.mean(0))
+    torch.testing.assert_close(learner.differentiate(state, tasks, BEGINNING).gradients[THETA], per_task.mean(0))
 
 
 def prototypes_of(learner: Any, state: State, tasks: Tasks) -> Tensor:
@@ -151,7 +151,8 @@ def test_truncated_with_a_window_of_all_steps_is_maml(rates: dict[str, str]) -> 
     )
     state, tasks = double_state(maml), draw_tasks(maml)
     torch.testing.assert_close(
-        truncated.outer_gradients(state, tasks, BEGINNING), maml.outer_gradients(state, tasks, BEGINNING)
+        truncated.differentiate(state, tasks, BEGINNING).gradients,
+        maml.differentiate(state, tasks, BEGINNING).gradients,
     )
 
 
@@ -161,8 +162,8 @@ def test_finite_differences_give_nearly_the_exact_gradient(rates: dict[str, str]
         order: make_learner("MAML", second_order=order, **COMMON | rates) for order in ("Exact", "FiniteDifference")
     }
     state, tasks = double_state(maml["Exact"]), draw_tasks(maml["Exact"])
-    exact, near = (each.outer_gradients(state, tasks, BEGINNING) for each in maml.values())
-    first_order = make_learner("FOMAML", **COMMON | rates).outer_gradients(state, tasks, BEGINNING)
+    exact, near = (each.differentiate(state, tasks, BEGINNING).gradients for each in maml.values())
+    first_order = make_learner("FOMAML", **COMMON | rates).differentiate(state, tasks, BEGINNING).gradients
     for name, gradient in exact.items():
         assert float((near[name] - gradient).norm()) < 1e-4 * float(gradient.norm())
         assert float((first_order[name] - gradient).norm()) > 1e-2 * float(gradient.norm())
@@ -178,7 +179,9 @@ def test_almost_no_inner_loop_is_the_general_road_with_a_mask() -> None:
     rates[:, head:] = state.tensors[LOG_RATES]
     masked = double_state(maml)
     masked.tensors[LOG_RATES].copy_(rates)
-    computed, general = (each[0].outer_gradients(each[1], tasks, BEGINNING) for each in ((anil, state), (maml, masked)))
+    computed, general = (
+        each[0].differentiate(each[1], tasks, BEGINNING).gradients for each in ((anil, state), (maml, masked))
+    )
     torch.testing.assert_close(computed[THETA], general[THETA])
     torch.testing.assert_close(computed[LOG_RATES], general[LOG_RATES][:, head:])
     torch.testing.assert_close(anil.adapt(state, tasks.support), maml.adapt(masked, tasks.support))
@@ -201,7 +204,7 @@ def test_the_multi_step_loss_weighs_the_losses_after_each_step(
         return torch.stack(losses).sum()
 
     at = torch.tensor(progress, dtype=torch.float64)
-    gradient = learner.outer_gradients(state, tasks, at)[THETA]
+    gradient = learner.differentiate(state, tasks, at).gradients[THETA]
     for direction in directions(gradient.shape):
         numeric = slope(lambda change: function(moved(state, THETA, change)), direction)
         assert float(gradient @ direction) == pytest.approx(numeric, rel=1e-4 if order == "FiniteDifference" else 1e-5)
@@ -212,10 +215,11 @@ def test_the_first_share_of_a_training_is_first_order(order: str) -> None:
     learner = make_learner("MAML", second_order=order, first_order_share="0.5", **COMMON)
     state, tasks = double_state(learner), draw_tasks(learner)
     early, late = (
-        learner.outer_gradients(state, tasks, torch.tensor(at, dtype=torch.float64))[THETA] for at in (0.49, 0.5)
+        learner.differentiate(state, tasks, torch.tensor(at, dtype=torch.float64)).gradients[THETA]
+        for at in (0.49, 0.5)
     )
-    first_order = make_learner("FOMAML", **COMMON).outer_gradients(state, tasks, BEGINNING)[THETA]
-    always = make_learner("MAML", second_order=order, **COMMON).outer_gradients(state, tasks, BEGINNING)[THETA]
+    first_order = make_learner("FOMAML", **COMMON).differentiate(state, tasks, BEGINNING).gradients[THETA]
+    always = make_learner("MAML", second_order=order, **COMMON).differentiate(state, tasks, BEGINNING).gradients[THETA]
     torch.testing.assert_close(early, first_order)
     torch.testing.assert_close(late, always)
 
@@ -249,8 +253,8 @@ def test_evolution_is_right_on_average() -> None:
     learner = make_learner("Evolution", SmoothNetwork(hidden=2), population=2_000, noise="0.001", **COMMON)
     maml = make_learner("MAML", SmoothNetwork(hidden=2), **COMMON)
     state, tasks = double_state(learner), draw_tasks(learner)
-    estimate = learner.outer_gradients(state, tasks, BEGINNING)[THETA]
-    gradient = maml.outer_gradients(state, tasks, BEGINNING)[THETA]
+    estimate = learner.differentiate(state, tasks, BEGINNING).gradients[THETA]
+    gradient = maml.differentiate(state, tasks, BEGINNING).gradients[THETA]
     expected = float(gradient.norm()) * ((len(gradient) + 1) / 1_000) ** 0.5
     assert 0.7 * expected < float((estimate - gradient).norm()) < 1.3 * expected
 
@@ -266,7 +270,7 @@ def test_both_of_a_pair_of_perturbations_lie_opposite(monkeypatch: pytest.Monkey
         return at.theta.sum()
 
     monkeypatch.setattr(Evolution, "fitness", fitness)
-    learner.outer_gradients(state, tasks, BEGINNING)
+    learner.differentiate(state, tasks, BEGINNING)
     torch.testing.assert_close(seen[0], -seen[1])
     torch.testing.assert_close(seen[2], -seen[3])
     assert not torch.allclose(seen[0], seen[2])

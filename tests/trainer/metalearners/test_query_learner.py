@@ -114,7 +114,7 @@ def test_the_first_outer_step_is_adams(progress: float, factor: float) -> None:
         "FOMAML", meta_learning_rate="0.02", annealing="0.5", inner_rates="PerLayer", inner_learning_rate="0.05"
     )
     state, tasks = double_state(learner), draw_tasks(learner)
-    gradients = learner.outer_gradients(state, tasks, BEGINNING)
+    gradients = learner.differentiate(state, tasks, BEGINNING).gradients
     before = {name: tensor.clone() for name, tensor in state.tensors.items()}
     learner.outer_step(state, tasks, torch.tensor(progress, dtype=torch.float64))
     for name, rate in [(THETA, 0.02), (LOG_RATES, 0.01)]:
@@ -233,10 +233,20 @@ def test_conjugate_gradients_stop_where_a_matrix_is_not_positive() -> None:
 def test_evolutions_perturbations_come_from_its_state() -> None:
     learner = make_learner("Evolution", cell_network(), population=2)
     state, tasks = double_state(learner), draw_tasks(learner)
-    first = learner.outer_gradients(state, tasks, BEGINNING)[THETA]
+    first = learner.differentiate(state, tasks, BEGINNING).gradients[THETA]
     torch.manual_seed(9)
-    assert torch.equal(first, learner.outer_gradients(state, tasks, BEGINNING)[THETA])
+    assert torch.equal(first, learner.differentiate(state, tasks, BEGINNING).gradients[THETA])
     other = State(state.tensors, {NOISE_SEED: state.integers[NOISE_SEED] + 1})
-    assert not torch.equal(first, learner.outer_gradients(other, tasks, BEGINNING)[THETA])
+    assert not torch.equal(first, learner.differentiate(other, tasks, BEGINNING).gradients[THETA])
     state.tensors[STEPS].add_(1)
-    assert not torch.equal(first, learner.outer_gradients(state, tasks, BEGINNING)[THETA])
+    assert not torch.equal(first, learner.differentiate(state, tasks, BEGINNING).gradients[THETA])
+
+
+@every_learner
+def test_an_outer_step_returns_the_loss_that_it_lowers(name: str, settings: dict[str, Any]) -> None:
+    """On the same meta-batch again and again, the loss falls; no step is taken in vain."""
+    learner = make_learner(name, **settings | {"meta_learning_rate": "0.01", "annealing": "0"})
+    state, tasks = double_state(learner), draw_tasks(learner)
+    losses = [learner.outer_step(state, tasks, BEGINNING) for _ in range(12)]
+    assert all(loss.shape == () and not loss.requires_grad for loss in losses)
+    assert min(losses[-3:]) < min(losses[:3])

@@ -70,7 +70,7 @@ def test_maml(name: str, factor: int, k: int) -> None:
     pairs = [with_queries(*pair) for pair in itertools.permutations(batches(), 2)]
     order = torch.zeros(1, k - 1, 6, dtype=torch.int64)
     tasks = [replace(pair, support=replace(pair.support, order=order)) for pair in pairs]
-    gradient = torch.stack([learner.outer_gradients(state, each, BEGINNING)[THETA] for each in tasks]).mean(0)
+    gradient = torch.stack([learner.differentiate(state, each, BEGINNING).gradients[THETA] for each in tasks]).mean(0)
     first, second = combination(gradient, state.theta)
     assert first == pytest.approx(1, rel=1e-6)
     assert second == pytest.approx(factor * (k - 1), rel=1e-3)

@@ -65,7 +65,7 @@ def test_unrolled_gradients(network: Any, name: str, settings: dict[str, Any], d
     learner = make_learner(name, network(), inner_steps=STEPS, **COMMON | settings)
     state, tasks = double_state(learner), draw_tasks(learner)
     expected = unrolled(learner.network, state.theta, tasks, differentiated)
-    torch.testing.assert_close(learner.outer_gradients(state, tasks, BEGINNING)[THETA], expected)
+    torch.testing.assert_close(learner.differentiate(state, tasks, BEGINNING).gradients[THETA], expected)
 
 
 @pytest.mark.filterwarnings("ignore:We've integrated functorch into PyTorch:FutureWarning")
@@ -105,4 +105,6 @@ def test_implicit_gradients() -> None:
         phi = minimum(theta, theta, task)
         loss = F.cross_entropy(network(phi[None], task.queries)[0], task.query_labels[0])
         expected += torch.autograd.grad(loss, theta)[0] / len(tasks.support)
-    torch.testing.assert_close(learner.outer_gradients(state, tasks, BEGINNING)[THETA], expected, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(
+        learner.differentiate(state, tasks, BEGINNING).gradients[THETA], expected, rtol=1e-6, atol=1e-9
+    )

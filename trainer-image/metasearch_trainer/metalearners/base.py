@@ -69,7 +69,7 @@ class MetaLearner(Protocol):
         """Return the state before the first outer step, float32 on the learner's device."""
         ...
 
-    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
+    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> Tensor:
         """
         Learn from one meta-batch, in place.
 
@@ -79,6 +79,10 @@ class MetaLearner(Protocol):
             tasks: a meta-batch, of the shape `training_tasks`.
             progress: share of the training that is done, a float64 tensor () in [0, 1). A learner that anneals a rate
                 computes it from this.
+
+        Returns:
+            The mean loss of the meta-batch before the step, (): of what the learner lowers, or of Reptile's last inner
+            steps. NaN for a learner that has none.
         """
         ...
 

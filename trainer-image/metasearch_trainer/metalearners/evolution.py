@@ -24,7 +24,7 @@ from metasearch.api import EvolutionSettings
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, query_loss
 from metasearch_trainer.metalearners.noise import normal
-from metasearch_trainer.metalearners.outer_optimizer import STEPS
+from metasearch_trainer.metalearners.outer_optimizer import STEPS, Derivatives
 from metasearch_trainer.metalearners.query_learner import QueryLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
@@ -45,18 +45,19 @@ class Evolution(QueryLearner):
         begun = super().initial_state(generator)
         return replace(begun, integers={NOISE_SEED: int(torch.randint(2**62, (), generator=generator))})
 
-    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def differentiate(self, state: State, tasks: Tasks, progress: Tensor) -> Derivatives:  # noqa: ARG002
         # Streams are numbered on through the training, by a counter that is a tensor of the state.
         first = state.tensors[STEPS].long() * self.pairs
-        total = torch.zeros_like(state.theta)
+        gradient, loss = torch.zeros_like(state.theta), torch.zeros_like(state.theta[0])
         for pair in range(self.pairs):
-            perturbation = normal(state.integers[NOISE_SEED], first + pair, len(total)).to(total.dtype)
+            perturbation = normal(state.integers[NOISE_SEED], first + pair, len(gradient)).to(gradient.dtype)
             ahead, behind = (
                 self.fitness(replace_theta(state, state.theta + sign * self.noise * perturbation), tasks)
                 for sign in (1, -1)
             )
-            total += (ahead - behind) / (2 * self.noise) * perturbation
-        return {THETA: total / self.pairs}
+            loss += (ahead + behind) / 2
+            gradient += (ahead - behind) / (2 * self.noise) * perturbation
+        return Derivatives(loss / self.pairs, {THETA: gradient / self.pairs})
 
     def fitness(self, state: State, tasks: Tasks) -> Tensor:
         """Compute the mean query loss () after adapting to the support images."""

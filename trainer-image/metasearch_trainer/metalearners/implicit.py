@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 
 from metasearch.api import ImplicitSettings
-from metasearch_trainer.adaptation import task_gradients
+from metasearch_trainer.adaptation import loss_and_gradients
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, exact, first_order
+from metasearch_trainer.metalearners.outer_optimizer import Derivatives
 from metasearch_trainer.metalearners.query_learner import QueryLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
@@ -39,9 +40,9 @@ class Implicit(QueryLearner):
         self.regularization = float(settings.regularization)
         self.conjugate_gradient_steps = settings.conjugate_gradient_steps
 
-    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def differentiate(self, state: State, tasks: Tasks, progress: Tensor) -> Derivatives:  # noqa: ARG002
         phi = self.adapt(state, tasks.support).requires_grad_()
-        query_gradient = task_gradients(self.network, phi, tasks.queries, tasks.query_labels)
+        loss, query_gradient = loss_and_gradients(self.network, phi, tasks.queries, tasks.query_labels)
         support_gradient = exact(self.network, phi, tasks.support)
 
         def matrix(vector: Tensor) -> Tensor:
@@ -50,7 +51,8 @@ class Implicit(QueryLearner):
             (product,) = torch.autograd.grad((support_gradient * vector).sum(), phi, retain_graph=True)
             return vector + product / self.regularization
 
-        return {THETA: conjugate_gradients(matrix, query_gradient, self.conjugate_gradient_steps).mean(0)}
+        gradients = conjugate_gradients(matrix, query_gradient, self.conjugate_gradient_steps)
+        return Derivatives(loss, {THETA: gradients.mean(0)})
 
     def adapt(self, state: State, support: Support) -> Tensor:
         def gradient(network: Network, phi: Tensor, support: Support) -> Tensor:

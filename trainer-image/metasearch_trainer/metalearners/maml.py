@@ -26,7 +26,7 @@ from torch import Tensor
 from metasearch.api import MamlSettings, SecondOrder
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned, exact, finite_difference, query_loss
-from metasearch_trainer.metalearners.outer_optimizer import derivatives
+from metasearch_trainer.metalearners.outer_optimizer import Derivatives, derivatives
 from metasearch_trainer.metalearners.query_learner import QueryLearner
 from metasearch_trainer.network import Network
 from metasearch_trainer.recipe import Recipe
@@ -45,7 +45,7 @@ class MAML(QueryLearner):
         self.multi_step_loss = float(settings.multi_step_loss)
         self.first_order_share = float(settings.first_order_share)
 
-    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:
+    def differentiate(self, state: State, tasks: Tasks, progress: Tensor) -> Derivatives:
         return derivatives(state, lambda learned: self.loss(learned, tasks, progress))
 
     def loss(self, learned: Learned, tasks: Tasks, progress: Tensor) -> Tensor:

@@ -30,6 +30,16 @@ LOGARITHM_STEP_SIZE = 0.01
 
 
 @dataclass(frozen=True)
+class Derivatives:
+    """A loss and its derivatives."""
+
+    loss: Tensor
+    """Of a meta-batch, (), detached."""
+    gradients: dict[str, Tensor]
+    """With respect to each tensor of the state that moves, by its name: theta, and factors as logarithms."""
+
+
+@dataclass(frozen=True)
 class OuterOptimizer:
     """Moves all that is learned against its gradient."""
 
@@ -89,11 +99,13 @@ def learned(state: State) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.tensors.items() if _first_moment(name) in state.tensors}
 
 
-def derivatives(state: State, loss: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, Tensor]:
-    """Differentiate a loss () with respect to all that is learned, by name."""
+def derivatives(state: State, loss: Callable[[Mapping[str, Tensor]], Tensor]) -> Derivatives:
+    """Compute a loss () and differentiate it with respect to all that is learned."""
     # In copies, so that the state's own tensors never belong to a graph.
     copies = {name: tensor.clone().requires_grad_() for name, tensor in learned(state).items()}
-    return dict(zip(copies, torch.autograd.grad(loss(copies), list(copies.values())), strict=True))
+    value = loss(copies)
+    gradients = torch.autograd.grad(value, list(copies.values()))
+    return Derivatives(value.detach(), dict(zip(copies, gradients, strict=True)))
 
 
 def _adam(state: State, name: str, gradient: Tensor) -> Tensor:

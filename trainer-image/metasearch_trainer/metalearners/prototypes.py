@@ -53,9 +53,10 @@ class Prototypes:
         learned = {THETA: theta, LOG_SCALE: torch.zeros((), device=self.device)}
         return State({**learned, **self.optimizer.initial_moments(learned)})
 
-    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
-        gradients = derivatives(state, lambda learned: self.loss(learned[THETA], learned[LOG_SCALE], tasks))
-        self.optimizer.step(state, gradients, progress)
+    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> Tensor:
+        differentiated = derivatives(state, lambda learned: self.loss(learned[THETA], learned[LOG_SCALE], tasks))
+        self.optimizer.step(state, differentiated.gradients, progress)
+        return differentiated.loss
 
     def loss(self, theta: Tensor, log_scale: Tensor, tasks: Tasks) -> Tensor:
         """Compute the mean cross-entropy () of merged tasks; `theta` is (size,), `log_scale` ()."""

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from metasearch.api import InnerLoopSettings, Task
 from metasearch_trainer.metalearners.base import THETA, State
 from metasearch_trainer.metalearners.inner_loop import InnerLoop, Learned
-from metasearch_trainer.metalearners.outer_optimizer import OuterOptimizer, derivatives
+from metasearch_trainer.metalearners.outer_optimizer import Derivatives, OuterOptimizer, derivatives
 from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
 
 
@@ -43,13 +43,15 @@ class QueryLearner(ABC):
         """Return what is learned besides theta before the first outer step: factors, as logarithms."""
         return self.inner.initial_rates(theta)
 
-    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
-        self.optimizer.step(state, self.outer_gradients(state, tasks, progress), progress)
+    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> Tensor:
+        differentiated = self.differentiate(state, tasks, progress)
+        self.optimizer.step(state, differentiated.gradients, progress)
+        return differentiated.loss
 
     @abstractmethod
-    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:
+    def differentiate(self, state: State, tasks: Tasks, progress: Tensor) -> Derivatives:
         """
-        Compute what the outer optimizer follows: the mean over tasks of the gradient of each learned tensor, by name.
+        Compute the mean query loss after the inner loop, and the gradients that the outer optimizer follows.
 
         Args:
             state: stays as it is.
@@ -62,7 +64,7 @@ class QueryLearner(ABC):
 class LossLearner(QueryLearner):
     """A learner whose outer gradient is the derivative of a loss; an heir says how the inner loop counts in it."""
 
-    def outer_gradients(self, state: State, tasks: Tasks, progress: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def differentiate(self, state: State, tasks: Tasks, progress: Tensor) -> Derivatives:  # noqa: ARG002
         return derivatives(state, lambda learned: self.loss(learned, tasks))
 
     @abstractmethod

@@ -51,23 +51,24 @@ class Reptile:
         moments = Moments.zero(theta)
         return State({THETA: theta, SECOND_MOMENT: moments.second, ADAM_STEPS: moments.steps})
 
-    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> None:
-        phi, moments = self._adapted(state, tasks.support)
+    def outer_step(self, state: State, tasks: Tasks, progress: Tensor) -> Tensor:
+        phi, moments, loss = self._adapted(state, tasks.support)
         step_size = self.first_step_size + (self.last_step_size - self.first_step_size) * progress
         state.theta.lerp_(phi.mean(0), step_size.to(state.theta.dtype))
         if self.keeps_moments:
             state.tensors[SECOND_MOMENT].copy_(moments.second.mean(0))
             state.tensors[ADAM_STEPS].copy_(moments.steps)
+        return loss
 
     def adapt(self, state: State, support: Support) -> Tensor:
-        phi, _ = self._adapted(state, support)
-        return phi
+        return self._adapted(state, support)[0]
 
-    def _adapted(self, state: State, support: Support) -> tuple[Tensor, Moments]:
-        """Return each task's parameters and moments after the inner loop, (tasks, size) each."""
+    def _adapted(self, state: State, support: Support) -> tuple[Tensor, Moments, Tensor]:
+        """Return each task's parameters and moments after the inner loop, (tasks, size) each, and its last loss ()."""
         start = self._moments(state).for_tasks(len(support))
-        # `adapt` moves the moments on in place, so that `start` has those after the last step once it is returned.
-        return adapt(self.network, state.theta, start, support, self.learning_rate), start
+        # `adapt` moves the moments on in place: `start` has those after the last step then.
+        phi, loss = adapt(self.network, state.theta, start, support, self.learning_rate)
+        return phi, start, loss
 
     def _moments(self, state: State) -> Moments:
         if not self.keeps_moments:
