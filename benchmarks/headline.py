@@ -130,7 +130,7 @@ def _evaluated(spec: MetaSearchSpec, weights: Path, task: Task, tasks: int, seed
     theta = torch.cat([body, body.new_zeros(network.head.size)])
     state = State({**delivered.state.tensors, THETA: theta}, delivered.state.integers)
     learner = build(recipe, network, torch.device("cpu"))
-    return evaluate(learner, state, test, recipe, tasks, stream("headline", task.ways, task.shots, seed))
+    return evaluate(learner, state, test, recipe, tasks, stream("headline", task.ways, task.shots, seed)).accuracies
 
 
 def _row(

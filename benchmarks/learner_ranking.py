@@ -123,8 +123,8 @@ def measure(run: Run) -> Scored:
     train(learner, state, DeviceImages(splits.train.rotated(4), cpu), run.seed, meta_iterations=run.meta_iterations)
     validation = DeviceImages(splits.validation, cpu)
     # The same tasks for all cells of a seed, as in a search.
-    accuracies = evaluate(learner, state, validation, recipe, run.tasks, stream("ranking", run.seed))
-    return Scored(run, 100 * accuracies.non_transductive.mean, time.process_time() - started)
+    answers = evaluate(learner, state, validation, recipe, run.tasks, stream("ranking", run.seed))
+    return Scored(run, 100 * answers.accuracies.non_transductive.mean, time.process_time() - started)
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:

@@ -146,7 +146,7 @@ def measure(run: Run) -> Figures:
     peak = memory.peak_bytes(cpu)
     started = time.process_time()
     test = DeviceImages(splits.test, cpu)
-    accuracies = evaluate(learner, state, test, recipe, run.tasks, stream("learners", "test", run.seed))
+    accuracies = evaluate(learner, state, test, recipe, run.tasks, stream("learners", "test", run.seed)).accuracies
     return Figures(
         run=run,
         meta_iterations=meta_iterations,

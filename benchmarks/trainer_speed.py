@@ -87,7 +87,7 @@ def _measure(name: str, cell: Cell, space: Space, pairs: int) -> dict[str, Any]:
 
 def _steps(
     network: CellNetwork, module: plain.PlainNetwork, theta: Tensor, images: Tensor, labels: Tensor, dtype: torch.dtype
-) -> tuple[Callable[[], None], Callable[[], None]]:
+) -> tuple[Callable[[], object], Callable[[], object]]:
     """Return functions that take one outer step in the plain form and in ours, from the same parameters."""
     module.to(dtype)
     plain.load_flat(module, theta)

@@ -15,7 +15,7 @@ from metasearch.search.cells import parse_cell
 from metasearch_trainer.classification import QUERIES_AT_ONCE, AdaptedNetwork, adapt
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.delivery import Delivered, Description
-from metasearch_trainer.evaluation import evaluate, predictions
+from metasearch_trainer.evaluation import classify, evaluate
 from metasearch_trainer.learner import Classifier, FewShotLearner
 from metasearch_trainer.metalearners import build
 from metasearch_trainer.recipe import Recipe
@@ -75,7 +75,7 @@ def adapted(meta_learner: str, shifts: int = 0) -> tuple[AdaptedNetwork, Tensor]
 def test_a_delivered_network_answers_as_the_evaluation_does(meta_learner: str, shifts: int) -> None:
     network = delivered(meta_learner, shifts)
     tasks = some_tasks(20, network.learner.evaluation_passes)
-    expected = predictions(network.learner, network.state, tasks, shifts)
+    expected = classify(network.learner, network.state, tasks, shifts).argmax(-1)
     learner = FewShotLearner(network, CPU)
     given = []
     for task in range(20):
@@ -92,7 +92,7 @@ def test_each_accuracy_is_the_share_of_right_answers_of_its_own_way(meta_learner
     network = delivered(meta_learner)
     measured = evaluate(
         network.learner, network.state, bars(), network.description.recipe, 20, np.random.default_rng(0)
-    )
+    ).accuracies
     tasks = some_tasks(20, network.learner.evaluation_passes)  # from an equal stream
     adapted = adapt(network.learner, network.state, tasks.support, 0)
     for way, accuracy in (

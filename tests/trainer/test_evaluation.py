@@ -13,7 +13,7 @@ from metasearch.api import ReptileSettings, Space, Task, Training
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Accuracies
 from metasearch_trainer.data.images import ImageSet
-from metasearch_trainer.evaluation import TASKS_AT_ONCE, accuracy, evaluate
+from metasearch_trainer.evaluation import TASKS_AT_ONCE, accuracy, answers, evaluate
 from metasearch_trainer.metalearners import build
 from metasearch_trainer.network import CellNetwork
 from metasearch_trainer.recipe import Recipe
@@ -48,7 +48,7 @@ def noise() -> ImageSet:
 
 def measure(images: ImageSet, tasks: int = 60, seed: int = 0) -> Accuracies:
     device_images = DeviceImages(images, torch.device("cpu"))
-    return evaluate(LEARNER, STATE, device_images, RECIPE, tasks, np.random.default_rng(seed))
+    return evaluate(LEARNER, STATE, device_images, RECIPE, tasks, np.random.default_rng(seed)).accuracies
 
 
 def test_classes_that_differ_plainly_are_learned_from_two_images() -> None:
@@ -95,3 +95,13 @@ def test_an_evaluation_can_be_ended_from_outside() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         evaluate(LEARNER, STATE, device_images, RECIPE, 60, np.random.default_rng(0), stop)
+
+
+def test_answers_are_compared_task_by_task_and_way_by_way() -> None:
+    """A query for which the right class has a probability of a half costs ln 2, whether or not it is right."""
+    even, sure = [0.0, 0.0], [0.0, -30.0]
+    logits = torch.tensor([[[even, even], [sure, sure]], [[sure, even], [sure, sure]], [[sure, sure], [sure, sure]]])
+    compared = answers(logits, torch.tensor([[0, 0], [0, 1]]))
+    assert compared.correct.tolist() == [[1.0, 0.5], [1.0, 0.5], [1.0, 0.5]]
+    expected = torch.tensor([[math.log(2), 15.0], [math.log(2) / 2, 15.0], [0.0, 15.0]], dtype=torch.float64)
+    torch.testing.assert_close(compared.loss, expected, rtol=1e-6, atol=1e-6)

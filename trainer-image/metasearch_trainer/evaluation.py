@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from metasearch.api import Classification
@@ -28,6 +30,23 @@ NORMAL_95 = 1.959964
 """Two-sided 95% quantile of the normal distribution."""
 
 
+@dataclass(frozen=True)
+class Answers:
+    """How well the queries of some tasks were classified, in each way, in the order of `Classification`."""
+
+    correct: Tensor
+    """Share of each task's queries that were classified correctly, (3, tasks), in double precision."""
+    loss: Tensor
+    """Mean cross-entropy of each task's queries, (3, tasks), in nats, in double precision."""
+
+    @property
+    def accuracies(self) -> Accuracies:
+        """The means over tasks."""
+        return Accuracies(
+            **{way.field: accuracy(share) for way, share in zip(Classification, self.correct, strict=True)}
+        )
+
+
 def evaluate(
     learner: MetaLearner,
     state: State,
@@ -36,9 +55,9 @@ def evaluate(
     tasks: int,
     rng: np.random.Generator,
     on_progress: Callable[[], None] = lambda: None,
-) -> Accuracies:
+) -> Answers:
     """
-    Measure the accuracy on sampled tasks.
+    Classify the queries of sampled tasks.
 
     Args:
         state: stays as it is.
@@ -47,19 +66,31 @@ def evaluate(
         on_progress: called after every `TASKS_AT_ONCE`; may raise to end the evaluation.
     """
     shape = TaskShape(recipe.task.ways, recipe.task.shots, 1, learner.evaluation_passes)
-    correct = []
+    parts = []
     for first in range(0, tasks, TASKS_AT_ONCE):
         sampled = sample_tasks(rng, images.images, shape, min(TASKS_AT_ONCE, tasks - first))
         asked = images.tasks(sampled)
-        right = predictions(learner, state, asked, recipe.evaluation.shifts) == asked.query_labels
-        correct.append(right.sum(-1).cpu())
+        parts.append(answers(classify(learner, state, asked, recipe.evaluation.shifts), asked.query_labels))
         on_progress()
+    correct = torch.cat([part.correct for part in parts], dim=1)
+    return Answers(correct, torch.cat([part.loss for part in parts], dim=1))
+
+
+def answers(logits: Tensor, labels: Tensor) -> Answers:
+    """
+    Compare classified queries with their labels.
+
+    Args:
+        logits: (3, tasks, count, ways).
+        labels: (tasks, count).
+    """
     # In double precision: a share of 0.6 in single precision would be recorded as 0.6000000238.
-    shares = torch.cat(correct, dim=1).double() / recipe.task.ways  # (3, tasks)
-    return Accuracies(**{way.field: accuracy(share) for way, share in zip(Classification, shares, strict=True)})
+    correct = (logits.argmax(-1) == labels).sum(-1).cpu().double() / labels.shape[-1]
+    loss = F.cross_entropy(logits.movedim(-1, 1), labels.expand(logits.shape[:-1]), reduction="none")
+    return Answers(correct, loss.mean(-1).cpu().double())
 
 
-def predictions(learner: MetaLearner, state: State, tasks: Tasks, shifts: int) -> Tensor:
+def classify(learner: MetaLearner, state: State, tasks: Tasks, shifts: int) -> Tensor:
     """
     Adapt to tasks and classify their queries in each way.
 
@@ -68,10 +99,10 @@ def predictions(learner: MetaLearner, state: State, tasks: Tasks, shifts: int) -
         shifts: pixels, as `evaluation.shifts`.
 
     Returns:
-        Labels (3, tasks, ways * queries), in the order of `Classification`.
+        The scores of the classes (3, tasks, ways * queries, ways), in the order of `Classification`.
     """
     adapted = adapt(learner, state, tasks.support, shifts)
-    return torch.stack([adapted.logits(tasks.queries, way).argmax(-1) for way in Classification])
+    return torch.stack([adapted.logits(tasks.queries, way) for way in Classification])
 
 
 def accuracy(per_task: Tensor) -> Accuracy:

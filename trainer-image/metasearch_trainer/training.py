@@ -17,9 +17,9 @@ from torch import Generator
 
 from metasearch.api import Split
 from metasearch.search.early_stopping import curve_iterations
-from metasearch.search.trials import Accuracies, Accuracy, CurvePoint, Reason, State, TrialSpec
+from metasearch.search.trials import Accuracy, CurvePoint, Reason, State, TrialSpec
 from metasearch_trainer.checkpoints import TrainingState
-from metasearch_trainer.evaluation import evaluate
+from metasearch_trainer.evaluation import Answers, evaluate
 from metasearch_trainer.metalearners.base import MetaLearner
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks, stream
@@ -97,9 +97,9 @@ class Training:
             self.on_progress()
         require_finite(state)
 
-    def evaluate(self, state: TrainingState, images: DeviceImages, purpose: str, tasks: int) -> Accuracies:
+    def evaluate(self, state: TrainingState, images: DeviceImages, purpose: str, tasks: int) -> Answers:
         """
-        Measure the accuracy of what was trained.
+        Classify the queries of tasks with what was trained.
 
         Args:
             purpose: names the random stream of the tasks; equal purposes draw equal tasks.
@@ -107,9 +107,9 @@ class Training:
         learned = trained(state.learned)
         return evaluate(self.learner, learned, images, self.recipe, tasks, self._stream(purpose), self.on_progress)
 
-    def score(self, accuracies: Accuracies) -> float:
+    def score(self, answers: Answers) -> float:
         """Return the one of the accuracies that ranks candidates, in [0, 1]."""
-        ranking: Accuracy = getattr(accuracies, self.recipe.evaluation.score.field)
+        ranking: Accuracy = getattr(answers.accuracies, self.recipe.evaluation.score.field)
         return ranking.mean
 
     def _outer_step(self, state: TrainingState, share: float) -> None:
@@ -133,8 +133,8 @@ class Training:
     def _add_to_curve(self, state: TrainingState) -> None:
         require_finite(state)
         # One stream for all points, and so the same tasks: the curve rises by learning, not by easier tasks.
-        accuracies = self.evaluate(state, self.scored_images, "curve", self.recipe.evaluation.curve_tasks)
-        state.curve = (*state.curve, CurvePoint(state.meta_iteration, self.score(accuracies)))
+        answers = self.evaluate(state, self.scored_images, "curve", self.recipe.evaluation.curve_tasks)
+        state.curve = (*state.curve, CurvePoint(state.meta_iteration, self.score(answers)))
         # The best score so far rather than the last, as in the median rule of Vizier (Golovin et al. 2017).
         best = max(point.score for point in state.curve)
         for threshold in self.trial.thresholds:

@@ -130,8 +130,8 @@ class TrialRun:
         return TrialResult(
             state=State.SUCCEEDED,
             score=score,
-            validation=validation,
-            test=test,
+            validation=validation.accuracies,
+            test=test.accuracies if test else None,
             curve=(*earlier, CurvePoint(state.meta_iteration, score)),
             latency_ms=self._latency_ms(training, state),
             weights=self._deliver(training, state) if self.trial.stage is Stage.FINAL else None,
