@@ -132,7 +132,7 @@ def _tasks(images: Tensor, labels: Tensor) -> Tasks:
     return Tasks(support, images[:, 0, :0], labels[:, 0, :0])
 
 
-def _seconds(step: Callable[[], None]) -> float:
+def _seconds(step: Callable[[], object]) -> float:
     started = time.perf_counter()
     step()
     return time.perf_counter() - started
