@@ -1,0 +1,143 @@
+"""
+Figures of a cell's whole network that say how well it may learn, for surrogates that learn from few scores.
+
+What decides is less the cell than the ways through all cells of the network: a cell that reads the output before the
+previous one by-passes every other cell. A way is any path from the stem to the classifier; its length is the number of
+convolutions on it. There may be billions of ways, so they are not listed: their number, mean and greatest length are
+carried from cell to cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metasearch import api
+from metasearch.search.cells import BEFORE_PREVIOUS, PREVIOUS
+from metasearch.search.encoded_cells import OUTER, EncodedCells, Floats
+from metasearch.search.network_size import CONVOLUTIONS, network_sizes, strides
+
+NO_WAY = -1e9
+"""The greatest length where there is no way."""
+
+NOMINAL_CHANNELS, NOMINAL_SIDE, NOMINAL_WAYS = 1, 28, 5
+"""Of images and tasks. Others change all sizes by nearly the same factor, and cells are compared with each other."""
+
+
+def feature_names(operations: tuple[str, ...]) -> tuple[str, ...]:
+    """Name the columns of `cell_features`."""
+    return (
+        *(f"{operation} count" for operation in operations),
+        "blocks",
+        "cell depth",
+        "unused blocks",
+        "reads of the output before the previous one",
+        "share of ways by the previous cell",
+        "mean convolutions on a way",
+        "most convolutions on a way",
+        "log parameters",
+        "log multiply-adds",
+    )
+
+
+def cell_features(cells: EncodedCells, space: api.Space) -> Floats:
+    """
+    Compute the features of cells of one size.
+
+    Returns:
+        (cells, features), in the order of `feature_names`.
+    """
+    lengths = np.array([1.0 if CONVOLUTIONS.get(operation, ()) else 0.0 for operation in space.operations])
+    through = _Ways.through_cells(cells, lengths, space)
+    by_previous = through.by_previous
+    mean, most = _network_lengths(through, space)
+    sizes = network_sizes(cells, space, NOMINAL_CHANNELS, NOMINAL_SIDE, NOMINAL_WAYS)
+    depths = _Ways.through_cells(cells, np.ones(len(space.operations)), space).most.max(1)
+    counts = [np.count_nonzero(cells.operations == number, axis=(1, 2)) for number in range(len(space.operations))]
+    return np.column_stack(
+        [
+            *counts,
+            np.full(len(cells), cells.blocks),
+            depths,
+            np.count_nonzero(cells.is_unused, axis=1),
+            cells.reads_before_previous,
+            by_previous,
+            mean,
+            most,
+            np.log(sizes.parameters),
+            np.log(sizes.multiply_adds),
+        ]
+    ).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """The ways through one cell, from each of its two outer inputs to its output; (cells, 2) each."""
+
+    number: Floats
+    total: Floats
+    """The sum of their lengths."""
+    most: Floats
+    """The greatest of their lengths."""
+
+    @classmethod
+    def through_cells(cls, cells: EncodedCells, lengths: Floats, space: api.Space) -> _Ways:
+        """
+        Count the ways.
+
+        Args:
+            lengths: of each operation, (operations,).
+        """
+        count = len(cells)
+        sources = OUTER + cells.blocks
+        number, total = np.zeros((count, sources, OUTER)), np.zeros((count, sources, OUTER))
+        most = np.full((count, sources, OUTER), NO_WAY)
+        for outer in range(OUTER):
+            number[:, outer, outer] = 1.0
+            most[:, outer, outer] = 0.0
+        rows = np.arange(count)
+        for block in range(cells.blocks):
+            for branch in range(2):
+                source = cells.sources[:, block, branch]
+                length = lengths[cells.operations[:, block, branch]][:, None]
+                ways = number[rows, source]
+                number[:, OUTER + block] += ways
+                total[:, OUTER + block] += total[rows, source] + length * ways
+                most[:, OUTER + block] = np.maximum(most[:, OUTER + block], most[rows, source] + length)
+        is_output = cells.is_unused if space.concat is api.Concat.UNUSED else np.ones_like(cells.is_unused)
+        outputs = is_output[:, :, None]
+        return cls(
+            (number[:, OUTER:] * outputs).sum(1),
+            (total[:, OUTER:] * outputs).sum(1),
+            np.where(outputs, most[:, OUTER:], NO_WAY).max(1),
+        )
+
+    @property
+    def by_previous(self) -> Floats:
+        """The share of ways that begin at the previous cell's output, (cells,)."""
+        share: Floats = self.number[:, PREVIOUS + OUTER] / self.number.sum(1)
+        return share
+
+
+def _network_lengths(through: _Ways, space: api.Space) -> tuple[Floats, Floats]:
+    """Return the mean and the greatest length of the ways from the stem's output to the classifier, (cells,) each."""
+    first, second = BEFORE_PREVIOUS + OUTER, PREVIOUS + OUTER
+    cells = len(through.number)
+    # Means instead of totals, and logarithms of numbers, which grow beyond any float with the cells.
+    means = np.divide(through.total, through.number, out=np.zeros_like(through.total), where=through.number > 0)
+    before_mean = previous_mean = np.zeros(cells)
+    before_most = previous_most = np.zeros(cells)
+    before_number = previous_number = np.zeros(cells)  # as logarithms
+    with np.errstate(divide="ignore"):
+        numbers = np.log(through.number)
+    for _ in strides(space):
+        log_first, log_second = numbers[:, first] + before_number, numbers[:, second] + previous_number
+        number = np.logaddexp(log_first, log_second)
+        weight = np.exp(log_second - number)
+        mean = (1 - weight) * (before_mean + means[:, first]) + weight * (previous_mean + means[:, second])
+        most = np.maximum(before_most + through.most[:, first], previous_most + through.most[:, second])
+        before_mean, previous_mean = previous_mean, mean
+        before_most, previous_most = previous_most, most
+        before_number, previous_number = previous_number, number
+    return previous_mean, previous_most

@@ -1,0 +1,85 @@
+"""Many cells of one size as arrays, for what is computed of a hundred thousand candidates at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+OUTER = len(OUTER_INPUTS)
+
+
+@dataclass(frozen=True)
+class EncodedCells:
+    """
+    Cells of equal size.
+
+    Sources are counted from 0: the output of the cell before the previous one, that of the previous one, then blocks.
+    """
+
+    sources: Integers
+    """The source that each branch reads, (cells, blocks, 2)."""
+    operations: Integers
+    """The number of each branch's operation in the space's list, (cells, blocks, 2)."""
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell], operations: Sequence[str]) -> EncodedCells:
+        """
+        Encode cells of one size, at least one.
+
+        Args:
+            operations: the space's, whose order numbers them.
+        """
+        number = {name: index for index, name in enumerate(operations)}
+        branches = [
+            (branch.input + OUTER, number[branch.operation])
+            for cell in cells
+            for block in cell.blocks
+            for branch in block
+        ]
+        flat = np.array(branches, dtype=np.int64).reshape(len(cells), len(cells[0]), 2, 2)
+        return cls(flat[..., 0], flat[..., 1])
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks of each cell."""
+        return int(self.sources.shape[1])
+
+    @cached_property
+    def reads(self) -> Integers:
+        """How often each source is read, (cells, 2 + blocks)."""
+        is_read: npt.NDArray[np.bool_] = self.sources.reshape(len(self), -1, 1) == np.arange(OUTER + self.blocks)
+        reads: Integers = is_read.sum(1)
+        return reads
+
+    @cached_property
+    def reads_outer(self) -> npt.NDArray[np.bool_]:
+        """Whether each branch reads the output of another cell, (cells, blocks, 2)."""
+        return self.sources < OUTER
+
+    @property
+    def reads_of_previous(self) -> Integers:
+        """How many branches read the previous cell's output, (cells,)."""
+        return self.reads[:, PREVIOUS + OUTER]
+
+    @property
+    def reads_before_previous(self) -> Integers:
+        """How many branches read the output of the cell before the previous one, (cells,)."""
+        return self.reads[:, BEFORE_PREVIOUS + OUTER]
+
+    @cached_property
+    def is_unused(self) -> npt.NDArray[np.bool_]:
+        """Whether no other block reads a block, (cells, blocks)."""
+        unused: npt.NDArray[np.bool_] = self.reads[:, OUTER:] == 0
+        return unused
