@@ -2,50 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from metasearch.search.candidates import Value
+from metasearch.search.encoded_cells import Floats
 from metasearch.search.space import Tokens
 
 Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SurrogateInput:
-    """All that a score may depend on. A surrogate may ignore parts of it; its documentation then says so."""
+class Candidates:
+    """Candidates as surrogates read them. A surrogate may ignore parts of it; its documentation then says so."""
 
-    tokens: Tokens
-    """The architecture, as `Space.tokens` reads it."""
-    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
-    features: Mapping[str, float] = field(default_factory=dict)
-    """Figures of the data set, by name, so that one surrogate can learn from several searches."""
+    tokens: Sequence[Tokens]
+    """The architectures, as `Space.tokens` reads them."""
+    features: Floats
+    """Figures of the architectures and the values of hyperparameters, (candidates, features)."""
+    parent_scores: Scores
+    """The score of what each one grew from, (candidates,); NaN where that is not known."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observation(SurrogateInput):
-    """A measured candidate."""
+class Observations:
+    """Measured candidates."""
 
-    score: float
-    """In [0, 1]."""
+    candidates: Candidates
+    scores: Scores
+    """In [0, 1], (candidates,)."""
+    errors: Scores
+    """The scores' standard errors, (candidates,); 0 where they are not known."""
+
+    def __len__(self) -> int:
+        return len(self.scores)
 
 
 class Predictor(Protocol):
     """A fitted surrogate."""
 
-    def predict(self, inputs: Sequence[SurrogateInput]) -> Scores:
-        """Predict scores, (inputs,)."""
+    left_out: Scores
+    """
+    What it would have predicted for each observation, had it not learned from that one, (observations,). By this it is
+    compared with others, so a surrogate that cannot tell is no part of an ensemble and has NaN.
+    """
+
+    def predict(self, candidates: Candidates) -> Scores:
+        """Predict scores, (candidates,)."""
         ...
 
 
 class Surrogate(Protocol):
     """Learns from scratch at every call and keeps nothing."""
 
-    def fit(self, observations: Sequence[Observation], seed: Sequence[int]) -> Predictor:
+    def fit(self, observations: Observations, seed: Sequence[int]) -> Predictor:
         """
         Learn from measured candidates.
 
