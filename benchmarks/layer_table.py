@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from metasearch.errors import InvalidData, InvalidSpec
+from metasearch.search.encoded_cells import Floats
 from metasearch.search.space import Tokens
 
 Layers = tuple[str, ...]
@@ -71,6 +72,10 @@ class LayerTable:
             for choice in self.choices[len(candidate)]:
                 yield (*candidate, choice)
 
+    def parents(self, candidate: Layers) -> Iterable[Layers]:
+        if len(candidate) > 1:
+            yield candidate[:-1]
+
     def sample(self, rng: np.random.Generator) -> Layers:
         return tuple(layer[rng.integers(len(layer))] for layer in self.choices)
 
@@ -89,6 +94,12 @@ class LayerTable:
     def tokens(self, candidate: Layers) -> Tokens:
         """Per layer: its number, its choice."""
         return tuple((layer, self._choice_ids[choice]) for layer, choice in enumerate(candidate))
+
+    def features(self, candidates: Sequence[Layers]) -> Floats:
+        """Tell which layer has which choice, and how often each choice occurs, of the whole sequences."""
+        choices = np.array([[self._choice_ids[choice] for choice in self.padded(each)] for each in candidates])
+        is_chosen = choices[:, :, None] == np.arange(self.max_size, self.vocabulary_size)
+        return np.column_stack([is_chosen.reshape(len(candidates), -1), is_chosen.sum(1)]).astype(np.float64)
 
     def cost(self, candidate: Layers) -> float:
         return self._costs[self.padded(candidate)] if self._costs else 0.0

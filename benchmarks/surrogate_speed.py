@@ -22,7 +22,7 @@ from torch import Tensor
 
 from metasearch import api
 from metasearch.search.space import CellSpace, Tokens
-from metasearch.search.surrogates.base import Observation, SurrogateInput
+from metasearch.search.surrogates.base import Candidates, Observations
 from metasearch.search.surrogates.ensemble import Ensemble, FittedEnsemble
 from metasearch.search.surrogates.lstm import LSTM
 from metasearch_trainer import memory
@@ -39,7 +39,7 @@ def main() -> int:
     torch.set_num_threads(1)
     imported = memory.resident_bytes()
     children = _children()
-    fitted, inputs = _fitted(children), [SurrogateInput(tokens=each) for each in children]
+    fitted, inputs = _fitted(children), _as_read(children)
     memory.reset_peak(torch.device("cpu"))
     ours, seconds = _timed(lambda: fitted.predict(inputs), arguments.repeats)
     peak = memory.peak_bytes(torch.device("cpu")) / 1e6
@@ -78,9 +78,14 @@ def _fitted(children: Sequence[Tokens]) -> FittedEnsemble[Any]:
     """Fit an ensemble on some children; search_quality.py measures how well it predicts."""
     vocabulary_size = CellSpace(api.Space().operations, BLOCKS).vocabulary_size
     sample = children[:: len(children) // 100]
-    scores = np.random.default_rng(0).random(len(sample)).tolist()
-    seen = [Observation(tokens=each, score=score) for each, score in zip(sample, scores, strict=True)]
+    scores = np.random.default_rng(0).random(len(sample))
+    seen = Observations(candidates=_as_read(sample), scores=scores, errors=np.zeros(len(sample)))
     return Ensemble(LSTM(vocabulary_size, HIDDEN, layers=1), MEMBERS, epochs=10).fit(seen, seed=(0, 1))
+
+
+def _as_read(children: Sequence[Tokens]) -> Candidates:
+    nothing = np.zeros(len(children))
+    return Candidates(tokens=children, features=nothing[:, None], parent_scores=nothing)
 
 
 def _timed(work: Callable[[], np.ndarray], repeats: int) -> tuple[np.ndarray, float]:

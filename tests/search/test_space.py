@@ -43,6 +43,22 @@ def test_numbers_of_children_per_parent() -> None:
     assert counts == [120, 210, 325, 465]
 
 
+def test_parents_are_those_of_which_a_cell_is_a_child() -> None:
+    space, rng = CellSpace(("conv3x3", "identity"), 3), np.random.default_rng(0)
+    smaller = {child for cell in space.smallest() for child in space.children(cell)}
+    for _ in range(5):
+        cell = space.sample(rng)
+        expected = {parent for parent in smaller if cell in space.children(parent)}
+        assert set(space.parents(cell)) == expected
+    assert not list(space.parents(space.smallest()[0]))
+
+
+def test_features_come_in_the_order_of_cells_of_any_size() -> None:
+    space, rng = CellSpace(FIVE, 3), np.random.default_rng(0)
+    cells = [space.sample(rng), space.smallest()[3], space.sample(rng), space.smallest()[0]]
+    assert np.array_equal(space.features(cells), np.vstack([space.features([cell]) for cell in cells]))
+
+
 def test_cells_of_the_last_round_have_no_children() -> None:
     space = CellSpace(FIVE, 1)
     assert not list(space.children(space.smallest()[0]))

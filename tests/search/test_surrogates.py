@@ -14,7 +14,7 @@ from scipy import stats
 from metasearch import api
 from metasearch.search.cells import Cell
 from metasearch.search.space import CellSpace, Tokens
-from metasearch.search.surrogates import BUILT_IN, Observation, SurrogateInput, build
+from metasearch.search.surrogates import BUILT_IN, Candidates, Observations, build
 from metasearch.search.surrogates.adam import Adam
 from metasearch.search.surrogates.ensemble import Ensemble
 from metasearch.search.surrogates.lstm import LSTM
@@ -38,14 +38,14 @@ def mixed_lengths() -> list[Tokens]:
     return [steps[:length] for steps, length in zip(whole, itertools.cycle((1, 2, 3, 4)), strict=False)]
 
 
-def inputs(cells: list[Cell]) -> list[SurrogateInput]:
-    return [SurrogateInput(tokens=each) for each in tokens(cells)]
+def inputs(cells: list[Cell]) -> Candidates:
+    return Candidates(tokens=tokens(cells), features=SPACE.features(cells), parent_scores=np.full(len(cells), np.nan))
 
 
-def observed(cells: list[Cell], scores: list[float] | None = None) -> list[Observation]:
+def observed(cells: list[Cell], scores: list[float] | None = None) -> Observations:
     """Return observations of the cells; scores are invented where none are given."""
-    pairs = zip(tokens(cells), scores or pretend_scores(cells), strict=True)
-    return [Observation(tokens=each, score=score) for each, score in pairs]
+    known = np.array(scores or pretend_scores(cells))
+    return Observations(candidates=inputs(cells), scores=known, errors=np.zeros(len(cells)))
 
 
 def pretend_scores(cells: list[Cell]) -> list[float]:

@@ -16,7 +16,7 @@ from metasearch.search import strategies, trials
 from metasearch.search.build import build_search
 from metasearch.search.candidates import Candidate
 from metasearch.search.planner import Search
-from metasearch.search.surrogates.base import Observation, Scores, SurrogateInput
+from metasearch.search.surrogates.base import Candidates, Observations, Scores
 from metasearch.search.trials import (
     Accuracies,
     Accuracy,
@@ -80,21 +80,23 @@ def make_search(**spec: Any) -> Search:
 class TokenMeans:
     """A surrogate in microseconds: the mean, over a candidate's tokens, of the scores they were seen with."""
 
-    def fit(self, observations: Sequence[Observation], seed: Sequence[int]) -> TokenMeansPredictor:  # noqa: ARG002
+    def fit(self, observations: Observations, seed: Sequence[int]) -> TokenMeansPredictor:  # noqa: ARG002
         seen: dict[int, list[float]] = {}
-        for observation in observations:
-            for token in itertools.chain.from_iterable(observation.tokens):
-                seen.setdefault(token, []).append(observation.score)
-        default = fmean(observation.score for observation in observations)
+        scores: list[float] = observations.scores.tolist()
+        for tokens, score in zip(observations.candidates.tokens, scores, strict=True):
+            for token in itertools.chain.from_iterable(tokens):
+                seen.setdefault(token, []).append(score)
+        default = fmean(scores)
         return TokenMeansPredictor({token: fmean(values) for token, values in seen.items()}, default)
 
 
 class TokenMeansPredictor:
     def __init__(self, means: Mapping[int, float], default: float) -> None:
         self._means, self._default = means, default
+        self.left_out: Scores = np.array([])
 
-    def predict(self, inputs: Sequence[SurrogateInput]) -> Scores:
-        tokens = (itertools.chain.from_iterable(each.tokens) for each in inputs)
+    def predict(self, candidates: Candidates) -> Scores:
+        tokens = (itertools.chain.from_iterable(each) for each in candidates.tokens)
         return np.array([fmean(self._means.get(token, self._default) for token in each) for each in tokens])
 
 

@@ -20,7 +20,7 @@ def build_search(name: str, spec: MetaSearchSpec, started_at: float, paused_seco
         InvalidSpec: the strategy is unknown here. Other names are not checked (see `require_known_names`), so that a
             search can be looked at where the parts that train it are not installed.
     """
-    space = CellSpace(spec.space.operations, spec.space.max_blocks)
+    space = CellSpace(spec.space.operations, spec.space.max_blocks, spec.space)
     strategy = strategies.build(spec, space, surrogates.factory(spec.search.surrogate, space))
     return Search(name, spec, space, strategy, started_at, paused_seconds)
 

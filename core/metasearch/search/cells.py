@@ -112,6 +112,15 @@ class Cell:
         """Text of the canonical form: equal for two cells exactly when one is a renumbering of the other."""
         return str(self.canonical)
 
+    def without(self, index: int) -> Cell:
+        """Return the cell without a block that no other block reads."""
+        # A block that reads a later one than the block taken out reads it under its new number.
+        kept = [each for position, each in enumerate(self.blocks) if position != index]
+        renumbered = (
+            block(*(Branch(read - 1 if read > index else read, operation) for read, operation in each)) for each in kept
+        )
+        return Cell(tuple(renumbered))
+
     def _renumbered(self, order: Sequence[int]) -> Cell:
         """Renumber: block `order[i]` becomes block i; `order` must keep every block after those it reads."""
         new_index = {old: new for new, old in enumerate(order)} | {outer: outer for outer in OUTER_INPUTS}

@@ -14,7 +14,9 @@ import numpy as np
 
 from metasearch import api
 from metasearch.search.candidates import Candidate
+from metasearch.search.cell_features import cell_features, feature_names
 from metasearch.search.cells import OUTER_INPUTS, Block, Branch, Cell, block, parse_cell
+from metasearch.search.encoded_cells import EncodedCells, Floats
 
 C = TypeVar("C")
 
@@ -49,6 +51,10 @@ class Space(Protocol[C]):
         """Yield every architecture that is `candidate` and one step more; none at `max_size`. May repeat itself."""
         ...
 
+    def parents(self, candidate: C) -> Iterable[C]:
+        """Yield every architecture of which `candidate` is a child; none at size 1. May repeat itself."""
+        ...
+
     def sample(self, rng: np.random.Generator) -> C:
         """Draw an architecture of the largest size."""
         ...
@@ -63,6 +69,15 @@ class Space(Protocol[C]):
 
     def tokens(self, candidate: C) -> Tokens:
         """Return the architecture as a surrogate reads it."""
+        ...
+
+    def features(self, candidates: Sequence[C]) -> Floats:
+        """
+        Compute figures that a surrogate may learn from more easily than from tokens.
+
+        Returns:
+            (candidates, features); as many for each, whatever its size.
+        """
         ...
 
     def cost(self, candidate: C) -> float:
@@ -115,9 +130,14 @@ class CellSpace:
     repeats_across_sizes = False  # each block adds a computation of its own to the output
     step_width = 4
 
-    def __init__(self, operations: Sequence[str], max_blocks: int) -> None:
+    def __init__(self, operations: Sequence[str], max_blocks: int, network: api.Space | None = None) -> None:
+        """
+        Args:
+            network: what a cell is repeated in, for features of the whole; None for the defaults.
+        """
         self.max_size = max_blocks
         self.operations = tuple(operations)
+        self.network = (network or api.Space()).model_copy(update={"operations": self.operations})
         # Ids of inputs come first, then those of operations. No block of a cell reads its last one, hence the - 1.
         self._inputs = len(OUTER_INPUTS) + max_blocks - 1
         self.vocabulary_size = self._inputs + len(self.operations)
@@ -131,6 +151,11 @@ class CellSpace:
         if len(candidate) < self.max_size:
             for each in self._blocks[len(candidate)]:
                 yield Cell((*candidate.blocks, each)).canonical
+
+    def parents(self, candidate: Cell) -> Iterable[Cell]:
+        if len(candidate) > 1:
+            for last in candidate.unused:
+                yield candidate.without(last).canonical
 
     def sample(self, rng: np.random.Generator) -> Cell:
         # Uniform over numbered cells: a computation with more numberings is drawn more often.
@@ -165,6 +190,16 @@ class CellSpace:
             )
             for each in candidate.blocks
         )
+
+    def features(self, candidates: Sequence[Cell]) -> Floats:
+        rows = np.empty((len(candidates), len(feature_names(self.operations))))
+        by_size: dict[int, list[int]] = {}
+        for index, candidate in enumerate(candidates):
+            by_size.setdefault(len(candidate), []).append(index)
+        for indices in by_size.values():
+            encoded = EncodedCells.of([candidates[index] for index in indices], self.operations)
+            rows[indices] = cell_features(encoded, self.network)
+        return rows
 
     def cost(self, candidate: Cell) -> float:
         return sum(_KERNEL_AREA.get(branch.operation, 0) for each in candidate.blocks for branch in each)

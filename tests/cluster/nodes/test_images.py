@@ -122,13 +122,19 @@ import subprocess
 import aiohttp, kopf, kubernetes
 ranking = '''
 from metasearch import api
-from metasearch.search.surrogates import Observation, SurrogateInput, build
-candidates = [((1, 2),), ((2, 3),), ((3, 4),)]
+import numpy
+from metasearch.search.surrogates import Candidates, Observations, build
+
+def read(*tokens):
+    nothing = numpy.zeros(len(tokens))
+    return Candidates(tokens=tokens, features=nothing[:, None], parent_scores=nothing)
+
+candidates = read(((1, 2),), ((2, 3),), ((3, 4),))
 from types import SimpleNamespace
 space = SimpleNamespace(vocabulary_size=5, step_width=2)
-observations = [Observation(tokens=each, score=score) for each, score in zip(candidates, [0.2, 0.4, 0.6])]
+observations = Observations(candidates=candidates, scores=numpy.array([0.2, 0.4, 0.6]), errors=numpy.zeros(3))
 predictor = build(api.Surrogate(members=2), space).fit(observations, [0])
-means = predictor.predict([SurrogateInput(tokens=each) for each in [((3, 4),), ((1, 2),)]])
+means = predictor.predict(read(((3, 4),), ((1, 2),)))
 print(means)
 '''
 print(subprocess.run([sys.executable, "-c", ranking], check=True, capture_output=True, text=True).stdout)

@@ -5,7 +5,8 @@ surrogate that has learned from everything measured, try the best `beam_width`, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from math import nan
 from typing import Generic, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.space import C, Space
 from metasearch.search.strategies.base import History, Proposal, Proposals
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
-from metasearch.search.surrogates.base import Observation, Scores, Surrogate, SurrogateInput
+from metasearch.search.surrogates.base import Candidates, Observations, Scores, Surrogate
 from metasearch.search.trials import Trial
 
 
@@ -51,20 +52,16 @@ class Progressive(Generic[C]):
         measured = [self._scored(trials) for trials in finished]
         beams = self._with_known_children(measured)
         tried = {self.space.key(entry.candidate) for entries in measured for entry in entries}
-        untried = list(_each_once(self.space, (entry.candidate for entry in beams[-1]), tried))
-        if not untried:
+        children = _grown(self.space, beams[-1], tried)
+        if not children:
             return []
-        # The hyperparameters and the data set are the same for all, so tokens are all there is to learn from.
         predictor = self.surrogate().fit(
-            [
-                Observation(tokens=self.space.tokens(entry.candidate), score=entry.score)
-                for beam in beams
-                for entry in beam
-            ],
+            self._observations([entry for beam in beams for entry in beam]),
             # Of the round alone, so that a driver that resumes the search fits the same surrogate.
             seed=(self.seed, len(finished)),
         )
-        predicted = predictor.predict([SurrogateInput(tokens=self.space.tokens(candidate)) for candidate in untried])
+        untried = [child.candidate for child in children]
+        predicted = predictor.predict(self._as_read(untried, [parent_score for _, parent_score in children]))
         return [self._proposal(untried[index], float(predicted[index])) for index in self._best(untried, predicted)]
 
     def _is_complete(self, sizes: Sequence[int]) -> bool:
@@ -84,6 +81,31 @@ class Progressive(Generic[C]):
             for trial in trials
             if trial.score is not None
         ]
+
+    def _observations(self, measured: Sequence[_Scored[C]]) -> Observations:
+        """Return what a surrogate learns from."""
+        best: dict[str, float] = {}
+        for entry in measured:
+            key = self.space.key(entry.candidate)
+            best[key] = max(entry.score, best.get(key, 0.0))
+        parent_scores = [
+            max(
+                (best[key] for key in map(self.space.key, self.space.parents(entry.candidate)) if key in best),
+                default=nan,
+            )
+            for entry in measured
+        ]
+        scores = np.array([entry.score for entry in measured])
+        candidates = self._as_read([entry.candidate for entry in measured], parent_scores)
+        return Observations(candidates=candidates, scores=scores, errors=np.zeros(len(scores)))
+
+    def _as_read(self, candidates: Sequence[C], parent_scores: Sequence[float]) -> Candidates:
+        """Arrange candidates as surrogates read them."""
+        return Candidates(
+            tokens=[self.space.tokens(candidate) for candidate in candidates],
+            features=self.space.features(candidates),
+            parent_scores=np.array(parent_scores),
+        )
 
     def _best(self, candidates: Sequence[C], predicted: Scores) -> Sequence[int]:
         """Return the indices of the `beam_width` best predictions; ties go to the cheaper, then to the key."""
@@ -125,12 +147,14 @@ class Progressive(Generic[C]):
         return [candidates[index] for index in order]
 
 
-def _each_once(space: Space[C], parents: Iterator[C], tried: set[str]) -> Iterator[C]:
-    """Grow the parents; yield the children that compute something new, each once."""
-    seen = set(tried)
+def _grown(space: Space[C], parents: Iterable[_Scored[C]], tried: set[str]) -> list[_Scored[C]]:
+    """Return the children that compute something new, each once, with the best of its parents' scores."""
+    grown: dict[str, _Scored[C]] = {}
     for parent in parents:
-        for child in space.children(parent):
+        for child in space.children(parent.candidate):
             key = space.key(child)
-            if key not in seen:
-                seen.add(key)
-                yield child
+            known = grown.get(key)
+            if key not in tried and (known is None or known.score < parent.score):
+                # In the place of the first, so that the order is that of the parents.
+                grown[key] = _Scored(child, parent.score)
+    return list(grown.values())

@@ -13,9 +13,9 @@ from typing import Any
 from metasearch import api
 from metasearch.extensions import Group, deferred, find
 from metasearch.search.space import Space
-from metasearch.search.surrogates.base import Observation, Predictor, Surrogate, SurrogateInput
+from metasearch.search.surrogates.base import Candidates, Observations, Predictor, Surrogate
 
-__all__ = ["BUILT_IN", "Builder", "Observation", "Predictor", "Surrogate", "SurrogateInput", "build", "factory"]
+__all__ = ["BUILT_IN", "Builder", "Candidates", "Observations", "Predictor", "Surrogate", "build", "factory"]
 
 Builder = Callable[[api.Surrogate, Space[Any]], Surrogate]
 """Makes a surrogate from its settings and the space, whose `vocabulary_size` and `step_width` tokens have."""

@@ -1,9 +1,9 @@
 """
-An ensemble of equal models, trained side by side as one. It reads tokens alone: hyperparameters and the data set's
-features are ignored.
+An ensemble of equal models, trained side by side as one. It reads tokens alone: features are ignored, and all scores
+count alike.
 
-As in PNAS: every member learns from scratch on its own random 4/5 of the scores, with the L1 loss; the ensemble
-predicts the mean. Where the paper leaves a choice (docs/choices.md):
+As in PNAS: every member learns from scratch on 4/5 of the scores, with the L1 loss; the ensemble predicts the mean.
+With five members each score is left out by one of them. Where the paper leaves a choice (docs/choices.md):
 
 - scores are stretched so that the lowest is at 0.1 and the highest at 0.9 of the sigmoid's range, for candidates
   that differ by a point in accuracy must differ in the loss;
@@ -25,11 +25,13 @@ from torch import Generator, Tensor
 
 from metasearch.search.space import Tokens
 from metasearch.search.surrogates.adam import Adam
-from metasearch.search.surrogates.base import Observation, Scores, SurrogateInput
+from metasearch.search.surrogates.base import Candidates, Observations, Scores
 
 EPOCHS = 100
 LEARNING_RATES = (0.01, 0.002)
-SHARE_PER_MEMBER = 0.8
+FOLDS = 5
+"""The parts of the scores of which each member leaves one out."""
+
 MARGIN = 0.1
 """Distance of the lowest and highest score from the ends of the sigmoid's range."""
 
@@ -64,14 +66,15 @@ class Ensemble(Generic[P]):
     def __init__(self, model: Model[P], members: int, epochs: int = EPOCHS) -> None:
         self.model, self.members, self.epochs = model, members, epochs
 
-    def fit(self, observations: Sequence[Observation], seed: Sequence[int]) -> FittedEnsemble[P]:
-        scores = [observation.score for observation in observations]
+    def fit(self, observations: Observations, seed: Sequence[int]) -> FittedEnsemble[P]:
+        scores = observations.scores.tolist()
         rng = np.random.default_rng(list(seed))
         generator = Generator().manual_seed(int(rng.integers(2**62)))
-        prepared = self.model.prepare([observation.tokens for observation in observations])
+        prepared = self.model.prepare(observations.candidates.tokens)
         stretch = _Stretch.over(scores)
         targets = stretch.apply(torch.tensor(scores, dtype=torch.float32))
-        shares = self._shares(len(scores), rng)
+        is_left_out = self._left_out(len(scores), rng)
+        shares = ~is_left_out / (~is_left_out).sum(1, keepdim=True)  # rows add up to 1
         weights = self.model.initial(generator, self.members)
         bias = torch.logit(targets.mean()).repeat(self.members, 1)
         trained = [tensor.requires_grad_() for tensor in (*weights, bias)]
@@ -82,17 +85,16 @@ class Ensemble(Generic[P]):
             loss = (F.l1_loss(predicted, targets.expand_as(predicted), reduction="none") * shares).sum()
             late = 2 * epoch >= self.epochs
             optimizer.step(torch.autograd.grad(loss, trained), LEARNING_RATES[late])
-        return FittedEnsemble(self.model, [tensor.detach() for tensor in weights], bias.detach(), stretch)
+        fitted = FittedEnsemble(self.model, [tensor.detach() for tensor in weights], bias.detach(), stretch)
+        fitted.left_out = fitted.predict_left_out(prepared, is_left_out)
+        return fitted
 
-    def _shares(self, count: int, rng: np.random.Generator) -> Tensor:
-        """Weigh each candidate in each member's loss, (members, candidates); rows add up to 1."""
-        if self.members == 1:
-            return torch.full((1, count), 1 / count)
-        kept = max(1, round(SHARE_PER_MEMBER * count))
-        shares = torch.zeros(self.members, count)
-        for row in shares:
-            row[torch.from_numpy(rng.permutation(count)[:kept])] = 1 / kept
-        return shares
+    def _left_out(self, count: int, rng: np.random.Generator) -> Tensor:
+        """Say which candidates each member does not learn from, (members, candidates)."""
+        if self.members == 1 or count == 1:
+            return torch.zeros(self.members, count, dtype=torch.bool)
+        folds = torch.from_numpy(rng.permutation(count) % FOLDS)
+        return folds == (torch.arange(self.members) % FOLDS)[:, None]
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,16 @@ class FittedEnsemble(Generic[P]):
 
     def __init__(self, model: Model[P], weights: Sequence[Tensor], bias: Tensor, stretch: _Stretch) -> None:
         self.model, self.weights, self.bias, self.stretch = model, weights, bias, stretch
+        self.left_out: Scores = np.empty(0)
 
-    def predict(self, inputs: Sequence[SurrogateInput]) -> Scores:
-        candidates = [each.tokens for each in inputs]
+    @torch.no_grad()
+    def predict_left_out(self, candidates: P, is_left_out: Tensor) -> Scores:
+        """Predict each candidate by the members that have not learned from it; NaN where all have."""
+        stretched = torch.sigmoid(self.model.logits(self.weights, candidates) + self.bias).double()
+        return self.stretch.undo((stretched * is_left_out).sum(0) / is_left_out.sum(0)).numpy()
+
+    def predict(self, inputs: Candidates) -> Scores:
+        candidates = inputs.tokens
         # Neighbours in sorted order begin alike, which models can make use of within a chunk.
         order = sorted(range(len(candidates)), key=candidates.__getitem__)
         chunks = [order[start : start + CANDIDATES_AT_ONCE] for start in range(0, len(order), CANDIDATES_AT_ONCE)]
