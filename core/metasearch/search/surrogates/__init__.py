@@ -24,6 +24,7 @@ Builder = Callable[[api.Surrogate, Space[Any]], Surrogate]
 BUILT_IN: Mapping[str, Builder] = {
     "LSTM": deferred("metasearch.search.surrogates.lstm:build"),
     "MLP": deferred("metasearch.search.surrogates.mlp:build"),
+    "Ridge": deferred("metasearch.search.surrogates.ridge:build"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metasearch.search.surrogates.ridge import fit_ridge
+from metasearch.search.surrogates.least_squares import fit_ridge
 
 
 def problem(candidates: int = 20, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
