@@ -20,8 +20,8 @@ class Surrogate(SpecModel):
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
         description="type is LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge "
-        "(linear in figures of the whole network and in the parent's score; it has no settings), or a surrogate that an "
-        "installed package adds. Default: LSTM.",
+        "(linear in figures of the whole network and in the parent's score; it has no settings), or a surrogate that "
+        "an installed package adds. Default: LSTM.",
     )
     hidden_size: int = Field(
         default=100,
