@@ -164,7 +164,7 @@ def _claims(delivered: FoundNetwork[float]) -> list[Claim]:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__)
     made.add_argument("folder", type=Path, help="of a finished search whose learner is Prototypes")
-    made.add_argument("--tasks", type=int, default=1000, help="tasks of other ways and shots, per seed; default: 1000")
+    made.add_argument("--tasks", type=int, default=400, help="tasks of other ways and shots, per seed; default: 400")
     return made.parse_args()
 
 
