@@ -36,6 +36,7 @@ from metasearch_trainer.delivery import load_weights
 from metasearch_trainer.evaluation import evaluate
 from metasearch_trainer.metalearners import build
 from metasearch_trainer.metalearners.base import THETA, State
+from metasearch_trainer.network import CellNetwork
 from metasearch_trainer.tasks import DeviceImages, stream
 from metasearch_trainer.torch_setup import prepare_torch
 from reporting import Claim, parser, publish
@@ -124,9 +125,13 @@ def _evaluated(spec: MetaSearchSpec, weights: Path, task: Task, tasks: int, seed
     cpu = torch.device("cpu")
     delivered, test = load_weights(weights, cpu), DeviceImages(load(spec).test, cpu)
     recipe = delivered.description.recipe.model_copy(update={"task": task})
-    network = replace(delivered.description, recipe=recipe).network()
+    found = delivered.learner.network
+    assert isinstance(found, CellNetwork)
+    # As many filters as it has: with another classifier, a limit of parameters would leave it other ones.
+    space = spec.space.model_copy(update={"filters": found.filters, "max_parameters": None})
+    network = replace(delivered.description, recipe=recipe, space=space).network()
     # The classifier is made of prototypes, so only its place in theta changes with the number of ways.
-    body = delivered.state.theta[: -delivered.learner.network.head.size]
+    body = delivered.state.theta[: -found.head.size]
     theta = torch.cat([body, body.new_zeros(network.head.size)])
     state = State({**delivered.state.tensors, THETA: theta}, delivered.state.integers)
     learner = build(recipe, network, torch.device("cpu"))
