@@ -31,6 +31,7 @@ from metasearch.api import Classification, MetaSearchSpec, Task
 from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult, over_seeds
 from metasearch.search.trials import Accuracies, Trial
+from metasearch.storage_layout import WEIGHTS, file_name
 from metasearch_trainer.data import load
 from metasearch_trainer.delivery import load_weights
 from metasearch_trainer.evaluation import evaluate
@@ -69,7 +70,7 @@ def main() -> int:
     if result.delivered is None or result.delivered.cut_short:
         print(f"{folder} has no network that was trained to its end yet; go on with make headline", file=sys.stderr)
         return 1
-    weights = [folder / "weights" / f"{trial}.safetensors" for trial in result.delivered.trials]
+    weights = [folder / WEIGHTS / file_name(trial) for trial in result.delivered.trials]
     spec = result.search.spec
     rows = [*_search_rows(result), *_other_rows(result, weights, arguments.tasks)]
     return publish(
@@ -134,7 +135,7 @@ def _evaluated(spec: MetaSearchSpec, weights: Path, task: Task, tasks: int, seed
     body = delivered.state.theta[: -found.head.size]
     theta = torch.cat([body, body.new_zeros(network.head.size)])
     state = State({**delivered.state.tensors, THETA: theta}, delivered.state.integers)
-    learner = build(recipe, network, torch.device("cpu"))
+    learner = build(recipe, network, cpu)
     return evaluate(learner, state, test, recipe, tasks, stream("headline", task.ways, task.shots, seed))
 
 
