@@ -91,7 +91,7 @@ bench: setup ## Run the benchmarks behind the figures in docs/, which takes minu
 	$(BIN)/python benchmarks/search_quality.py
 
 .PHONY: bench-learners
-bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours; goes on where it stopped
+bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours
 	$(BIN)/python benchmarks/learner_memory.py
 	$(BIN)/python benchmarks/learner_ranking.py
 	$(BIN)/python benchmarks/learners.py --seconds 30 120

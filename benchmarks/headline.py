@@ -31,11 +31,13 @@ from metasearch.api import Classification, MetaSearchSpec, Task
 from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult, over_seeds
 from metasearch.search.trials import Accuracies, Trial
+from metasearch.storage_layout import WEIGHTS, file_name
 from metasearch_trainer.data import load
 from metasearch_trainer.delivery import load_weights
 from metasearch_trainer.evaluation import evaluate
 from metasearch_trainer.metalearners import build
 from metasearch_trainer.metalearners.base import THETA, State
+from metasearch_trainer.network import CellNetwork
 from metasearch_trainer.tasks import DeviceImages, stream
 from metasearch_trainer.torch_setup import prepare_torch
 from reporting import Claim, parser, publish
@@ -68,7 +70,7 @@ def main() -> int:
     if result.delivered is None or result.delivered.cut_short:
         print(f"{folder} has no network that was trained to its end yet; go on with make headline", file=sys.stderr)
         return 1
-    weights = [folder / "weights" / f"{trial}.safetensors" for trial in result.delivered.trials]
+    weights = [folder / WEIGHTS / file_name(trial) for trial in result.delivered.trials]
     spec = result.search.spec
     rows = [*_search_rows(result), *_other_rows(result, weights, arguments.tasks)]
     return publish(
@@ -124,12 +126,16 @@ def _evaluated(spec: MetaSearchSpec, weights: Path, task: Task, tasks: int, seed
     cpu = torch.device("cpu")
     delivered, test = load_weights(weights, cpu), DeviceImages(load(spec).test, cpu)
     recipe = delivered.description.recipe.model_copy(update={"task": task})
-    network = replace(delivered.description, recipe=recipe).network()
+    found = delivered.learner.network
+    assert isinstance(found, CellNetwork)
+    # As many filters as it has: with another classifier, a limit of parameters would leave it other ones.
+    space = spec.space.model_copy(update={"filters": found.filters, "max_parameters": None})
+    network = replace(delivered.description, recipe=recipe, space=space).network()
     # The classifier is made of prototypes, so only its place in theta changes with the number of ways.
-    body = delivered.state.theta[: -delivered.learner.network.head.size]
+    body = delivered.state.theta[: -found.head.size]
     theta = torch.cat([body, body.new_zeros(network.head.size)])
     state = State({**delivered.state.tensors, THETA: theta}, delivered.state.integers)
-    learner = build(recipe, network, torch.device("cpu"))
+    learner = build(recipe, network, cpu)
     return evaluate(learner, state, test, recipe, tasks, stream("headline", task.ways, task.shots, seed)).accuracies
 
 
@@ -164,7 +170,7 @@ def _claims(delivered: FoundNetwork[float]) -> list[Claim]:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__)
     made.add_argument("folder", type=Path, help="of a finished search whose learner is Prototypes")
-    made.add_argument("--tasks", type=int, default=1000, help="tasks of other ways and shots, per seed; default: 1000")
+    made.add_argument("--tasks", type=int, default=400, help="tasks of other ways and shots, per seed; default: 400")
     return made.parse_args()
 
 

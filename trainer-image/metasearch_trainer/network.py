@@ -120,7 +120,7 @@ class CellNetwork(Network):
     """A stem, the same cell again and again with weights of its own each time, and a linear classifier."""
 
     def __init__(self, cell: Cell, space: Space, channels: int, side: int, ways: int) -> None:
-        self.layout = ParameterLayout()
+        self.layout, self.filters = ParameterLayout(), space.filters
         self.stem = ConvNormRelu(self.layout, "stem", channels, space.filters, (3, 3), space.stem_stride)
         feature = _Feature(space.filters, -(-side // space.stem_stride))
         self.multiply_adds = self.stem.multiply_adds(feature.side)
