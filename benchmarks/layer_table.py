@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from metasearch.errors import InvalidData, InvalidSpec
+from metasearch.search.candidates import Candidate
 from metasearch.search.encoded_cells import Floats
 from metasearch.search.space import Tokens
 
@@ -88,6 +89,12 @@ class LayerTable:
         others = [choice for choice in self.choices[index] if choice != candidate[index]]
         return (*candidate[:index], others[rng.integers(len(others))], *candidate[index + 1 :])
 
+    def neighbours(self, candidate: Layers) -> Iterable[Layers]:
+        for index, choice in enumerate(candidate):
+            for other in self.choices[index]:
+                if other != choice:
+                    yield (*candidate[:index], other, *candidate[index + 1 :])
+
     def key(self, candidate: Layers) -> str:
         return self.separator.join(self.padded(candidate))
 
@@ -104,10 +111,11 @@ class LayerTable:
     def cost(self, candidate: Layers) -> float:
         return self._costs[self.padded(candidate)] if self._costs else 0.0
 
-    def text(self, candidate: Layers) -> str:
-        return self.separator.join(candidate)
+    def write(self, candidate: Layers) -> Candidate:
+        return Candidate(self.separator.join(candidate))
 
-    def parse(self, text: str) -> Layers:
+    def read(self, recorded: Candidate) -> Layers:
+        text = recorded.architecture
         candidate = _split(text, self.separator)
         if not 1 <= len(candidate) <= self.max_size:
             raise InvalidSpec(f'"{text}" has {len(candidate)} layers; it may have 1 to {self.max_size}')

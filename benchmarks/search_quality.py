@@ -126,7 +126,7 @@ def run_search(table: LayerTable, search: api.Search, trials: int, seed: int) ->
 
 def _looked_up(table: LayerTable, wanted: TrialSpec) -> Trial:
     running = claim(Trial(spec=wanted), "table", now=0.0, gpus=0.0)
-    result = TrialResult(state=State.SUCCEEDED, score=table.score(table.parse(wanted.candidate.architecture)))
+    result = TrialResult(state=State.SUCCEEDED, score=table.score(table.read(wanted.candidate)))
     return complete(running, running.epoch, result, now=0.0, max_attempts=1)
 
 
@@ -184,7 +184,7 @@ def run(table: LayerTable, free_repeats: bool, task: Task) -> Outcome:
         case Method.LSTM | Method.MLP | Method.RANDOM | Method.EVOLUTION:
             trials = run_search(table, _search_spec(table, task), task.trials, task.seed)
             spearman = spearman_by_round(trials)
-            networks = [table.parse(trial.spec.candidate.architecture) for trial in trials]
+            networks = [table.read(trial.spec.candidate) for trial in trials]
         case Method.TPE | Method.MULTIVARIATE_TPE:
             multivariate = task.method is Method.MULTIVARIATE_TPE
             networks = take(ask_tpe(table, multivariate, task.seed), task.trials, free_repeats)

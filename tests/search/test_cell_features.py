@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from metasearch.api import Concat, Space
+from metasearch.search.candidates import Candidate
 from metasearch.search.cell_features import cell_features, feature_names
 from metasearch.search.cells import Cell
 from metasearch.search.encoded_cells import EncodedCells
@@ -21,7 +22,7 @@ OPERATIONS = Space().operations
 
 def named(cell: str | Cell, space: Space) -> dict[str, float]:
     """Return the features of one cell by name."""
-    parsed = CellSpace(OPERATIONS, 8).parse(cell) if isinstance(cell, str) else cell
+    parsed = CellSpace(OPERATIONS, 8).read(Candidate(cell)) if isinstance(cell, str) else cell
     (row,) = cell_features(EncodedCells.of([parsed], OPERATIONS), space)
     return dict(zip(feature_names(OPERATIONS), row.tolist(), strict=True))
 

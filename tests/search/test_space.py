@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from metasearch.api import Operation, Space
 from metasearch.errors import InvalidCell
+from metasearch.search.candidates import Candidate
 from metasearch.search.cells import Branch, Cell, block
 from metasearch.search.space import CellSpace
 
@@ -77,7 +78,7 @@ def test_random_candidates_are_of_the_last_round_and_read_back_from_text(seed: i
     space = CellSpace(FIVE, 4)
     cell = space.sample(np.random.default_rng(seed))
     assert len(cell) == 4
-    assert space.parse(space.text(cell)) == cell
+    assert space.read(space.write(cell)) == cell
 
 
 @given(st.integers(0, 2**32))
@@ -101,20 +102,23 @@ def test_inputs_and_operations_have_tokens_of_their_own() -> None:
 
 def test_cost_grows_with_convolutions() -> None:
     space = CellSpace(FIVE, 1)
-    pools, convolutions = space.parse("max_pool3x3(-1)+identity(-2)"), space.parse("conv3x3(-1)+conv5x5(-2)")
+    pools, convolutions = (
+        space.read(Candidate("max_pool3x3(-1)+identity(-2)")),
+        space.read(Candidate("conv3x3(-1)+conv5x5(-2)")),
+    )
     assert space.cost(pools) < space.cost(convolutions)
 
 
 def test_a_text_with_an_operation_of_another_space_is_refused() -> None:
     with pytest.raises(InvalidCell, match="must be one of identity"):
-        CellSpace(("identity",), 2).parse("conv3x3(-1)+identity(-2)")
+        CellSpace(("identity",), 2).read(Candidate("conv3x3(-1)+identity(-2)"))
 
 
 def test_a_parsed_text_becomes_canonical() -> None:
     space = CellSpace(FIVE, 2)
     swapped = "identity(-1)+identity(-1) | conv3x3(-2)+conv3x3(-2)"
-    assert isinstance(space.parse(swapped), Cell)
-    assert space.text(space.parse(swapped)) == space.parse(swapped).key
+    assert isinstance(space.read(Candidate(swapped)), Cell)
+    assert space.write(space.read(Candidate(swapped))).text == space.read(Candidate(swapped)).key
 
 
 # --- mutation ---
@@ -128,7 +132,7 @@ def test_a_mutation_changes_one_input_or_operation_and_keeps_the_size(
     rng = np.random.default_rng(seed)
     parent = space.sample(rng)
     child = space.mutate(parent, rng)
-    assert child == child.canonical == space.parse(space.text(child))
+    assert child == child.canonical == space.read(space.write(child))
     assert child.key in neighbours(space, parent)
 
 
@@ -148,9 +152,9 @@ def neighbours(space: CellSpace, cell: Cell) -> set[str]:
 
 def test_mutations_reach_every_neighbour_and_are_the_same_for_a_seed() -> None:
     space = CellSpace(FIVE, 2)
-    parent = space.parse("conv3x3(-1)+identity(-2) | max_pool3x3(0)+conv5x5(-1)")
+    parent = space.read(Candidate("conv3x3(-1)+identity(-2) | max_pool3x3(0)+conv5x5(-1)"))
     drawn = [space.mutate(parent, np.random.default_rng(seed)).key for seed in range(400)]
-    assert set(drawn) == neighbours(space, parent)
+    assert set(drawn) == neighbours(space, parent) == {each.key for each in space.neighbours(parent)}
     assert drawn[:3] == [space.mutate(parent, np.random.default_rng(seed)).key for seed in range(3)]
 
 
@@ -159,5 +163,5 @@ def test_golden_mutations() -> None:
     cell, texts = space.sample(rng), []
     for _ in range(3):
         cell = space.mutate(cell, rng)
-        texts.append(space.text(cell))
+        texts.append(space.write(cell).text)
     assert texts == FIRST_MUTATIONS

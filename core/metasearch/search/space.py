@@ -7,7 +7,7 @@ The protocol of a space of architectures, and the space of cells.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -63,6 +63,10 @@ class Space(Protocol[C]):
         """Make one random change that keeps the size. Now and then the result computes the same as the candidate."""
         ...
 
+    def neighbours(self, candidate: C) -> Iterable[C]:
+        """Yield every candidate that one change of `mutate` can make. May repeat itself."""
+        ...
+
     def key(self, candidate: C) -> str:
         """Return a text that is equal for two architectures exactly when they compute the same."""
         ...
@@ -84,12 +88,12 @@ class Space(Protocol[C]):
         """Return a number that grows with what the architecture costs; ties in score go to the cheaper."""
         ...
 
-    def text(self, candidate: C) -> str:
-        """Write the architecture for people and for records; `parse` reads it back."""
+    def write(self, candidate: C) -> Candidate:
+        """Write a candidate for people and for records; `read` reads it back."""
         ...
 
-    def parse(self, text: str) -> C:
-        """Read an architecture; raises InvalidSpec where the text is none of this space."""
+    def read(self, recorded: Candidate) -> C:
+        """Read a recorded candidate; raises InvalidSpec where it is none of this space."""
         ...
 
     def size_text(self, size: int) -> str:
@@ -104,7 +108,11 @@ def candidate_key(space: Space[C], candidate: Candidate) -> str:
     Raises:
         InvalidSpec: the architecture is none of this space.
     """
-    return Candidate(space.key(space.parse(candidate.architecture)), candidate.hyperparameters).text
+    read = space.read(candidate)
+    # A strategy may vary hyperparameters that the space knows nothing of.
+    known = space.write(read).hyperparameters
+    others = {name: value for name, value in candidate.hyperparameters.items() if name not in known}
+    return Candidate(space.key(read), others).text
 
 
 _KERNEL_AREA: Mapping[str, int] = {
@@ -165,16 +173,25 @@ class CellSpace:
     def mutate(self, candidate: Cell, rng: np.random.Generator) -> Cell:
         """Change the input or the operation of one branch, each as often as the other (Real et al. 2019)."""
         index, side = int(rng.integers(len(candidate))), int(rng.integers(2))
-        changed, kept = candidate.blocks[index][side], candidate.blocks[index][1 - side]
-        reads = [read for read in (*OUTER_INPUTS, *range(index)) if read != changed.input]
-        operations = [operation for operation in self.operations if operation != changed.operation]
+        reads, operations = self._other_inputs(candidate, index, side), self._other_operations(candidate, index, side)
         # A space of one operation has inputs to change only; of inputs there are always two or more.
-        if operations and rng.integers(2):
-            branch = Branch(changed.input, operations[rng.integers(len(operations))])
-        else:
-            branch = Branch(reads[rng.integers(len(reads))], changed.operation)
-        blocks = (*candidate.blocks[:index], block(branch, kept), *candidate.blocks[index + 1 :])
-        return Cell(blocks).canonical
+        changed = operations if operations and rng.integers(2) else reads
+        return _with_branch(candidate, index, side, changed[rng.integers(len(changed))])
+
+    def neighbours(self, candidate: Cell) -> Iterable[Cell]:
+        for index, side in product(range(len(candidate)), range(2)):
+            changed = *self._other_inputs(candidate, index, side), *self._other_operations(candidate, index, side)
+            for branch in changed:
+                yield _with_branch(candidate, index, side, branch)
+
+    def _other_inputs(self, candidate: Cell, index: int, side: int) -> list[Branch]:
+        branch = candidate.blocks[index][side]
+        reads = (*OUTER_INPUTS, *range(index))
+        return [Branch(read, branch.operation) for read in reads if read != branch.input]
+
+    def _other_operations(self, candidate: Cell, index: int, side: int) -> list[Branch]:
+        branch = candidate.blocks[index][side]
+        return [Branch(branch.input, operation) for operation in self.operations if operation != branch.operation]
 
     def key(self, candidate: Cell) -> str:
         return candidate.key
@@ -204,14 +221,20 @@ class CellSpace:
     def cost(self, candidate: Cell) -> float:
         return sum(_KERNEL_AREA.get(branch.operation, 0) for each in candidate.blocks for branch in each)
 
-    def text(self, candidate: Cell) -> str:
-        return str(candidate)
+    def write(self, candidate: Cell) -> Candidate:
+        return Candidate(str(candidate))
 
-    def parse(self, text: str) -> Cell:
-        return parse_cell(text, self.operations).canonical
+    def read(self, recorded: Candidate) -> Cell:
+        return parse_cell(recorded.architecture, self.operations).canonical
 
     def size_text(self, size: int) -> str:
         return f"{size} {'block' if size == 1 else 'blocks'}"
+
+
+def _with_branch(cell: Cell, index: int, side: int, branch: Branch) -> Cell:
+    """Return the cell with one branch of one of its blocks replaced."""
+    kept = cell.blocks[index][1 - side]
+    return Cell((*cell.blocks[:index], block(branch, kept), *cell.blocks[index + 1 :])).canonical
 
 
 def _blocks(operations: Sequence[str], index: int) -> list[Block]:

@@ -45,7 +45,7 @@ def test_the_first_are_drawn_at_random_and_the_others_are_children_of_the_living
     assert len({trial.spec.candidate for trial in trials}) == 60
     for number, trial in enumerate(trials[POPULATION:], POPULATION):
         living = trials[number - POPULATION : number]
-        parents = [search.space.parse(each.spec.candidate.architecture) for each in living]
+        parents = [search.space.read(each.spec.candidate) for each in living]
         reachable = {
             search.space.key(search.space.mutate(parent, np.random.default_rng(seed)))
             for parent in parents
@@ -104,8 +104,10 @@ def test_candidates_that_failed_have_no_children() -> None:
     failure = TrialResult(state=State.FAILED, reason=Reason.DIVERGED)
     good, failed = end(first[0]), [completed(trial, failure) for trial in first[1:]]
     (child,) = search.strategy.propose([good, *failed], room=1)  # type: ignore[misc]
-    parent = search.space.parse(good.spec.candidate.architecture)
-    reachable = {search.space.text(search.space.mutate(parent, np.random.default_rng(seed))) for seed in range(300)}
+    parent = search.space.read(good.spec.candidate)
+    reachable = {
+        search.space.write(search.space.mutate(parent, np.random.default_rng(seed))).text for seed in range(300)
+    }
     assert child.candidate.text in reachable
 
 

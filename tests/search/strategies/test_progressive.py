@@ -47,9 +47,9 @@ def test_later_rounds_are_a_beam_of_children_best_first() -> None:
     assert [each.priority for each in second] == [0, 1, 2, 3]
     assert predicted == sorted(predicted, reverse=True)  # type: ignore[type-var]
     children = {
-        search.space.text(child)
+        search.space.write(child).text
         for trial in history
-        for child in search.space.children(search.space.parse(trial.spec.candidate.architecture))
+        for child in search.space.children(search.space.read(trial.spec.candidate))
     }
     assert {each.candidate.text for each in second} <= children
 

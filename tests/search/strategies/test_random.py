@@ -18,7 +18,7 @@ def test_one_round_of_as_many_different_candidates_as_there_may_be_trials() -> N
     proposed = search.strategy.propose([], room=17)
     assert not isinstance(proposed, Answer)
     assert len({each.candidate for each in proposed}) == len(proposed) == 17
-    assert {len(search.space.parse(each.candidate.architecture)) for each in proposed} == {3}
+    assert {len(search.space.read(each.candidate)) for each in proposed} == {3}
     assert {(each.round, each.round_size, each.predicted) for each in proposed} == {(1, 17, None)}
 
 

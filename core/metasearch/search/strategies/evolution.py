@@ -15,7 +15,6 @@ from typing import Generic
 import numpy as np
 
 from metasearch.api import MetaSearchSpec
-from metasearch.search.candidates import Candidate
 from metasearch.search.space import C, Space, candidate_key
 from metasearch.search.strategies.base import DONE, WAIT, History, Proposal, Proposals
 from metasearch.search.surrogates.base import Surrogate
@@ -63,7 +62,7 @@ class Evolution(Generic[C]):
             if candidate is None:
                 break
             tried.add(self.space.key(candidate))
-            proposals.append(Proposal(candidate=Candidate(self.space.text(candidate))))
+            proposals.append(Proposal(candidate=self.space.write(candidate)))
         return proposals
 
     def _untried(self, living: Sequence[Trial], tried: set[str], number: int) -> C | None:
@@ -80,4 +79,4 @@ class Evolution(Generic[C]):
     def _parent(self, living: Sequence[Trial], rng: np.random.Generator) -> C:
         sample = [living[index] for index in rng.permutation(len(living))[:SAMPLE]]
         best = max(sample, key=lambda trial: trial.score or 0.0)
-        return self.space.parse(best.spec.candidate.architecture)
+        return self.space.read(best.spec.candidate)

@@ -12,7 +12,6 @@ from typing import Generic, NamedTuple
 import numpy as np
 
 from metasearch.api import MetaSearchSpec
-from metasearch.search.candidates import Candidate
 from metasearch.search.space import C, Space
 from metasearch.search.strategies.base import History, Proposal, Proposals
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
@@ -72,14 +71,12 @@ class Progressive(Generic[C]):
         return sizes[-1] >= (first if len(sizes) == 1 else min(self.beam_width, first))
 
     def _proposal(self, candidate: C, predicted: float | None = None) -> Proposal:
-        return Proposal(candidate=Candidate(self.space.text(candidate)), predicted=predicted)
+        return Proposal(candidate=self.space.write(candidate), predicted=predicted)
 
     def _scored(self, trials: Sequence[Trial]) -> list[_Scored[C]]:
         """Read the measured candidates; failed trials are left out, those given up early count with what they had."""
         return [
-            _Scored(self.space.parse(trial.spec.candidate.architecture), trial.score)
-            for trial in trials
-            if trial.score is not None
+            _Scored(self.space.read(trial.spec.candidate), trial.score) for trial in trials if trial.score is not None
         ]
 
     def _observations(self, measured: Sequence[_Scored[C]]) -> Observations:

@@ -8,7 +8,6 @@ from typing import Generic
 import numpy as np
 
 from metasearch.api import MetaSearchSpec
-from metasearch.search.candidates import Candidate
 from metasearch.search.space import C, Space
 from metasearch.search.strategies.base import History, Proposal, Proposals
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
@@ -41,7 +40,7 @@ class Random(Generic[C]):
         drawn: dict[str, Proposal] = {}
         for _ in range(self.trials * DRAWS_PER_TRIAL):
             candidate = self.space.sample(rng)
-            drawn.setdefault(self.space.key(candidate), Proposal(candidate=Candidate(self.space.text(candidate))))
+            drawn.setdefault(self.space.key(candidate), Proposal(candidate=self.space.write(candidate)))
             if len(drawn) == self.trials:
                 break
         return list(drawn.values())
