@@ -15,6 +15,7 @@ import search_quality
 from layer_table import Layers, LayerTable
 from metasearch import api
 from metasearch.errors import InvalidData, InvalidSpec, MetaSearchError
+from metasearch.search.candidates import Candidate
 from metasearch.search.space import Space
 
 
@@ -56,7 +57,7 @@ def test_texts_read_back(choices: Iterable[str], separator: str) -> None:
     space = table(choices, separator=separator)
     round = list(space.smallest())
     while round:
-        assert [space.parse(space.text(candidate)) for candidate in round] == round
+        assert [space.read(space.write(candidate)) for candidate in round] == round
         round = [child for candidate in round for child in space.children(candidate)]
 
 
@@ -93,7 +94,7 @@ def test_equal_scores_share_the_better_rank() -> None:
 )
 def test_a_wrong_text_is_explained(text: str, message: str) -> None:
     with pytest.raises(InvalidSpec, match=message):
-        table().parse(text)
+        table().read(Candidate(text))
 
 
 # --- files --------------------------------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ def test_a_file_may_hold_bare_numbers_or_fields(written: Callable[[object], Path
 
 def test_sequences_may_be_separated(written: Callable[[object], Path]) -> None:
     space = layer_table.load(written({"8:8": 1, "8:16": 2, "16:8": 3, "16:16": 4}), separator=":", filler="8")
-    assert space.score(space.parse("16")) == 0.03
+    assert space.score(space.read(Candidate("16"))) == 0.03
 
 
 @pytest.mark.parametrize(
@@ -182,8 +183,8 @@ def test_a_progressive_search_finds_the_best_of_a_small_table(surrogate: str) ->
     search = api.Search(beam_width=4, surrogate=api.Surrogate(type=surrogate, members=1, hidden_size=16))
     trials = search_quality.run_search(space, search, trials=15, seed=0)
     networks = [trial.spec.candidate.architecture for trial in trials]
-    assert len(networks) == len({space.key(space.parse(each)) for each in networks}) == 15
-    assert max(networks, key=lambda each: space.score(space.parse(each))) == "conv|conv|conv|conv"
+    assert len(networks) == len({space.key(space.read(Candidate(each))) for each in networks}) == 15
+    assert max(networks, key=lambda each: space.score(space.read(Candidate(each)))) == "conv|conv|conv|conv"
     assert len(search_quality.spearman_by_round(trials)) == 3
 
 
