@@ -11,6 +11,17 @@ from __future__ import annotations
 from metasearch.api.base import Rule, SpecModel
 from metasearch.api.budget import Baseline, Budget, Final
 from metasearch.api.data import Dataset, DatasetName, Folder, Task
+from metasearch.api.hyperparameters import (
+    AVERAGING,
+    MAX_HYPERPARAMETERS,
+    SPACE_NAMES,
+    Distribution,
+    Hyperparameter,
+    as_given,
+    field_of,
+    is_whole,
+    unit_of,
+)
 from metasearch.api.learners import (
     AnilSettings,
     BoilSettings,
@@ -32,7 +43,7 @@ from metasearch.api.learners import (
     TruncatedSettings,
 )
 from metasearch.api.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
-from metasearch.api.search import EarlyStopping, EarlyStoppingRule, Search, Surrogate
+from metasearch.api.search import Constraints, EarlyStopping, EarlyStoppingRule, Search, Surrogate
 from metasearch.api.space import Concat, Operation, Space
 from metasearch.api.storage import Storage
 from metasearch.api.training import (
@@ -48,18 +59,23 @@ from metasearch.api.training import (
 from metasearch.api.worker import PodTemplate, Resources, Toleration, Volume, Worker
 
 __all__ = [
+    "AVERAGING",
     "CHANGEABLE",
     "MAX_CURVE_POINTS",
+    "MAX_HYPERPARAMETERS",
     "META_LEARNERS",
     "SETTINGS",
+    "SPACE_NAMES",
     "AnilSettings",
     "Baseline",
     "BoilSettings",
     "Budget",
     "Classification",
     "Concat",
+    "Constraints",
     "Dataset",
     "DatasetName",
+    "Distribution",
     "EarlyStopping",
     "EarlyStoppingRule",
     "Evaluation",
@@ -67,6 +83,7 @@ __all__ = [
     "Final",
     "Folder",
     "FomamlSettings",
+    "Hyperparameter",
     "ImplicitSettings",
     "InnerLoopSettings",
     "InnerRates",
@@ -100,4 +117,8 @@ __all__ = [
     "TruncatedSettings",
     "Volume",
     "Worker",
+    "as_given",
+    "field_of",
+    "is_whole",
+    "unit_of",
 ]
