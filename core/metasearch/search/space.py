@@ -15,8 +15,9 @@ import numpy as np
 from metasearch import api
 from metasearch.search.candidates import Candidate
 from metasearch.search.cell_features import cell_features, feature_names
+from metasearch.search.cell_networks import CellNetworks
 from metasearch.search.cells import OUTER_INPUTS, Block, Branch, Cell, block, parse_cell
-from metasearch.search.encoded_cells import EncodedCells, Floats
+from metasearch.search.encoded_cells import Floats
 
 C = TypeVar("C")
 
@@ -209,14 +210,18 @@ class CellSpace:
         )
 
     def features(self, candidates: Sequence[Cell]) -> Floats:
-        rows = np.empty((len(candidates), len(feature_names(self.operations))))
-        by_size: dict[int, list[int]] = {}
-        for index, candidate in enumerate(candidates):
-            by_size.setdefault(len(candidate), []).append(index)
-        for indices in by_size.values():
-            encoded = EncodedCells.of([candidates[index] for index in indices], self.operations)
-            rows[indices] = cell_features(encoded, self.network)
+        return self.features_in(self.networks(candidates))
+
+    def features_in(self, networks: CellNetworks) -> Floats:
+        """Compute the features of cells in networks that may differ in their settings, (cells, features)."""
+        rows = np.empty((len(networks.cells), len(feature_names(self.operations))))
+        for indices, encoded, space in networks.alike():
+            rows[indices] = cell_features(encoded, space)
         return rows
+
+    def networks(self, candidates: Sequence[Cell]) -> CellNetworks:
+        """Return the cells with the settings of their networks, which are all the same."""
+        return CellNetworks(candidates, [self.network] * len(candidates))
 
     def cost(self, candidate: Cell) -> float:
         return sum(_KERNEL_AREA.get(branch.operation, 0) for each in candidate.blocks for branch in each)
