@@ -21,7 +21,7 @@ OPERATION_MAX_LENGTH = 24  # a cell of eight blocks must fit in a trial's record
 OPERATION_PATTERN = r"^[a-z][a-z0-9_]*$"
 """An operation, as a cell's text form can hold it."""
 
-HYPERPARAMETER_MAX_LENGTH = 63
+HYPERPARAMETER_MAX_LENGTH = 32
 
 HYPERPARAMETER_PATTERN = r"^[a-z][A-Za-z0-9]*$"
 """A hyperparameter: a field by its name in YAML."""

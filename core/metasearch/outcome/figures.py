@@ -12,8 +12,10 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import ConfigDict, Field
 
-from metasearch.api import SpecModel
+from metasearch.api import MAX_HYPERPARAMETERS, SpecModel
 from metasearch.api.names import LABEL_PATTERN
+from metasearch.quantities import DECIMAL_MAX_LENGTH
+from metasearch.search.candidates import Candidate
 
 ARCHITECTURE_MAX_LENGTH = 512
 """Eight blocks of the longest names take half of it."""
@@ -32,6 +34,9 @@ Fraction = TypeVar("Fraction", bound=float)
 
 Count = Annotated[int, Field(ge=0)]
 Architecture = Annotated[str, Field(min_length=1, max_length=ARCHITECTURE_MAX_LENGTH, pattern=r"^[-A-Za-z0-9_()+| ]+$")]
+HyperparameterText = Annotated[
+    str, Field(min_length=1, max_length=DECIMAL_MAX_LENGTH + 1, pattern=r"^[-A-Za-z0-9_.]+$")
+]
 TrialName = Annotated[str, Field(max_length=TRIAL_NAME_MAX_LENGTH, pattern=LABEL_PATTERN)]
 
 
@@ -77,6 +82,11 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
     """
 
     cell: Architecture = Field(description="cell is its text form, canonical.")
+    hyperparameters: dict[str, HyperparameterText] = Field(
+        default={},
+        max_length=MAX_HYPERPARAMETERS,
+        description="hyperparameters are those of spec.search.hyperparameters, as text. Default: none.",
+    )
     trial: TrialName = Field(description="trial is the name of the one it was measured in; of several, the best.")
     blocks: int = Field(ge=1, le=MAX_BLOCKS, description="blocks is the number of its blocks.")
     depth: int = Field(ge=1, le=MAX_BLOCKS, description="depth is the number of blocks on its longest path.")
@@ -103,6 +113,11 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
     wall_seconds: Fraction | None = Field(
         ge=0, default=None, description="wallSeconds is the time of training and evaluation, in seconds."
     )
+
+    @property
+    def candidate(self) -> Candidate:
+        """The cell with its hyperparameters."""
+        return Candidate(self.cell, self.hyperparameters)
 
 
 class FinalNetwork(OutcomeModel, Generic[Fraction]):
@@ -149,6 +164,11 @@ class FoundNetwork(FinalNetwork[Fraction], Generic[Fraction]):
     """A network of a cell that the search found."""
 
     cell: Architecture = Field(description="cell is its text form, canonical.")
+    hyperparameters: dict[str, HyperparameterText] = Field(
+        default={},
+        max_length=MAX_HYPERPARAMETERS,
+        description="hyperparameters are those of spec.search.hyperparameters, as text. Default: none.",
+    )
     trials: tuple[TrialName, ...] = Field(
         max_length=MAX_SEEDS,
         description="trials are the names of those that trained it, one per seed, best score first.",
@@ -162,6 +182,11 @@ class FoundNetwork(FinalNetwork[Fraction], Generic[Fraction]):
         "weights, on a cluster an address below spec.storage.url, or the claim and the path on its volume, such as "
         "models/team-a/omniglot-1b9d6bcd/weights/omniglot-5-0a1b2c3d4e.safetensors. Default: none, they were not kept.",
     )
+
+    @property
+    def candidate(self) -> Candidate:
+        """The cell with its hyperparameters."""
+        return Candidate(self.cell, self.hyperparameters)
 
 
 class HandMadeNetwork(FinalNetwork[Fraction], Generic[Fraction]):

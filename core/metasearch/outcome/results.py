@@ -88,6 +88,9 @@ class BestCell(OutcomeModel):
     """The delivered cell; until there is one, the best search trial's."""
 
     cell: str = Field(description="the cell's text form, canonical")
+    hyperparameters: dict[str, str] = Field(
+        default={}, description="those of spec.search.hyperparameters, as text; empty where none are varied"
+    )
     parameter_count: int = Field(description="all that is trained, normalisation and classifier included")
     score: float = Field(
         description="accuracy in [0, 1] of the kind evaluation.score: of the delivered network, on the test classes; "
@@ -238,6 +241,7 @@ def cell_summary(trial: Trial, spec: MetaSearchSpec) -> CellSummary[float]:
     figures = {name: getattr(result, name) for name in CellSummary.model_fields if hasattr(result, name)}
     return CellSummary[float](
         cell=trial.spec.candidate.architecture,
+        hyperparameters=trial.spec.candidate.texts,
         trial=trial.name,
         blocks=len(cell),
         depth=cell.depth,
@@ -250,14 +254,15 @@ def _best(ranked: Sequence[Trial], final: Sequence[FoundNetwork[float]], spec: M
     if not ranked:
         return None
     delivered = final[0] if final else None
-    by_cell = {trial.spec.candidate.architecture: trial for trial in reversed(ranked)}  # of repeats, the best stays
-    search = cell_summary(by_cell[delivered.cell] if delivered else ranked[0], spec)
+    by_candidate = {trial.spec.candidate: trial for trial in reversed(ranked)}  # of repeats, the best stays
+    search = cell_summary(by_candidate[delivered.candidate] if delivered else ranked[0], spec)
     score, interval = search.score, search.interval
     if delivered:
         measured: Estimate[float] = getattr(delivered, spec.evaluation.score.field)
         score, interval = measured.accuracy, measured.interval
     return BestCell(
         cell=search.cell,
+        hyperparameters=search.hyperparameters,
         parameter_count=search.parameter_count,
         score=score,
         interval=interval,
@@ -289,6 +294,7 @@ def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:
     first = seeds[0]
     return FoundNetwork[float](
         cell=first.spec.candidate.architecture,
+        hyperparameters=first.spec.candidate.texts,
         trials=tuple(trial.name for trial in seeds),
         weights=_known(first.result).weights,
         **_final_network(seeds).model_dump(),

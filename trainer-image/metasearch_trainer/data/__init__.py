@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from metasearch.api import DatasetName, MetaSearchSpec, Task
 from metasearch.errors import InvalidData
 from metasearch.extensions import Group, find
+from metasearch.search.hyperparameters import largest_training
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.folder import load as load_folder
 from metasearch_trainer.data.images import ImageSet, Splits
@@ -47,7 +48,7 @@ def _require_room(splits: Splits, spec: MetaSearchSpec) -> None:
     name = dataset.folder.path if dataset.folder else str(dataset.name)
     rotations = dataset.training_rotations
     _require_classes(splits.train, "training", name, task.ways, rotations)
-    for where, training in (("training", spec.training), ("final.training", spec.final.training)):
+    for where, training in (("training", largest_training(spec)), ("final.training", spec.final.training)):
         settings = None if training is None else training.settings
         if settings is not None:  # only its trials know what an installed package's learner takes
             _require_merged_classes(len(splits.train.counts) * rotations, name, settings.classes(task), task, where)
