@@ -42,6 +42,7 @@ from metasearch.api.training import (
     Classification,
     Evaluation,
     MetaLearning,
+    Score,
     Split,
     Training,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "ReptileSettings",
     "Resources",
     "Rule",
+    "Score",
     "Search",
     "SecondOrder",
     "Space",

@@ -87,9 +87,16 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
     score: Fraction = Field(
         ge=0,
         le=1,
-        description="score is the accuracy on the classes of evaluation.split, which ranks candidates, in [0, 1].",
+        description="score is what ranks candidates, in [0, 1]: evaluation.score on the classes of evaluation.split.",
     )
     interval: Fraction = Field(ge=0, description="interval is the half-width of the score's 95% interval.")
+    accuracy: Fraction | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="accuracy is the share of queries classified right there, each query alone; left out for a cell "
+        "that was trained for a part of training.metaIterations only, which is not evaluated.",
+    )
     latency_ms: Fraction | None = Field(
         ge=0,
         default=None,
