@@ -21,6 +21,7 @@ from metasearch.api import (
     Folder,
     Operation,
     ReptileSettings,
+    Score,
     Split,
     Task,
 )
@@ -117,7 +118,8 @@ def test_a_default_is_what_the_sources_say() -> None:
         Concat.ALL,
         (Baseline.CONV4,),
     )
-    assert (spec.evaluation.split, spec.evaluation.score) == (Split.VALIDATION, Classification.NON_TRANSDUCTIVE)
+    assert (spec.evaluation.split, spec.evaluation.score) == (Split.VALIDATION, Score.LIKELIHOOD)
+    assert spec.evaluation.classification is Classification.TRANSDUCTIVE
 
 
 def test_every_default_is_within_its_bounds() -> None:

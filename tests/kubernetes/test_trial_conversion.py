@@ -32,6 +32,7 @@ from metasearch.outcome.figures import ARCHITECTURE_MAX_LENGTH, TRIAL_NAME_MAX_L
 from metasearch.search import trials
 from metasearch.search.candidates import CHOICE_PATTERN, NAME_PATTERN, Candidate
 from metasearch.search.cells import Branch, Cell, block
+from metasearch.search.trial_names import trial_name
 from metasearch.search.trials import (
     INTERRUPTED,
     LOST,
@@ -47,7 +48,6 @@ from metasearch.search.trials import (
     Trial,
     TrialResult,
     TrialSpec,
-    trial_name,
 )
 
 SEARCH = {"metadata": {"name": "omniglot", "namespace": "team", "uid": "0-1-2"}}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metasearch.api import Concat, Operation, Space
+from metasearch.search.cells import parse_cell
 from metasearch.search.encoded_cells import EncodedCells
 from metasearch.search.network_size import network_sizes
 from metasearch.search.space import CellSpace
@@ -39,7 +40,7 @@ def test_an_operation_of_a_package_counts_nothing() -> None:
     space = Space(operations=("conv3x3", "identity", "theirs"))
     plain, other = (
         network_sizes(EncodedCells.of([cell], space.operations), space, 1, 28, 5)
-        for cell in map(CellSpace(space.operations, 1).parse, ("conv3x3(-1)+identity(-1)", "conv3x3(-1)+theirs(-1)"))
+        for cell in map(parse_cell, ("conv3x3(-1)+identity(-1)", "conv3x3(-1)+theirs(-1)"))
     )
     # A strided identity is a 1x1 convolution.
     assert other.parameters < plain.parameters

@@ -31,7 +31,6 @@ ACCURACY = {"mean": "0.5", "interval": "0.1", "tasks": 10}
 MEASURED = {
     "epoch": 0,
     "score": "0.5",
-    "validation": {"transductive": ACCURACY, "nonTransductive": ACCURACY, "supportStatistics": ACCURACY},
     "parameterCount": 10,
     "multiplyAdds": 100,
 }
@@ -148,7 +147,7 @@ RULE_CASES: Cases = {
     ),
     (
         MetaTrialStatus,
-        "must have a result with score, validation, parameterCount and multiplyAdds where Succeeded",
+        "must have a result with score, parameterCount and multiplyAdds where Succeeded",
     ): (
         [{"state": "Succeeded", "result": MEASURED | {field: None}} for field in list(MEASURED)[1:]],
         [{"state": "Succeeded", "result": MEASURED}, {"state": "Stopped", "result": {"epoch": 0}}],

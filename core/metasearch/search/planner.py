@@ -123,7 +123,7 @@ def belongs_to(search: Search, trial: Trial) -> bool:
     is_free = is_search and search.strategy.varies_fidelity
     if spec.meta_iterations != meta_iterations and not is_free:
         return False
-    if not is_search and spec.seed >= final.seeds:
+    if spec.seed not in range(1 if is_search else final.seeds) and not is_free:
         return False
     is_baseline = spec.stage is Stage.BASELINE
     if is_baseline and not baselines.is_wanted(final.baselines, spec.candidate.text):
