@@ -135,7 +135,9 @@ def run(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="PATH=VALUE", help="Override a field of spec, such as search.beamWidth=8; repeatable."
+            "--set",
+            metavar="PATH=VALUE",
+            help="Override a field of spec, such as search.progressive.beamWidth=8; repeatable.",
         ),
     ] = None,
 ) -> None:

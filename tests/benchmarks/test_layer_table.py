@@ -180,7 +180,10 @@ def test_a_beam_spends_the_trials_and_reaches_the_last_round() -> None:
 @pytest.mark.parametrize("surrogate", ["LSTM", "MLP"])
 def test_a_progressive_search_finds_the_best_of_a_small_table(surrogate: str) -> None:
     space = table(WORDS, layers=4, separator="|", filler="skip", score=lambda layers: layers.count("conv") / 5)
-    search = api.Search(beam_width=4, surrogate=api.Surrogate(type=surrogate, members=1, hidden_size=16))
+    search = api.Search(
+        progressive=api.ProgressiveSearchSettings(beam_width=4),
+        surrogate=api.Surrogate(type=surrogate, members=1, hidden_size=16),
+    )
     trials = search_quality.run_search(space, search, trials=15, seed=0)
     networks = [trial.spec.candidate.architecture for trial in trials]
     assert len(networks) == len({space.key(space.read(Candidate(each))) for each in networks}) == 15

@@ -63,7 +63,7 @@ def merged(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 SMALL: Mapping[str, Any] = {
     "space": {"operations": ["conv3x3", "identity"], "maxBlocks": 3},
     "search": {
-        "beamWidth": 4,
+        "progressive": {"beamWidth": 4},
     },
     "final": {"top": 2, "seeds": 2, "metaIterations": 10, "baselines": []},
 }

@@ -32,9 +32,15 @@ from metasearch.api.learners import (
     TruncatedSettings,
 )
 from metasearch.api.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
-from metasearch.api.search import EarlyStopping, EarlyStoppingRule, Search, Surrogate
+from metasearch.api.search import STRATEGY_SETTINGS, EarlyStopping, EarlyStoppingRule, Search, Surrogate
 from metasearch.api.space import Concat, Operation, Space
 from metasearch.api.storage import Storage
+from metasearch.api.strategies import (
+    EvolutionSearchSettings,
+    HalvingSearchSettings,
+    PrioritySearchSettings,
+    ProgressiveSearchSettings,
+)
 from metasearch.api.training import (
     MAX_CURVE_POINTS,
     META_LEARNERS,
@@ -53,6 +59,7 @@ __all__ = [
     "MAX_CURVE_POINTS",
     "META_LEARNERS",
     "SETTINGS",
+    "STRATEGY_SETTINGS",
     "AnilSettings",
     "Baseline",
     "BoilSettings",
@@ -64,10 +71,12 @@ __all__ = [
     "EarlyStopping",
     "EarlyStoppingRule",
     "Evaluation",
+    "EvolutionSearchSettings",
     "EvolutionSettings",
     "Final",
     "Folder",
     "FomamlSettings",
+    "HalvingSearchSettings",
     "ImplicitSettings",
     "InnerLoopSettings",
     "InnerRates",
@@ -82,6 +91,8 @@ __all__ = [
     "Operation",
     "OptimizerState",
     "PodTemplate",
+    "PrioritySearchSettings",
+    "ProgressiveSearchSettings",
     "ProtoMamlSettings",
     "PrototypesSettings",
     "QuerySettings",

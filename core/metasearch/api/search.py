@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
-from metasearch.api.base import SpecModel
+from metasearch.api import strategies
+from metasearch.api.base import SpecModel, only_where
 from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
 from metasearch.quantities import DecimalText
+
+STRATEGY_SETTINGS = {
+    "Progressive": "progressive",
+    "Evolution": "evolution",
+    "Halving": "halving",
+    "Priority": "priority",
+}
+"""The field of `Search` with the settings of each strategy that has any."""
+
+
+def _settings(name: str, strategy: str) -> Any:
+    return Field(default=None, description=f"{name} are the settings of {strategy}. Default: its own defaults.")
 
 
 class Surrogate(SpecModel):
@@ -74,15 +88,15 @@ class Search(SpecModel):
         description="strategy is Progressive (PNAS: cells grow block by block, ranked by the surrogate), Evolution "
         "(regularized), Random, or a strategy that an installed package adds. Default: Progressive.",
     )
-    beam_width: int = Field(
-        default=100,
-        ge=1,
-        le=2000,
-        description="beamWidth is the number of cells that Progressive trains in each round after the first, which is "
-        "trained whole. "
-        "Default: 100, Auto-Meta's.",
-    )
+    progressive: strategies.ProgressiveSearchSettings | None = _settings("progressive", "Progressive")
+    evolution: strategies.EvolutionSearchSettings | None = _settings("evolution", "Evolution")
+    halving: strategies.HalvingSearchSettings | None = _settings("halving", "Halving")
+    priority: strategies.PrioritySearchSettings | None = _settings("priority", "Priority")
     surrogate: Surrogate = Field(default=Surrogate(), description="surrogate predicts the scores of untried cells.")
     early_stopping: EarlyStopping = Field(
         default=EarlyStopping(), description="earlyStopping gives up trials that do badly."
+    )
+
+    rules = tuple(
+        only_where("strategy", strategy, field, "Progressive") for strategy, field in STRATEGY_SETTINGS.items()
     )

@@ -8,10 +8,9 @@ from types import NoneType
 from typing import Annotated, Any, cast, get_args
 
 from pydantic import Field
-from pydantic.alias_generators import to_camel
 
 from metasearch.api import learners
-from metasearch.api.base import Rule, SpecModel
+from metasearch.api.base import Rule, SpecModel, only_where
 from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
 from metasearch.quantities import DecimalText
 
@@ -37,16 +36,6 @@ META_LEARNERS = tuple(SETTINGS)
 
 def _settings(name: str, learner: str) -> Any:
     return Field(default=None, description=f"{name} are the settings of {learner}. Default: its own defaults.")
-
-
-def _only_where(learner: str, field: str) -> Rule:
-    """Return the rule that refuses a learner's settings where another learner is named."""
-    name = to_camel(field)
-    return Rule(
-        cel=f"!has(self.{name}) || (has(self.metaLearner) ? self.metaLearner : 'Reptile') == '{learner}'",
-        message=f"must have {name} only where metaLearner is {learner}",
-        holds=lambda training: getattr(training, field) is None or training.meta_learner == learner,
-    )
 
 
 class MetaLearning(SpecModel):
@@ -85,7 +74,7 @@ class MetaLearning(SpecModel):
     )
 
     rules = (
-        *(_only_where(learner, field) for learner, field in SETTINGS.items()),
+        *(only_where("meta_learner", learner, field, "Reptile") for learner, field in SETTINGS.items()),
         Rule(
             cel=f"!has(self.options) || size(self.options) == 0 || !((has(self.metaLearner) ? self.metaLearner : "
             f"'Reptile') in {list(META_LEARNERS)})",

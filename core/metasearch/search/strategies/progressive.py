@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple
 
 import numpy as np
 
-from metasearch.api import MetaSearchSpec
+from metasearch.api import MetaSearchSpec, ProgressiveSearchSettings
 from metasearch.search.space import C, Space
 from metasearch.search.strategies.base import History, Proposal, Proposals
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
@@ -33,7 +33,8 @@ class Progressive(Generic[C]):
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:
         self.space, self.surrogate = space, surrogate
-        self.beam_width, self.seed = spec.search.beam_width, spec.seed
+        self.beam_width = (spec.search.progressive or ProgressiveSearchSettings()).beam_width
+        self.seed = spec.seed
         self.rounds: int | None = space.max_size
         self._planner = RoundPlanner(spec, space, self._choose, self._is_complete)
 

@@ -1,0 +1,77 @@
+"""The settings of each strategy that has any: a class per strategy, which is a field of `Search`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from metasearch.api.base import Rule, SpecModel
+
+
+class ProgressiveSearchSettings(SpecModel):
+    """The settings of Progressive (PNAS)."""
+
+    beam_width: int = Field(
+        default=100,
+        ge=1,
+        le=2000,
+        description="beamWidth is the number of cells that are trained in each round after the first, which is trained "
+        "whole. Default: 100, Auto-Meta's.",
+    )
+
+
+class EvolutionSearchSettings(SpecModel):
+    """The settings of Evolution (regularized evolution, Real et al. 2019)."""
+
+    population: int = Field(
+        default=30,
+        ge=1,
+        le=10_000,
+        description="population is the number of cells that are drawn at random at first, and of the latest cells that "
+        "may have children from then on. Default: 30 (the paper's 100 is for 20,000 trials).",
+    )
+    sample: int = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="sample is the number of cells drawn from the population of which the best has a child; the more, "
+        "the greedier. Default: 10 (the paper's 25 is for 20,000 trials).",
+    )
+
+    rules = (
+        Rule(
+            cel="(has(self.sample) ? self.sample : 10) <= (has(self.population) ? self.population : 30)",
+            message="must have a sample of at most population",
+            holds=lambda settings: settings.sample <= settings.population,
+        ),
+    )
+
+
+class HalvingSearchSettings(SpecModel):
+    """The settings of Halving (asynchronous successive halving, Li et al. 2018)."""
+
+    factor: int = Field(
+        default=4,
+        ge=2,
+        le=16,
+        description="factor is how many times more meta-iterations a rung has than the one below; one in so many "
+        "trials goes on to it. Default: 4.",
+    )
+    rungs: int = Field(
+        default=3,
+        ge=2,
+        le=8,
+        description="rungs is the number of lengths of training, of which the longest is training.metaIterations. "
+        "Default: 3.",
+    )
+
+
+class PrioritySearchSettings(SpecModel):
+    """The settings of Priority: a bounded queue in which a child has its parent's score."""
+
+    capacity: int = Field(
+        default=100,
+        ge=1,
+        le=100_000,
+        description="capacity is the most cells that wait in the queue; what overflows is dropped, the least promising "
+        "first. Default: 100.",
+    )
