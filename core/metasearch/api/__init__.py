@@ -32,7 +32,7 @@ from metasearch.api.learners import (
     TruncatedSettings,
 )
 from metasearch.api.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
-from metasearch.api.search import STRATEGY_SETTINGS, EarlyStopping, EarlyStoppingRule, Search, Surrogate
+from metasearch.api.search import STRATEGY_SETTINGS, EarlyStopping, EarlyStoppingRule, Screening, Search, Surrogate
 from metasearch.api.space import Concat, Operation, Space
 from metasearch.api.storage import Storage
 from metasearch.api.strategies import (
@@ -100,6 +100,7 @@ __all__ = [
     "Resources",
     "Rule",
     "Score",
+    "Screening",
     "Search",
     "SecondOrder",
     "Space",

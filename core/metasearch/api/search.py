@@ -78,6 +78,26 @@ class EarlyStopping(SpecModel):
     )
 
 
+class Screening(SpecModel):
+    """Trains all candidates a little, and the best of them on. Not for Halving and Priority, which choose lengths."""
+
+    share: DecimalText = Field(
+        default=Decimal("1"),
+        gt=0,
+        le=1,
+        description="share is the share of training.metaIterations after which a candidate is first scored, by its "
+        'training loss, such as "0.25". With "1" every search trial is trained in full, and earlyStopping holds. '
+        'Default: "1".',
+    )
+    keep: DecimalText = Field(
+        default=Decimal("0.125"),
+        gt=0,
+        lt=1,
+        description="keep is the share of the candidates so scored that goes on, from its checkpoint, to all "
+        'metaIterations. Each training counts as a trial of budget.maxTrials. Default: "0.125".',
+    )
+
+
 class Search(SpecModel):
     """The way in which candidates are proposed."""
 
@@ -93,6 +113,9 @@ class Search(SpecModel):
     halving: strategies.HalvingSearchSettings | None = _settings("halving", "Halving")
     priority: strategies.PrioritySearchSettings | None = _settings("priority", "Priority")
     surrogate: Surrogate = Field(default=Surrogate(), description="surrogate predicts the scores of untried cells.")
+    screening: Screening = Field(
+        default=Screening(), description="screening trains all candidates a little, and the best of them on."
+    )
     early_stopping: EarlyStopping = Field(
         default=EarlyStopping(), description="earlyStopping gives up trials that do badly."
     )
