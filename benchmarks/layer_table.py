@@ -65,6 +65,9 @@ class LayerTable:
 
     # --- the space ---
 
+    def size(self, candidate: Layers) -> int:
+        return len(candidate)
+
     def smallest(self) -> Sequence[Layers]:
         return [(choice,) for choice in self.choices[0]]
 

@@ -43,6 +43,10 @@ class Space(Protocol[C]):
     repeats_across_sizes: bool
     """True where an architecture may compute the same as a smaller one, and so be known before it is tried."""
 
+    def size(self, candidate: C) -> int:
+        """Return the number of a candidate's steps, 1 to `max_size`."""
+        ...
+
     def smallest(self) -> Sequence[C]:
         """List every architecture of size 1, each once."""
         ...
@@ -151,6 +155,9 @@ class CellSpace:
         self.vocabulary_size = self._inputs + len(self.operations)
         self._operation_ids = {name: self._inputs + index for index, name in enumerate(self.operations)}
         self._blocks = [_blocks(self.operations, index) for index in range(max_blocks)]
+
+    def size(self, candidate: Cell) -> int:
+        return len(candidate)
 
     def smallest(self) -> Sequence[Cell]:
         return [Cell((each,)) for each in self._blocks[0]]

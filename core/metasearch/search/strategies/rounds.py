@@ -29,12 +29,12 @@ class RoundPlanner:
         spec: MetaSearchSpec,
         space: Space[Any],
         choose: Callable[[Rounds], Sequence[Proposal]],
-        is_complete: Callable[[Sequence[int]], bool],
+        is_complete: Callable[[Rounds], bool],
     ) -> None:
         """
         Args:
             choose: the candidates of the round after finished ones, best first, each once; none where nothing is left.
-            is_complete: whether a search with rounds of such sizes has tried all that the strategy wanted.
+            is_complete: whether a search with such rounds has tried all that the strategy wanted; it takes no time.
         """
         self._spec, self._space, self._choose, self._is_complete = spec, space, choose, is_complete
 
@@ -49,7 +49,7 @@ class RoundPlanner:
                 return self._missing(rounds[:index], begun, size, room)
         if not all(trial.state.is_over for trial in history):
             return WAIT
-        if self._is_complete([len(each) for each in rounds]):
+        if self._is_complete(rounds):
             return DONE
         return self._next_round(rounds, room)
 
