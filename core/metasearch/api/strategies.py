@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from pydantic import Field
 
 from metasearch.api.base import Rule, SpecModel
+from metasearch.quantities import DecimalText
 
 
 class ProgressiveSearchSettings(SpecModel):
@@ -67,6 +70,29 @@ class HalvingSearchSettings(SpecModel):
 
 class PrioritySearchSettings(SpecModel):
     """The settings of Priority: a bounded queue in which a child has its parent's score."""
+
+    quantum: DecimalText = Field(
+        default=Decimal("0.125"),
+        gt=0,
+        le=1,
+        description="quantum is the share of training.metaIterations for which a new cell is trained before it waits "
+        "for its turn to go on, each time for as long again as it was trained so far; with "
+        '"1" trainings are not paused. Default: "0.125".',
+    )
+    children: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="children is the number of cells drawn from those that are one step or one change away from each "
+        "cell that was tried. Default: 8.",
+    )
+    round_trials: int = Field(
+        default=8,
+        ge=1,
+        le=10_000,
+        description="roundTrials is the number of trainings that are taken from the queue together; no fewer than "
+        "workers, lest some be idle. Default: 8.",
+    )
 
     capacity: int = Field(
         default=100,

@@ -28,6 +28,7 @@ BUILT_IN: Mapping[str, Builder] = {
     "Progressive": deferred("metasearch.search.strategies.progressive:Progressive"),
     "Evolution": deferred("metasearch.search.strategies.evolution:Evolution"),
     "Random": deferred("metasearch.search.strategies.random:Random"),
+    "Priority": deferred("metasearch.search.strategies.priority:Priority"),
     "Halving": deferred("metasearch.search.strategies.halving:build"),
 }
 

@@ -27,7 +27,7 @@ class MeasuredCandidate(Generic[C]):
 
 
 class Measured(Generic[C]):
-    """The candidates of trials that have a score. Failed trials are left out; those given up early count as they were."""
+    """The candidates of trials with a score: not of failed ones, and of those given up early with what they had."""
 
     def __init__(self, space: Space[C], trials: Iterable[Trial]) -> None:
         self.space = space
@@ -64,7 +64,7 @@ class Measured(Generic[C]):
         return own
 
     def children(self, size: int) -> dict[str, tuple[C, float]]:
-        """Return the untried candidates of a size that grow from measured ones, by key, with the best parent's score."""
+        """Return the untried candidates of a size that grow from measured ones, by key, and the best parent's score."""
         grown: dict[str, tuple[C, float]] = {}
         for parent in self.level(size - 1):
             for child in self.space.children(parent.candidate):
@@ -77,7 +77,7 @@ class Measured(Generic[C]):
 
     def neighbours(self, count: int) -> dict[str, tuple[C, float]]:
         """Return the untried neighbours of the best candidates of the largest size, by key, with a parent's score."""
-        largest = [each for each in self.level(self.space.max_size)]
+        largest = self.level(self.space.max_size)
         best = sorted(largest, key=lambda each: (-each.score, self.space.key(each.candidate)))[:count]
         found: dict[str, tuple[C, float]] = {}
         for each in best:

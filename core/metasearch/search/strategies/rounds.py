@@ -76,6 +76,13 @@ class RoundPlanner:
         # Made part of the trials, so that whether one stops does not depend on what happens meanwhile.
         must_reach = thresholds(self._spec, finished[-1]) if finished else ()
         return [
-            replace(each, round=len(finished) + 1, round_size=len(chosen), priority=index, thresholds=must_reach)
+            replace(
+                each,
+                round=len(finished) + 1,
+                round_size=len(chosen),
+                priority=index,
+                # They compare points of curves, which trainings that begin or go on do not have.
+                thresholds=() if each.is_beginning or each.resumes else must_reach,
+            )
             for index, each in enumerate(chosen)
         ]
