@@ -109,7 +109,7 @@ def test_what_overflows_is_dropped_the_least_promising_first() -> None:
 
 
 def test_a_training_that_no_longer_improves_is_not_gone_on_with() -> None:
-    def flat(spec: TrialSpec) -> TrialResult:
+    def flat(_: TrialSpec) -> TrialResult:
         return make_result(0.5, test=make_result().validation)
 
     trials, _ = run_planned(priority(), flat)

@@ -80,9 +80,7 @@ class Priority(Generic[C]):
         for trials in finished:
             self._fill(queue, known)
             known |= {candidate_key(self.space, trial.spec.candidate) for trial in trials}
-            queue.remove(
-                (trial.spec.candidate.text, self.lengths.index(trial.spec.meta_iterations)) for trial in trials
-            )
+            queue.remove((each.spec.candidate.text, self._rung(each)) for each in trials)
             peers += trials
             for trial in trials:
                 self._join(queue, trial, first_scores, known, peers)
@@ -95,13 +93,16 @@ class Priority(Generic[C]):
         """Put what follows from a trial's result into the queue."""
         if trial.score is None or trial.state is not State.SUCCEEDED:
             return
-        rung = self.lengths.index(trial.spec.meta_iterations)
+        rung = self._rung(trial)
         score = first_scores.setdefault(trial.spec.candidate.text, trial.score)
         if rung + 1 < len(self.lengths) and not _has_ended(trial, peers):
             queue.add(score, trial.spec.candidate, rung + 1, trial.name)
         if rung == 0:
             for child in self._children(self.space.read(trial.spec.candidate), known):
                 queue.add(score, self.space.write(child), 0, None)
+
+    def _rung(self, trial: Trial) -> int:
+        return self.lengths.index(trial.spec.meta_iterations)
 
     def _children(self, parent: C, known: set[str]) -> Iterator[C]:
         """Draw new candidates from those that are one step or one change away."""
