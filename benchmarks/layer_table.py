@@ -61,6 +61,8 @@ class LayerTable:
         alphabet = sorted({choice for layer in self.choices for choice in layer})
         self._choice_ids = {choice: self.max_size + index for index, choice in enumerate(alphabet)}
         self.vocabulary_size = self.max_size + len(alphabet)
+        choices = self.max_size * len(alphabet) + len(alphabet)
+        self.size_features: Sequence[int] = [] if costs is None else [choices]
         self._from_worst = sorted(self._scores.values())
 
     # --- the space ---
@@ -106,10 +108,13 @@ class LayerTable:
         return tuple((layer, self._choice_ids[choice]) for layer, choice in enumerate(candidate))
 
     def features(self, candidates: Sequence[Layers]) -> Floats:
-        """Tell which layer has which choice, and how often each choice occurs, of the whole sequences."""
+        """Tell which layer has which choice, and how often each choice occurs, and the logarithm of the cost."""
         choices = np.array([[self._choice_ids[choice] for choice in self.padded(each)] for each in candidates])
         is_chosen = choices[:, :, None] == np.arange(self.max_size, self.vocabulary_size)
-        return np.column_stack([is_chosen.reshape(len(candidates), -1), is_chosen.sum(1)]).astype(np.float64)
+        columns = [is_chosen.reshape(len(candidates), -1), is_chosen.sum(1)]
+        if self._costs is not None:
+            columns.append(np.log1p([[self.cost(each)] for each in candidates]))
+        return np.column_stack(columns).astype(np.float64)
 
     def cost(self, candidate: Layers) -> float:
         return self._costs[self.padded(candidate)] if self._costs else 0.0

@@ -94,6 +94,7 @@ class TokenMeansPredictor:
     def __init__(self, means: Mapping[int, float], default: float) -> None:
         self._means, self._default = means, default
         self.left_out: Scores = np.array([])
+        self.description = "means of tokens"
 
     def predict(self, candidates: Candidates) -> Scores:
         tokens = (itertools.chain.from_iterable(each) for each in candidates.tokens)

@@ -30,18 +30,20 @@ class Surrogate(SpecModel):
     """The predictor that ranks the children of measured cells."""
 
     type: str = Field(
-        default="LSTM",
+        default="Stacked",
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
-        description="type is LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge "
-        "(linear in figures of the whole network and in the parent's score; it has no settings), or a surrogate that "
-        "an installed package adds. Default: LSTM.",
+        description="type is Stacked (LSTM, Ridge and Trees, whose votes come from how well each predicts what it has "
+        "not learned from), LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge (linear "
+        "in figures of the whole network and in the parent's score), Trees (boosted, on the same), or a surrogate that "
+        "an installed package adds. Ridge and Trees have no settings; those of Stacked are its LSTM's. "
+        "Default: Stacked.",
     )
     hidden_size: int = Field(
         default=100,
         ge=4,
         le=512,
-        description="hiddenSize is the number of units of a layer. Default: 100, the paper's.",
+        description="hiddenSize is the number of units of a layer of the LSTM or MLP. Default: 100, the paper's.",
     )
     layers: int = Field(
         default=1, ge=1, le=3, description="layers is the number of LSTM or hidden MLP layers. Default: 1."
@@ -50,7 +52,8 @@ class Surrogate(SpecModel):
         default=5,
         ge=1,
         le=20,
-        description="members is the size of the ensemble; with more than one, each learns from 4/5 of the scores. "
+        description="members is the number of LSTMs or MLPs that predict together; with more than one, each learns from "
+        "4/5 of the scores. With one, nothing is left out to judge it by, and Stacked gives it no vote. "
         "Default: 5.",
     )
 

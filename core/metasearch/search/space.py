@@ -7,6 +7,7 @@ The protocol of a space of architectures, and the space of cells.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations_with_replacement, product
 from typing import Protocol, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from metasearch import api
 from metasearch.search.candidates import Candidate
-from metasearch.search.cell_features import cell_features, feature_names
+from metasearch.search.cell_features import SIZE_FEATURES, cell_features, feature_names
 from metasearch.search.cells import OUTER_INPUTS, Block, Branch, Cell, block, parse_cell
 from metasearch.search.encoded_cells import EncodedCells, Floats
 
@@ -39,6 +40,9 @@ class Space(Protocol[C]):
 
     step_width: int
     """The number of ids in each step of `tokens`."""
+
+    size_features: Sequence[int]
+    """The columns of `features` that are logarithms of a network's sizes, such as its parameters; there may be none."""
 
     repeats_across_sizes: bool
     """True where an architecture may compute the same as a smaller one, and so be known before it is tried."""
@@ -130,6 +134,11 @@ _KERNEL_AREA: Mapping[str, int] = {
 }
 """Weights per pair of channels, to compare cells by; the depthwise part of separable convolutions hardly counts."""
 
+_CELLS_AT_ONCE = 4096
+"""Cells whose features are computed together; the arrays of more would fall out of the processor's caches."""
+
+_CHUNKS_AT_ONCE = 2
+
 
 class CellSpace:
     """
@@ -155,6 +164,8 @@ class CellSpace:
         self.vocabulary_size = self._inputs + len(self.operations)
         self._operation_ids = {name: self._inputs + index for index, name in enumerate(self.operations)}
         self._blocks = [_blocks(self.operations, index) for index in range(max_blocks)]
+        names = feature_names(self.operations)
+        self.size_features: Sequence[int] = [names.index(name) for name in SIZE_FEATURES]
 
     def size(self, candidate: Cell) -> int:
         return len(candidate)
@@ -222,7 +233,9 @@ class CellSpace:
             by_size.setdefault(len(candidate), []).append(index)
         for indices in by_size.values():
             encoded = EncodedCells.of([candidates[index] for index in indices], self.operations)
-            rows[indices] = cell_features(encoded, self.network)
+            with ThreadPoolExecutor(_CHUNKS_AT_ONCE) as threads:
+                chunks = threads.map(lambda chunk: cell_features(chunk, self.network), encoded.chunks(_CELLS_AT_ONCE))
+                rows[indices] = np.concatenate(list(chunks))
         return rows
 
     def cost(self, candidate: Cell) -> float:
