@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,10 +95,23 @@ class LayerTable:
         return (*candidate[:index], others[rng.integers(len(others))], *candidate[index + 1 :])
 
     def neighbours(self, candidate: Layers) -> Iterable[Layers]:
-        for index, choice in enumerate(candidate):
-            for other in self.choices[index]:
-                if other != choice:
-                    yield (*candidate[:index], other, *candidate[index + 1 :])
+        return itertools.chain.from_iterable(self.coordinates(candidate))
+
+    def coordinates(self, candidate: Layers) -> Sequence[Sequence[Layers]]:
+        """Return a list for each layer: the layer has another choice."""
+        return [
+            [(*candidate[:index], other, *candidate[index + 1 :]) for other in self.choices[index] if other != choice]
+            for index, choice in enumerate(candidate)
+        ]
+
+    def everything(self) -> Iterator[Layers]:
+        return itertools.product(*self.choices)  # a prefix is the same network as the whole that it stands for
+
+    def count(self, most: int) -> int:  # noqa: ARG002
+        return len(self)
+
+    def variants(self, architecture: str) -> Iterator[Layers]:
+        yield self.read(Candidate(architecture))
 
     def key(self, candidate: Layers) -> str:
         return self.separator.join(self.padded(candidate))

@@ -215,3 +215,13 @@ def test_the_same_seed_finds_the_same(method: search_quality.Method) -> None:
         second.look_ups,
         second.spearman,
     )
+
+
+def test_all_networks_of_a_table_are_listed_and_sorted_by_the_layer_that_differs() -> None:
+    space = table(WORDS, layers=3, separator="|", filler="skip", score=lambda layers: layers.count("conv") / 5)
+    listed = list(space.everything())
+    assert len(listed) == len(set(listed)) == len(WORDS) ** 3 == space.count(most=5)
+    changes = space.coordinates(listed[0])
+    assert [len(each) for each in changes] == [len(WORDS) - 1] * 3
+    assert all(sum(map(str.__ne__, other, listed[0])) == 1 for each in changes for other in each)
+    assert list(space.variants(space.key(listed[1]))) == [listed[1]]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from metasearch.api import MAX_CURVE_POINTS, Operation
+from metasearch.api.names import ARCHITECTURE_MAX_LENGTH
 from metasearch.api.resource import NAME_MAX_LENGTH
 from metasearch.kubernetes import names
 from metasearch.kubernetes.trial_conversion import OldTrial, new_trial, spec_of, status_of, trial_of
@@ -28,7 +29,7 @@ from metasearch.kubernetes.trial_resource import (
     ResultResource,
     ThresholdResource,
 )
-from metasearch.outcome.figures import ARCHITECTURE_MAX_LENGTH, TRIAL_NAME_MAX_LENGTH
+from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH
 from metasearch.search import trials
 from metasearch.search.candidates import CHOICE_PATTERN, NAME_PATTERN, Candidate
 from metasearch.search.cells import Branch, Cell, block

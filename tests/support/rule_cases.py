@@ -15,6 +15,7 @@ from metasearch.api import (
     Final,
     Folder,
     MetaLearning,
+    MetaSearchSpec,
     PodTemplate,
     PrototypesSettings,
     Search,
@@ -73,6 +74,22 @@ RULE_CASES: Cases = {
     **learner_cases(Training),
     **learner_cases(MetaLearning),
     **settings_cases(Search, "strategy", STRATEGY_SETTINGS, "Progressive"),
+    (Search, "must not name a cell twice in initial"): (
+        [{"initial": [*ONE.values(), *ONE.values()]}, {"initial": [*ONE.values(), *TWO.values(), *ONE.values()]}],
+        [{"initial": [*ONE.values(), *TWO.values()]}, {"initial": []}, {}],
+    ),
+    (MetaSearchSpec, "must have cells of at most space.maxBlocks blocks in search.initial"): (
+        [
+            {"dataset": {"name": "omniglot"}, "space": {"maxBlocks": 1}, "search": {"initial": list(TWO.values())}},
+            {"dataset": {"name": "omniglot"}, "search": {"initial": [" | ".join(["a(-1)+b(-2)"] * 6)]}},
+        ],
+        [
+            {"dataset": {"name": "omniglot"}, "space": {"maxBlocks": 2}, "search": {"initial": list(TWO.values())}},
+            {"dataset": {"name": "omniglot"}, "search": {"initial": [" | ".join(["a(-1)+b(-2)"] * 5)]}},
+            {"dataset": {"name": "omniglot"}, "search": {"initial": []}},
+            {"dataset": {"name": "omniglot"}},
+        ],
+    ),
     (EvolutionSearchSettings, "must have a sample of at most population"): (
         [{"population": 9}, {"sample": 31}, {"population": 4, "sample": 5}],
         [{}, {"population": 10}, {"sample": 30}, {"population": 4, "sample": 4}],

@@ -38,6 +38,7 @@ from metasearch.api.storage import Storage
 from metasearch.api.strategies import (
     EvolutionSearchSettings,
     HalvingSearchSettings,
+    LocalSearchSettings,
     PrioritySearchSettings,
     ProgressiveSearchSettings,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "InnerRates",
     "LearnedRatesSettings",
     "LearnerSettings",
+    "LocalSearchSettings",
     "MamlSettings",
     "MetaLearning",
     "MetaOptimizer",

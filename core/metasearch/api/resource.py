@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from metasearch.api.base import SpecModel
+from metasearch.api.base import Rule, SpecModel
 from metasearch.api.budget import Budget, Final
 from metasearch.api.data import Dataset, Task
 from metasearch.api.names import LABEL_PATTERN
@@ -54,6 +54,16 @@ class MetaSearchSpec(SpecModel):
         default=None,
         description="storage is where a search on a cluster keeps its weights. A run on one machine ignores it; "
         "what is written already is not moved. Default: none, and the weights go with their pods.",
+    )
+
+    rules = (
+        Rule(
+            cel="!has(self.search) || !has(self.search.initial) || self.search.initial.all(cell, "
+            "cell.split('|').size() <= (has(self.space) && has(self.space.maxBlocks) ? self.space.maxBlocks : "
+            f"{Space().max_blocks}))",
+            message="must have cells of at most space.maxBlocks blocks in search.initial",
+            holds=lambda spec: all(cell.count("|") < spec.space.max_blocks for cell in spec.search.initial),
+        ),
     )
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import Field
 
 from metasearch.api import strategies
-from metasearch.api.base import SpecModel, only_where
-from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
+from metasearch.api.base import Rule, SpecModel, only_where
+from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN, Architecture
 from metasearch.quantities import DecimalText
 
 STRATEGY_SETTINGS = {
     "Progressive": "progressive",
     "Evolution": "evolution",
+    "LocalSearch": "local_search",
     "Halving": "halving",
     "Priority": "priority",
 }
@@ -109,10 +110,18 @@ class Search(SpecModel):
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
         description="strategy is Progressive (PNAS: cells grow block by block, ranked by the surrogate), Evolution "
-        "(regularized), Random, or a strategy that an installed package adds. Default: Progressive.",
+        "(regularized), LocalSearch (one part of a cell after the other is changed to the best), Random, Grid (every "
+        "cell), or a strategy that an installed package adds. Default: Progressive.",
+    )
+    initial: tuple[Architecture, ...] = Field(
+        default=(),
+        max_length=100,
+        description="initial are cells in their text form, such as conv3x3(-1)+identity(-2), that are tried before any "
+        "other; Grid tries no others. Default: none.",
     )
     progressive: strategies.ProgressiveSearchSettings | None = _settings("progressive", "Progressive")
     evolution: strategies.EvolutionSearchSettings | None = _settings("evolution", "Evolution")
+    local_search: strategies.LocalSearchSettings | None = _settings("localSearch", "LocalSearch")
     halving: strategies.HalvingSearchSettings | None = _settings("halving", "Halving")
     priority: strategies.PrioritySearchSettings | None = _settings("priority", "Priority")
     surrogate: Surrogate = Field(default=Surrogate(), description="surrogate predicts the scores of untried cells.")
@@ -123,6 +132,11 @@ class Search(SpecModel):
         default=EarlyStopping(), description="earlyStopping gives up trials that do badly."
     )
 
-    rules = tuple(
-        only_where("strategy", strategy, field, "Progressive") for strategy, field in STRATEGY_SETTINGS.items()
+    rules = (
+        *(only_where("strategy", strategy, field, "Progressive") for strategy, field in STRATEGY_SETTINGS.items()),
+        Rule(
+            cel="!has(self.initial) || self.initial.all(x, self.initial.exists_one(y, y == x))",
+            message="must not name a cell twice in initial",
+            holds=lambda search: len(set(search.initial)) == len(search.initial),
+        ),
     )

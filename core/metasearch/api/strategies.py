@@ -49,6 +49,18 @@ class EvolutionSearchSettings(SpecModel):
     )
 
 
+class LocalSearchSettings(SpecModel):
+    """The settings of LocalSearch (coordinate ascent with restarts)."""
+
+    starts: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="starts is the number of cells from which it climbs side by side; more keep more workers busy, and "
+        "fewer get further with the same trials. Default: 1.",
+    )
+
+
 class HalvingSearchSettings(SpecModel):
     """The settings of Halving (asynchronous successive halving, Li et al. 2018)."""
 

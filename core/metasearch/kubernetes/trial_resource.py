@@ -11,9 +11,10 @@ from typing import Annotated
 from pydantic import Field
 
 from metasearch.api import MAX_CURVE_POINTS, Rule
+from metasearch.api.names import Architecture
 from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Architecture, Count
+from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Count
 from metasearch.quantities import NumberText
 from metasearch.search.baselines import TEXT_PATTERN
 from metasearch.search.candidates import NAME_PATTERN

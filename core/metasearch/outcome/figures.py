@@ -13,10 +13,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import ConfigDict, Field
 
 from metasearch.api import SpecModel
-from metasearch.api.names import LABEL_PATTERN
-
-ARCHITECTURE_MAX_LENGTH = 512
-"""Eight blocks of the longest names take half of it."""
+from metasearch.api.names import LABEL_PATTERN, Architecture
 
 TRIAL_NAME_MAX_LENGTH = 63
 """As a label's value, so that a trial can be named in one."""
@@ -31,7 +28,6 @@ Fraction = TypeVar("Fraction", bound=float)
 """The type of numbers that may have a fraction: `float` or `NumberText`."""
 
 Count = Annotated[int, Field(ge=0)]
-Architecture = Annotated[str, Field(min_length=1, max_length=ARCHITECTURE_MAX_LENGTH, pattern=r"^[-A-Za-z0-9_()+| ]+$")]
 TrialName = Annotated[str, Field(max_length=TRIAL_NAME_MAX_LENGTH, pattern=LABEL_PATTERN)]
 
 

@@ -7,6 +7,13 @@ from metasearch.extensions import Group, require_known
 from metasearch.search import strategies, surrogates
 from metasearch.search.planner import Search
 from metasearch.search.space import CellSpace
+from metasearch.search.strategies.beginning import initial
+from metasearch.search.strategies.grid import require_fitting
+
+
+def build_space(spec: MetaSearchSpec) -> CellSpace:
+    """Build the space of a search's candidates."""
+    return CellSpace(spec.space.operations, spec.space.max_blocks, spec.space)
 
 
 def build_search(name: str, spec: MetaSearchSpec, started_at: float, paused_seconds: float = 0.0) -> Search:
@@ -20,9 +27,24 @@ def build_search(name: str, spec: MetaSearchSpec, started_at: float, paused_seco
         InvalidSpec: the strategy is unknown here. Other names are not checked (see `require_known_names`), so that a
             search can be looked at where the parts that train it are not installed.
     """
-    space = CellSpace(spec.space.operations, spec.space.max_blocks, spec.space)
+    space = build_space(spec)
     strategy = strategies.build(spec, space, surrogates.factory(spec.search.surrogate, space))
     return Search(name, spec, space, strategy, started_at, paused_seconds)
+
+
+def require_possible(spec: MetaSearchSpec) -> None:
+    """
+    Refuse a search that cannot be run as it is asked for, though each of its fields by itself is right.
+
+    A driver calls this before it runs a search, once the names are known.
+
+    Raises:
+        InvalidSpec: says what goes together with what, and what would be right.
+    """
+    space = build_space(spec)
+    initial(spec, space)
+    if spec.search.strategy == "Grid":
+        require_fitting(spec, space)
 
 
 def require_known_names(spec: MetaSearchSpec) -> None:

@@ -191,7 +191,7 @@ def _search_trial(search: Search, proposal: Proposal, position: int) -> TrialSpe
 
 
 def _history(trials: Sequence[Trial]) -> list[Trial]:
-    """Pick the search trials, in the order in which they were proposed, which a store need not keep."""
+    """Pick the search trials, by round and priority, an order that a store need not keep."""
     return [trial for round in by_round(trials) for trial in round]
 
 

@@ -6,14 +6,16 @@ The protocol of a space of architectures, and the space of cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import combinations_with_replacement, product
+from itertools import chain, combinations_with_replacement, islice, product
+from math import factorial, prod
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from metasearch import api
+from metasearch.errors import InvalidCell
 from metasearch.search.candidates import Candidate
 from metasearch.search.cell_features import SIZE_FEATURES, cell_features, feature_names
 from metasearch.search.cells import OUTER_INPUTS, Block, Branch, Cell, block, parse_cell
@@ -73,6 +75,35 @@ class Space(Protocol[C]):
 
     def neighbours(self, candidate: C) -> Iterable[C]:
         """Yield every candidate that one change of `mutate` can make. May repeat itself."""
+        ...
+
+    def coordinates(self, candidate: C) -> Sequence[Sequence[C]]:
+        """
+        Sort the neighbours by what is changed: a list for each part of the candidate that can be changed by itself.
+
+        May repeat itself. Candidates of one size have equally many lists.
+        """
+        ...
+
+    def everything(self) -> Iterator[C]:
+        """Yield every candidate of every size, smaller sizes first, no two that compute the same. Lazy."""
+        ...
+
+    def count(self, most: int) -> int:
+        """
+        Return the number of candidates that `everything` yields where it is at most `most`.
+
+        Where it is larger, some number above `most` that it has at least, without counting them all.
+        """
+        ...
+
+    def variants(self, architecture: str) -> Iterator[C]:
+        """
+        Yield every candidate with an architecture; the first is that which `search.initial` means by it. Lazy.
+
+        Raises:
+            InvalidSpec: the architecture is none of this space, or not all candidates with it can be listed.
+        """
         ...
 
     def key(self, candidate: C) -> str:
@@ -197,10 +228,42 @@ class CellSpace:
         return _with_branch(candidate, index, side, changed[rng.integers(len(changed))])
 
     def neighbours(self, candidate: Cell) -> Iterable[Cell]:
-        for index, side in product(range(len(candidate)), range(2)):
-            changed = *self._other_inputs(candidate, index, side), *self._other_operations(candidate, index, side)
-            for branch in changed:
-                yield _with_branch(candidate, index, side, branch)
+        return chain.from_iterable(self.coordinates(candidate))
+
+    def coordinates(self, candidate: Cell) -> Sequence[Sequence[Cell]]:
+        """Return a list for each branch: the branch has another input, or another operation."""
+        branches = product(range(len(candidate)), range(2))
+        return [
+            [
+                _with_branch(candidate, index, side, branch)
+                for others in (self._other_inputs, self._other_operations)
+                for branch in others(candidate, index, side)
+            ]
+            for index, side in branches
+        ]
+
+    def everything(self) -> Iterator[Cell]:
+        for size in range(1, self.max_size + 1):
+            yield from self._of_size(size)
+
+    def _of_size(self, size: int) -> Iterator[Cell]:
+        if size == 1:
+            yield from self.smallest()
+            return
+        seen: set[Cell] = set()
+        for child in chain.from_iterable(map(self.children, self._of_size(size - 1))):
+            if child not in seen:
+                seen.add(child)
+                yield child
+
+    def count(self, most: int) -> int:
+        # Every cell has at most one numbering for each order of its blocks.
+        numberings = [prod(map(len, self._blocks[:size])) for size in range(1, self.max_size + 1)]
+        at_least = sum(-(-number // factorial(size)) for size, number in enumerate(numberings, 1))
+        return at_least if at_least > most else sum(1 for _ in islice(self.everything(), most + 1))
+
+    def variants(self, architecture: str) -> Iterator[Cell]:
+        yield self.read(Candidate(architecture))
 
     def _other_inputs(self, candidate: Cell, index: int, side: int) -> list[Branch]:
         branch = candidate.blocks[index][side]
@@ -245,7 +308,10 @@ class CellSpace:
         return Candidate(str(candidate))
 
     def read(self, recorded: Candidate) -> Cell:
-        return parse_cell(recorded.architecture, self.operations).canonical
+        cell = parse_cell(recorded.architecture, self.operations)
+        if len(cell) > self.max_size:
+            raise InvalidCell(f"{cell} has {len(cell)} blocks; it may have {self.max_size} at most (space.maxBlocks)")
+        return cell.canonical
 
     def size_text(self, size: int) -> str:
         return f"{size} {'block' if size == 1 else 'blocks'}"

@@ -374,7 +374,7 @@ def _end_attempt(trial: Trial, now: float, outcome: str) -> Trial:
 
 
 def by_round(trials: Iterable[Trial]) -> list[list[Trial]]:
-    """Sort search trials into rounds from the first, each in the order in which it was proposed; drop other stages."""
+    """Sort search trials into rounds from the first, each by priority; drop trials of other stages."""
     rounds: dict[int, list[Trial]] = {}
     for trial in sorted(trials, key=lambda trial: (trial.spec.round, trial.spec.priority, trial.name)):
         if trial.spec.stage is Stage.SEARCH:

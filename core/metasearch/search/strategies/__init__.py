@@ -27,9 +27,11 @@ Makes a strategy from the search's spec, the space of its candidates, and a func
 BUILT_IN: Mapping[str, Builder] = {
     "Progressive": deferred("metasearch.search.strategies.progressive:Progressive"),
     "Evolution": deferred("metasearch.search.strategies.evolution:Evolution"),
+    "LocalSearch": deferred("metasearch.search.strategies.local_search:LocalSearch"),
     "Random": deferred("metasearch.search.strategies.random:Random"),
     "Priority": deferred("metasearch.search.strategies.priority:Priority"),
     "Halving": deferred("metasearch.search.strategies.halving:build"),
+    "Grid": deferred("metasearch.search.strategies.grid:Grid"),
 }
 
 

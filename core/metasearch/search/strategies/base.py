@@ -16,7 +16,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Threshold, Trial
 
 History = Sequence[Trial]
-"""Every search trial on record, pending ones too, in the order in which they were proposed."""
+"""Every search trial on record, pending ones too, by round and then by priority."""
 
 
 class Answer(Enum):
@@ -51,8 +51,8 @@ class Proposal:
     """True where it was drawn at random, to examine the surrogate."""
     priority: int | None = None
     """
-    Workers take lower numbers first within a round; None for the order of proposing. A strategy that proposes all its
-    trials in one round thereby orders all of its trials.
+    Workers take lower numbers first within a round; None for the order of proposing, and with `RoundPlanner` for the
+    costliest first. A strategy that proposes all its trials in one round thereby orders all of its trials.
     """
     resumes: str | None = None
     """The name of the trial of the history, a beginning of the same candidate and seed, that it goes on from."""
