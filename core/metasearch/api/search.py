@@ -35,8 +35,8 @@ class Surrogate(SpecModel):
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
         description="type is Stacked (LSTM, Ridge and Trees, whose votes come from how well each predicts what it has "
-        "not learned from), LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge (linear "
-        "in figures of the whole network and in the parent's score), Trees (boosted, on the same), or a surrogate that "
+        "not learned from), LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge "
+        "(linear in figures of the whole network and in the parent's score), Trees (boosted, on the same), or a surrogate that "
         "an installed package adds. Ridge and Trees have no settings; those of Stacked are its LSTM's. "
         "Default: Stacked.",
     )
@@ -53,8 +53,8 @@ class Surrogate(SpecModel):
         default=5,
         ge=1,
         le=20,
-        description="members is the number of LSTMs or MLPs that predict together; with more than one, each learns from "
-        "4/5 of the scores. With one, nothing is left out to judge it by, and Stacked gives it no vote. "
+        description="members is the number of LSTMs or MLPs that predict together; with more than one, each learns "
+        "from 4/5 of the scores. With one, nothing is left out to judge it by, and Stacked gives it no vote. "
         "Default: 5.",
     )
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic
 
 import numpy as np
@@ -24,6 +25,7 @@ import numpy as np
 from metasearch.api import MetaSearchSpec, ProgressiveSearchSettings
 from metasearch.search.space import C, Space
 from metasearch.search.strategies.base import History, Proposal, Proposals
+from metasearch.search.strategies.beginning import initial_first
 from metasearch.search.strategies.measured import Measured
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
 from metasearch.search.surrogates.base import Candidates, Scores, Surrogate
@@ -74,7 +76,7 @@ class Progressive(Generic[C]):
     rounds: int | None = None
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:
-        self.space, self.surrogate, self.seed = space, surrogate, spec.seed
+        self.spec, self.space, self.surrogate, self.seed = spec, space, surrogate, spec.seed
         beam_width = (spec.search.progressive or ProgressiveSearchSettings()).beam_width
         self._smallest = space.smallest()
         self.sizes = RoundSizes.of(len(self._smallest), space.max_size, beam_width, spec.budget.max_trials)
@@ -91,7 +93,7 @@ class Progressive(Generic[C]):
 
     def _choose(self, finished: Rounds) -> Sequence[Proposal]:
         if not finished:
-            return [Proposal(candidate=self.space.write(each)) for each in self._shuffled(self._smallest)]
+            return [Proposal(candidate=self.space.write(each)) for each in self._first()]
         measured = Measured(self.space, [trial for trials in finished for trial in trials])
         size = self._size(len(finished) + 1)
         pool = measured.children(size)
@@ -145,7 +147,10 @@ class Progressive(Generic[C]):
         drawn: list[int] = rng.permutation(others)[:count].tolist()
         return drawn
 
-    def _shuffled(self, candidates: Sequence[C]) -> list[C]:
-        # A budget may cut the first round short, and the order of enumeration is not to decide what is lost.
-        order = np.random.default_rng([self.seed, 0]).permutation(len(candidates))
-        return [candidates[index] for index in order[: self.sizes.first]]
+    def _first(self) -> list[C]:
+        """Return the candidates of the first round: those given, whatever their size, then some of one step."""
+        # Shuffled: the order of enumeration is not to decide which of them the budget leaves out.
+        order = np.random.default_rng([self.seed, 0]).permutation(len(self._smallest))
+        one_step = (self._smallest[index] for index in order)
+        given = len(self.spec.search.initial)
+        return list(islice(initial_first(self.spec, self.space, one_step), max(given, self.sizes.first)))
