@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +61,14 @@ class LayerTable:
         alphabet = sorted({choice for layer in self.choices for choice in layer})
         self._choice_ids = {choice: self.max_size + index for index, choice in enumerate(alphabet)}
         self.vocabulary_size = self.max_size + len(alphabet)
+        choices = self.max_size * len(alphabet) + len(alphabet)
+        self.size_features: Sequence[int] = [] if costs is None else [choices]
         self._from_worst = sorted(self._scores.values())
 
     # --- the space ---
+
+    def size(self, candidate: Layers) -> int:
+        return len(candidate)
 
     def smallest(self) -> Sequence[Layers]:
         return [(choice,) for choice in self.choices[0]]
@@ -90,10 +95,23 @@ class LayerTable:
         return (*candidate[:index], others[rng.integers(len(others))], *candidate[index + 1 :])
 
     def neighbours(self, candidate: Layers) -> Iterable[Layers]:
-        for index, choice in enumerate(candidate):
-            for other in self.choices[index]:
-                if other != choice:
-                    yield (*candidate[:index], other, *candidate[index + 1 :])
+        return itertools.chain.from_iterable(self.coordinates(candidate))
+
+    def coordinates(self, candidate: Layers) -> Sequence[Sequence[Layers]]:
+        """Return a list for each layer: the layer has another choice."""
+        return [
+            [(*candidate[:index], other, *candidate[index + 1 :]) for other in self.choices[index] if other != choice]
+            for index, choice in enumerate(candidate)
+        ]
+
+    def everything(self) -> Iterator[Layers]:
+        return itertools.product(*self.choices)  # a prefix is the same network as the whole that it stands for
+
+    def count(self, most: int) -> int:  # noqa: ARG002
+        return len(self)
+
+    def variants(self, architecture: str) -> Iterator[Layers]:
+        yield self.read(Candidate(architecture))
 
     def key(self, candidate: Layers) -> str:
         return self.separator.join(self.padded(candidate))
@@ -103,10 +121,13 @@ class LayerTable:
         return tuple((layer, self._choice_ids[choice]) for layer, choice in enumerate(candidate))
 
     def features(self, candidates: Sequence[Layers]) -> Floats:
-        """Tell which layer has which choice, and how often each choice occurs, of the whole sequences."""
+        """Tell which layer has which choice, and how often each choice occurs, and the logarithm of the cost."""
         choices = np.array([[self._choice_ids[choice] for choice in self.padded(each)] for each in candidates])
         is_chosen = choices[:, :, None] == np.arange(self.max_size, self.vocabulary_size)
-        return np.column_stack([is_chosen.reshape(len(candidates), -1), is_chosen.sum(1)]).astype(np.float64)
+        columns = [is_chosen.reshape(len(candidates), -1), is_chosen.sum(1)]
+        if self._costs is not None:
+            columns.append(np.log1p([[self.cost(each)] for each in candidates]))
+        return np.column_stack(columns).astype(np.float64)
 
     def cost(self, candidate: Layers) -> float:
         return self._costs[self.padded(candidate)] if self._costs else 0.0

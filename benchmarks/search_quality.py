@@ -200,7 +200,7 @@ def _search_spec(table: LayerTable, task: Task) -> api.Search:
     surrogate = "LSTM" if task.method is Method.LSTM else "MLP"
     return api.Search(
         strategy="Progressive",
-        beam_width=beam_width(table, task.trials),
+        progressive=api.ProgressiveSearchSettings(beam_width=beam_width(table, task.trials)),
         surrogate=api.Surrogate(type=surrogate),
     )
 

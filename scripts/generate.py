@@ -44,7 +44,8 @@ Every field of `spec`, made from the models by `make generate`. Only `dataset` m
       dataset: {{name: omniglot}}
 
 Decimals are text in quotes, durations are such as `1h30m`, amounts of memory such as `4Gi`. `metasearch run --set
-search.beamWidth=8` overrides a field. Of a search that was begun, only these may be changed: {", ".join(CHANGEABLE)}.
+search.progressive.beamWidth=8` overrides a field. Of a search that was begun, only these may be changed:
+{", ".join(CHANGEABLE)}.
 On a cluster, `kubectl explain metasearch.spec` tells the same.
 """
 

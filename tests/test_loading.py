@@ -43,7 +43,7 @@ def with_spec(**fields: Any) -> str:
 
 def test_a_data_set_is_all_it_takes() -> None:
     resource = load(with_spec())
-    assert (resource.metadata.name, resource.spec.search.beam_width, resource.spec.seed) == ("mine", 100, 0)
+    assert (resource.metadata.name, resource.spec.search.strategy, resource.spec.seed) == ("mine", "Progressive", 0)
 
 
 def test_what_kubernetes_adds_to_a_resource_is_passed_over() -> None:
@@ -372,7 +372,7 @@ def test_a_long_value_is_cut_short() -> None:
 @pytest.mark.parametrize(
     ("setting", "field", "value"),
     [
-        ("search.beamWidth=8", "search.beam_width", 8),
+        ("search.progressive.beamWidth=8", "search.progressive.beam_width", 8),
         ("spec.seed=3", "seed", 3),
         ("space.operations=[conv3x3, identity]", "space.operations", (Operation.CONV_3X3, Operation.IDENTITY)),
         ("final={baselines: []}", "final.baselines", ()),
@@ -403,9 +403,9 @@ def test_a_setting_can_give_what_the_file_leaves_out() -> None:
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("seed", "it must be PATH=VALUE, such as search.beamWidth=8"),
-        ("=5", "it must be PATH=VALUE, such as search.beamWidth=8"),
-        ("search..beamWidth=5", "it must be PATH=VALUE, such as search.beamWidth=8"),
+        ("seed", "it must be PATH=VALUE, such as search.progressive.beamWidth=8"),
+        ("=5", "it must be PATH=VALUE, such as search.progressive.beamWidth=8"),
+        ("search..beamWidth=5", "it must be PATH=VALUE, such as search.progressive.beamWidth=8"),
         ("seed=", 'is ""; it must be a whole number'),
         ("seed=1.5", 'is "1.5"; it must be a whole number'),
         ("seed.x=1", "seed has no fields; set it as a whole"),
@@ -428,12 +428,12 @@ def test_a_wrong_setting_is_reported_with_what_was_given(setting: str, sentence:
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        ("spec: 5", "--set search.beamWidth: spec is 5 in the file; it must be an object with fields"),
+        ("spec: 5", "--set search.progressive.beamWidth: spec is 5 in the file; it must be an object with fields"),
         (
             "spec: {dataset: {name: omniglot}, search: []}",
-            "--set search.beamWidth: spec.search is [] in the file; it must be an object with fields",
+            "--set search.progressive.beamWidth: spec.search is [] in the file; it must be an object with fields",
         ),
     ],
 )
 def test_a_setting_inside_of_what_has_no_fields(spec: str, sentence: str) -> None:
-    assert refusal(HEAD + spec, "search.beamWidth=8") == sentence
+    assert refusal(HEAD + spec, "search.progressive.beamWidth=8") == sentence

@@ -135,7 +135,9 @@ def run(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="PATH=VALUE", help="Override a field of spec, such as search.beamWidth=8; repeatable."
+            "--set",
+            metavar="PATH=VALUE",
+            help="Override a field of spec, such as search.progressive.beamWidth=8; repeatable.",
         ),
     ] = None,
 ) -> None:
@@ -248,7 +250,7 @@ def validate(
 ) -> None:
     """Check a resource and its data, and say how long it takes; with --namespace or --context ask the cluster."""
     from metasearch.loading import load_search
-    from metasearch.search.build import require_known_names
+    from metasearch.search.build import require_known_names, require_possible
 
     resource = load_search(file, overrides or [])
     findings, estimate = [resource.metadata.name], list[str]()
@@ -260,6 +262,7 @@ def validate(
         findings.append(f"taken by the namespace {target.namespace}")
     else:
         require_known_names(resource.spec)
+        require_possible(resource.spec)
     # Other data sets are on the cluster, or in a package that its image has.
     if is_remote and not resource.spec.dataset.is_omniglot:
         findings.append("with data that is looked at there, before the first trial")

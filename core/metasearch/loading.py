@@ -26,7 +26,7 @@ def load_search(path: Path, overrides: Sequence[str] = ()) -> MetaSearch:
 
     Args:
         path: a YAML file with one resource.
-        overrides: `PATH=VALUE` each, the path counted from spec, such as `search.beamWidth=8`.
+        overrides: `PATH=VALUE` each, the path counted from spec, such as `search.progressive.beamWidth=8`.
 
     Raises:
         InvalidSpec: says which field is wrong and what would be right.
@@ -132,7 +132,7 @@ def _with_override(resource: dict[str, Any], override: str) -> dict[str, Any]:
     path, equals, text = override.partition("=")
     steps = path.removeprefix("spec.").split(".")
     if not equals or not all(steps):
-        raise InvalidSpec(f"--set {override}: it must be PATH=VALUE, such as search.beamWidth=8")
+        raise InvalidSpec(f"--set {override}: it must be PATH=VALUE, such as search.progressive.beamWidth=8")
     # A copy of all levels: the caller's resource stays as it is.
     changed: dict[str, Any] = json.loads(json.dumps(resource))
     place: Any = changed.setdefault("spec", {})

@@ -155,7 +155,7 @@ class Search:
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], overrides: Sequence[str] = ()) -> Search:
-        """Read a YAML file; `overrides` are as of `metasearch run --set`, such as "search.beamWidth=8"."""
+        """Read a YAML file; `overrides` are as of `metasearch run --set`, such as "search.progressive.beamWidth=8"."""
         return cls._of(load_search(Path(path), overrides))
 
     @classmethod

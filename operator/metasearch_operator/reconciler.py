@@ -24,7 +24,7 @@ from metasearch.outcome.results import SearchResult, summarize
 from metasearch.outcome.summary import search_status
 from metasearch.reconcile import Step, reconcile
 from metasearch.search import budget
-from metasearch.search.build import build_search, require_known_names
+from metasearch.search.build import build_search, require_known_names, require_possible
 from metasearch.search.planner import Search, belongs_to, current_status
 from metasearch.search.trials import State, Trial
 from metasearch.storage_layout import search_folder
@@ -85,6 +85,7 @@ class Reconciler:
         try:
             spec = parse_search(resource, where=f"MetaSearch {resource['metadata']['name']}").spec
             require_known_names(spec)
+            require_possible(spec)
             return _Reconciliation(self, resource, spec).run()
         except InvalidSpec as error:  # of the spec, or of trials that an earlier version made
             return self.report_problem(resource, Problem(ReadyReason.INVALID_SPEC, str(error)))

@@ -20,7 +20,9 @@ from metasearch.api import (
     DatasetName,
     Folder,
     Operation,
+    ProgressiveSearchSettings,
     ReptileSettings,
+    Score,
     Split,
     Task,
 )
@@ -52,7 +54,7 @@ def spec_with(field: str, value: object) -> dict[str, Any]:
         ("space.filterScale", 1, 4),
         ("space.repeats", 0, 8),
         ("space.reductions", 0, 5),
-        ("search.beamWidth", 1, 2000),
+        ("search.progressive.beamWidth", 1, 2000),
         ("search.surrogate.members", 1, 20),
         ("training.metaIterations", 1, 10_000_000),
         ("training.reptile.metaBatchSize", 1, 256),
@@ -104,8 +106,9 @@ def test_decimals_have_bounds(field: str, right: list[str], wrong: list[str]) ->
 
 def test_a_default_is_what_the_sources_say() -> None:
     spec = make_spec()
-    auto_meta = (spec.search.beam_width, spec.budget.max_trials, spec.space.max_blocks, spec.space.filters)
-    assert auto_meta == (100, 55 + 4 * 100, 5, 10)
+    auto_meta = (spec.budget.max_trials, spec.space.max_blocks, spec.space.filters)
+    assert auto_meta == (55 + 4 * 100, 5, 10)
+    assert (spec.search.progressive, ProgressiveSearchSettings().beam_width) == (None, 100)
     assert (spec.final.meta_iterations, spec.final.tasks) == (100_000, 10_000)
     assert isinstance(spec.training.settings, ReptileSettings)
     assert spec.training.settings.inner_learning_rate == Decimal("0.001")
@@ -117,7 +120,8 @@ def test_a_default_is_what_the_sources_say() -> None:
         Concat.ALL,
         (Baseline.CONV4,),
     )
-    assert (spec.evaluation.split, spec.evaluation.score) == (Split.VALIDATION, Classification.NON_TRANSDUCTIVE)
+    assert (spec.evaluation.split, spec.evaluation.score) == (Split.VALIDATION, Score.LIKELIHOOD)
+    assert spec.evaluation.classification is Classification.TRANSDUCTIVE
 
 
 def test_every_default_is_within_its_bounds() -> None:

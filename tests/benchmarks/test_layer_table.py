@@ -180,7 +180,10 @@ def test_a_beam_spends_the_trials_and_reaches_the_last_round() -> None:
 @pytest.mark.parametrize("surrogate", ["LSTM", "MLP"])
 def test_a_progressive_search_finds_the_best_of_a_small_table(surrogate: str) -> None:
     space = table(WORDS, layers=4, separator="|", filler="skip", score=lambda layers: layers.count("conv") / 5)
-    search = api.Search(beam_width=4, surrogate=api.Surrogate(type=surrogate, members=1, hidden_size=16))
+    search = api.Search(
+        progressive=api.ProgressiveSearchSettings(beam_width=4),
+        surrogate=api.Surrogate(type=surrogate, members=1, hidden_size=16),
+    )
     trials = search_quality.run_search(space, search, trials=15, seed=0)
     networks = [trial.spec.candidate.architecture for trial in trials]
     assert len(networks) == len({space.key(space.read(Candidate(each))) for each in networks}) == 15
@@ -212,3 +215,13 @@ def test_the_same_seed_finds_the_same(method: search_quality.Method) -> None:
         second.look_ups,
         second.spearman,
     )
+
+
+def test_all_networks_of_a_table_are_listed_and_sorted_by_the_layer_that_differs() -> None:
+    space = table(WORDS, layers=3, separator="|", filler="skip", score=lambda layers: layers.count("conv") / 5)
+    listed = list(space.everything())
+    assert len(listed) == len(set(listed)) == len(WORDS) ** 3 == space.count(most=5)
+    changes = space.coordinates(listed[0])
+    assert [len(each) for each in changes] == [len(WORDS) - 1] * 3
+    assert all(sum(map(str.__ne__, other, listed[0])) == 1 for each in changes for other in each)
+    assert list(space.variants(space.key(listed[1]))) == [listed[1]]

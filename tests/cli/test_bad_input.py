@@ -48,7 +48,7 @@ HEAD = "apiVersion: metasearch.dev/v1alpha1\nkind: MetaSearch\nmetadata: {name: 
     ("text", "sentence"),
     [
         pytest.param(
-            HEAD + "spec: {dataset: {name: omniglot}, serach: {beamWidth: 8}}",
+            HEAD + "spec: {dataset: {name: omniglot}, serach: {strategy: Random}}",
             "mine.yaml: spec has no field 'serach'; did you mean search?",
             id="unknown field",
         ),
@@ -58,8 +58,8 @@ HEAD = "apiVersion: metasearch.dev/v1alpha1\nkind: MetaSearch\nmetadata: {name: 
             id="unknown field deep down",
         ),
         pytest.param(
-            HEAD + "spec: {dataset: {name: omniglot}, search: {beamWidth: 0}}",
-            "mine.yaml: spec.search.beamWidth is 0; it must be at least 1",
+            HEAD + "spec: {dataset: {name: omniglot}, search: {progressive: {beamWidth: 0}}}",
+            "mine.yaml: spec.search.progressive.beamWidth is 0; it must be at least 1",
             id="out of range",
         ),
         pytest.param(
@@ -89,7 +89,7 @@ def test_a_wrong_resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text:
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("search.strategy=progressive", "spec.search.strategy is 'progressive', which is not installed here"),
+        ("search={strategy: progressive}", "spec.search.strategy is 'progressive', which is not installed here"),
         ("search.surrogate.type=lstm", "spec.search.surrogate.type is 'lstm', which is not installed here"),
         ("space.operations=[identity, warp]", "spec.space.operations is 'warp', which is not installed here"),
     ],
@@ -132,9 +132,15 @@ def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("search.beamWidht=8", "--set search.beamWidht: no field 'beamWidht'; did you mean beamWidth?"),
-        ("search.beamWidth=0", '--set search.beamWidth=0: is "0"; it must be at least 1'),
-        ("search.beamWidth", "--set search.beamWidth: it must be PATH=VALUE, such as search.beamWidth=8"),
+        (
+            "search.progressive.beamWidht=8",
+            "--set search.progressive.beamWidht: no field 'beamWidht'; did you mean beamWidth?",
+        ),
+        ("search.progressive.beamWidth=0", '--set search.progressive.beamWidth=0: is "0"; it must be at least 1'),
+        (
+            "search.progressive.beamWidth",
+            "--set search.progressive.beamWidth: it must be PATH=VALUE, such as search.progressive.beamWidth=8",
+        ),
         ("dataset={nam: omniglot}", "--set dataset={nam: omniglot}: no field 'nam'; did you mean name?"),
     ],
 )

@@ -28,7 +28,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Reason, State, Trial, TrialResult
 from metasearch.stores.sqlite import SqliteStore
 
-PROGRESSIVE = {**SMALL, "search": {"beamWidth": 4, "surrogate": {"type": "MLP", "members": 1}}}
+PROGRESSIVE = {**SMALL, "search": {"progressive": {"beamWidth": 4}, "surrogate": {"type": "MLP", "members": 1}}}
 """A search of three rounds with the smallest surrogate."""
 
 RANDOM = {**SMALL, "search": {"strategy": "Random"}, "budget": {"maxTrials": 6}}

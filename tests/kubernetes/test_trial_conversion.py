@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from metasearch.api import MAX_CURVE_POINTS, Operation
-from metasearch.api.names import HYPERPARAMETER_PATTERN
+from metasearch.api.names import ARCHITECTURE_MAX_LENGTH, HYPERPARAMETER_PATTERN
 from metasearch.api.resource import NAME_MAX_LENGTH
 from metasearch.kubernetes import names
 from metasearch.kubernetes.trial_conversion import OldTrial, new_trial, spec_of, status_of, trial_of
@@ -29,10 +29,11 @@ from metasearch.kubernetes.trial_resource import (
     ResultResource,
     ThresholdResource,
 )
-from metasearch.outcome.figures import ARCHITECTURE_MAX_LENGTH, TRIAL_NAME_MAX_LENGTH
+from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH
 from metasearch.search import trials
 from metasearch.search.candidates import CHOICE_PATTERN, Candidate
 from metasearch.search.cells import Branch, Cell, block
+from metasearch.search.trial_names import trial_name
 from metasearch.search.trials import (
     INTERRUPTED,
     LOST,
@@ -48,7 +49,6 @@ from metasearch.search.trials import (
     Trial,
     TrialResult,
     TrialSpec,
-    trial_name,
 )
 
 SEARCH = {"metadata": {"name": "omniglot", "namespace": "team", "uid": "0-1-2"}}

@@ -241,7 +241,7 @@ def test_a_name_is_the_same_each_time() -> None:
     [
         {"parallelism": 9},
         {"budget": {"maxTrials": 9, "wallTime": "1h"}},
-        {"search": {"beamWidth": 9}},
+        {"search": {"progressive": {"beamWidth": 9}}},
         {"suspend": True},
         {"storage": {"url": "s3://bucket"}},
     ],

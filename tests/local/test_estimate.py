@@ -34,7 +34,7 @@ def small_spec(**changes: Any) -> MetaSearchSpec:
     """Make a spec of 10 + 4 search trials of 100 meta-iterations and 10 + 2 * 5 tasks, then 2 x 2 final ones."""
     spec: dict[str, Any] = {
         "space": {"operations": ["conv3x3", "identity"], "maxBlocks": 2},
-        "search": {"beamWidth": 4},
+        "search": {"progressive": {"beamWidth": 4}},
         "training": {"metaIterations": 100},
         "evaluation": {"tasks": 10, "curvePoints": 3, "curveTasks": 5},
         "final": {"top": 2, "seeds": 2, "metaIterations": 1000, "tasks": 30, "baselines": []},
@@ -77,8 +77,8 @@ def test_final_trainings_of_another_kind_have_their_own_cost() -> None:
         ({}, [10, 4]),
         ({"budget": {"maxTrials": 12}}, [10, 2]),
         ({"budget": {"maxTrials": 7}}, [7, 0]),
-        ({"search": {"strategy": "Random"}, "budget": {"maxTrials": 7}}, [0, 7]),
-        ({"search": {"beamWidth": 30}}, [10, 30]),
+        ({"search": {"strategy": "Random", "progressive": None}, "budget": {"maxTrials": 7}}, [0, 7]),
+        ({"search": {"progressive": {"beamWidth": 30}}}, [10, 30]),
     ],
 )
 def test_there_are_as_many_cells_of_a_size_as_the_search_tries(changes: dict[str, Any], sizes: list[int]) -> None:

@@ -73,7 +73,7 @@ def write_long_resource(folder: Path) -> Path:
     return write_resource(
         folder,
         space={"filters": 4},
-        search={"beamWidth": 6},
+        search={"progressive": {"beamWidth": 6}},
         training={"metaIterations": 150},
         final={"metaIterations": 1800, "baselines": []},
     )

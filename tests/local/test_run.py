@@ -137,7 +137,7 @@ def test_a_field_can_be_set_on_the_command_line(tmp_path: Path) -> None:
 
 
 def test_random_search_is_a_strategy_too(tmp_path: Path) -> None:
-    resource = write_resource(tmp_path, search={"strategy": "Random"}, budget={"maxTrials": 5})
+    resource = write_resource(tmp_path, search={"strategy": "Random", "progressive": None}, budget={"maxTrials": 5})
     assert metasearch("run", resource, "--output", tmp_path / "out").returncode == 0
     (round,) = result_of(tmp_path / "out")["rounds"]
     assert (round["proposed"], round["spearman"]) == (5, None)

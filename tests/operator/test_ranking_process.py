@@ -19,7 +19,7 @@ from metasearch_operator.ranking_process import RankingFailed, RankingProcess, S
 
 SPEC = make_spec(
     space={"operations": ["conv3x3", "identity"], "maxBlocks": 3},
-    search={"beamWidth": 4, "surrogate": {"members": 1, "hiddenSize": 4}},
+    search={"progressive": {"beamWidth": 4}, "surrogate": {"members": 1, "hiddenSize": 4}},
 )
 
 

@@ -93,18 +93,24 @@ def test_the_front_trades_score_for_parameters() -> None:
     assert [(each.trial, each.parameter_count) for each in summarized(found).front] == [("a", 900), ("b", 100)]
 
 
-@pytest.mark.parametrize(
-    ("score", "interval"), [("NonTransductive", 0.02), ("Transductive", 0.01), ("SupportStatistics", 0.03)]
-)
-def test_an_interval_is_that_of_the_accuracy_that_ranks(score: str, interval: float) -> None:
+def test_the_best_so_far_has_the_accuracy_of_each_query_alone() -> None:
     measured = Accuracies(
         transductive=Accuracy(0.5, 0.01, 100),
-        non_transductive=Accuracy(0.5, 0.02, 100),
-        support_statistics=Accuracy(0.5, 0.03, 100),
+        non_transductive=Accuracy(0.6, 0.02, 100),
+        support_statistics=Accuracy(0.7, 0.03, 100),
     )
-    result = summarized([make_trial("a", make_result(0.5, validation=measured))], evaluation={"score": score})
+    result = summarized([make_trial("a", make_result(0.4, validation=measured, score_error=0.1))])
     assert result.best is not None
-    assert result.best.interval == interval
+    assert (result.best.accuracy, result.best.interval) == (0.6, 0.02)
+    found = result.best.search
+    assert (found.score, found.accuracy, found.interval) == (0.4, 0.6, pytest.approx(0.196, abs=1e-4))
+
+
+def test_a_cell_whose_training_has_only_begun_has_no_accuracy() -> None:
+    begun = make_trial("a", make_result(0.4, validation=None), meta_iterations=2, is_beginning=True)
+    result = summarized([begun])
+    assert result.best is not None
+    assert (result.best.accuracy, result.best.interval, result.best.search.accuracy) == (None, None, None)
 
 
 def test_every_attempt_costs() -> None:
@@ -138,7 +144,7 @@ def test_the_delivered_network_is_chosen_by_validation_and_reported_by_test() ->
     assert (result.delivered.cell, result.delivered.score) == (SMALL, 0.9)
     assert result.delivered.non_transductive.accuracy == 0.7
     assert result.best is not None
-    assert (result.best.search.trial, result.best.score, result.best.trained_in_full) == ("a", 0.7, True)
+    assert (result.best.search.trial, result.best.accuracy, result.best.trained_in_full) == ("a", 0.7, True)
 
 
 def test_seeds_are_averaged_with_students_interval() -> None:
@@ -185,7 +191,7 @@ def test_a_network_that_was_cut_short_is_delivered_and_said_to_be() -> None:
     assert (result.delivered.trials, result.delivered.meta_iterations) == (("f1", "f0"), 4)
     assert result.delivered.cut_short
     assert result.best is not None
-    assert (result.best.score, result.best.trained_in_full) == (pytest.approx(0.55), False)
+    assert (result.best.accuracy, result.best.trained_in_full) == (pytest.approx(0.55), False)
 
 
 def test_seeds_that_were_cut_short_do_not_count_beside_one_that_was_not() -> None:

@@ -7,13 +7,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from builders import STARTED, completed, make_accuracies, make_result, make_search, make_trial, pretend_result
+from builders import (
+    SOME_CELL,
+    STARTED,
+    completed,
+    make_accuracies,
+    make_result,
+    make_search,
+    make_trial,
+    pretend_result,
+)
 
 from metasearch.api import Storage
 from metasearch.kubernetes.search_status import Condition, ConditionStatus, SearchStatus
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.outcome.summary import search_status
+from metasearch.search.candidates import Candidate
 from metasearch.search.planner import current_status, plan
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch.storage_layout import search_folder, weights_path
@@ -146,7 +156,10 @@ def test_of_limits_that_are_not_set_nothing_is_left() -> None:
 
 
 def test_the_best_are_the_ten_best_search_trials() -> None:
-    trials = [make_trial(f"t{number:02}", make_result(number / 100)) for number in range(12)]
+    trials = [
+        make_trial(f"t{number:02}", make_result(number / 100), candidate=Candidate(SOME_CELL, {"number": number}))
+        for number in range(12)
+    ]
     ranked = status_of(summarized(trials)).ranked
     assert [found.trial for found in ranked] == [f"t{number:02}" for number in reversed(range(2, 12))]
 
@@ -220,7 +233,7 @@ def test_two_thousand_trials_make_a_small_status() -> None:
             f"{'n' * 52}-{number:08}",
             make_result(number / 2_001 + 1e-9, 10**9 + number, multiply_adds=large.multiply_adds),
             round=1 + number % 8,
-            candidate=blocks,
+            candidate=Candidate(blocks, {"number": number}),
             predicted=0.123456789012345 * (number % 7),
         )
         for number in range(2_000)

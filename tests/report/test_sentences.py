@@ -343,16 +343,25 @@ def test_the_headline_without_networks_is_of_the_search(make_scene: MakeScene) -
 
 
 @pytest.mark.parametrize(
-    ("score", "meaning"),
+    ("classification", "meaning"),
     [
         ("NonTransductive", "each alone, on"),
         ("SupportStatistics", "each alone by the support images’ statistics, on"),
         ("Transductive", "the queries of a task together (transductive), on"),
     ],
 )
-def test_the_score_is_explained(make_scene: MakeScene, score: str, meaning: str) -> None:
-    spec = make_scene((1,), evaluation={"score": score}).result.search.spec
+def test_the_score_is_explained(make_scene: MakeScene, classification: str, meaning: str) -> None:
+    evaluation = {"score": "Accuracy", "classification": classification}
+    spec = make_scene((1,), evaluation=evaluation).result.search.spec
     assert f"query images classified right, {meaning} validation classes" in plain(sentences.score_meaning(spec))
+
+
+def test_a_likelihood_is_explained(make_scene: MakeScene) -> None:
+    spec = make_scene((1,)).result.search.spec
+    said = plain(sentences.score_meaning(spec))
+    assert said.startswith(
+        "Score: the probability that a query image’s class is given (geometric mean), the queries of"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metasearch.search import pareto
+from metasearch.search.candidates import Candidate
 from metasearch.search.trials import State, Trial, TrialResult
 
 
@@ -16,7 +17,11 @@ def latency(result: TrialResult) -> float | None:
 
 
 def trial(name: str, score: float, parameters: int, state: State = State.SUCCEEDED) -> Trial:
-    return make_trial(name, make_result(score, parameters, state=state))
+    return make_trial(name, make_result(score, parameters, state=state), candidate=candidate(name))
+
+
+def candidate(name: str) -> Candidate:
+    return Candidate("conv3x3(-1)+identity(-2)", {"name": name})
 
 
 def names(trials: list[Trial]) -> list[str]:
@@ -38,8 +43,8 @@ def test_stopped_and_failed_trials_are_not_ranked() -> None:
 
 
 def test_other_objectives_make_another_front() -> None:
-    fast = make_trial("fast", make_result(0.5, 900, latency_ms=1.0))
-    slow = make_trial("slow", make_result(0.6, 100, latency_ms=9.0))
+    fast = make_trial("fast", make_result(0.5, 900, latency_ms=1.0), candidate=candidate("fast"))
+    slow = make_trial("slow", make_result(0.6, 100, latency_ms=9.0), candidate=candidate("slow"))
     assert names(pareto.front([fast, slow])) == ["slow"]
     assert names(pareto.front([fast, slow], [pareto.negative_score, latency])) == ["slow", "fast"]
 
@@ -55,6 +60,30 @@ def test_ties_in_score_go_to_the_smaller_network() -> None:
         "small",
         "big",
     ]
+
+
+def test_longer_trainings_come_before_better_scores() -> None:
+    begun = make_trial("begun", make_result(0.9), candidate=candidate("a"), meta_iterations=2, is_beginning=True)
+    whole = make_trial("whole", make_result(0.4), candidate=candidate("b"), meta_iterations=10)
+    assert names(pareto.ranked([begun, whole])) == ["whole", "begun"]
+    assert names(pareto.front([begun, whole])) == ["whole"]
+
+
+def test_a_candidate_counts_once_as_its_longest_training_says() -> None:
+    begun = make_trial("begun", make_result(0.9), candidate=candidate("a"), meta_iterations=2, is_beginning=True)
+    whole = make_trial("whole", make_result(0.4), candidate=candidate("a"), meta_iterations=10)
+    other = make_trial("other", make_result(0.5), candidate=candidate("b"), meta_iterations=10)
+    assert names(pareto.ranked([begun, whole, other])) == ["other", "whole"]
+
+
+def test_a_candidate_with_several_seeds_has_their_mean_score() -> None:
+    lucky = [
+        make_trial(f"seed-{seed}", make_result(score), candidate=candidate("a"), seed=seed)
+        for seed, score in ((1, 0.3), (0, 0.8))
+    ]
+    steady = make_trial("steady", make_result(0.6), candidate=candidate("b"))
+    assert names(pareto.ranked([*lucky, steady])) == ["steady", "seed-0"]
+    assert names(pareto.by_score([*lucky, steady])) == ["seed-0", "steady", "seed-1"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), max_size=12))

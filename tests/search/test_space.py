@@ -165,3 +165,50 @@ def test_golden_mutations() -> None:
         cell = space.mutate(cell, rng)
         texts.append(space.write(cell).text)
     assert texts == FIRST_MUTATIONS
+
+
+# --- all of a space ---
+
+
+def test_everything_is_every_cell_of_every_size_once() -> None:
+    space = CellSpace(FIVE, 2)
+    listed = list(space.everything())
+    keys = {space.key(cell) for cell in listed}
+    assert len(listed) == len(keys) == 55 + 5_115
+    assert [len(cell) for cell in listed[:56]] == [1] * 55 + [2]
+
+
+@pytest.mark.parametrize("most", [55 + 5_115, 100_000])
+def test_a_space_that_is_small_enough_is_counted(most: int) -> None:
+    assert CellSpace(FIVE, 2).count(most) == 55 + 5_115
+
+
+@pytest.mark.parametrize(
+    ("blocks", "most", "at_least"),
+    [
+        # The blocks of each size, 55, 120 and so on, divided by the orders of so many blocks and rounded up.
+        (2, 100, 55 + 55 * 120 // 2),
+        (3, 5_000, 55 + 3_300 + 55 * 120 * 210 // 6),
+        (2, 5_000, 5_001),
+    ],
+)
+def test_a_larger_space_has_at_least_so_many(blocks: int, most: int, at_least: int) -> None:
+    assert CellSpace(FIVE, blocks).count(most) == at_least
+
+
+def test_neighbours_are_sorted_by_the_branch_that_differs() -> None:
+    space = CellSpace(FIVE, 2)
+    cell = space.read(Candidate("conv3x3(-1)+identity(-2) | max_pool3x3(0)+conv5x5(-1)"))
+    sizes = [len(changes) for changes in space.coordinates(cell)]
+    # Four other operations each; one other input in the first block, two in the second.
+    assert sizes == [5, 5, 6, 6]
+    other_branches = [
+        {frozenset(text.replace(" | ", "+").split("+")) for text in map(str, changes)}
+        for changes in space.coordinates(cell)
+    ]
+    assert all("max_pool3x3(0)" in each and "conv5x5(-1)" in each for each in other_branches[0] | other_branches[1])
+
+
+def test_a_cell_with_too_many_blocks_is_refused() -> None:
+    with pytest.raises(InvalidCell, match=r"has 2 blocks; it may have 1 at most \(space.maxBlocks\)"):
+        CellSpace(FIVE, 1).read(Candidate("conv3x3(-1)+identity(-2) | max_pool3x3(0)+conv5x5(-1)"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from metasearch import api
-from metasearch.search.cells import Cell
+from metasearch.search.cells import Cell, parse_cell
 from metasearch.search.space import CellSpace, Tokens
 from metasearch.search.surrogates import BUILT_IN, Candidates, Observations, build
 from metasearch.search.surrogates.adam import Adam
@@ -22,6 +24,8 @@ from metasearch.search.surrogates.mlp import EMBEDDING_SIZE, MLP
 from metasearch.search.surrogates.prefixes import PrefixTree
 
 SPACE = CellSpace(api.Space().operations, 4)
+FLAT = "conv3x3(-1)+identity(-2)"
+DEEP = "conv3x3({})+identity(-2)"
 
 
 def random_cells(count: int, seed: int = 0) -> list[Cell]:
@@ -38,14 +42,16 @@ def mixed_lengths() -> list[Tokens]:
     return [steps[:length] for steps, length in zip(whole, itertools.cycle((1, 2, 3, 4)), strict=False)]
 
 
-def inputs(cells: list[Cell]) -> Candidates:
-    return Candidates(tokens=tokens(cells), features=SPACE.features(cells), parent_scores=np.full(len(cells), np.nan))
+def inputs(cells: list[Cell], parent_scores: list[float] | None = None) -> Candidates:
+    return Candidates.of(SPACE, cells, parent_scores or [np.nan] * len(cells))
 
 
-def observed(cells: list[Cell], scores: list[float] | None = None) -> Observations:
-    """Return observations of the cells; scores are invented where none are given."""
+def observed(cells: list[Cell], scores: list[float] | None = None, **changes: Any) -> Observations:
+    """Return observations of the cells in two rounds; scores are invented where none are given."""
+    rounds = np.where(np.arange(len(cells)) < len(cells) / 2, 1, 2)
     known = np.array(scores or pretend_scores(cells))
-    return Observations(candidates=inputs(cells), scores=known, errors=np.zeros(len(cells)))
+    made = Observations(candidates=inputs(cells), scores=known, errors=np.zeros(len(cells)), rounds=rounds)
+    return replace(made, **changes)
 
 
 def pretend_scores(cells: list[Cell]) -> list[float]:
@@ -143,19 +149,90 @@ def test_a_prediction_does_not_depend_on_what_else_is_predicted() -> None:
     np.testing.assert_allclose(predictor.predict(inputs(cells[7:8])), whole[7:8], rtol=0, atol=1e-6)
 
 
-def test_predictions_are_in_the_scores_own_range() -> None:
-    surrogate = build(api.Surrogate(), SPACE)
+@pytest.mark.parametrize("kind", ["LSTM", "MLP", "Trees"])
+def test_predictions_are_in_the_scores_own_range(kind: str) -> None:
+    surrogate = build(api.Surrogate(type=kind), SPACE)
     cells = random_cells(40)
     predicted = surrogate.fit(observed(cells), seed=(0, 1)).predict(inputs(cells))
     assert min(pretend_scores(cells)) - 0.1 < predicted.min() < predicted.max() < max(pretend_scores(cells)) + 0.1
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_very_few_or_equal_scores_are_no_reason_to_fail(count: int) -> None:
-    surrogate = build(api.Surrogate(), SPACE)
+@pytest.mark.parametrize("kind", list(BUILT_IN))
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_very_few_or_equal_scores_are_no_reason_to_fail(kind: str, count: int) -> None:
+    surrogate = build(api.Surrogate(type=kind), SPACE)
     cells = random_cells(count)
     predicted = surrogate.fit(observed(cells, [0.5] * count), seed=(0, 1)).predict(inputs(cells))
     assert np.isfinite(predicted).all()
+
+
+@pytest.mark.parametrize("kind", list(BUILT_IN))
+def test_every_surrogate_says_what_predicts(kind: str) -> None:
+    fitted = build(api.Surrogate(type=kind, members=2), SPACE).fit(observed(random_cells(20)), seed=(0, 1))
+    name = "Ridge" if kind == "Stacked" else kind
+    assert name in fitted.description
+    assert len(fitted.left_out) == 20
+
+
+# --- what an ensemble of networks learns from ---
+
+
+def small_ensemble(members: int = 5) -> Ensemble[PrefixTree]:
+    return Ensemble(LSTM(SPACE.vocabulary_size, 16, 1), members, epochs=20)
+
+
+def test_a_score_of_a_large_error_is_hardly_learned_from() -> None:
+    cells = random_cells(30)
+    scores = pretend_scores(cells)
+    wrong = [scores[0] + 0.3, *scores[1:]]
+
+    def moved(error: float) -> float:
+        """Return how far one wrong score moves the prediction of its own cell."""
+        errors = np.array([error] + [0.001] * 29)
+        one, other = (
+            small_ensemble(members=1).fit(observed(cells, each, errors=errors), seed=(0,)).predict(inputs(cells[:1]))
+            for each in (scores, wrong)
+        )
+        return abs(float(other[0] - one[0]))
+
+    # The stretch follows the highest score, so a wrong one moves predictions a little, however little it counts.
+    assert moved(error=10.0) < moved(error=0.001) / 3
+
+
+def test_tokens_that_were_never_seen_do_not_enter_as_random_numbers() -> None:
+    """Two ids that no observation had are the same to the LSTM and the MLP."""
+    one_block = random_cells(30)
+    shallow = [Cell(cell.blocks[:1]) for cell in one_block]
+    for model in (LSTM(SPACE.vocabulary_size, 16, 1), MLP(SPACE.vocabulary_size, 4, 16, 1)):
+        fitted = Ensemble(model, 5, epochs=3).fit(observed(shallow), seed=(0,))
+        inputs_0_and_1 = [
+            Candidates.of(SPACE, [parse_cell(f"{FLAT} | {FLAT} | {DEEP.format(read)}")], [np.nan]) for read in "01"
+        ]
+        one, other = map(fitted.predict, inputs_0_and_1)
+        assert one == pytest.approx(other, abs=1e-6)
+
+
+def test_the_parents_score_is_learned_from() -> None:
+    cells = random_cells(40)
+    parents = np.random.default_rng(0).uniform(0.3, 0.6, 40)
+    seen = observed(cells, (parents + 0.1).tolist(), candidates=inputs(cells, parents.tolist()))
+    fitted = Ensemble(LSTM(SPACE.vocabulary_size, 16, 1), 5).fit(seen, seed=(0,))
+    low, high = fitted.predict(inputs([cells[0]] * 2, [0.35, 0.55]))
+    assert high - low > 0.1
+
+
+def test_left_out_predictions_of_an_ensemble_are_of_the_members_that_had_not_seen_the_score() -> None:
+    """A score that is changed changes no prediction by which it is judged."""
+    cells = random_cells(25)
+    scores = pretend_scores(cells)
+    errors = np.full(25, 1.0)  # so large that the weights, which all scores decide, are equal in both
+    between = [(min(scores) + max(scores)) / 2, *scores[1:]]  # and the stretch is the same
+    one, other = (
+        small_ensemble().fit(observed(cells, [first, *scores[1:]], errors=errors), seed=(0,)).left_out[0]
+        for first in (between[0], between[0] + 0.01)
+    )
+    # The output bias begins at the logit of the mean of all scores, which one of 25 hardly moves.
+    assert one == pytest.approx(other, abs=0.002)
 
 
 def test_adam_is_torchs_own() -> None:

@@ -63,7 +63,7 @@ def merged(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 SMALL: Mapping[str, Any] = {
     "space": {"operations": ["conv3x3", "identity"], "maxBlocks": 3},
     "search": {
-        "beamWidth": 4,
+        "progressive": {"beamWidth": 4},
     },
     "final": {"top": 2, "seeds": 2, "metaIterations": 10, "baselines": []},
 }
@@ -94,6 +94,7 @@ class TokenMeansPredictor:
     def __init__(self, means: Mapping[int, float], default: float) -> None:
         self._means, self._default = means, default
         self.left_out: Scores = np.array([])
+        self.description = "means of tokens"
 
     def predict(self, candidates: Candidates) -> Scores:
         tokens = (itertools.chain.from_iterable(each) for each in candidates.tokens)

@@ -33,7 +33,7 @@ SPEC: dict[str, Any] = {
         "filterScale": 1,
         "reductions": 1,
     },
-    "search": {"beamWidth": 4, "surrogate": {"members": 2}},
+    "search": {"progressive": {"beamWidth": 4}, "surrogate": {"members": 2}},
     "training": {
         "metaIterations": 4,
         "reptile": {

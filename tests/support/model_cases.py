@@ -21,12 +21,15 @@ from pydantic.fields import FieldInfo
 
 from metasearch.api import (
     SETTINGS,
+    STRATEGY_SETTINGS,
     Dataset,
+    EvolutionSearchSettings,
     Hyperparameter,
     MetaLearning,
     MetaSearchSpec,
     PrototypesSettings,
     Rule,
+    Search,
     Space,
     SpecModel,
     Toleration,
@@ -69,6 +72,8 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     },
     MetaLearning: OF_LEARNERS,
     Training: OF_LEARNERS,
+    Search: {to_camel(field): {"strategy": strategy} for strategy, field in STRATEGY_SETTINGS.items()},
+    EvolutionSearchSettings: {"population": {"sample": 1}, "sample": {"population": 10_000}},
     PrototypesSettings: {"metaBatchSize": {"mergedTasks": 1}, "mergedTasks": {"metaBatchSize": 256}},
     TruncatedSettings: {"window": {"innerSteps": 1000}},
     Toleration: {

@@ -9,7 +9,9 @@ from pydantic.alias_generators import to_camel
 
 from metasearch.api import (
     SETTINGS,
+    STRATEGY_SETTINGS,
     Dataset,
+    EvolutionSearchSettings,
     Final,
     Folder,
     Hyperparameter,
@@ -34,7 +36,6 @@ ACCURACY = {"mean": "0.5", "interval": "0.1", "tasks": 10}
 MEASURED = {
     "epoch": 0,
     "score": "0.5",
-    "validation": {"transductive": ACCURACY, "nonTransductive": ACCURACY, "supportStatistics": ACCURACY},
     "parameterCount": 10,
     "multiplyAdds": 100,
 }
@@ -45,27 +46,29 @@ HERE, THERE = {"claim": "a", "mountPath": "/here"}, {"claim": "a", "mountPath": 
 Cases = Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]]
 
 
+def settings_cases(model: type[SpecModel], chooser: str, fields: Mapping[str, str], default: str) -> Cases:
+    """Return the cases of a model in which a field names a choice, and each choice has a field of settings."""
+    cases: dict[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] = {}
+    for choice, field in fields.items():
+        name = to_camel(field)
+        others = [{chooser: other, name: {}} for other in ("Own", *fields) if other != choice]
+        unnamed = {name: {}}
+        cases[model, f"must have {name} only where {chooser} is {choice}"] = (
+            others if choice == default else [*others, unnamed],
+            [{chooser: choice, name: {}}, {chooser: choice}, *([unnamed] if choice == default else [])],
+        )
+    return cases
+
+
 def learner_cases(model: type[MetaLearning]) -> Cases:
     """Return the cases of a model that names a meta-learner; Reptile is the one that is named by default."""
-    cases: dict[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]] = {
+    cases: Cases = {
         (model, "must have options only where metaLearner comes with an installed package"): (
             [{"options": {"a": "b"}}, *({"metaLearner": learner, "options": {"a": "b"}} for learner in SETTINGS)],
             [{"metaLearner": "Own", "options": {"a": "b"}}, {"metaLearner": "Own"}, {"options": {}}, {}],
         )
     }
-    for learner, field in SETTINGS.items():
-        name = to_camel(field)
-        others = [{"metaLearner": other, name: {}} for other in ("Own", *SETTINGS) if other != learner]
-        unnamed = {name: {}}
-        cases[model, f"must have {name} only where metaLearner is {learner}"] = (
-            others if learner == "Reptile" else [*others, unnamed],
-            [
-                {"metaLearner": learner, name: {}},
-                {"metaLearner": learner},
-                *([unnamed] if learner == "Reptile" else []),
-            ],
-        )
-    return cases
+    return {**cases, **settings_cases(model, "metaLearner", SETTINGS, "Reptile")}
 
 
 UNIFORM: Json = {"name": "filters", "distribution": "Uniform", "minimum": 4, "maximum": 8}
@@ -148,6 +151,27 @@ RULE_CASES: Cases = {
     **HYPERPARAMETER_CASES,
     **learner_cases(Training),
     **learner_cases(MetaLearning),
+    **settings_cases(Search, "strategy", STRATEGY_SETTINGS, "Progressive"),
+    (Search, "must not name a cell twice in initial"): (
+        [{"initial": [*ONE.values(), *ONE.values()]}, {"initial": [*ONE.values(), *TWO.values(), *ONE.values()]}],
+        [{"initial": [*ONE.values(), *TWO.values()]}, {"initial": []}, {}],
+    ),
+    (MetaSearchSpec, "must have cells of at most space.maxBlocks blocks in search.initial"): (
+        [
+            {"dataset": {"name": "omniglot"}, "space": {"maxBlocks": 1}, "search": {"initial": list(TWO.values())}},
+            {"dataset": {"name": "omniglot"}, "search": {"initial": [" | ".join(["a(-1)+b(-2)"] * 6)]}},
+        ],
+        [
+            {"dataset": {"name": "omniglot"}, "space": {"maxBlocks": 2}, "search": {"initial": list(TWO.values())}},
+            {"dataset": {"name": "omniglot"}, "search": {"initial": [" | ".join(["a(-1)+b(-2)"] * 5)]}},
+            {"dataset": {"name": "omniglot"}, "search": {"initial": []}},
+            {"dataset": {"name": "omniglot"}},
+        ],
+    ),
+    (EvolutionSearchSettings, "must have a sample of at most population"): (
+        [{"population": 9}, {"sample": 31}, {"population": 4, "sample": 5}],
+        [{}, {"population": 10}, {"sample": 30}, {"population": 4, "sample": 4}],
+    ),
     (PrototypesSettings, "must have a mergedTasks that divides metaBatchSize"): (
         [{"mergedTasks": 3}, {"metaBatchSize": 8}, {"metaBatchSize": 12, "mergedTasks": 8}],
         [{}, {"mergedTasks": 4}, {"metaBatchSize": 32}, {"metaBatchSize": 12, "mergedTasks": 6}],
@@ -228,7 +252,7 @@ RULE_CASES: Cases = {
     ),
     (
         MetaTrialStatus,
-        "must have a result with score, validation, parameterCount and multiplyAdds where Succeeded",
+        "must have a result with score, parameterCount and multiplyAdds where Succeeded",
     ): (
         [{"state": "Succeeded", "result": MEASURED | {field: None}} for field in list(MEASURED)[1:]],
         [{"state": "Succeeded", "result": MEASURED}, {"state": "Stopped", "result": {"epoch": 0}}],

@@ -17,7 +17,7 @@ from metasearch_trainer.recipe import Recipe
 
 
 def test_a_recipe_has_the_settings_of_the_search_and_the_fidelity_of_the_trial() -> None:
-    spec = tiny_spec(task={"shots": 2}, evaluation={"score": "Transductive"})
+    spec = tiny_spec(task={"shots": 2}, evaluation={"score": "Accuracy"})
     recipe = Recipe.of(spec, tiny_trial(meta_iterations=3))
     assert (recipe.task, recipe.evaluation) == (spec.task, spec.evaluation)
     assert recipe.training == spec.training.model_copy(update={"meta_iterations": 3})
@@ -122,9 +122,9 @@ def test_a_candidate_varies_settings_of_the_learner_only(name: str) -> None:
         varied_training(Training(), {name: 5})
 
 
-def test_a_trial_that_goes_on_from_another_is_refused_and_not_begun_anew() -> None:
-    with pytest.raises(InvalidSpec, match="the trial goes on from tiny-1-a, which this version's trainer cannot do"):
-        Recipe.of(tiny_spec(), tiny_trial(resumes="tiny-1-a"))
+def test_the_beginning_of_a_training_has_the_length_of_the_whole() -> None:
+    recipe = Recipe.of(tiny_spec(), tiny_trial(meta_iterations=3, is_beginning=True))
+    assert recipe == Recipe.of(tiny_spec(), tiny_trial())
 
 
 def test_a_recipe_is_read_back_as_written() -> None:

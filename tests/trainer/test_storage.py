@@ -177,7 +177,7 @@ def test_a_checkpoint_that_is_outside_already_is_not_uploaded_again_when_leaving
     with pytest.raises(WorkerShutdown):
         trainer_on(storage).run(final_trial(), pass_time)
     before = volume.done.count(f"put {CHECKPOINT}")
-    storage.on_interrupt(final_trial())
+    storage.keep(final_trial())
     assert volume.done.count(f"put {CHECKPOINT}") == before
 
 

@@ -21,10 +21,10 @@ from tiny_trials import (
     tiny_trial,
 )
 
-from metasearch.api import Concat, ReptileSettings
+from metasearch.api import Classification, Concat, ReptileSettings
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.search.candidates import Candidate
-from metasearch.search.trials import Progress, Reason, Stage, State, Threshold
+from metasearch.search.trials import NORMAL_95, Accuracy, Progress, Reason, Stage, State, Threshold
 from metasearch_trainer import memory
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state, write_tensors
 from metasearch_trainer.learner import FewShotLearner
@@ -47,19 +47,21 @@ def test_a_search_trial_is_scored_on_validation_classes(tmp_path: Path) -> None:
     result = tiny_trainer(tmp_path).run(tiny_trial(), ignore)
     assert result.state is State.SUCCEEDED
     assert result.validation is not None
-    assert result.score == result.validation.non_transductive.mean
+    assert result.score is not None
+    assert 0 < (result.score_error or 0) < result.score < 1
     assert result.validation.transductive.tasks == 20
     assert result.test is None
     assert result.weights is None
 
 
-def test_the_score_is_another_accuracy_on_request(tmp_path: Path) -> None:
-    result = tiny_trainer(tmp_path, evaluation={"score": "Transductive"}).run(tiny_trial(), ignore)
+@pytest.mark.parametrize("way", list(Classification))
+def test_the_score_is_an_accuracy_on_request(tmp_path: Path, way: Classification) -> None:
+    evaluation = {"score": "Accuracy", "classification": str(way)}
+    result = tiny_trainer(tmp_path, evaluation=evaluation).run(tiny_trial(), ignore)
     assert result.validation is not None
-    assert result.score == result.validation.transductive.mean
-    result = tiny_trainer(tmp_path, evaluation={"score": "SupportStatistics"}).run(tiny_trial(), ignore)
-    assert result.validation is not None
-    assert result.score == result.validation.support_statistics.mean
+    accuracy: Accuracy = getattr(result.validation, way.field)
+    assert result.score == accuracy.mean
+    assert NORMAL_95 * (result.score_error or 0) == pytest.approx(accuracy.interval)
 
 
 def test_scores_come_from_test_classes_on_request(tmp_path: Path) -> None:
@@ -121,7 +123,9 @@ def test_training_helps(tmp_path: Path) -> None:
         tmp_path / "trained", training={"reptile": {"evaluationSteps": 2}}, evaluation={"tasks": 100}
     )
     more = tiny_trial(meta_iterations=40)
-    assert (trained.run(more, ignore).score or 0) > (untrained.run(more, ignore).score or 0) + 0.1
+    accuracies = [result.validation for result in (trained.run(more, ignore), untrained.run(more, ignore))]
+    learned, guessed = (each.non_transductive.mean if each else 0 for each in accuracies)
+    assert learned > guessed + 0.1
 
 
 def test_a_final_trial_is_evaluated_on_test_classes_and_leaves_its_weights(tmp_path: Path) -> None:
@@ -258,7 +262,6 @@ def test_a_final_trial_that_a_limit_stops_delivers_what_it_has_trained(tmp_path:
     assert result.message == "cut short after 5 of 8 meta-iterations, for the search's budget was spent"
     assert result.validation is not None
     assert result.test is not None
-    assert result.score == result.validation.non_transductive.mean
     assert result.test.non_transductive.tasks == 20  # those of a search score, where final.tasks are more
     assert [point.meta_iteration for point in result.curve] == [2, 4, 5]
     assert None not in (result.parameter_count, result.multiply_adds, result.latency_ms)

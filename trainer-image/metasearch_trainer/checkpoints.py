@@ -16,7 +16,7 @@ from metasearch.errors import StoreUnavailable
 from metasearch.search.trials import CurvePoint
 from metasearch_trainer.metalearners.base import State
 
-FORMAT = "metasearch-checkpoint/2"
+FORMAT = "metasearch-checkpoint/3"
 
 
 @dataclass
@@ -28,6 +28,8 @@ class TrainingState:
     curve: tuple[CurvePoint, ...] = ()
     seconds: float = 0.0
     """Spent on it so far."""
+    losses: Tensor | None = None
+    """Sums of training losses, see `scoring.add_loss`; None where none were counted."""
 
 
 def save_state(state: TrainingState, path: Path) -> None:
@@ -36,8 +38,9 @@ def save_state(state: TrainingState, path: Path) -> None:
         "format": FORMAT,
         "integers": json.dumps(state.learned.integers),
         "meta_iteration": str(state.meta_iteration),
-        "curve": json.dumps([[point.meta_iteration, point.score] for point in state.curve]),
+        "curve": json.dumps([[point.meta_iteration, point.score, point.error] for point in state.curve]),
         "seconds": repr(state.seconds),
+        "losses": json.dumps(None if state.losses is None else state.losses.tolist()),
     }
     write_tensors(state.learned.tensors, header, path)
 
@@ -52,11 +55,18 @@ def load_state(path: Path, device: torch.device) -> TrainingState | None:
             return TrainingState(
                 learned=State({name: file.get_tensor(name) for name in file.keys()}, json.loads(header["integers"])),  # noqa: SIM118
                 meta_iteration=int(header["meta_iteration"]),
-                curve=tuple(CurvePoint(int(at), float(score)) for at, score in json.loads(header["curve"])),
+                curve=tuple(
+                    CurvePoint(int(at), float(score), float(error)) for at, score, error in json.loads(header["curve"])
+                ),
                 seconds=float(header["seconds"]),
+                losses=_losses(json.loads(header["losses"]), device),
             )
     except (FileNotFoundError, SafetensorError):
         return None
+
+
+def _losses(sums: list[float] | None, device: torch.device) -> Tensor | None:
+    return None if sums is None else torch.tensor(sums, dtype=torch.float64, device=device)
 
 
 def write_tensors(tensors: dict[str, Tensor], header: dict[str, str], path: Path) -> None:

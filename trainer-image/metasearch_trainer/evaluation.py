@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metasearch.api import Classification
-from metasearch.search.trials import Accuracies, Accuracy
+from metasearch.search.trials import NORMAL_95, Accuracies, Accuracy
 from metasearch_trainer.classification import adapt
 from metasearch_trainer.metalearners.base import MetaLearner, State
 from metasearch_trainer.recipe import Recipe
@@ -25,9 +25,6 @@ from metasearch_trainer.tasks import DeviceImages, Tasks, TaskShape, sample_task
 
 TASKS_AT_ONCE = 25
 """Tasks that are adapted side by side. More is not faster on a CPU (docs/performance.md) and needs more memory."""
-
-NORMAL_95 = 1.959964
-"""Two-sided 95% quantile of the normal distribution."""
 
 
 @dataclass(frozen=True)

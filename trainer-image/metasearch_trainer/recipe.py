@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 from metasearch.api import Evaluation, LearnerSettings, MetaSearchSpec, SpecModel, Task, Training
-from metasearch.errors import InvalidSpec
 from metasearch.search.hyperparameters import varied_training
 from metasearch.search.trials import Stage, TrialSpec
 
@@ -24,7 +23,10 @@ class Recipe(SpecModel):
 
     task: Task = Task()
     training: Training = Training()
-    """With the trial's own number of meta-iterations."""
+    """
+    With the meta-iterations of the whole training, by which its rates fall. A search trial may end earlier, so that
+    another goes on from there.
+    """
     evaluation: Evaluation = Evaluation()
     test_tasks: int = 0
     """Number of test tasks after training; 0 for a search trial, which must not see the test classes."""
@@ -35,25 +37,20 @@ class Recipe(SpecModel):
         Return the recipe of a trial.
 
         Raises:
-            InvalidSpec: the candidate has a hyperparameter that is none, or whose value is out of bounds; or the trial
-                goes on from another.
+            InvalidSpec: the candidate has a hyperparameter that is none, or whose value is out of bounds.
         """
-        # A checkpoint is dropped once its trial's result is on record. To begin anew without a word would be worse.
-        if trial.resumes is not None:
-            raise InvalidSpec(
-                f"the trial goes on from {trial.resumes}, which this version's trainer cannot do; "
-                "the strategy must propose trials that begin anew"
-            )
         is_search = trial.stage is Stage.SEARCH
         if is_search or spec.final.training is None:
             training = varied_training(spec.training, trial.candidate.hyperparameters)
         else:
             # Hyperparameters were varied with another learner, which may not even have them.
             training = Training.model_validate(spec.final.training.model_dump(by_alias=True))
+        # The rates of a beginning fall as those of the training that it is the beginning of.
+        whole = spec.training.meta_iterations if trial.is_beginning else trial.meta_iterations
         return cls(
             task=spec.task,
             # Last: no hyperparameter may change the meta-iterations that the search has planned with.
-            training=training.model_copy(update={"meta_iterations": trial.meta_iterations}),
+            training=training.model_copy(update={"meta_iterations": whole}),
             evaluation=spec.evaluation,
             test_tasks=0 if is_search else spec.final.tasks,
         )

@@ -2,8 +2,9 @@
 Storage of a trial's files: checkpoints, which its training goes on from, and the weights of final trials.
 
 A run on one machine keeps them in its own folder (`LocalStorage`). A pod loses its files when it ends, so what is worth
-more than minutes, the checkpoints and weights of trials in full training, is kept outside of it (`RemoteStorage`):
-written on the pod first, then uploaded to an artifact store, which is a mounted volume or an object store.
+more than minutes, the checkpoints and weights of trials in full training, and what another pod may go on from, is kept
+outside of it (`RemoteStorage`): written on the pod first, then uploaded to an artifact store, which is a mounted volume
+or an object store.
 """
 
 from __future__ import annotations
@@ -46,16 +47,20 @@ class Storage(Protocol):
         """Return the path of the file that a trial's training goes on from."""
         ...
 
+    def resumed(self, trial: TrialSpec) -> Path:
+        """Return the path of the checkpoint of the trial that it resumes."""
+        ...
+
     def fetch(self, trial: TrialSpec) -> None:
-        """Bring a trial's checkpoint here before it begins, if there is one anywhere."""
+        """Bring a trial's checkpoint here before it begins, or that of the one it resumes, if there is one anywhere."""
         ...
 
     def saved(self, trial: TrialSpec) -> None:
         """Take note that its checkpoint was written."""
         ...
 
-    def on_interrupt(self, trial: TrialSpec) -> None:
-        """Do what is left to do when the process ends in the middle of the trial."""
+    def keep(self, trial: TrialSpec) -> None:
+        """Make its checkpoint safe: the process ends in the middle of the trial, or another trial may go on from it."""
         ...
 
     def deliver(self, trial: TrialSpec, write: Write) -> str | None:
@@ -63,7 +68,7 @@ class Storage(Protocol):
         ...
 
     def forget(self, trial: TrialSpec) -> None:
-        """Drop its checkpoint."""
+        """Drop its checkpoint, unless another trial may go on from it, and that of the one it has resumed."""
         ...
 
 
@@ -78,13 +83,17 @@ class LocalStorage:
     def checkpoint(self, trial: TrialSpec) -> Path:
         return self.checkpoints / file_name(trial.name)
 
+    def resumed(self, trial: TrialSpec) -> Path:
+        assert trial.resumes is not None
+        return self.checkpoints / file_name(trial.resumes)
+
     def fetch(self, trial: TrialSpec) -> None:
         """Do nothing: a checkpoint is here, if anywhere."""
 
     def saved(self, trial: TrialSpec) -> None:
         """Do nothing: a checkpoint is safe once it is written."""
 
-    def on_interrupt(self, trial: TrialSpec) -> None:
+    def keep(self, trial: TrialSpec) -> None:
         """Do nothing: the next process finds what there is."""
 
     def deliver(self, trial: TrialSpec, write: Write) -> str | None:
@@ -95,7 +104,10 @@ class LocalStorage:
         return path.name
 
     def forget(self, trial: TrialSpec) -> None:
-        self.checkpoint(trial).unlink(missing_ok=True)
+        if not trial.is_beginning:
+            self.checkpoint(trial).unlink(missing_ok=True)
+        if trial.resumes is not None:
+            self.resumed(trial).unlink(missing_ok=True)
 
 
 class RemoteStorage:
@@ -115,14 +127,16 @@ class RemoteStorage:
     def checkpoint(self, trial: TrialSpec) -> Path:
         return self._local.checkpoint(trial)
 
+    def resumed(self, trial: TrialSpec) -> Path:
+        return self._local.resumed(trial)
+
     def fetch(self, trial: TrialSpec) -> None:
         if not outlives_pod(trial):
             return
         self._check()
-        path = self.checkpoint(trial)
-        # One on the pod is newer than any that was uploaded.
-        if not path.exists():
-            self._retried(lambda: self._store.get(_checkpoint(trial), path))
+        self._fetch(self.checkpoint(trial))
+        if trial.resumes is not None and not self.checkpoint(trial).exists():
+            self._fetch(self.resumed(trial))
         self._next_upload, self._is_uploaded = self._retry.monotonic() + UPLOAD_SECONDS, True
 
     def saved(self, trial: TrialSpec) -> None:
@@ -130,7 +144,7 @@ class RemoteStorage:
         if self._retry.monotonic() >= self._next_upload:
             self._upload(trial)
 
-    def on_interrupt(self, trial: TrialSpec) -> None:
+    def keep(self, trial: TrialSpec) -> None:
         if not self._is_uploaded:
             self._upload(trial)
 
@@ -145,9 +159,16 @@ class RemoteStorage:
 
     def forget(self, trial: TrialSpec) -> None:
         self._local.forget(trial)
-        if outlives_pod(trial):
-            # Once: a checkpoint that stays takes room and does no harm, since its trial is not run again.
-            self._once(lambda: self._store.delete(_checkpoint(trial)))
+        # Once: a checkpoint that stays takes room and does no harm, since its trial is not run again.
+        if outlives_pod(trial) and not trial.is_beginning:
+            self._once(lambda: self._store.delete(_uploaded(self.checkpoint(trial))))
+        if trial.resumes is not None:
+            self._once(lambda: self._store.delete(_uploaded(self.resumed(trial))))
+
+    def _fetch(self, path: Path) -> None:
+        # One on the pod is newer than any that was uploaded.
+        if not path.exists():
+            self._retried(lambda: self._store.get(_uploaded(path), path))
 
     def _check(self) -> None:
         """Check that files can be put there: before hours of training, not after."""
@@ -160,7 +181,9 @@ class RemoteStorage:
         if not outlives_pod(trial):
             return
         began = self._retry.monotonic()
-        self._is_uploaded = self._once(lambda: self._store.put(self.checkpoint(trial), _checkpoint(trial)))
+        self._is_uploaded = self._once(
+            lambda: self._store.put(self.checkpoint(trial), _uploaded(self.checkpoint(trial)))
+        )
         ended = self._retry.monotonic()
         # Counted from its end, so that a slow storage is used less often, not all the time.
         self._next_upload = ended + max(UPLOAD_SECONDS, (ended - began) / MAX_UPLOAD_SHARE)
@@ -178,9 +201,10 @@ class RemoteStorage:
 
 
 def outlives_pod(trial: TrialSpec) -> bool:
-    """Return whether a trial trains for so long that its checkpoint is to outlive the pod."""
-    return trial.stage is not Stage.SEARCH
+    """Return whether a trial's checkpoint is to outlive the pod: it trains for long, or others may go on from it."""
+    return trial.stage is not Stage.SEARCH or trial.is_beginning or trial.resumes is not None
 
 
-def _checkpoint(trial: TrialSpec) -> str:
-    return f"{CHECKPOINTS}/{file_name(trial.name)}"
+def _uploaded(checkpoint: Path) -> str:
+    """Return the name in the artifact store of a checkpoint's file."""
+    return f"{CHECKPOINTS}/{checkpoint.name}"

@@ -79,7 +79,7 @@ class Trainer:
         except Exception as error:  # a trial that fails is a result; the search goes on
             result = run.partial_result(self._failed(error))
         except BaseException:
-            self.storage.on_interrupt(trial)
+            self.storage.keep(trial)
             raise
         images = self.images.train.images
         # Also of a trial that ended early, as far as it got: its cost counts, whatever its result.

@@ -17,11 +17,12 @@ from torch import Generator
 
 from metasearch.api import Split
 from metasearch.search.early_stopping import curve_iterations
-from metasearch.search.trials import Accuracy, CurvePoint, Reason, State, TrialSpec
+from metasearch.search.trials import CurvePoint, Reason, State, TrialSpec
 from metasearch_trainer.checkpoints import TrainingState
 from metasearch_trainer.evaluation import Answers, evaluate
 from metasearch_trainer.metalearners.base import MetaLearner
 from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.scoring import Score, add_loss, evaluated_score, no_losses, training_score
 from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks, stream
 from metasearch_trainer.trial import TrialEnded
 from metasearch_trainer.weight_averaging import add_to_mean, trained, with_mean
@@ -70,20 +71,29 @@ class Training:
         Raises:
             TrialEnded: the parameters are no longer finite, or a point of the curve is below its threshold.
         """
-        total = self.recipe.training.meta_iterations
-        # The last point is the score, which more tasks are spent on after the training.
-        evaluated = set(curve_iterations(total, self.recipe.evaluation.curve_points)[:-1])
+        total, end = self.recipe.training.meta_iterations, self.trial.meta_iterations
+        evaluated = self._evaluated_on_the_way()
         while True:
             # Judged by the state, not the last step: a checkpoint may have been written before an evaluation ended.
             if state.meta_iteration in evaluated and all(
                 point.meta_iteration != state.meta_iteration for point in state.curve
             ):
                 self._add_to_curve(state)
-            if state.meta_iteration == total:
+            if state.meta_iteration == end:
                 break
+            if self.trial.is_beginning and state.meta_iteration == end // 2:
+                state.losses = no_losses(self.images.train.device)  # the first half says more of the initial weights
             self._outer_step(state, state.meta_iteration / total)
             self.on_progress()
         require_finite(state)
+
+    def _evaluated_on_the_way(self) -> set[int]:
+        """Return the outer steps after which a point is added to the curve."""
+        # The beginning of a training is for those that were not found wanting early, and so is what goes on from one.
+        if self.trial.is_beginning or self.trial.resumes is not None:
+            return set()
+        # The last point is the score, which more tasks are spent on after the training.
+        return set(curve_iterations(self.trial.meta_iterations, self.recipe.evaluation.curve_points)[:-1])
 
     def anneal(self, state: TrainingState, steps: int) -> None:
         """
@@ -107,16 +117,25 @@ class Training:
         learned = trained(state.learned)
         return evaluate(self.learner, learned, images, self.recipe, tasks, self._stream(purpose), self.on_progress)
 
-    def score(self, answers: Answers) -> float:
-        """Return the one of the accuracies that ranks candidates, in [0, 1]."""
-        ranking: Accuracy = getattr(answers.accuracies, self.recipe.evaluation.score.field)
-        return ranking.mean
+    def score(self, answers: Answers) -> Score:
+        """Return the figure of an evaluation that ranks candidates."""
+        return evaluated_score(answers, self.recipe.evaluation)
+
+    def beginning_score(self, state: TrainingState) -> Score:
+        """Return the score of the beginning of a training: its loss, or of a learner that has none a few tasks."""
+        score = None if state.losses is None else training_score(state.losses)
+        if score is not None:
+            return score
+        tasks = self.recipe.evaluation.curve_tasks
+        return self.score(self.evaluate(state, self.scored_images, "curve", tasks))
 
     def _outer_step(self, state: TrainingState, share: float) -> None:
         """Take an outer step; `share` of the training is done, in [0, 1)."""
         # A tensor on the device, since a CUDA graph of the step would repeat a Python number for ever.
         progress = torch.tensor(share, dtype=torch.float64, device=self.images.train.device)
-        self.learner.outer_step(state.learned, self._meta_batch(state.meta_iteration), progress)
+        loss = self.learner.outer_step(state.learned, self._meta_batch(state.meta_iteration), progress)
+        if state.losses is not None:
+            add_loss(state.losses, loss)
         state.meta_iteration += 1
         if averaging := float(self.recipe.training.averaging):
             add_to_mean(state.learned, averaging, state.meta_iteration)
@@ -134,7 +153,8 @@ class Training:
         require_finite(state)
         # One stream for all points, and so the same tasks: the curve rises by learning, not by easier tasks.
         answers = self.evaluate(state, self.scored_images, "curve", self.recipe.evaluation.curve_tasks)
-        state.curve = (*state.curve, CurvePoint(state.meta_iteration, self.score(answers)))
+        score = self.score(answers)
+        state.curve = (*state.curve, CurvePoint(state.meta_iteration, score.value, score.error))
         # The best score so far rather than the last, as in the median rule of Vizier (Golovin et al. 2017).
         best = max(point.score for point in state.curve)
         for threshold in self.trial.thresholds:

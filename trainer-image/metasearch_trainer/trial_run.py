@@ -96,10 +96,12 @@ class TrialRun:
         training = Training(
             recipe, trial, learner, environment.images, environment.spec.seed, self._save_and_check_limits
         )
-        state = self.state = load_state(self._checkpoint, environment.device) or training.begin()
+        state = self.state = self._checkpointed() or training.begin()
         self._earlier_seconds = state.seconds
         try:
             training.run(state)
+            if self.trial.is_beginning:
+                return self._begun(training, state)
             return self._measured(training, state, recipe.test_tasks)
         except TrialEnded as ended:
             if not self._is_worth_keeping(ended, state):
@@ -115,10 +117,33 @@ class TrialRun:
             message=ended.message,
             # A failed trial has no score: its curve may be that of a network that was about to diverge.
             score=curve[-1].score if curve and ended.state is State.STOPPED else None,
+            score_error=curve[-1].error if curve and ended.state is State.STOPPED else None,
             curve=curve,
         )
 
+    def _checkpointed(self) -> TrainingState | None:
+        """Return the state that the training goes on from: its own checkpoint's, or that of the trial it resumes."""
+        storage, device = self.environment.storage, self.environment.device
+        own = load_state(self._checkpoint, device)
+        if own is not None or self.trial.resumes is None:
+            return own
+        return load_state(storage.resumed(self.trial), device)
+
     # --- results ---
+
+    def _begun(self, training: Training, state: TrainingState) -> TrialResult:
+        """Keep the state of a training that has only begun, so that another trial can go on from it."""
+        storage = self.environment.storage
+        self._save(state, self.environment.clock())
+        storage.saved(self.trial)
+        storage.keep(self.trial)
+        score = training.beginning_score(state)
+        return TrialResult(
+            state=State.SUCCEEDED,
+            score=score.value,
+            score_error=score.error,
+            curve=(CurvePoint(state.meta_iteration, score.value, score.error),),
+        )
 
     def _measured(self, training: Training, state: TrainingState, test_tasks: int) -> TrialResult:
         """Evaluate, measure, and keep the weights of a final trial."""
@@ -130,10 +155,11 @@ class TrialRun:
         earlier = tuple(point for point in state.curve if point.meta_iteration < state.meta_iteration)
         return TrialResult(
             state=State.SUCCEEDED,
-            score=score,
+            score=score.value,
+            score_error=score.error,
             validation=validation.accuracies,
             test=test.accuracies if test else None,
-            curve=(*earlier, CurvePoint(state.meta_iteration, score)),
+            curve=(*earlier, CurvePoint(state.meta_iteration, score.value, score.error)),
             latency_ms=self._latency_ms(training, state),
             weights=self._deliver(training, state) if self.trial.stage is Stage.FINAL else None,
         )
@@ -194,6 +220,10 @@ class TrialRun:
 
     # --- checkpoints and limits ---
 
+    def _save(self, state: TrainingState, now: float) -> None:
+        state.seconds = self._earlier_seconds + now - self._started
+        save_state(state, self._checkpoint)
+
     def _save_and_check_limits(self) -> None:
         """
         Write a checkpoint where one is due, then see whether the trial may go on.
@@ -205,12 +235,10 @@ class TrialRun:
         state, environment, now = self.state, self.environment, self.environment.clock()
         assert state is not None
         if now - self._saved >= CHECKPOINT_SECONDS:
-            state.seconds = self._earlier_seconds + now - self._started
-            save_state(state, self._checkpoint)
+            self._save(state, now)
             environment.storage.saved(self.trial)
-            self._saved = (
-                environment.clock()
-            )  # not `now`: writing takes time, which should not bring the next one closer
+            # Not `now`: writing takes time, which should not bring the next one closer.
+            self._saved = environment.clock()
         limit = environment.spec.budget.trial_time
         # A trial that is cut short has little left to do, and its limit was another one.
         if limit is not None and now - self._started > limit.seconds and not self._is_cut_short:

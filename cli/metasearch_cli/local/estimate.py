@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metasearch.api import MetaSearchSpec
+from metasearch.api import MetaSearchSpec, ProgressiveSearchSettings
 from metasearch.search.build import build_search
 from metasearch.search.cells import parse_cell
 from metasearch.search.strategies import Answer
@@ -94,9 +94,10 @@ def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
         numbers = [sizes.count(size) for size in range(1, largest + 1)]
         blocks = max(sizes, default=largest)
     left -= sum(numbers)
+    beam_width = (spec.search.progressive or ProgressiveSearchSettings()).beam_width
     for _ in range((strategy.rounds or 1) - 1):
         blocks = min(blocks + 1, largest)
-        taken = min(spec.search.beam_width, left)
+        taken = min(beam_width, left)
         numbers[blocks - 1] += taken
         left -= taken
     if strategy.rounds is None:
@@ -157,7 +158,7 @@ def warnings(spec: MetaSearchSpec, found: Estimate) -> list[str]:
         warned.append(
             f"the search trials need about {_text(found.search_seconds)}, and budget.wallTime leaves them "
             f"{_text(for_search)}: lower training.metaIterations ({spec.training.meta_iterations:,}), budget.maxTrials "
-            "or search.beamWidth, or raise budget.wallTime"
+            "or search.progressive.beamWidth, or raise budget.wallTime"
         )
     if found.final_seconds > for_final:
         warned.append(

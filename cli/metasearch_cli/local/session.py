@@ -14,7 +14,7 @@ from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.errors import SearchFailed
 from metasearch.loading import parse_search
 from metasearch.outcome.results import SearchResult, summarize
-from metasearch.search.build import build_search, require_known_names
+from metasearch.search.build import build_search, require_known_names, require_possible
 from metasearch.search.planner import Phase, current_status
 from metasearch.search.trials import Trial
 from metasearch_cli.extras import Extra, is_installed, needing, require
@@ -63,6 +63,7 @@ def run(
 
         spec, folder = resource.spec, RunFolder(output or default_output(resource))
         require_known_names(spec)
+        require_possible(spec)
         data = inspect_data(spec)  # refuses wrong data before anything is written
         number = workers or default_workers(spec)
         if announce is not None and not folder.store.exists():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from metasearch.api import Classification, MetaSearchSpec, Split
+from metasearch.api import Classification, MetaSearchSpec, Score, Split
 from metasearch.outcome.figures import FinalNetwork, HandMadeNetwork
-from metasearch.outcome.results import SearchResult
+from metasearch.outcome.results import BestCell, SearchResult
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial
@@ -57,10 +57,17 @@ def _best_so_far(result: SearchResult) -> str:
     so_far = "" if result.search.phase.is_over else " so far"
     return (
         f"The best cell{so_far} makes a network with {count(result.best.parameter_count)} parameters, which scores "
-        f"{percent_with_interval(result.best.score, result.best.interval)} after "
+        f"{_scored(result.best)} after "
         f"{count(spec.training.meta_iterations)} meta-iterations; chance is {percent(1 / spec.task.ways)}. "
         "No network has been trained in full" + ("." if result.search.phase.is_over else " yet.")
     )
+
+
+def _scored(best: BestCell) -> str:
+    """Say how good the best cell so far is."""
+    if best.accuracy is None or best.interval is None:
+        return f"a {best.search.score:.3f}"
+    return percent_with_interval(best.accuracy, best.interval)
 
 
 def _things(spec: MetaSearchSpec) -> str:
@@ -199,15 +206,16 @@ def _no_baseline(result: SearchResult, trials: Sequence[Trial]) -> Iterator[Noti
 def score_meaning(spec: MetaSearchSpec) -> str:
     """Explain what `score` is in this search."""
     evaluation = spec.evaluation
+    what = {
+        Score.ACCURACY: "the share of query images classified right",
+        Score.LIKELIHOOD: "the probability that a query image’s class is given (geometric mean)",
+    }[evaluation.score]
     how = {
         Classification.NON_TRANSDUCTIVE: "each alone",
         Classification.SUPPORT_STATISTICS: "each alone by the support images’ statistics",
         Classification.TRANSDUCTIVE: "the queries of a task together (transductive)",
-    }[evaluation.score]
-    return (
-        f"Score: the share of query images classified right, {how}, on {evaluation.split.lower()} classes, "
-        f"mean of {count(evaluation.tasks)} tasks."
-    )
+    }[evaluation.classification]
+    return f"Score: {what}, {how}, on {evaluation.split.lower()} classes, {count(evaluation.tasks)} tasks."
 
 
 def shifts(spec: MetaSearchSpec) -> str:

@@ -43,9 +43,24 @@ from metasearch.api.learners import (
     TruncatedSettings,
 )
 from metasearch.api.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
-from metasearch.api.search import Constraints, EarlyStopping, EarlyStoppingRule, Search, Surrogate
+from metasearch.api.search import (
+    STRATEGY_SETTINGS,
+    Constraints,
+    EarlyStopping,
+    EarlyStoppingRule,
+    Screening,
+    Search,
+    Surrogate,
+)
 from metasearch.api.space import Concat, Operation, Space
 from metasearch.api.storage import Storage
+from metasearch.api.strategies import (
+    EvolutionSearchSettings,
+    HalvingSearchSettings,
+    LocalSearchSettings,
+    PrioritySearchSettings,
+    ProgressiveSearchSettings,
+)
 from metasearch.api.training import (
     MAX_CURVE_POINTS,
     META_LEARNERS,
@@ -53,6 +68,7 @@ from metasearch.api.training import (
     Classification,
     Evaluation,
     MetaLearning,
+    Score,
     Split,
     Training,
 )
@@ -66,6 +82,7 @@ __all__ = [
     "META_LEARNERS",
     "SETTINGS",
     "SPACE_NAMES",
+    "STRATEGY_SETTINGS",
     "AnilSettings",
     "Baseline",
     "BoilSettings",
@@ -79,16 +96,19 @@ __all__ = [
     "EarlyStopping",
     "EarlyStoppingRule",
     "Evaluation",
+    "EvolutionSearchSettings",
     "EvolutionSettings",
     "Final",
     "Folder",
     "FomamlSettings",
+    "HalvingSearchSettings",
     "Hyperparameter",
     "ImplicitSettings",
     "InnerLoopSettings",
     "InnerRates",
     "LearnedRatesSettings",
     "LearnerSettings",
+    "LocalSearchSettings",
     "MamlSettings",
     "MetaLearning",
     "MetaOptimizer",
@@ -98,12 +118,16 @@ __all__ = [
     "Operation",
     "OptimizerState",
     "PodTemplate",
+    "PrioritySearchSettings",
+    "ProgressiveSearchSettings",
     "ProtoMamlSettings",
     "PrototypesSettings",
     "QuerySettings",
     "ReptileSettings",
     "Resources",
     "Rule",
+    "Score",
+    "Screening",
     "Search",
     "SecondOrder",
     "Space",

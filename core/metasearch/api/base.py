@@ -31,6 +31,23 @@ class Rule:
     """
 
 
+def only_where(chooser: str, choice: str, field: str, default: str) -> Rule:
+    """
+    Return the rule that refuses the settings of one choice where another is chosen.
+
+    Args:
+        chooser: the field that names the choice, in Python's form, as `field` is.
+        choice: the value of `chooser` with which `field` may be given.
+        default: the value of `chooser` where it is left out.
+    """
+    name, chooses = to_camel(field), to_camel(chooser)
+    return Rule(
+        cel=f"!has(self.{name}) || (has(self.{chooses}) ? self.{chooses} : '{default}') == '{choice}'",
+        message=f"must have {name} only where {chooses} is {choice}",
+        holds=lambda model: getattr(model, field) is None or getattr(model, chooser) == choice,
+    )
+
+
 def _no_truth_value(value: Any) -> Any:
     # True == 1 in Python, so Literal[1] alone would accept it.
     if isinstance(value, bool):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 LABEL_MAX_LENGTH = 63
 SUBDOMAIN_MAX_LENGTH = 253
 
@@ -17,6 +21,12 @@ EXTENSION_PATTERN = r"^[A-Za-z][-A-Za-z0-9_.]*$"
 """A part of a search that an installed package may add; see `metasearch.extensions`."""
 
 OPERATION_MAX_LENGTH = 24  # a cell of eight blocks must fit in a trial's record
+
+ARCHITECTURE_MAX_LENGTH = 512
+"""Eight blocks of the longest names take half of it."""
+
+Architecture = Annotated[str, Field(min_length=1, max_length=ARCHITECTURE_MAX_LENGTH, pattern=r"^[-A-Za-z0-9_()+| ]+$")]
+"""The text form of a cell, or the name of a hand-made network."""
 
 OPERATION_PATTERN = r"^[a-z][a-z0-9_]*$"
 """An operation, as a cell's text form can hold it."""

@@ -74,6 +74,13 @@ class MetaSearchSpec(SpecModel):
                 or spec.dataset.image_side is not None
             ),
         ),
+        Rule(
+            cel="!has(self.search) || !has(self.search.initial) || self.search.initial.all(cell, "
+            "cell.split('|').size() <= (has(self.space) && has(self.space.maxBlocks) ? self.space.maxBlocks : "
+            f"{Space().max_blocks}))",
+            message="must have cells of at most space.maxBlocks blocks in search.initial",
+            holds=lambda spec: all(cell.count("|") < spec.space.max_blocks for cell in spec.search.initial),
+        ),
     )
 
     @model_validator(mode="after")

@@ -4,31 +4,48 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
-from metasearch.api.base import Rule, SpecModel
+from metasearch.api import strategies
+from metasearch.api.base import Rule, SpecModel, only_where
 from metasearch.api.hyperparameters import MAX_HYPERPARAMETERS, Hyperparameter
-from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
+from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN, Architecture
 from metasearch.quantities import DecimalText, Memory
+
+STRATEGY_SETTINGS = {
+    "Progressive": "progressive",
+    "Evolution": "evolution",
+    "LocalSearch": "local_search",
+    "Halving": "halving",
+    "Priority": "priority",
+}
+"""The field of `Search` with the settings of each strategy that has any."""
+
+
+def _settings(name: str, strategy: str) -> Any:
+    return Field(default=None, description=f"{name} are the settings of {strategy}. Default: its own defaults.")
 
 
 class Surrogate(SpecModel):
     """The predictor that ranks the children of measured cells."""
 
     type: str = Field(
-        default="LSTM",
+        default="Stacked",
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
-        description="type is LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge "
-        "(linear in figures of the whole network and in the parent's score; it has no settings), or a surrogate that "
-        "an installed package adds. Default: LSTM.",
+        description="type is Stacked (LSTM, Ridge and Trees, whose votes come from how well each predicts what it has "
+        "not learned from), LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge "
+        "(linear in figures of the whole network and in the parent's score), Trees (boosted, on the same), or a "
+        "surrogate that an installed package adds. Ridge and Trees have no settings; those of Stacked are its LSTM's. "
+        "Default: Stacked.",
     )
     hidden_size: int = Field(
         default=100,
         ge=4,
         le=512,
-        description="hiddenSize is the number of units of a layer. Default: 100, the paper's.",
+        description="hiddenSize is the number of units of a layer of the LSTM or MLP. Default: 100, the paper's.",
     )
     layers: int = Field(
         default=1, ge=1, le=3, description="layers is the number of LSTM or hidden MLP layers. Default: 1."
@@ -37,7 +54,8 @@ class Surrogate(SpecModel):
         default=5,
         ge=1,
         le=20,
-        description="members is the size of the ensemble; with more than one, each learns from 4/5 of the scores. "
+        description="members is the number of LSTMs or MLPs that predict together; with more than one, each learns "
+        "from 4/5 of the scores. With one, nothing is left out to judge it by, and Stacked gives it no vote. "
         "Default: 5.",
     )
 
@@ -90,6 +108,26 @@ class Constraints(SpecModel):
     )
 
 
+class Screening(SpecModel):
+    """Trains all candidates a little, and the best of them on. Not for Halving and Priority, which choose lengths."""
+
+    share: DecimalText = Field(
+        default=Decimal("1"),
+        gt=0,
+        le=1,
+        description="share is the share of training.metaIterations after which a candidate is first scored, by its "
+        'training loss, such as "0.25". With "1" every search trial is trained in full, and earlyStopping holds. '
+        'Default: "1".',
+    )
+    keep: DecimalText = Field(
+        default=Decimal("0.125"),
+        gt=0,
+        lt=1,
+        description="keep is the share of the candidates so scored that goes on, from its checkpoint, to all "
+        'metaIterations. Each training counts as a trial of budget.maxTrials. Default: "0.125".',
+    )
+
+
 class Search(SpecModel):
     """The way in which candidates are proposed."""
 
@@ -98,17 +136,24 @@ class Search(SpecModel):
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
         description="strategy is Progressive (PNAS: cells grow block by block, ranked by the surrogate), Evolution "
-        "(regularized), Random, or a strategy that an installed package adds. Default: Progressive.",
+        "(regularized), LocalSearch (one part of a cell after the other is changed to the best), Random, Grid (every "
+        "cell), or a strategy that an installed package adds. Default: Progressive.",
     )
-    beam_width: int = Field(
-        default=100,
-        ge=1,
-        le=2000,
-        description="beamWidth is the number of cells that Progressive trains in each round after the first, which is "
-        "trained whole. "
-        "Default: 100, Auto-Meta's.",
+    initial: tuple[Architecture, ...] = Field(
+        default=(),
+        max_length=100,
+        description="initial are cells in their text form, such as conv3x3(-1)+identity(-2), that are tried before any "
+        "other; Grid tries no others. Default: none.",
     )
+    progressive: strategies.ProgressiveSearchSettings | None = _settings("progressive", "Progressive")
+    evolution: strategies.EvolutionSearchSettings | None = _settings("evolution", "Evolution")
+    local_search: strategies.LocalSearchSettings | None = _settings("localSearch", "LocalSearch")
+    halving: strategies.HalvingSearchSettings | None = _settings("halving", "Halving")
+    priority: strategies.PrioritySearchSettings | None = _settings("priority", "Priority")
     surrogate: Surrogate = Field(default=Surrogate(), description="surrogate predicts the scores of untried cells.")
+    screening: Screening = Field(
+        default=Screening(), description="screening trains all candidates a little, and the best of them on."
+    )
     early_stopping: EarlyStopping = Field(
         default=EarlyStopping(), description="earlyStopping gives up trials that do badly."
     )
@@ -125,6 +170,12 @@ class Search(SpecModel):
     )
 
     rules = (
+        *(only_where("strategy", strategy, field, "Progressive") for strategy, field in STRATEGY_SETTINGS.items()),
+        Rule(
+            cel="!has(self.initial) || self.initial.all(x, self.initial.exists_one(y, y == x))",
+            message="must not name a cell twice in initial",
+            holds=lambda search: len(set(search.initial)) == len(search.initial),
+        ),
         Rule(
             cel="!has(self.hyperparameters) || "
             "self.hyperparameters.all(x, self.hyperparameters.exists_one(y, y.name == x.name))",

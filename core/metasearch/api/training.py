@@ -8,10 +8,9 @@ from types import NoneType
 from typing import Annotated, Any, cast, get_args
 
 from pydantic import Field
-from pydantic.alias_generators import to_camel
 
 from metasearch.api import learners
-from metasearch.api.base import Rule, SpecModel
+from metasearch.api.base import Rule, SpecModel, only_where
 from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN
 from metasearch.quantities import DecimalText
 
@@ -37,16 +36,6 @@ META_LEARNERS = tuple(SETTINGS)
 
 def _settings(name: str, learner: str) -> Any:
     return Field(default=None, description=f"{name} are the settings of {learner}. Default: its own defaults.")
-
-
-def _only_where(learner: str, field: str) -> Rule:
-    """Return the rule that refuses a learner's settings where another learner is named."""
-    name = to_camel(field)
-    return Rule(
-        cel=f"!has(self.{name}) || (has(self.metaLearner) ? self.metaLearner : 'Reptile') == '{learner}'",
-        message=f"must have {name} only where metaLearner is {learner}",
-        holds=lambda training: getattr(training, field) is None or training.meta_learner == learner,
-    )
 
 
 class MetaLearning(SpecModel):
@@ -85,7 +74,7 @@ class MetaLearning(SpecModel):
     )
 
     rules = (
-        *(_only_where(learner, field) for learner, field in SETTINGS.items()),
+        *(only_where("meta_learner", learner, field, "Reptile") for learner, field in SETTINGS.items()),
         Rule(
             cel=f"!has(self.options) || size(self.options) == 0 || !((has(self.metaLearner) ? self.metaLearner : "
             f"'Reptile') in {list(META_LEARNERS)})",
@@ -145,6 +134,15 @@ class Classification(StrEnum):
         return self.name.lower()
 
 
+class Score(StrEnum):
+    """The figure of an evaluation that ranks candidates; all are in [0, 1]."""
+
+    LIKELIHOOD = "Likelihood"
+    """exp(-loss): the geometric mean of the probability that was given to a query's class."""
+    ACCURACY = "Accuracy"
+    """The share of queries classified correctly."""
+
+
 class Evaluation(SpecModel):
     """The evaluation of a trial: it adapts to tasks of unseen classes and classifies one query image per class."""
 
@@ -153,12 +151,19 @@ class Evaluation(SpecModel):
         description="split names the classes that search scores come from: Validation, or Test as Auto-Meta did. "
         "Default: Validation.",
     )
-    score: Classification = Field(
-        default=Classification.NON_TRANSDUCTIVE,
-        description="score is the accuracy that ranks candidates: NonTransductive (each query is classified alone, in "
-        "one batch with the support images), SupportStatistics (each query is classified alone, normalised by the "
-        "statistics of the support images) or Transductive (the queries of a task are classified together, which lets "
-        "batch normalisation see them). All three are always measured. Default: NonTransductive.",
+    score: Score = Field(
+        default=Score.LIKELIHOOD,
+        description="score is the figure that ranks candidates: Likelihood (exp of minus the mean loss of queries, "
+        "which tells candidates apart with a quarter of the tasks that an accuracy needs) or Accuracy. Accuracies are "
+        "always measured too, and are what is reported of delivered networks. Default: Likelihood.",
+    )
+    classification: Classification = Field(
+        default=Classification.TRANSDUCTIVE,
+        description="classification is the way of classifying queries that score comes from: Transductive (the queries "
+        "of a task are classified together, which lets batch normalisation see them), NonTransductive (each query is "
+        "classified alone, in one batch with the support images) or SupportStatistics (each query is classified alone, "
+        "normalised by the statistics of the support images). All three are always measured. Default: Transductive, "
+        "whose scores depend least on the tasks.",
     )
     shifts: int = Field(
         default=0,

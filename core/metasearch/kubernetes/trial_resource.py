@@ -10,10 +10,10 @@ import re
 from pydantic import Field
 
 from metasearch.api import MAX_CURVE_POINTS, MAX_HYPERPARAMETERS, Rule
-from metasearch.api.names import HYPERPARAMETER_PATTERN
+from metasearch.api.names import HYPERPARAMETER_PATTERN, Architecture
 from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Architecture, Count, HyperparameterText
+from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Count, HyperparameterText
 from metasearch.quantities import NumberText
 from metasearch.search.baselines import TEXT_PATTERN
 from metasearch.search.trials import Reason, Stage, State
@@ -96,17 +96,34 @@ class MetaTrialSpec(ClusterModel):
     predicted: NumberText | None = Field(
         default=None, description='predicted is the score that the surrogate expects, such as "0.83". Default: none.'
     )
+    predicted_by: str | None = Field(
+        default=None,
+        max_length=MESSAGE_MAX_LENGTH,
+        description="predictedBy says which surrogates made the prediction, and which have lost their vote. Default: "
+        "none.",
+    )
+    is_drawn: bool = Field(
+        default=False,
+        description="isDrawn is true where the candidate was drawn at random beside the best predictions, to examine "
+        "the surrogate. Default: false.",
+    )
     thresholds: tuple[ThresholdResource, ...] = Field(
         default=(),
         max_length=MAX_CURVE_POINTS,
         description="thresholds are the scores below which the trial is stopped early. Default: none.",
     )
+    is_beginning: bool = Field(
+        default=False,
+        description="isBeginning is true for the beginning of the training that the MetaSearch describes: its rates "
+        "are those of the whole, its score comes from the training loss, and its checkpoint is kept, so that another "
+        "MetaTrial may go on from there. Default: false.",
+    )
     resumes: str | None = Field(
         default=None,
         min_length=1,
         max_length=TRIAL_NAME_MAX_LENGTH,
-        description="resumes is the name of the MetaTrial whose checkpoint it goes on from, which workers "
-        "refuse so far. Default: it begins anew.",
+        description="resumes is the name of the MetaTrial of the same candidate and seed whose checkpoint it goes on "
+        "from; where that is gone, it begins anew, with the same end. Default: it begins anew.",
     )
 
     rules = (
@@ -170,7 +187,10 @@ class CurvePointResource(ClusterModel):
     """A point of a learning curve."""
 
     meta_iteration: int = Field(ge=0, le=INT32_MAX, description="metaIteration is the outer step it was measured at.")
-    score: Share = Field(description="score is the accuracy then, in [0, 1].")
+    score: Share = Field(description="score is the score then, in [0, 1].")
+    error: NumberText = Field(
+        default=0.0, ge=0, description='error is its standard error; "0.0" where it is not known. Default: "0.0".'
+    )
 
 
 class ProgressResource(ClusterModel):
@@ -219,6 +239,7 @@ class ResultResource(ClusterModel):
         "early.",
     )
     score: Share | None = Field(default=None, description="score is what ranks the candidate, in [0, 1].")
+    score_error: NumberText | None = Field(default=None, ge=0, description="scoreError is the score's standard error.")
     validation: AccuraciesResource | None = Field(
         default=None, description="validation is measured on the classes that scores come from."
     )
@@ -299,16 +320,14 @@ class MetaTrialStatus(ClusterModel):
         Rule(
             # Rankings and summaries read these of every trial that succeeded.
             cel="!has(self.state) || self.state != 'Succeeded' || !has(self.result) || "
-            "(has(self.result.score) && has(self.result.validation) && has(self.result.parameterCount) && "
-            "has(self.result.multiplyAdds))",
-            message="must have a result with score, validation, parameterCount and multiplyAdds where Succeeded",
+            "(has(self.result.score) && has(self.result.parameterCount) && has(self.result.multiplyAdds))",
+            message="must have a result with score, parameterCount and multiplyAdds where Succeeded",
             holds=lambda status: (
                 status.state is not State.SUCCEEDED
                 or status.result is None
                 or None
                 not in (
                     status.result.score,
-                    status.result.validation,
                     status.result.parameter_count,
                     status.result.multiply_adds,
                 )

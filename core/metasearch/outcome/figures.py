@@ -13,12 +13,9 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import ConfigDict, Field
 
 from metasearch.api import MAX_HYPERPARAMETERS, SpecModel
-from metasearch.api.names import LABEL_PATTERN
+from metasearch.api.names import LABEL_PATTERN, Architecture
 from metasearch.quantities import DECIMAL_MAX_LENGTH
 from metasearch.search.candidates import Candidate
-
-ARCHITECTURE_MAX_LENGTH = 512
-"""Eight blocks of the longest names take half of it."""
 
 TRIAL_NAME_MAX_LENGTH = 63
 """As a label's value, so that a trial can be named in one."""
@@ -33,7 +30,6 @@ Fraction = TypeVar("Fraction", bound=float)
 """The type of numbers that may have a fraction: `float` or `NumberText`."""
 
 Count = Annotated[int, Field(ge=0)]
-Architecture = Annotated[str, Field(min_length=1, max_length=ARCHITECTURE_MAX_LENGTH, pattern=r"^[-A-Za-z0-9_()+| ]+$")]
 HyperparameterText = Annotated[
     str, Field(min_length=1, max_length=DECIMAL_MAX_LENGTH + 1, pattern=r"^[-A-Za-z0-9_.]+$")
 ]
@@ -97,9 +93,16 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
     score: Fraction = Field(
         ge=0,
         le=1,
-        description="score is the accuracy on the classes of evaluation.split, which ranks candidates, in [0, 1].",
+        description="score is what ranks candidates, in [0, 1]: evaluation.score on the classes of evaluation.split.",
     )
     interval: Fraction = Field(ge=0, description="interval is the half-width of the score's 95% interval.")
+    accuracy: Fraction | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="accuracy is the share of queries classified right there, each query alone; left out for a cell "
+        "that was trained for a part of training.metaIterations only, which is not evaluated.",
+    )
     latency_ms: Fraction | None = Field(
         ge=0,
         default=None,

@@ -28,7 +28,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
 from metasearch.search.planner import Phase, Plan, Search
 from metasearch.search.ranking import predictions, ranking_quality
-from metasearch.search.trials import Accuracy, Reason, Stage, State, Trial, by_round, count_by_state
+from metasearch.search.trials import NORMAL_95, Accuracy, Reason, Stage, State, Trial, by_round, count_by_state
 from metasearch.version import __version__
 
 SCHEMA_VERSION = 1
@@ -92,11 +92,11 @@ class BestCell(OutcomeModel):
         default={}, description="those of spec.search.hyperparameters, as text; empty where none are varied"
     )
     parameter_count: int = Field(description="all that is trained, normalisation and classifier included")
-    score: float = Field(
-        description="accuracy in [0, 1] of the kind evaluation.score: of the delivered network, on the test classes; "
-        "until there is one, the search score"
+    accuracy: float | None = Field(
+        description="accuracy in [0, 1], each query alone: of the delivered network, on the test classes; until "
+        "there is one, of the best search trial, on the classes of evaluation.split; null where that was not evaluated"
     )
-    interval: float = Field(description="half-width of the score's 95% interval")
+    interval: float | None = Field(description="half-width of the accuracy's 95% interval")
     trained_in_full: bool = Field(description="false too where a limit cut the delivered network's training short")
     search: CellSummary[float] = Field(description="what its search trial measured")
 
@@ -174,9 +174,9 @@ def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float
         search=_state(search, trials, decided, now),
         trials=_counts(trials),
         rounds=tuple(_round(search, trials) for trials in by_round(searching)),
-        best=_best(ranked, final, search.spec),
-        front=tuple(cell_summary(trial, search.spec) for trial in pareto.front(searching)[:FRONT_LENGTH]),
-        ranked=tuple(cell_summary(trial, search.spec) for trial in ranked[:RANKED_LENGTH]),
+        best=_best(ranked, final),
+        front=tuple(cell_summary(trial) for trial in pareto.front(searching)[:FRONT_LENGTH]),
+        ranked=tuple(cell_summary(trial) for trial in ranked[:RANKED_LENGTH]),
         final=tuple(final),
         baselines=tuple(baselines),
         comparison=_compare(final[0], baselines) if final and baselines else None,
@@ -232,11 +232,9 @@ def _round(search: Search, trials: Sequence[Trial]) -> Round:
     )
 
 
-def cell_summary(trial: Trial, spec: MetaSearchSpec) -> CellSummary[float]:
+def cell_summary(trial: Trial) -> CellSummary[float]:
     """Summarize a search trial that ran to its end."""
     result, cell = _known(trial.result), parse_cell(trial.spec.candidate.architecture)
-    validation = _known(result.validation)
-    scored: Accuracy = getattr(validation, spec.evaluation.score.field)
     # By name, so that a new figure is only declared: in TrialResult, where it is measured, and in CellSummary.
     figures = {name: getattr(result, name) for name in CellSummary.model_fields if hasattr(result, name)}
     return CellSummary[float](
@@ -245,27 +243,27 @@ def cell_summary(trial: Trial, spec: MetaSearchSpec) -> CellSummary[float]:
         trial=trial.name,
         blocks=len(cell),
         depth=cell.depth,
-        interval=scored.interval,
+        interval=NORMAL_95 * (result.score_error or 0.0),
+        accuracy=result.validation.non_transductive.mean if result.validation else None,
         **figures,
     )
 
 
-def _best(ranked: Sequence[Trial], final: Sequence[FoundNetwork[float]], spec: MetaSearchSpec) -> BestCell | None:
+def _best(ranked: Sequence[Trial], final: Sequence[FoundNetwork[float]]) -> BestCell | None:
     if not ranked:
         return None
     delivered = final[0] if final else None
     by_candidate = {trial.spec.candidate: trial for trial in reversed(ranked)}  # of repeats, the best stays
-    search = cell_summary(by_candidate[delivered.candidate] if delivered else ranked[0], spec)
-    score, interval = search.score, search.interval
-    if delivered:
-        measured: Estimate[float] = getattr(delivered, spec.evaluation.score.field)
-        score, interval = measured.accuracy, measured.interval
+    best = by_candidate[delivered.candidate] if delivered else ranked[0]
+    search, validation = cell_summary(best), _known(best.result).validation
+    measured = delivered.non_transductive if delivered else None
+    accuracy = validation.non_transductive if validation else None
     return BestCell(
         cell=search.cell,
         hyperparameters=search.hyperparameters,
         parameter_count=search.parameter_count,
-        score=score,
-        interval=interval,
+        accuracy=measured.accuracy if measured else accuracy.mean if accuracy else None,
+        interval=measured.interval if measured else accuracy.interval if accuracy else None,
         trained_in_full=delivered is not None and not delivered.cut_short,
         search=search,
     )
@@ -282,7 +280,7 @@ def _final_networks(trials: Sequence[Trial], make: Callable[[Sequence[Trial]], N
         make: returns the network of one candidate's seeds.
     """
     seeds: dict[Candidate, list[Trial]] = {}
-    ranked = pareto.ranked(trials)
+    ranked = pareto.by_score(trials)
     whole = {trial.spec.candidate for trial in ranked if not trial.is_cut_short}
     for trial in ranked:
         if not trial.is_cut_short or trial.spec.candidate not in whole:

@@ -15,6 +15,8 @@ from metasearch.search.joint_space import JointSpace
 from metasearch.search.network_limits import Figures, NetworkLimits
 from metasearch.search.planner import Search
 from metasearch.search.space import CellSpace, Space
+from metasearch.search.strategies.beginning import initial
+from metasearch.search.strategies.grid import require_fitting
 
 
 def build_search(name: str, spec: MetaSearchSpec, started_at: float, paused_seconds: float = 0.0) -> Search:
@@ -56,15 +58,31 @@ def build_space(spec: MetaSearchSpec) -> Space[Any]:
     return constrained
 
 
+def require_possible(spec: MetaSearchSpec) -> None:
+    """
+    Refuse a search that cannot be run as it is asked for, though each of its fields by itself is right.
+
+    A driver calls this before it runs a search, once the names are known.
+
+    Raises:
+        InvalidSpec: says what goes together with what, and what would be right.
+    """
+    space = build_space(spec)
+    space.smallest()  # draws hyperparameters, which may be forbidden together
+    initial(spec, space)
+    if spec.search.strategy == "Grid":
+        require_fitting(spec, space)
+
+
 def require_known_names(spec: MetaSearchSpec) -> None:
     """
-    Refuse a spec that names a part of a search that is unknown here, or that no candidate meets. Nothing is imported.
+    Refuse a spec that names a part of a search that is unknown here. Nothing is imported for it.
 
     A driver calls this before it runs a search. On a cluster the operator and the workers must both know the names, so
     a package that adds one must be in both images.
 
     Raises:
-        InvalidSpec: says which name, and which are known; or which constraint.
+        InvalidSpec: says which name, and which are known.
     """
     require_known(Group.STRATEGIES, spec.search.strategy, strategies.BUILT_IN, "spec.search.strategy")
     require_known(Group.SURROGATES, spec.search.surrogate.type, surrogates.BUILT_IN, "spec.search.surrogate.type")
@@ -76,4 +94,3 @@ def require_known_names(spec: MetaSearchSpec) -> None:
             require_known(Group.META_LEARNERS, training.meta_learner, META_LEARNERS, f"spec.{where}.metaLearner")
     if spec.dataset.name is not None:
         require_known(Group.DATASETS, spec.dataset.name, list(DatasetName), "spec.dataset.name")
-    build_space(spec).smallest()

@@ -21,8 +21,14 @@ from metasearch.search.network_size import CONVOLUTIONS, network_sizes, strides
 NO_WAY = -1e9
 """The greatest length where there is no way."""
 
+_NUMBER, _TOTAL, _MOST, _DEPTH = slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 7)
+_COLUMNS = 7
+"""The columns in which the number, total and greatest length of ways from either outer input, and the depth, are."""
+
 NOMINAL_CHANNELS, NOMINAL_SIDE, NOMINAL_WAYS = 1, 28, 5
 """Of images and tasks. Others change all sizes by nearly the same factor, and cells are compared with each other."""
+
+SIZE_FEATURES = ("log parameters", "log multiply-adds")
 
 
 def feature_names(operations: tuple[str, ...]) -> tuple[str, ...]:
@@ -36,8 +42,7 @@ def feature_names(operations: tuple[str, ...]) -> tuple[str, ...]:
         "share of ways by the previous cell",
         "mean convolutions on a way",
         "most convolutions on a way",
-        "log parameters",
-        "log multiply-adds",
+        *SIZE_FEATURES,
     )
 
 
@@ -53,13 +58,12 @@ def cell_features(cells: EncodedCells, space: api.Space) -> Floats:
     by_previous = through.by_previous
     mean, most = _network_lengths(through, space)
     sizes = network_sizes(cells, space, NOMINAL_CHANNELS, NOMINAL_SIDE, NOMINAL_WAYS)
-    depths = _Ways.through_cells(cells, np.ones(len(space.operations)), space).most.max(1)
     counts = [np.count_nonzero(cells.operations == number, axis=(1, 2)) for number in range(len(space.operations))]
     return np.column_stack(
         [
             *counts,
             np.full(len(cells), cells.blocks),
-            depths,
+            through.depth,
             np.count_nonzero(cells.is_unused, axis=1),
             cells.reads_before_previous,
             by_previous,
@@ -80,6 +84,8 @@ class _Ways:
     """The sum of their lengths."""
     most: Floats
     """The greatest of their lengths."""
+    depth: Floats
+    """The most operations on any of them, (cells,)."""
 
     @classmethod
     def through_cells(cls, cells: EncodedCells, lengths: Floats, space: api.Space) -> _Ways:
@@ -89,28 +95,30 @@ class _Ways:
         Args:
             lengths: of each operation, (operations,).
         """
-        count = len(cells)
-        sources = OUTER + cells.blocks
-        number, total = np.zeros((count, sources, OUTER)), np.zeros((count, sources, OUTER))
-        most = np.full((count, sources, OUTER), NO_WAY)
+        count, sources = len(cells), OUTER + cells.blocks
+        # One row of all that is known of a source, because reading a row costs as much as reading a number.
+        ways = np.zeros((count, sources, _COLUMNS))
+        ways[:, :, _MOST] = NO_WAY
         for outer in range(OUTER):
-            number[:, outer, outer] = 1.0
-            most[:, outer, outer] = 0.0
-        rows = np.arange(count)
+            ways[:, outer, _NUMBER.start + outer] = 1.0
+            ways[:, outer, _MOST.start + outer] = 0.0
+        rows = np.arange(count) * sources
         for block in range(cells.blocks):
+            to = ways[:, OUTER + block]
             for branch in range(2):
-                source = cells.sources[:, block, branch]
+                read = ways.reshape(-1, _COLUMNS).take(rows + cells.sources[:, block, branch], axis=0)
                 length = lengths[cells.operations[:, block, branch]][:, None]
-                ways = number[rows, source]
-                number[:, OUTER + block] += ways
-                total[:, OUTER + block] += total[rows, source] + length * ways
-                most[:, OUTER + block] = np.maximum(most[:, OUTER + block], most[rows, source] + length)
+                to[:, _NUMBER] += read[:, _NUMBER]
+                to[:, _TOTAL] += read[:, _TOTAL] + length * read[:, _NUMBER]
+                to[:, _MOST] = np.maximum(to[:, _MOST], read[:, _MOST] + length)
+                to[:, _DEPTH] = np.maximum(to[:, _DEPTH], read[:, _DEPTH] + 1)
         is_output = cells.is_unused if space.concat is api.Concat.UNUSED else np.ones_like(cells.is_unused)
-        outputs = is_output[:, :, None]
+        outputs, blocks = is_output[:, :, None], ways[:, OUTER:]
         return cls(
-            (number[:, OUTER:] * outputs).sum(1),
-            (total[:, OUTER:] * outputs).sum(1),
-            np.where(outputs, most[:, OUTER:], NO_WAY).max(1),
+            (blocks[:, :, _NUMBER] * outputs).sum(1),
+            (blocks[:, :, _TOTAL] * outputs).sum(1),
+            np.where(outputs, blocks[:, :, _MOST], NO_WAY).max(1),
+            blocks[:, :, _DEPTH].max((1, 2)),
         )
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain, islice
 from typing import Generic
 
 import numpy as np
@@ -20,6 +21,9 @@ DRAWS = 200
 DRAWN_AT_ONCE = 20
 """As many are looked at together, which takes hardly longer than one."""
 
+LISTED_AT_ONCE, BEYOND_IN_A_ROW = 100, 20_000
+"""Smaller cells are listed first, so that after many beyond a limit hardly one is within it; and there are billions."""
+
 
 class ConstrainedSpace(Generic[C]):
     """The candidates of a space that are within limits; to strategies, there are no others."""
@@ -32,8 +36,12 @@ class ConstrainedSpace(Generic[C]):
         self.space, self._admit = space, admit
         self.max_size, self.repeats_across_sizes = space.max_size, space.repeats_across_sizes
         self.vocabulary_size, self.step_width = space.vocabulary_size, space.step_width
+        self.size_features = space.size_features
         # A strategy reads the trials of its history anew whenever one has changed.
         self._reads: Callable[[Candidate], C] = lru_cache(4096)(self._read)
+
+    def size(self, candidate: C) -> int:
+        return self.space.size(candidate)
 
     def smallest(self) -> Sequence[C]:
         return self._smallest
@@ -53,6 +61,22 @@ class ConstrainedSpace(Generic[C]):
 
     def neighbours(self, candidate: C) -> Iterable[C]:
         return self._admitted(self.space.neighbours(candidate))
+
+    def coordinates(self, candidate: C) -> Sequence[Sequence[C]]:
+        return [self._admitted(changed) for changed in self.space.coordinates(candidate)]
+
+    def everything(self) -> Iterator[C]:
+        """Yield the candidates within the limits, until so many in a row are not that the rest is taken to be none."""
+        return self._lazily_admitted(self.space.everything())
+
+    def count(self, most: int) -> int:
+        return sum(1 for _ in islice(self.everything(), most + 1))
+
+    def variants(self, architecture: str) -> Iterator[C]:
+        variants = self._lazily_admitted(self.space.variants(architecture))
+        if (first := next(variants, None)) is None:
+            raise InvalidSpec(f"the cell {architecture} is not within spec.search.constraints")
+        return chain([first], variants)
 
     def key(self, candidate: C) -> str:
         return self.space.key(candidate)
@@ -93,6 +117,13 @@ class ConstrainedSpace(Generic[C]):
         if not self._admitted([candidate]):
             raise InvalidSpec(f"the candidate {recorded.text} is not within spec.search.constraints")
         return candidate
+
+    def _lazily_admitted(self, candidates: Iterator[C]) -> Iterator[C]:
+        beyond = 0
+        while beyond < BEYOND_IN_A_ROW and (some := list(islice(candidates, LISTED_AT_ONCE))):
+            admitted = self._admitted(some)
+            beyond = 0 if admitted else beyond + len(some)
+            yield from admitted
 
     def _admitted(self, candidates: Iterable[C]) -> list[C]:
         listed = list(candidates)

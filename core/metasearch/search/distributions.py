@@ -35,6 +35,11 @@ class Distribution(Protocol):
         """The number of coordinates of a value."""
         ...
 
+    @property
+    def grid(self) -> Sequence[Value]:
+        """All values or, of a range, those at places that lie `STEP` apart, both ends included."""
+        ...
+
     def at(self, place: float) -> Value:
         """Return the value at a place in [0, 1], which is uniform where values are drawn."""
         ...
@@ -94,6 +99,10 @@ class Listed:
     def columns(self) -> int:
         # One value says nothing, two are told apart by one number.
         return min(1, len(self.values) - 1) if self.is_ordered or len(self.values) < 3 else len(self.values)
+
+    @property
+    def grid(self) -> Sequence[Value]:
+        return self.values
 
     def at(self, place: float) -> Value:
         return self.values[min(int(place * len(self.values)), len(self.values) - 1)]
@@ -165,6 +174,11 @@ class Range:
     """Values are multiples of it; None for numbers with a fraction."""
 
     columns = 1
+
+    @property
+    def grid(self) -> Sequence[Value]:
+        steps = round(1 / STEP)
+        return tuple(dict.fromkeys(self.at(step / steps) for step in range(steps + 1)))
 
     def at(self, place: float) -> Decimal | int:
         # The ends as they are: rounding would miss them, and an exponential range has no number for 1 where it is long.

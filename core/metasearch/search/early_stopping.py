@@ -9,12 +9,11 @@ Source: the median stopping rule of Google Vizier (Golovin et al. 2017), which c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from statistics import fmean, median
 
 from metasearch.api import EarlyStoppingRule, MetaSearchSpec
-from metasearch.search.trials import Threshold, Trial
+from metasearch.search.trials import CurvePoint, Threshold, Trial
 
 
 def curve_iterations(meta_iterations: int, points: int) -> list[int]:
@@ -28,7 +27,7 @@ def thresholds(spec: MetaSearchSpec, finished_round: Sequence[Trial]) -> tuple[T
     Compute what a trial of the next round must reach, and when, to go on.
 
     At each point of the learning curve after the warm-up, and before the last: the median over the finished round of
-    the running average of scores up to there, less one standard error of a point.
+    the running average of scores up to there, less the median of the standard errors of a point.
     """
     rule = spec.search.early_stopping
     if rule.rule is EarlyStoppingRule.NEVER:
@@ -38,19 +37,15 @@ def thresholds(spec: MetaSearchSpec, finished_round: Sequence[Trial]) -> tuple[T
     compared = curve_iterations(meta_iterations, spec.evaluation.curve_points)[:-1]
     limits = []
     for iteration in compared:
-        averages = [average for trial in finished_round if (average := _running_average(trial, iteration)) is not None]
-        if iteration >= float(rule.warm_up) * meta_iterations and averages:
-            middle = median(averages)
-            # The standard error of a share of independent queries, of which each task has one per class.
-            queries = spec.evaluation.curve_tasks * spec.task.ways
-            standard_error = math.sqrt(middle * (1 - middle) / queries)
-            limits.append(Threshold(iteration, middle - standard_error))
+        curves = [curve for trial in finished_round if (curve := _curve_to(trial, iteration))]
+        if iteration >= float(rule.warm_up) * meta_iterations and curves:
+            averages = [fmean(point.score for point in curve) for curve in curves]
+            limits.append(Threshold(iteration, median(averages) - median(curve[-1].error for curve in curves)))
     return tuple(limits)
 
 
-def _running_average(trial: Trial, iteration: int) -> float | None:
-    """Average the trial's scores up to an iteration; None where it did not get that far."""
-    curve = trial.result.curve if trial.result else ()
-    if not any(point.meta_iteration == iteration for point in curve):
-        return None
-    return fmean(point.score for point in curve if point.meta_iteration <= iteration)
+def _curve_to(trial: Trial, iteration: int) -> list[CurvePoint]:
+    """Return the trial's curve up to a point of it; empty where it did not get that far."""
+    curve = sorted(trial.result.curve if trial.result else (), key=lambda point: point.meta_iteration)
+    upto = [point for point in curve if point.meta_iteration <= iteration]
+    return upto if upto and upto[-1].meta_iteration == iteration else []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
+from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Block, Cell
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -38,18 +40,23 @@ class EncodedCells:
         Args:
             operations: the space's, whose order numbers them.
         """
+        # Of the blocks of many cells few differ, so each is taken apart once.
+        places: defaultdict[Block, int] = defaultdict(lambda: len(places))
+        blocks = chain.from_iterable([cell.blocks for cell in cells])
+        indices = np.fromiter(map(places.__getitem__, blocks), dtype=np.int64).reshape(len(cells), -1)
         number = {name: index for index, name in enumerate(operations)}
-        branches = [
-            (branch.input + OUTER, number[branch.operation])
-            for cell in cells
-            for block in cell.blocks
-            for branch in block
-        ]
-        flat = np.array(branches, dtype=np.int64).reshape(len(cells), len(cells[0]), 2, 2)
-        return cls(flat[..., 0], flat[..., 1])
+        sources = [[branch.input + OUTER for branch in block] for block in places]
+        numbers = [[number[branch.operation] for branch in block] for block in places]
+        return cls(np.array(sources, dtype=np.int64)[indices], np.array(numbers, dtype=np.int64)[indices])
 
     def __len__(self) -> int:
         return len(self.sources)
+
+    def chunks(self, cells_at_once: int) -> Iterator[EncodedCells]:
+        """Yield the cells in parts of so many, the last of which may be smaller."""
+        for start in range(0, len(self), cells_at_once):
+            part = slice(start, start + cells_at_once)
+            yield EncodedCells(self.sources[part], self.operations[part])
 
     @property
     def blocks(self) -> int:

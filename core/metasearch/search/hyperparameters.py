@@ -6,8 +6,9 @@ A candidate's hyperparameters are by the names in YAML of the fields that they r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -189,6 +190,10 @@ class VariedHyperparameters:
             for other in each.neighbours(values[index])
         ]
         return [each for each in changed if self.are_allowed(each)]
+
+    def everything(self) -> Iterator[Values]:
+        """Yield all values that are allowed together; of a range, those that lie `distributions.STEP` apart."""
+        return filter(self.are_allowed, product(*(each.grid for each in self.distributions)))
 
     def coordinates(self, values: Values) -> tuple[float, ...]:
         """Return the coordinates of all values."""

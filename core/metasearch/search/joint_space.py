@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count, islice
 
 import numpy as np
 
@@ -53,8 +53,12 @@ class JointSpace:
         self.cells, self.varied, self.seed, self.limits = cells, varied, seed, limits
         self.max_size = cells.max_size
         self.vocabulary_size, self.step_width = cells.vocabulary_size, cells.step_width
+        self.size_features = cells.size_features
         # Values that can be drawn anew, and will differ.
         self._variable = [index for index, each in enumerate(varied.distributions) if each.columns]
+
+    def size(self, candidate: JointCandidate) -> int:
+        return self.cells.size(candidate.cell)
 
     def smallest(self) -> Sequence[JointCandidate]:
         cells = self.cells.smallest()
@@ -96,11 +100,34 @@ class JointSpace:
         return JointCandidate(self.cells.mutate(candidate.cell, rng), candidate.values)
 
     def neighbours(self, candidate: JointCandidate) -> Iterable[JointCandidate]:
-        for cell in self.cells.neighbours(candidate.cell):
-            yield JointCandidate(cell, candidate.values)
-        for index in self._variable:
-            for values in self._neighbouring(candidate.values, index):
-                yield JointCandidate(candidate.cell, values)
+        return chain.from_iterable(self.coordinates(candidate))
+
+    def coordinates(self, candidate: JointCandidate) -> Sequence[Sequence[JointCandidate]]:
+        """Return the lists of the cell, and one for each hyperparameter: its next values, or other choices."""
+        cells = self.cells.coordinates(candidate.cell)
+        return [
+            *([JointCandidate(cell, candidate.values) for cell in changed] for changed in cells),
+            *(
+                [JointCandidate(candidate.cell, values) for values in self._neighbouring(candidate.values, index)]
+                for index in self._variable
+            ),
+        ]
+
+    def everything(self) -> Iterator[JointCandidate]:
+        """Yield every cell with all values together; of a range, those that lie `distributions.STEP` apart."""
+        for cell in self.cells.everything():
+            yield from self._with_values(cell)
+
+    def count(self, most: int) -> int:
+        together = sum(1 for _ in islice(self.varied.everything(), most + 1))
+        return self.cells.count(most) * together
+
+    def variants(self, architecture: str) -> Iterator[JointCandidate]:
+        """Yield a cell with values that are drawn for it, then with all others of `everything`."""
+        for cell in self.cells.variants(architecture):
+            first = next(self._drawn_for(cell))
+            yield JointCandidate(cell, first)
+            yield from (each for each in self._with_values(cell) if each.values != first)
 
     def key(self, candidate: JointCandidate) -> str:
         return f"{self.cells.key(candidate.cell)}; {self.varied.text(candidate.values)}"
@@ -142,6 +169,9 @@ class JointSpace:
         return self.cells.size_text(size)
 
     # --- values ---
+
+    def _with_values(self, cell: Cell) -> Iterator[JointCandidate]:
+        return (JointCandidate(cell, values) for values in self.varied.everything())
 
     def _neighbouring(self, values: Values, index: int) -> Sequence[Values]:
         neighbours = self.varied.distributions[index].neighbours(values[index])

@@ -1,8 +1,15 @@
-"""Rank measured trials: the Pareto front, and the order by score."""
+"""
+Rank measured trials: the Pareto front, and the order by score.
+
+Scores of trials that were trained for different numbers of meta-iterations are not comparable, so those that were
+trained longest come first. A candidate that was measured with several seeds counts once, with the mean of its scores.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
+from typing import NamedTuple
 
 from metasearch.search.trials import State, Trial, TrialResult
 
@@ -22,17 +29,66 @@ def front(trials: Iterable[Trial], objectives: Sequence[Objective] = (negative_s
     """
     Return the trials that no other beats (is as good in everything and better in something), by the first objective.
 
-    Only trials that ran to their end and have every objective measured take part. Of trials that are equal in all
-    objectives the first by name stands for the rest.
+    Only trials that ran to their end, were trained longest and have every objective measured take part. Of trials that
+    are equal in all objectives the first by name stands for the rest.
     """
-    measured = ((_values(trial, objectives), trial) for trial in trials)
-    contenders = [(values, trial) for values, trial in measured if values is not None]
-    kept: list[tuple[tuple[float, ...], Trial]] = []
-    for values, trial in sorted(contenders, key=lambda contender: (contender[0], contender[1].name)):
+    measured = _measured(trials, objectives)
+    longest = max((_length(each.trial) for each in measured), default=0)
+    kept: list[_Measured] = []
+    for contender in sorted(measured, key=lambda each: (each.values, each.trial.name)):
         # Sorted, so whatever beats this one has been kept before it.
-        if not any(all(other <= own for other, own in zip(earlier, values, strict=True)) for earlier, _ in kept):
-            kept.append((values, trial))
-    return [trial for _, trial in kept]
+        is_beaten = any(
+            all(other <= own for other, own in zip(earlier.values, contender.values, strict=True)) for earlier in kept
+        )
+        if _length(contender.trial) == longest and not is_beaten:
+            kept.append(contender)
+    return [each.trial for each in kept]
+
+
+def ranked(trials: Iterable[Trial]) -> list[Trial]:
+    """
+    Return one trial for each candidate that was measured, best first.
+
+    Those with more meta-iterations come first, then the better score; ties go to the fewer parameters, then to the
+    name. A candidate counts as its longest training says; of several seeds of that, the first stands for all.
+    """
+    measured = _measured(trials, (negative_score, parameters))
+    return [
+        each.trial for each in sorted(measured, key=lambda each: (-_length(each.trial), each.values, each.trial.name))
+    ]
+
+
+def by_score(trials: Iterable[Trial]) -> list[Trial]:
+    """Return every measured trial, the best score first; ties go to the fewer parameters, then to the name."""
+    valued = [(values, trial) for trial in trials if (values := _values(trial, (negative_score, parameters)))]
+    return [trial for _, trial in sorted(valued, key=lambda each: (each[0], each[1].name))]
+
+
+def _length(trial: Trial) -> int:
+    return trial.spec.meta_iterations
+
+
+class _Measured(NamedTuple):
+    """A trial that stands for a candidate, and the candidate's objectives."""
+
+    trial: Trial
+    values: tuple[float, ...]
+    """Means over seeds."""
+
+
+def _measured(trials: Iterable[Trial], objectives: Sequence[Objective]) -> list[_Measured]:
+    """Return the measured candidates, each once, as its longest training says."""
+    by_candidate: dict[str, list[tuple[Trial, tuple[float, ...]]]] = {}
+    for trial in trials:
+        if (values := _values(trial, objectives)) is not None:
+            by_candidate.setdefault(trial.spec.candidate.text, []).append((trial, values))
+    measured = []
+    for same in by_candidate.values():
+        longest = max(_length(trial) for trial, _ in same)
+        seeds = [(trial, values) for trial, values in same if _length(trial) == longest]
+        first, _ = min(seeds, key=lambda each: (each[0].spec.seed, each[0].name))
+        measured.append(_Measured(first, tuple(map(fmean, zip(*(values for _, values in seeds), strict=True)))))
+    return measured
 
 
 def _values(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...] | None:
@@ -41,13 +97,3 @@ def _values(trial: Trial, objectives: Sequence[Objective]) -> tuple[float, ...] 
         return None
     values = tuple(value for objective in objectives if (value := objective(trial.result)) is not None)
     return values if len(values) == len(objectives) else None
-
-
-def ranked(trials: Iterable[Trial]) -> list[Trial]:
-    """
-    Return the trials that ran to their end, and final ones cut short with a network, best score first.
-
-    Ties go to the fewer parameters, then to the name.
-    """
-    contenders = [(values, trial) for trial in trials if (values := _values(trial, (negative_score, parameters)))]
-    return [trial for _, trial in sorted(contenders, key=lambda contender: (contender[0], contender[1].name))]

@@ -21,7 +21,8 @@ from metasearch.search import baselines, budget, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.space import Space, candidate_key
 from metasearch.search.strategies.base import DONE, Answer, Proposal, Strategy
-from metasearch.search.trials import Stage, State, Trial, TrialSpec, by_round, trial_name
+from metasearch.search.trial_names import trial_name
+from metasearch.search.trials import Stage, State, Trial, TrialSpec, by_round
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def belongs_to(search: Search, trial: Trial) -> bool:
     is_free = is_search and search.strategy.varies_fidelity
     if spec.meta_iterations != meta_iterations and not is_free:
         return False
-    if spec.seed not in range(1 if is_search else final.seeds):
+    if spec.seed not in range(1 if is_search else final.seeds) and not is_free:
         return False
     is_baseline = spec.stage is Stage.BASELINE
     if is_baseline and not baselines.is_wanted(final.baselines, spec.candidate.text):
@@ -132,7 +133,9 @@ def belongs_to(search: Search, trial: Trial) -> bool:
         key = spec.candidate.text if is_baseline else candidate_key(search.space, spec.candidate)
     except InvalidSpec:
         return False
-    return spec.name == _trial_name(search, spec.stage, spec.round, key, spec.meta_iterations, spec.seed, spec.resumes)
+    return spec.name == _trial_name(
+        search, spec.stage, spec.round, key, spec.meta_iterations, spec.seed, spec.resumes, spec.is_beginning
+    )
 
 
 # --- the search stage ---------------------------------------------------------------------------------------------
@@ -159,24 +162,36 @@ def _search_trial(search: Search, proposal: Proposal, position: int) -> TrialSpe
         position: in the order of proposing, from the first of the search.
     """
     meta_iterations = proposal.meta_iterations or search.spec.training.meta_iterations
-    key, seed = candidate_key(search.space, proposal.candidate), 0
+    key = candidate_key(search.space, proposal.candidate)
     return TrialSpec(
-        name=_trial_name(search, Stage.SEARCH, proposal.round, key, meta_iterations, seed, proposal.resumes),
+        name=_trial_name(
+            search,
+            Stage.SEARCH,
+            proposal.round,
+            key,
+            meta_iterations,
+            proposal.seed,
+            proposal.resumes,
+            proposal.is_beginning,
+        ),
         stage=Stage.SEARCH,
         candidate=proposal.candidate,
         meta_iterations=meta_iterations,
-        seed=seed,
+        seed=proposal.seed,
         round=proposal.round,
         round_size=proposal.round_size,
         priority=position if proposal.priority is None else proposal.priority,
         predicted=proposal.predicted,
+        predicted_by=proposal.predicted_by,
+        is_drawn=proposal.is_drawn,
+        is_beginning=proposal.is_beginning,
         thresholds=proposal.thresholds,
         resumes=proposal.resumes,
     )
 
 
 def _history(trials: Sequence[Trial]) -> list[Trial]:
-    """Pick the search trials, in the order in which they were proposed, which a store need not keep."""
+    """Pick the search trials, by round and priority, an order that a store need not keep."""
     return [trial for round in by_round(trials) for trial in round]
 
 
@@ -262,6 +277,13 @@ def _names_to_stop(trials: Sequence[Trial]) -> tuple[str, ...]:
 
 
 def _trial_name(
-    search: Search, stage: Stage, round: int, key: str, meta_iterations: int, seed: int, resumes: str | None = None
+    search: Search,
+    stage: Stage,
+    round: int,
+    key: str,
+    meta_iterations: int,
+    seed: int,
+    resumes: str | None = None,
+    is_beginning: bool = False,
 ) -> str:
-    return trial_name(search.name, stage, round, key, meta_iterations, seed, search.spec.seed, resumes)
+    return trial_name(search.name, stage, round, key, meta_iterations, seed, search.spec.seed, resumes, is_beginning)

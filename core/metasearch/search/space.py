@@ -6,15 +6,19 @@ The protocol of a space of architectures, and the space of cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations_with_replacement, product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain, combinations_with_replacement, islice, product
+from math import factorial, prod
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from metasearch import api
+from metasearch.errors import InvalidCell
 from metasearch.search.candidates import Candidate
-from metasearch.search.cell_features import cell_features, feature_names
+from metasearch.search.cell_features import SIZE_FEATURES, cell_features, feature_names
 from metasearch.search.cell_networks import CellNetworks
 from metasearch.search.cells import OUTER_INPUTS, Block, Branch, Cell, block, parse_cell
 from metasearch.search.encoded_cells import Floats
@@ -41,8 +45,15 @@ class Space(Protocol[C]):
     step_width: int
     """The number of ids in each step of `tokens`."""
 
+    size_features: Sequence[int]
+    """The columns of `features` that are logarithms of a network's sizes, such as its parameters; there may be none."""
+
     repeats_across_sizes: bool
     """True where an architecture may compute the same as a smaller one, and so be known before it is tried."""
+
+    def size(self, candidate: C) -> int:
+        """Return the number of a candidate's steps, 1 to `max_size`."""
+        ...
 
     def smallest(self) -> Sequence[C]:
         """List every architecture of size 1, each once."""
@@ -66,6 +77,35 @@ class Space(Protocol[C]):
 
     def neighbours(self, candidate: C) -> Iterable[C]:
         """Yield every candidate that one change of `mutate` can make. May repeat itself."""
+        ...
+
+    def coordinates(self, candidate: C) -> Sequence[Sequence[C]]:
+        """
+        Sort the neighbours by what is changed: a list for each part of the candidate that can be changed by itself.
+
+        May repeat itself. Candidates of one size have equally many lists.
+        """
+        ...
+
+    def everything(self) -> Iterator[C]:
+        """Yield every candidate of every size, smaller sizes first, no two that compute the same. Lazy."""
+        ...
+
+    def count(self, most: int) -> int:
+        """
+        Return the number of candidates that `everything` yields where it is at most `most`.
+
+        Where it is larger, some number above `most` that it has at least, without counting them all.
+        """
+        ...
+
+    def variants(self, architecture: str) -> Iterator[C]:
+        """
+        Yield every candidate with an architecture; the first is that which `search.initial` means by it. Lazy.
+
+        Raises:
+            InvalidSpec: the architecture is none of this space, or not all candidates with it can be listed.
+        """
         ...
 
     def key(self, candidate: C) -> str:
@@ -127,6 +167,11 @@ _KERNEL_AREA: Mapping[str, int] = {
 }
 """Weights per pair of channels, to compare cells by; the depthwise part of separable convolutions hardly counts."""
 
+_CELLS_AT_ONCE = 4096
+"""Cells whose features are computed together; the arrays of more would fall out of the processor's caches."""
+
+_CHUNKS_AT_ONCE = 2
+
 
 class CellSpace:
     """
@@ -152,6 +197,11 @@ class CellSpace:
         self.vocabulary_size = self._inputs + len(self.operations)
         self._operation_ids = {name: self._inputs + index for index, name in enumerate(self.operations)}
         self._blocks = [_blocks(self.operations, index) for index in range(max_blocks)]
+        names = feature_names(self.operations)
+        self.size_features: Sequence[int] = [names.index(name) for name in SIZE_FEATURES]
+
+    def size(self, candidate: Cell) -> int:
+        return len(candidate)
 
     def smallest(self) -> Sequence[Cell]:
         return [Cell((each,)) for each in self._blocks[0]]
@@ -180,10 +230,42 @@ class CellSpace:
         return _with_branch(candidate, index, side, changed[rng.integers(len(changed))])
 
     def neighbours(self, candidate: Cell) -> Iterable[Cell]:
-        for index, side in product(range(len(candidate)), range(2)):
-            changed = *self._other_inputs(candidate, index, side), *self._other_operations(candidate, index, side)
-            for branch in changed:
-                yield _with_branch(candidate, index, side, branch)
+        return chain.from_iterable(self.coordinates(candidate))
+
+    def coordinates(self, candidate: Cell) -> Sequence[Sequence[Cell]]:
+        """Return a list for each branch: the branch has another input, or another operation."""
+        branches = product(range(len(candidate)), range(2))
+        return [
+            [
+                _with_branch(candidate, index, side, branch)
+                for others in (self._other_inputs, self._other_operations)
+                for branch in others(candidate, index, side)
+            ]
+            for index, side in branches
+        ]
+
+    def everything(self) -> Iterator[Cell]:
+        for size in range(1, self.max_size + 1):
+            yield from self._of_size(size)
+
+    def _of_size(self, size: int) -> Iterator[Cell]:
+        if size == 1:
+            yield from self.smallest()
+            return
+        seen: set[Cell] = set()
+        for child in chain.from_iterable(map(self.children, self._of_size(size - 1))):
+            if child not in seen:
+                seen.add(child)
+                yield child
+
+    def count(self, most: int) -> int:
+        # Every cell has at most one numbering for each order of its blocks.
+        numberings = [prod(map(len, self._blocks[:size])) for size in range(1, self.max_size + 1)]
+        at_least = sum(-(-number // factorial(size)) for size, number in enumerate(numberings, 1))
+        return at_least if at_least > most else sum(1 for _ in islice(self.everything(), most + 1))
+
+    def variants(self, architecture: str) -> Iterator[Cell]:
+        yield self.read(Candidate(architecture))
 
     def _other_inputs(self, candidate: Cell, index: int, side: int) -> list[Branch]:
         branch = candidate.blocks[index][side]
@@ -215,8 +297,10 @@ class CellSpace:
     def features_in(self, networks: CellNetworks) -> Floats:
         """Compute the features of cells in networks that may differ in their settings, (cells, features)."""
         rows = np.empty((len(networks.cells), len(feature_names(self.operations))))
-        for indices, encoded, space in networks.alike():
-            rows[indices] = cell_features(encoded, space)
+        with ThreadPoolExecutor(_CHUNKS_AT_ONCE) as threads:
+            for indices, encoded, space in networks.alike():
+                chunks = threads.map(partial(cell_features, space=space), encoded.chunks(_CELLS_AT_ONCE))
+                rows[indices] = np.concatenate(list(chunks))
         return rows
 
     def networks(self, candidates: Sequence[Cell]) -> CellNetworks:
@@ -230,7 +314,10 @@ class CellSpace:
         return Candidate(str(candidate))
 
     def read(self, recorded: Candidate) -> Cell:
-        return parse_cell(recorded.architecture, self.operations).canonical
+        cell = parse_cell(recorded.architecture, self.operations)
+        if len(cell) > self.max_size:
+            raise InvalidCell(f"{cell} has {len(cell)} blocks; it may have {self.max_size} at most (space.maxBlocks)")
+        return cell.canonical
 
     def size_text(self, size: int) -> str:
         return f"{size} {'block' if size == 1 else 'blocks'}"

@@ -11,8 +11,6 @@ first result stays for ever, a result with an old epoch is refused, and losing a
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -77,6 +75,10 @@ class StaleClaim(Exception):
 # --- what was measured --------------------------------------------------------------------------------------------
 
 
+NORMAL_95 = 1.959964
+"""Two-sided 95% quantile of the normal distribution: standard errors in half an interval."""
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """Share of queries classified correctly."""
@@ -105,6 +107,8 @@ class CurvePoint:
 
     meta_iteration: int
     score: float
+    error: float = 0.0
+    """The score's standard error; 0 where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ class TrialResult:
     """Outer steps done."""
     score: float | None = None
     """The figure that ranks the candidate, in [0, 1]; of a stopped trial, the last point of its curve."""
+    score_error: float | None = None
+    """The score's standard error: how far another seed's score may well be."""
     validation: Accuracies | None = None
     """Measured on the classes that scores come from."""
     test: Accuracies | None = None
@@ -185,10 +191,22 @@ class TrialSpec:
     """Workers take lower numbers first, within a round."""
     predicted: float | None = None
     """The surrogate's score, made before the round was measured."""
+    predicted_by: str | None = None
+    """A sentence fragment that says who predicted it, and who has no vote any more."""
+    is_drawn: bool = False
+    """True where it was drawn at random beside the best predictions, to examine the surrogate."""
     thresholds: tuple[Threshold, ...] = ()
     """Early stopping."""
+    is_beginning: bool = False
+    """
+    True for the beginning of the training that the search's spec describes: its rates are those of the whole, its score
+    comes from the training loss, and its checkpoint is kept, so that another trial may go on from there.
+    """
     resumes: str | None = None
-    """The name of the trial whose checkpoint it goes on from; None where it begins anew."""
+    """
+    The name of the trial whose checkpoint it goes on from; None where it begins anew. Where the checkpoint is gone it
+    begins anew too, and ends the same.
+    """
 
 
 @dataclass(frozen=True)
@@ -228,6 +246,11 @@ class Trial:
         return None if self.result is None else self.result.score
 
     @property
+    def score_error(self) -> float:
+        """The score's standard error; 0 where it is not known."""
+        return (self.result.score_error if self.result else None) or 0.0
+
+    @property
     def has_network(self) -> bool:
         """True for a final or baseline trial that ended with a tested network, cut short or not."""
         result = self.result
@@ -250,28 +273,6 @@ class Trial:
 
 trial_json: TypeAdapter[Trial] = TypeAdapter(Trial)
 """Reads and writes a trial as JSON."""
-
-
-def trial_name(
-    search: str,
-    stage: Stage,
-    round: int,
-    key: str,
-    meta_iterations: int,
-    seed: int,
-    search_seed: int,
-    resumes: str | None = None,
-) -> str:
-    """
-    Name an evaluation: the same for the same one, so that proposing it twice makes one trial.
-
-    Args:
-        key: of the candidate, as `Candidate.key` makes it.
-        resumes: the trial that it goes on from. Part of the name, because it may end elsewhere than one begun anew.
-    """
-    # Ten hex digits are 40 bits: of 100,000 trials, any two share a name with a probability of 0.5%.
-    identity = [key, stage, meta_iterations, seed, search_seed, *([resumes] if resumes else [])]
-    return f"{search}-{round}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:10]}"
 
 
 # --- the rules of a trial's life ----------------------------------------------------------------------------------
@@ -362,6 +363,7 @@ def _stopped(trial: Trial) -> Trial:
         message="the search's budget was spent before it could end",
         curve=trial.progress.curve,
         score=trial.progress.curve[-1].score if trial.progress.curve else None,
+        score_error=trial.progress.curve[-1].error if trial.progress.curve else None,
     )
     return replace(trial, state=State.STOPPED, result=result)
 
@@ -372,7 +374,7 @@ def _end_attempt(trial: Trial, now: float, outcome: str) -> Trial:
 
 
 def by_round(trials: Iterable[Trial]) -> list[list[Trial]]:
-    """Sort search trials into rounds from the first, each in the order in which it was proposed; drop other stages."""
+    """Sort search trials into rounds from the first, each by priority; drop trials of other stages."""
     rounds: dict[int, list[Trial]] = {}
     for trial in sorted(trials, key=lambda trial: (trial.spec.round, trial.spec.priority, trial.name)):
         if trial.spec.stage is Stage.SEARCH:

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from builders import completed, make_search, pretend_result, pretend_score
 
+from metasearch.api import EvolutionSearchSettings
 from metasearch.search.candidates import Candidate
 from metasearch.search.planner import Phase, Search, plan
 from metasearch.search.strategies import DONE, WAIT
-from metasearch.search.strategies.evolution import POPULATION
 from metasearch.search.trials import Reason, State, Trial, TrialResult, TrialSpec, by_round
+
+POPULATION = EvolutionSearchSettings().population
 
 
 def evolution(trials: int = 60, parallelism: int = 1, **spec: object) -> Search:
@@ -125,6 +127,17 @@ def test_a_space_that_has_nothing_new_ends_the_search() -> None:
     trials = run(search)
     assert {trial.spec.candidate for trial in trials} == {Candidate(str(cell)) for cell in search.space.smallest()}
     assert plan(search, trials, now=0.0).phase is Phase.FINAL
+
+
+def test_its_settings_are_those_of_the_search() -> None:
+    """The best of a sample of one is any cell, so a larger sample has better parents."""
+    first = plan(evolution(search={"strategy": "Evolution", "evolution": {"population": 12}}), [], now=0.0).propose
+    assert len(first) == 12
+    means = [
+        np.mean([pretend_score(trial.spec.candidate.architecture) for trial in run(evolution(90, search=each))])
+        for each in ({"strategy": "Evolution", "evolution": {"population": 12, "sample": sample}} for sample in (1, 12))
+    ]
+    assert means[1] > means[0] + 0.05
 
 
 def test_its_round_has_a_name() -> None:

@@ -13,6 +13,7 @@ from metasearch import api
 from metasearch.extensions import Group, deferred, find
 from metasearch.search.space import Space
 from metasearch.search.strategies.base import DONE, WAIT, Answer, History, Proposal, Proposals, Strategy
+from metasearch.search.strategies.halving import Rungs, SuccessiveHalving
 from metasearch.search.surrogates import Surrogate
 
 __all__ = ["BUILT_IN", "DONE", "WAIT", "Answer", "Builder", "History", "Proposal", "Proposals", "Strategy", "build"]
@@ -26,7 +27,11 @@ Makes a strategy from the search's spec, the space of its candidates, and a func
 BUILT_IN: Mapping[str, Builder] = {
     "Progressive": deferred("metasearch.search.strategies.progressive:Progressive"),
     "Evolution": deferred("metasearch.search.strategies.evolution:Evolution"),
+    "LocalSearch": deferred("metasearch.search.strategies.local_search:LocalSearch"),
     "Random": deferred("metasearch.search.strategies.random:Random"),
+    "Priority": deferred("metasearch.search.strategies.priority:Priority"),
+    "Halving": deferred("metasearch.search.strategies.halving:build"),
+    "Grid": deferred("metasearch.search.strategies.grid:Grid"),
 }
 
 
@@ -38,4 +43,9 @@ def build(spec: api.MetaSearchSpec, space: Space[Any], surrogate: Callable[[], S
         InvalidSpec: no such strategy is known here.
     """
     builder = find(Group.STRATEGIES, spec.search.strategy, BUILT_IN, "spec.search.strategy")
-    return builder(spec, space, surrogate)
+    screening = spec.search.screening
+    rungs = Rungs.of_share(spec.training.meta_iterations, float(screening.share), float(screening.keep))
+    strategy = builder(spec, space, surrogate)
+    if strategy.varies_fidelity or len(rungs.meta_iterations) == 1:
+        return strategy
+    return SuccessiveHalving(spec, rungs, lambda part: builder(part, space, surrogate))

@@ -16,7 +16,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Threshold, Trial
 
 History = Sequence[Trial]
-"""Every search trial on record, pending ones too, in the order in which they were proposed."""
+"""Every search trial on record, pending ones too, by round and then by priority."""
 
 
 class Answer(Enum):
@@ -39,15 +39,23 @@ class Proposal:
     candidate: Candidate
     meta_iterations: int | None = None
     """The fidelity; None for `spec.training.metaIterations`. Others need `Strategy.varies_fidelity`."""
+    seed: int = 0
+    """Distinguishes trainings of one candidate."""
+    is_beginning: bool = False
+    """See `TrialSpec.is_beginning`; needs `Strategy.varies_fidelity`."""
     predicted: float | None = None
     """The score that was predicted for it, in [0, 1]."""
+    predicted_by: str | None = None
+    """A sentence fragment that says who predicted it; see `Predictor.description`."""
+    is_drawn: bool = False
+    """True where it was drawn at random, to examine the surrogate."""
     priority: int | None = None
     """
-    Workers take lower numbers first within a round; None for the order of proposing. A strategy that proposes all its
-    trials in one round thereby orders all of its trials.
+    Workers take lower numbers first within a round; None for the order of proposing, and with `RoundPlanner` for the
+    costliest first. A strategy that proposes all its trials in one round thereby orders all of its trials.
     """
     resumes: str | None = None
-    """The name of the trial of the history whose checkpoint it goes on from. Recorded; trainers refuse it so far."""
+    """The name of the trial of the history, a beginning of the same candidate and seed, that it goes on from."""
     round: int = 1
     """Counted from 1. Rounds are taken one after the other."""
     round_size: int | None = None

@@ -1,10 +1,10 @@
 """
 Regularized evolution (Real et al. 2019): change the best of a random sample of the living, and let the oldest die.
 
-The first `POPULATION` candidates are drawn at random. Each further one is a change of the best of `SAMPLE` candidates,
-drawn from the last `POPULATION` that have a score. Nothing waits for a generation: as soon as a trial is over, the next
-is proposed, so all are in one round. Where the paper would train a candidate again, the change is changed once more.
-Nothing is stopped early, and no surrogate is used.
+The first `population` candidates are those of `search.initial`, then random ones. Each further one is a change of the
+best of `sample` candidates, drawn from the last `population` that have a score. Nothing waits for a generation: as soon
+as a trial is over, the next is proposed, so all are in one round. Where the paper would train a candidate again, the
+change is changed once more. Nothing is stopped early, and no surrogate is used.
 """
 
 from __future__ import annotations
@@ -14,17 +14,15 @@ from typing import Generic
 
 import numpy as np
 
-from metasearch.api import MetaSearchSpec
+from metasearch.api import EvolutionSearchSettings, MetaSearchSpec
 from metasearch.search.space import C, Space, candidate_key
 from metasearch.search.strategies.base import DONE, WAIT, History, Proposal, Proposals
+from metasearch.search.strategies.beginning import draw_untried, initial
 from metasearch.search.surrogates.base import Surrogate
 from metasearch.search.trials import Trial
 
-POPULATION, SAMPLE = 30, 10
-"""Real et al. had 100 and 25 for 20,000 candidates; searches here have hundreds."""
-
 CHANGES = 50
-"""Changes in a row to something known before a small space is taken to have nothing new."""
+"""Changes in a row to something known before a candidate is drawn from all that is left."""
 
 
 class Evolution(Generic[C]):
@@ -34,8 +32,9 @@ class Evolution(Generic[C]):
     varies_fidelity = False
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
-        self.space, self.trials, self.seed = space, spec.budget.max_trials, spec.seed
+        self.spec, self.space, self.trials = spec, space, spec.budget.max_trials
         self.at_once = spec.parallelism
+        self.settings = spec.search.evolution or EvolutionSearchSettings()
 
     def propose(self, history: History, room: int) -> Proposals:
         pending = sum(not trial.state.is_over for trial in history)
@@ -43,7 +42,7 @@ class Evolution(Generic[C]):
         if len(history) >= self.trials:
             return WAIT if pending else DONE
         # The first ones do not depend on results, so they need not wait for a free worker.
-        wanted = min(room, max(POPULATION - len(history), self.at_once - pending))
+        wanted = min(room, max(self.settings.population - len(history), self.at_once - pending))
         if wanted <= 0:
             return idle
         return self._new(history, wanted) or (WAIT if pending else DONE)
@@ -53,12 +52,13 @@ class Evolution(Generic[C]):
 
     def _new(self, history: History, wanted: int) -> Sequence[Proposal]:
         # The oldest leave, however good they are: that is what regularizes the search (Real et al. 2019).
-        living = [trial for trial in history if trial.score is not None][-POPULATION:]
+        living = [trial for trial in history if trial.score is not None][-self.settings.population :]
         tried = {candidate_key(self.space, trial.spec.candidate) for trial in history}
+        given = [each for each in initial(self.spec, self.space) if self.space.key(each) not in tried]
         proposals: list[Proposal] = []
         for number in range(len(history), len(history) + wanted):
             # A stream of its own for each, so that a driver that died between two of them draws the same second one.
-            candidate = self._untried(living, tried, number)
+            candidate = given.pop(0) if given else self._untried(living, tried, number)
             if candidate is None:
                 break
             tried.add(self.space.key(candidate))
@@ -66,17 +66,17 @@ class Evolution(Generic[C]):
         return proposals
 
     def _untried(self, living: Sequence[Trial], tried: set[str], number: int) -> C | None:
-        """Draw candidate `number`; None where nothing new was met."""
-        rng = np.random.default_rng([self.seed, 1, number])
-        is_child = number >= POPULATION and len(living) > 0
+        """Draw candidate `number`; None where everything is tried."""
+        rng = np.random.default_rng([self.spec.seed, 1, number])
+        is_child = number >= self.settings.population and len(living) > 0
         candidate = self.space.mutate(self._parent(living, rng), rng) if is_child else self.space.sample(rng)
         for _ in range(CHANGES):
             if self.space.key(candidate) not in tried:
                 return candidate
             candidate = self.space.mutate(candidate, rng)
-        return None
+        return next(draw_untried(self.space, tried, rng), None)
 
     def _parent(self, living: Sequence[Trial], rng: np.random.Generator) -> C:
-        sample = [living[index] for index in rng.permutation(len(living))[:SAMPLE]]
+        sample = [living[index] for index in rng.permutation(len(living))[: self.settings.sample]]
         best = max(sample, key=lambda trial: trial.score or 0.0)
         return self.space.read(best.spec.candidate)

@@ -1,157 +1,156 @@
 """
 Progressive search (Liu et al. 2018, algorithm 1): grow the measured candidates by one step, rank the children by a
 surrogate that has learned from everything measured, try the best `beam_width`, and so on to the largest size.
+
+What the paper leaves to its budget is settled here, for budgets of any size (docs/choices.md):
+
+- one-step candidates are no more than a third of the trials, and sizes share the rest where a whole beam of each is
+  too much;
+- at the largest size the surrogate learns anew after every quarter of a beam, and the search goes on while there are
+  trials: with children, and with neighbours of the best, which differ from them in one choice;
+- one in eight trials of a round is drawn at random from the same pool. It examines the surrogate, which cannot be
+  judged by candidates that it has chosen for their likeness.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from math import nan
-from typing import Generic, NamedTuple
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic
 
 import numpy as np
 
-from metasearch.api import MetaSearchSpec
+from metasearch.api import MetaSearchSpec, ProgressiveSearchSettings
 from metasearch.search.space import C, Space
 from metasearch.search.strategies.base import History, Proposal, Proposals
+from metasearch.search.strategies.beginning import initial_first
+from metasearch.search.strategies.measured import Measured
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
-from metasearch.search.surrogates.base import Candidates, Observations, Scores, Surrogate
-from metasearch.search.trials import Trial
+from metasearch.search.surrogates.base import Candidates, Scores, Surrogate
+
+FIRST_SHARE = 1 / 3
+"""The most of the trials that are of one step: they say little of what larger candidates do."""
+
+DRAWN_SHARE = 1 / 8
+"""The share of a round that is drawn at random."""
+
+BATCHES = 4
+"""Rounds in which a beam of the largest size is tried."""
+
+NEIGHBOURS_OF = 8
+"""The number of best candidates whose neighbours are looked at."""
 
 
-class _Scored(NamedTuple, Generic[C]):
-    """A candidate and its score, in [0, 1]."""
+@dataclass(frozen=True)
+class RoundSizes:
+    """How many trials each round has."""
 
-    candidate: C
-    score: float
+    first: int
+    """One-step candidates."""
+    beam: int
+    """Each further size below the largest."""
+    batch: int
+    """Each round at the largest size."""
+
+    @classmethod
+    def of(cls, one_step: int, max_size: int, beam_width: int, max_trials: int) -> RoundSizes:
+        """
+        Divide a budget.
+
+        Args:
+            one_step: the number of candidates of one step.
+        """
+        first = min(one_step, max(1, math.floor(max_trials * FIRST_SHARE)))
+        if max_size == 1:
+            return cls(one_step, one_step, one_step)
+        beam = max(1, min(beam_width, (max_trials - first) // (max_size - 1)))
+        return cls(first, beam, math.ceil(beam / BATCHES))
 
 
 class Progressive(Generic[C]):
-    """Tries every candidate of the smallest size, then a beam of each further size."""
+    """Tries one-step candidates, then a beam of each further size, and goes on at the largest."""
 
     varies_fidelity = False
+    rounds: int | None = None
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:
-        self.space, self.surrogate = space, surrogate
-        self.beam_width, self.seed = spec.search.beam_width, spec.seed
-        self.rounds: int | None = space.max_size
+        self.spec, self.space, self.surrogate, self.seed = spec, space, surrogate, spec.seed
+        beam_width = (spec.search.progressive or ProgressiveSearchSettings()).beam_width
+        self._smallest = space.smallest()
+        self.sizes = RoundSizes.of(len(self._smallest), space.max_size, beam_width, spec.budget.max_trials)
         self._planner = RoundPlanner(spec, space, self._choose, self._is_complete)
 
     def propose(self, history: History, room: int) -> Proposals:
         return self._planner.propose(history, room)
 
     def title(self, round: int) -> str:
-        return self.space.size_text(round)
+        return self.space.size_text(self._size(round))
+
+    def _size(self, round: int) -> int:
+        return min(round, self.space.max_size)
 
     def _choose(self, finished: Rounds) -> Sequence[Proposal]:
         if not finished:
-            return [self._proposal(candidate) for candidate in self._shuffled(self.space.smallest())]
+            return [Proposal(candidate=self.space.write(each)) for each in self._first()]
+        measured = Measured(self.space, [trial for trials in finished for trial in trials])
+        size = self._size(len(finished) + 1)
+        pool = measured.children(size)
         if len(finished) >= self.space.max_size:
+            pool |= measured.neighbours(NEIGHBOURS_OF)
+        if not pool:
             return []
-        measured = [self._scored(trials) for trials in finished]
-        beams = self._with_known_children(measured)
-        tried = {self.space.key(entry.candidate) for entries in measured for entry in entries}
-        children = _grown(self.space, beams[-1], tried)
-        if not children:
-            return []
-        predictor = self.surrogate().fit(
-            self._observations([entry for beam in beams for entry in beam]),
-            # Of the round alone, so that a driver that resumes the search fits the same surrogate.
-            seed=(self.seed, len(finished)),
-        )
-        untried = [child.candidate for child in children]
-        predicted = predictor.predict(self._as_read(untried, [parent_score for _, parent_score in children]))
-        return [self._proposal(untried[index], float(predicted[index])) for index in self._best(untried, predicted)]
-
-    def _is_complete(self, sizes: Sequence[int]) -> bool:
-        if len(sizes) < self.space.max_size:
-            return False
-        # All of the first round is tried, and no later one has fewer children; a smaller last round was cut short.
-        first = len(self.space.smallest())
-        return sizes[-1] >= (first if len(sizes) == 1 else min(self.beam_width, first))
-
-    def _proposal(self, candidate: C, predicted: float | None = None) -> Proposal:
-        return Proposal(candidate=self.space.write(candidate), predicted=predicted)
-
-    def _scored(self, trials: Sequence[Trial]) -> list[_Scored[C]]:
-        """Read the measured candidates; failed trials are left out, those given up early count with what they had."""
+        candidates = [candidate for candidate, _ in pool.values()]
+        # The seed is of the round alone, so that a driver that resumes the search fits the same surrogate.
+        predictor = self.surrogate().fit(measured.observations(), seed=(self.seed, len(finished)))
+        parent_scores = [score for _, score in pool.values()]
+        predicted = predictor.predict(Candidates.of(self.space, candidates, parent_scores))
+        count = self.sizes.batch if size == self.space.max_size else self.sizes.beam
+        best = self._best(candidates, predicted, math.ceil(count * (1 - DRAWN_SHARE)))
+        drawn = self._drawn(len(candidates), best, count - len(best), len(finished))
         return [
-            _Scored(self.space.read(trial.spec.candidate), trial.score) for trial in trials if trial.score is not None
-        ]
-
-    def _observations(self, measured: Sequence[_Scored[C]]) -> Observations:
-        """Return what a surrogate learns from."""
-        best: dict[str, float] = {}
-        for entry in measured:
-            key = self.space.key(entry.candidate)
-            best[key] = max(entry.score, best.get(key, 0.0))
-        parent_scores = [
-            max(
-                (best[key] for key in map(self.space.key, self.space.parents(entry.candidate)) if key in best),
-                default=nan,
+            Proposal(
+                candidate=self.space.write(candidates[index]),
+                predicted=float(predicted[index]),
+                predicted_by=predictor.description,
+                is_drawn=index in drawn,
             )
-            for entry in measured
+            for index in (*best, *drawn)
         ]
-        scores = np.array([entry.score for entry in measured])
-        candidates = self._as_read([entry.candidate for entry in measured], parent_scores)
-        return Observations(candidates=candidates, scores=scores, errors=np.zeros(len(scores)))
 
-    def _as_read(self, candidates: Sequence[C], parent_scores: Sequence[float]) -> Candidates:
-        """Arrange candidates as surrogates read them."""
-        return Candidates(
-            tokens=[self.space.tokens(candidate) for candidate in candidates],
-            features=self.space.features(candidates),
-            parent_scores=np.array(parent_scores),
-        )
+    def _is_complete(self, finished: Rounds) -> bool:
+        if not finished:
+            return False
+        measured = Measured(self.space, [trial for trials in finished for trial in trials])
+        size = self._size(len(finished) + 1)
+        if size > 1 and measured.has_untried(size):
+            return False
+        return len(finished) < self.space.max_size or not measured.neighbours(NEIGHBOURS_OF)
 
-    def _best(self, candidates: Sequence[C], predicted: Scores) -> Sequence[int]:
-        """Return the indices of the `beam_width` best predictions; ties go to the cheaper, then to the key."""
+    def _best(self, candidates: Sequence[C], predicted: Scores, count: int) -> list[int]:
+        """Return the indices of the best predictions; ties go to the cheaper, then to the key."""
         # A partial sort first, for a round may have tens of thousands of children and keys are slow to compare.
-        kept = min(self.beam_width, len(predicted))
+        kept = min(count, len(predicted))
         worst_kept = np.partition(predicted, -kept)[-kept]
         contenders = np.flatnonzero(predicted >= worst_kept).tolist()
 
         def rank(index: int) -> tuple[float, float, str]:
             return -predicted[index], self.space.cost(candidates[index]), self.space.key(candidates[index])
 
-        return sorted(contenders, key=rank)[: self.beam_width]
+        return sorted(contenders, key=rank)[:kept]
 
-    def _with_known_children(self, measured: Sequence[Sequence[_Scored[C]]]) -> list[list[_Scored[C]]]:
-        """
-        Add to each round's candidates, in spaces where that can be, the children that were known before.
+    def _drawn(self, pool: int, best: Sequence[int], count: int, round: int) -> list[int]:
+        """Draw the indices of further candidates of the pool."""
+        others = np.setdiff1d(np.arange(pool), best)
+        rng = np.random.default_rng([self.seed, 1, round])
+        drawn: list[int] = rng.permutation(others)[:count].tolist()
+        return drawn
 
-        A child that computes the same as something measured earlier is not tried again, but it grows on.
-        """
-        if not self.space.repeats_across_sizes:
-            return [list(entries) for entries in measured]
-        scores: dict[str, float] = {}
-        beams: list[list[_Scored[C]]] = []
-        for entries in measured:
-            parents = [entry.candidate for entry in beams[-1]] if beams else []
-            children = (child for parent in parents for child in self.space.children(parent))
-            known = {
-                self.space.key(child): _Scored(child, scores[self.space.key(child)])
-                for child in children
-                if self.space.key(child) in scores
-            }
-            beams.append([*entries, *known.values()])
-            scores |= {self.space.key(entry.candidate): entry.score for entry in entries}
-        return beams
-
-    def _shuffled(self, candidates: Sequence[C]) -> list[C]:
-        # A budget may cut the first round short, and the order of enumeration is not to decide what is lost.
-        order = np.random.default_rng([self.seed, 0]).permutation(len(candidates))
-        return [candidates[index] for index in order]
-
-
-def _grown(space: Space[C], parents: Iterable[_Scored[C]], tried: set[str]) -> list[_Scored[C]]:
-    """Return the children that compute something new, each once, with the best of its parents' scores."""
-    grown: dict[str, _Scored[C]] = {}
-    for parent in parents:
-        for child in space.children(parent.candidate):
-            key = space.key(child)
-            known = grown.get(key)
-            if key not in tried and (known is None or known.score < parent.score):
-                # In the place of the first, so that the order is that of the parents.
-                grown[key] = _Scored(child, parent.score)
-    return list(grown.values())
+    def _first(self) -> list[C]:
+        """Return the candidates of the first round: those given, whatever their size, then some of one step."""
+        # Shuffled: the order of enumeration is not to decide which of them the budget leaves out.
+        order = np.random.default_rng([self.seed, 0]).permutation(len(self._smallest))
+        one_step = (self._smallest[index] for index in order)
+        given = len(self.spec.search.initial)
+        return list(islice(initial_first(self.spec, self.space, one_step), max(given, self.sizes.first)))

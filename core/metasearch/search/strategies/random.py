@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import Generic
 
 import numpy as np
 
 from metasearch.api import MetaSearchSpec
-from metasearch.search.space import C, Space
-from metasearch.search.strategies.base import History, Proposal, Proposals
-from metasearch.search.strategies.rounds import RoundPlanner, Rounds
+from metasearch.search.space import C, Space, candidate_key
+from metasearch.search.strategies.base import DONE, WAIT, History, Proposal, Proposals
+from metasearch.search.strategies.beginning import draw_untried, initial_first
 from metasearch.search.surrogates.base import Surrogate
 
-DRAWS_PER_TRIAL = 50
-"""Draws before a small space is taken to have nothing new."""
+ROUND_TRIALS, MAX_ROUNDS = 16, 50
+"""Trials of a round, and the most rounds: rounds are what a report shows, and after each the best may go on."""
 
 
 class Random(Generic[C]):
-    """Tries as many different candidates of the largest size as there may be trials, in one round."""
+    """
+    Tries as many different candidates as there may be trials; smaller ones once none of the largest size is left.
 
-    rounds: int | None = 1
+    All are proposed at once, for none depends on another; that they are in rounds only orders them.
+    """
+
     varies_fidelity = False
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
-        self.space, self.trials, self.seed = space, spec.budget.max_trials, spec.seed
-        self._planner = RoundPlanner(spec, space, self._choose, is_complete=bool)
+        self.spec, self.space, self.trials = spec, space, spec.budget.max_trials
+        self._round_trials = max(ROUND_TRIALS, math.ceil(self.trials / MAX_ROUNDS))
+        self.rounds: int | None = math.ceil(self.trials / self._round_trials)
 
     def propose(self, history: History, room: int) -> Proposals:
-        return self._planner.propose(history, room)
+        tried = {candidate_key(self.space, trial.spec.candidate) for trial in history}
+        missing = [] if room <= 0 else [each for key, each in self._drawn.items() if key not in tried]
+        if missing:
+            return missing
+        if any(not trial.state.is_over for trial in history):
+            return WAIT
+        return DONE if len(tried) >= len(self._drawn) else ()
 
     def title(self, round: int) -> str:  # noqa: ARG002
         return "random cells"
 
-    def _choose(self, finished: Rounds) -> Sequence[Proposal]:
-        if finished:
-            return []
-        rng = np.random.default_rng([self.seed, 0])
-        drawn: dict[str, Proposal] = {}
-        for _ in range(self.trials * DRAWS_PER_TRIAL):
-            candidate = self.space.sample(rng)
-            drawn.setdefault(self.space.key(candidate), Proposal(candidate=self.space.write(candidate)))
-            if len(drawn) == self.trials:
-                break
-        return list(drawn.values())
+    @cached_property
+    def _drawn(self) -> dict[str, Proposal]:
+        """Every proposal, by the key of its candidate."""
+        untried = draw_untried(self.space, (), np.random.default_rng([self.spec.seed, 0]))
+        candidates = islice(initial_first(self.spec, self.space, untried), self.trials)
+        drawn = {self.space.key(candidate): candidate for candidate in candidates}
+        rounds = [list(drawn.values())[at : at + self._round_trials] for at in range(0, len(drawn), self._round_trials)]
+        in_order = [self._proposals(number, candidates) for number, candidates in enumerate(rounds, start=1)]
+        return dict(zip(drawn, [each for proposals in in_order for each in proposals], strict=True))
+
+    def _proposals(self, round: int, candidates: Sequence[C]) -> list[Proposal]:
+        return [
+            # In the order of drawing, so that a limit on time that ends a round leaves a fair sample.
+            Proposal(candidate=self.space.write(candidate), round=round, round_size=len(candidates), priority=index)
+            for index, candidate in enumerate(candidates)
+        ]

@@ -18,7 +18,7 @@ from metasearch.search.strategies.base import DONE, WAIT, History, Proposal, Pro
 from metasearch.search.trials import Trial, by_round
 
 Rounds = Sequence[Sequence[Trial]]
-"""Finished rounds from the first, each in the order in which it was proposed."""
+"""Finished rounds from the first, each by priority."""
 
 
 class RoundPlanner:
@@ -29,14 +29,17 @@ class RoundPlanner:
         spec: MetaSearchSpec,
         space: Space[Any],
         choose: Callable[[Rounds], Sequence[Proposal]],
-        is_complete: Callable[[Sequence[int]], bool],
+        is_complete: Callable[[Rounds], bool],
+        stops_early: bool = True,
     ) -> None:
         """
         Args:
             choose: the candidates of the round after finished ones, best first, each once; none where nothing is left.
-            is_complete: whether a search with rounds of such sizes has tried all that the strategy wanted.
+            is_complete: whether a search with such rounds has tried all that the strategy wanted; it takes no time.
+            stops_early: whether a trial may be given up for being worse than those of the round before.
         """
         self._spec, self._space, self._choose, self._is_complete = spec, space, choose, is_complete
+        self._stops_early = stops_early
 
     def propose(self, history: History, room: int) -> Proposals:
         """Propose what a begun round lacks, or the next round; wait while there are trials under way."""
@@ -49,7 +52,7 @@ class RoundPlanner:
                 return self._missing(rounds[:index], begun, size, room)
         if not all(trial.state.is_over for trial in history):
             return WAIT
-        if self._is_complete([len(each) for each in rounds]):
+        if self._is_complete(rounds):
             return DONE
         return self._next_round(rounds, room)
 
@@ -74,8 +77,23 @@ class RoundPlanner:
         """Fill in what all proposals of a round have in common."""
         chosen = self._choose(finished)[:room]
         # Made part of the trials, so that whether one stops does not depend on what happens meanwhile.
-        must_reach = thresholds(self._spec, finished[-1]) if finished else ()
+        must_reach = thresholds(self._spec, finished[-1]) if finished and self._stops_early else ()
+        priorities = self._priorities(chosen)
         return [
-            replace(each, round=len(finished) + 1, round_size=len(chosen), priority=index, thresholds=must_reach)
-            for index, each in enumerate(chosen)
+            replace(
+                each,
+                round=len(finished) + 1,
+                round_size=len(chosen),
+                priority=priority,
+                # They compare points of curves, which trainings that begin or go on do not have.
+                thresholds=() if each.is_beginning or each.resumes else must_reach,
+            )
+            for each, priority in zip(chosen, priorities, strict=True)
         ]
+
+    def _priorities(self, chosen: Sequence[Proposal]) -> list[int]:
+        """Return the given priorities; where none is given, the costliest trial of the round comes first."""
+        # A round ends with its last trial, and the workers that have none left wait for less where that one is cheap.
+        costs = [self._space.cost(self._space.read(each.candidate)) for each in chosen]
+        ranks = {index: rank for rank, index in enumerate(sorted(range(len(chosen)), key=lambda index: -costs[index]))}
+        return [ranks[index] if each.priority is None else each.priority for index, each in enumerate(chosen)]

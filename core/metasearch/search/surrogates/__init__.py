@@ -25,6 +25,8 @@ BUILT_IN: Mapping[str, Builder] = {
     "LSTM": deferred("metasearch.search.surrogates.lstm:build"),
     "MLP": deferred("metasearch.search.surrogates.mlp:build"),
     "Ridge": deferred("metasearch.search.surrogates.ridge:build"),
+    "Trees": deferred("metasearch.search.surrogates.boosted_trees:build"),
+    "Stacked": deferred("metasearch.search.surrogates.stacked:build"),
 }
 
 

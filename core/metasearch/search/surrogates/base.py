@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from metasearch.search.encoded_cells import Floats
-from metasearch.search.space import Tokens
+from metasearch.search.encoded_cells import Floats, Integers
+from metasearch.search.space import C, Space, Tokens
 
 Scores = npt.NDArray[np.float64]
 
@@ -23,11 +23,33 @@ class Candidates:
     """The architectures, as `Space.tokens` reads them."""
     features: Floats
     """Figures of the architectures and the values of hyperparameters, (candidates, features)."""
+    sizes: Floats
+    """Logarithms of the networks' sizes, which `features` has too, (candidates, sizes); no columns if none is known."""
     parent_scores: Scores
     """The score of what each one grew from, (candidates,); NaN where that is not known."""
 
+    @classmethod
+    def of(cls, space: Space[C], candidates: Sequence[C], parent_scores: Sequence[float] | Scores) -> Candidates:
+        """Arrange candidates of a space; their tokens are read when they are asked for."""
+        features = space.features(candidates)
+        return cls(
+            tokens=_TokensOnDemand(space, candidates),
+            features=features,
+            sizes=features[:, list(space.size_features)],
+            parent_scores=np.asarray(parent_scores, dtype=np.float64),
+        )
+
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def at(self, indices: Integers) -> Candidates:
+        """Return some of the candidates, in the order of the indices."""
+        return Candidates(
+            tokens=[self.tokens[index] for index in indices.tolist()],
+            features=self.features[indices],
+            sizes=self.sizes[indices],
+            parent_scores=self.parent_scores[indices],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +61,20 @@ class Observations:
     """In [0, 1], (candidates,)."""
     errors: Scores
     """The scores' standard errors, (candidates,); 0 where they are not known."""
+    rounds: Integers
+    """The round in which each was measured, counted from 1, (candidates,)."""
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def at(self, indices: Integers) -> Observations:
+        """Return some of the observations, in the order of the indices."""
+        return Observations(
+            candidates=self.candidates.at(indices),
+            scores=self.scores[indices],
+            errors=self.errors[indices],
+            rounds=self.rounds[indices],
+        )
 
 
 class Predictor(Protocol):
@@ -52,6 +85,11 @@ class Predictor(Protocol):
     What it would have predicted for each observation, had it not learned from that one, (observations,). By this it is
     compared with others, so a surrogate that cannot tell is no part of an ensemble and has NaN.
     """
+
+    @property
+    def description(self) -> str:
+        """Say, as part of a sentence, what predicts; such as "Ridge, from 67 scores"."""
+        ...
 
     def predict(self, candidates: Candidates) -> Scores:
         """Predict scores, (candidates,)."""
@@ -70,3 +108,22 @@ class Surrogate(Protocol):
             seed: the same arguments and seed give the same predictor.
         """
         ...
+
+
+class _TokensOnDemand(Sequence[Tokens]):
+    """The tokens of candidates, each read when it is asked for: of 100,000 an ensemble may ask for a few thousand."""
+
+    def __init__(self, space: Space[Any], candidates: Sequence[Any]) -> None:
+        self._space, self._candidates = space, candidates
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    @overload
+    def __getitem__(self, index: int) -> Tokens: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Tokens]: ...
+    def __getitem__(self, index: int | slice) -> Tokens | Sequence[Tokens]:
+        if isinstance(index, slice):
+            return [self._space.tokens(candidate) for candidate in self._candidates[index]]
+        return self._space.tokens(self._candidates[index])

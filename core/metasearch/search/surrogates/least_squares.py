@@ -32,7 +32,7 @@ class Ridge:
     """Of standardised features, (features,)."""
     intercept: float
     left_out: Floats
-    """What would be predicted for each candidate, were its own score not known, (candidates,)."""
+    """What would be predicted for each candidate, were its own score not known, (candidates,); NaN for a single one."""
 
     def predict(self, features: Floats) -> Floats:
         """Predict scores (candidates,) from features (candidates, features)."""
@@ -62,7 +62,8 @@ def fit_ridge(features: Floats, scores: Floats, weights: Floats) -> Ridge:
     projected = left.T @ target
     best = min((_Fit.of(left, singular, projected, target, share, strength) for strength in STRENGTHS), key=_Fit.error)
     coefficients = right.T @ (singular / (singular**2 + best.strength) * projected)
-    return Ridge(centre, scale, coefficients, intercept, scores - best.residuals / root[:, 0])
+    left_out = scores - best.residuals / root[:, 0] if len(scores) > 1 else np.full(1, np.nan)
+    return Ridge(centre, scale, coefficients, intercept, left_out)
 
 
 @dataclass(frozen=True)

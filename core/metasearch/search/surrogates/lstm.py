@@ -39,6 +39,8 @@ class LSTM:
     Weights: embedding, then (input, recurrent, bias) for each layer, then output; gates in torch.nn.LSTM's order.
     """
 
+    name = "LSTM"
+
     def __init__(self, vocabulary_size: int, hidden_size: int, layers: int) -> None:
         self.vocabulary_size, self.hidden_size, self.layers = vocabulary_size, hidden_size, layers
 

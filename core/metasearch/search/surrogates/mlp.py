@@ -42,6 +42,8 @@ class MLP:
     Weights: embedding, then (weight, bias) for each hidden layer, then output.
     """
 
+    name = "MLP"
+
     def __init__(self, vocabulary_size: int, step_width: int, hidden_size: int, layers: int) -> None:
         self.vocabulary_size, self.step_width = vocabulary_size, step_width
         self.hidden_size, self.layers = hidden_size, layers

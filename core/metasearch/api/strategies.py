@@ -1,0 +1,115 @@
+"""The settings of each strategy that has any: a class per strategy, which is a field of `Search`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import Field
+
+from metasearch.api.base import Rule, SpecModel
+from metasearch.quantities import DecimalText
+
+
+class ProgressiveSearchSettings(SpecModel):
+    """The settings of Progressive (PNAS)."""
+
+    beam_width: int = Field(
+        default=100,
+        ge=1,
+        le=2000,
+        description="beamWidth is the number of cells that are trained in each round after the first, which is trained "
+        "whole. Default: 100, Auto-Meta's.",
+    )
+
+
+class EvolutionSearchSettings(SpecModel):
+    """The settings of Evolution (regularized evolution, Real et al. 2019)."""
+
+    population: int = Field(
+        default=30,
+        ge=1,
+        le=10_000,
+        description="population is the number of cells that are drawn at random at first, and of the latest cells that "
+        "may have children from then on. Default: 30 (the paper's 100 is for 20,000 trials).",
+    )
+    sample: int = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="sample is the number of cells drawn from the population of which the best has a child; the more, "
+        "the greedier. Default: 10 (the paper's 25 is for 20,000 trials).",
+    )
+
+    rules = (
+        Rule(
+            cel="(has(self.sample) ? self.sample : 10) <= (has(self.population) ? self.population : 30)",
+            message="must have a sample of at most population",
+            holds=lambda settings: settings.sample <= settings.population,
+        ),
+    )
+
+
+class LocalSearchSettings(SpecModel):
+    """The settings of LocalSearch (coordinate ascent with restarts)."""
+
+    starts: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="starts is the number of cells from which it climbs side by side; more keep more workers busy, and "
+        "fewer get further with the same trials. Default: 1.",
+    )
+
+
+class HalvingSearchSettings(SpecModel):
+    """The settings of Halving (asynchronous successive halving, Li et al. 2018)."""
+
+    factor: int = Field(
+        default=4,
+        ge=2,
+        le=16,
+        description="factor is how many times more meta-iterations a rung has than the one below; one in so many "
+        "trials goes on to it. Default: 4.",
+    )
+    rungs: int = Field(
+        default=3,
+        ge=2,
+        le=8,
+        description="rungs is the number of lengths of training, of which the longest is training.metaIterations. "
+        "Default: 3.",
+    )
+
+
+class PrioritySearchSettings(SpecModel):
+    """The settings of Priority: a bounded queue in which a child has its parent's score."""
+
+    quantum: DecimalText = Field(
+        default=Decimal("0.125"),
+        gt=0,
+        le=1,
+        description="quantum is the share of training.metaIterations for which a new cell is trained before it waits "
+        "for its turn to go on, each time for as long again as it was trained so far; with "
+        '"1" trainings are not paused. Default: "0.125".',
+    )
+    children: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="children is the number of cells drawn from those that are one step or one change away from each "
+        "cell that was tried. Default: 8.",
+    )
+    round_trials: int = Field(
+        default=8,
+        ge=1,
+        le=10_000,
+        description="roundTrials is the number of trainings that are taken from the queue together; no fewer than "
+        "workers, lest some be idle. Default: 8.",
+    )
+
+    capacity: int = Field(
+        default=100,
+        ge=1,
+        le=100_000,
+        description="capacity is the most cells that wait in the queue; what overflows is dropped, the least promising "
+        "first. Default: 100.",
+    )
