@@ -36,8 +36,8 @@ FIRST_SHARE = 1 / 3
 DRAWN_SHARE = 1 / 8
 """The share of a round that is drawn at random."""
 
-BATCHES = 4
-"""Rounds in which a beam of the largest size is tried."""
+BATCHES, SMALLEST_BATCH = 4, 4
+"""Rounds in which a beam of the largest size is tried, and the fewest trials of each."""
 
 NEIGHBOURS_OF = 8
 """The number of best candidates whose neighbours are looked at."""
@@ -66,7 +66,7 @@ class RoundSizes:
         if max_size == 1:
             return cls(one_step, one_step, one_step)
         beam = max(1, min(beam_width, (max_trials - first) // (max_size - 1)))
-        return cls(first, beam, math.ceil(beam / BATCHES))
+        return cls(first, beam, min(beam, max(SMALLEST_BATCH, math.ceil(beam / BATCHES))))
 
 
 class Progressive(Generic[C]):
@@ -122,6 +122,8 @@ class Progressive(Generic[C]):
     def _is_complete(self, finished: Rounds) -> bool:
         if not finished:
             return False
+        if sum(map(len, finished)) >= self.spec.budget.max_trials:
+            return True
         measured = Measured(self.space, [trial for trials in finished for trial in trials])
         size = self._size(len(finished) + 1)
         if size > 1 and measured.has_untried(size):
