@@ -37,7 +37,7 @@ class Surrogate(SpecModel):
         description="type is Stacked (LSTM, Ridge and Trees, whose votes come from how well each predicts what it has "
         "not learned from), LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge "
         "(linear in figures of the whole network and in the parent's score), Trees (boosted, on the same), or a "
-        "surrogate that an installed package adds. Ridge and Trees have no settings; those of Stacked are its LSTM's. "
+        "surrogate that an installed package adds. Ridge and Trees have no settings; Stacked's are its LSTM's. "
         "Default: Stacked.",
     )
     hidden_size: int = Field(
