@@ -39,4 +39,4 @@ def test_the_costliest_can_be_claimed_first() -> None:
 def test_every_strategy_spends_its_trials_with_any_number_of_workers(name: str) -> None:
     for workers in (1, 8):
         search, world = busy_share.search_of(name, trials=40, workers=workers, seed=0)
-        assert busy_share.simulate(search, world, workers, busy_share.ORDERS["costliest first"]).trials == 40
+        assert busy_share.simulate(search, world, workers, busy_share.ORDERS["by priority"]).trials == 40

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from itertools import chain, combinations_with_replacement, islice, product
 from math import factorial, prod
 from typing import Protocol, TypeVar
@@ -308,13 +309,19 @@ class CellSpace:
         return Candidate(str(candidate))
 
     def read(self, recorded: Candidate) -> Cell:
-        cell = parse_cell(recorded.architecture, self.operations)
+        cell = _read(recorded.architecture, self.operations)
         if len(cell) > self.max_size:
             raise InvalidCell(f"{cell} has {len(cell)} blocks; it may have {self.max_size} at most (space.maxBlocks)")
-        return cell.canonical
+        return cell
 
     def size_text(self, size: int) -> str:
         return f"{size} {'block' if size == 1 else 'blocks'}"
+
+
+@lru_cache(maxsize=16_384)
+def _read(text: str, operations: tuple[str, ...]) -> Cell:
+    """Read a cell in canonical form. Strategies read the whole history for every proposal, hence the cache."""
+    return parse_cell(text, operations).canonical
 
 
 def _with_branch(cell: Cell, index: int, side: int, branch: Branch) -> Cell:
