@@ -26,6 +26,7 @@ from rule_cases import CLAIM, RULE_CASES
 from metasearch.api import (
     CHANGEABLE,
     Dataset,
+    Evaluation,
     Final,
     Folder,
     MetaLearning,
@@ -251,6 +252,8 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     Toleration: lambda one: {"dataset": OMNIGLOT, "worker": {"template": {"tolerations": [one]}}},
     PodTemplate: lambda template: {"dataset": OMNIGLOT, "worker": {"template": template}},
     Storage: lambda storage: {"dataset": OMNIGLOT, "storage": storage},
+    Evaluation: lambda evaluation: {"dataset": OMNIGLOT, "evaluation": evaluation},
+    MetaSearchSpec: lambda spec: spec,
 }
 """Functions that put a part of a spec into a whole spec."""
 

@@ -18,6 +18,10 @@ class DatasetName(StrEnum):
     OMNIGLOT_RANDOM = "omniglot-random"
 
 
+OMNIGLOT_SEARCH_CLASSES = 1200
+"""The number of training and validation classes of Omniglot, the same in both splits."""
+
+
 class Folder(SpecModel):
     """Images of the user's own."""
 

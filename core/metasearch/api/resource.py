@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from metasearch.api.base import Rule, SpecModel
 from metasearch.api.budget import Budget, Final
-from metasearch.api.data import Dataset, Task
+from metasearch.api.data import OMNIGLOT_SEARCH_CLASSES, Dataset, Task
 from metasearch.api.names import LABEL_PATTERN
 from metasearch.api.search import Search
 from metasearch.api.space import Space
@@ -63,6 +63,17 @@ class MetaSearchSpec(SpecModel):
             f"{Space().max_blocks}))",
             message="must have cells of at most space.maxBlocks blocks in search.initial",
             holds=lambda spec: all(cell.count("|") < spec.space.max_blocks for cell in spec.search.initial),
+        ),
+        # Of other data sets, the trainer knows the number of classes.
+        Rule(
+            cel="!has(self.dataset.name) || !(self.dataset.name in ['omniglot', 'omniglot-random']) || "
+            "(has(self.evaluation) && has(self.evaluation.folds) ? self.evaluation.folds : 1) * "
+            f"(has(self.task) && has(self.task.ways) ? self.task.ways : 5) <= {OMNIGLOT_SEARCH_CLASSES}",
+            message="must have few enough evaluation.folds that each has task.ways of Omniglot's "
+            f"{OMNIGLOT_SEARCH_CLASSES:,} training and validation classes",
+            holds=lambda spec: (
+                not spec.dataset.is_omniglot or spec.evaluation.folds * spec.task.ways <= OMNIGLOT_SEARCH_CLASSES
+            ),
         ),
     )
 
