@@ -260,7 +260,7 @@ def test_folds_with_fewer_classes_than_a_task_are_refused(folds: int) -> None:
 
 
 def test_what_a_fold_leaves_must_be_enough_for_merged_tasks() -> None:
-    """Of 15 classes, the larger of two folds has 8."""
+    """The larger of two folds has 8 of 15 classes."""
     settings = {"metaBatchSize": 3, "mergedTasks": 3, "shots": 1}
     learner = {"training": {"metaLearner": "Prototypes", "prototypes": settings}}
     assert refused(**learner, evaluation={"folds": 3}) == []

@@ -38,6 +38,14 @@ class ImageSet:
         return np.concatenate(([0], np.cumsum(self.counts)[:-1])).astype(np.int64)
 
     @property
+    def own_pixels(self) -> Pixels:
+        """The pixels of its classes alone, class after class."""
+        if self.first_rows is None:
+            return self.pixels
+        pieces = zip(self.first_rows, self.counts, strict=True)
+        return np.concatenate([self.pixels[first : first + count] for first, count in pieces])
+
+    @property
     def channels(self) -> int:
         """1 for greyscale, 3 for colour."""
         return int(self.pixels.shape[1])
