@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -26,7 +27,7 @@ from tiny_trials import (
 )
 
 from metasearch.errors import InvalidData, InvalidSpec
-from metasearch.search.trials import Progress, Reason, State, Threshold
+from metasearch.search.trials import Progress, Reason, State, Threshold, TrialResult
 from metasearch_trainer import data, training
 from metasearch_trainer.cross_validation import Images, cut, side_by_side, states_of, thetas
 from metasearch_trainer.data import omniglot
@@ -145,18 +146,24 @@ def test_a_state_without_folds_stays_as_it_is() -> None:
 
 
 def test_a_search_trial_trains_and_is_scored_on_each_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its accuracies are means over the folds: a fold that answers nothing, one that answers half, and one all."""
+    """
+    Its accuracies are means over the folds: a fold that answers nothing, one that answers half, and one all.
+
+    So is its score, whether it is an accuracy, or the likelihood exp(-loss) of a mean loss: both are a half.
+    """
     shares = itertools.cycle([0.0, 0.5, 1.0])
     drawn: list[Tasks] = []
 
     def answer(*_: object) -> Answers:
-        return Answers(torch.full((3, 10), next(shares), dtype=torch.float64), torch.zeros(3, 10, dtype=torch.float64))
+        share = next(shares)
+        correct = torch.full((3, 10), share, dtype=torch.float64)
+        return Answers(correct, torch.full_like(correct, 2 * share * math.log(2)))
 
     monkeypatch.setattr(training, "evaluate", answer)
     monkeypatch.setattr(Reptile, "outer_step", lambda _self, _state, tasks, _progress: drawn.append(tasks))
     result = tiny_trainer(tmp_path, evaluation={"folds": 3, "curvePoints": 2}).run(tiny_trial(), ignore)
-    assert (result.score, result.meta_iterations) == (0.5, META_ITERATIONS)
-    assert [point.score for point in result.curve] == [0.5, 0.5]
+    assert (result.score, result.meta_iterations) == (pytest.approx(0.5), META_ITERATIONS)
+    assert [point.score for point in result.curve] == pytest.approx([0.5, 0.5])
     assert result.validation is not None
     assert (result.validation.transductive.mean, result.validation.transductive.tasks) == (0.5, 30)
     # The standard deviation of ten zeros, ten halves and ten ones, by hand.
@@ -165,13 +172,18 @@ def test_a_search_trial_trains_and_is_scored_on_each_fold(tmp_path: Path, monkey
     assert len({tuple(tasks.support.images.flatten().tolist()) for tasks in drawn}) == 3 * META_ITERATIONS
 
 
+def accuracy_of(result: TrialResult) -> float:
+    assert result.validation is not None
+    return result.validation.transductive.mean
+
+
 def test_a_fold_is_scored_as_a_trial_on_such_a_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folds are trained independently: each ends as a search would whose split has the same classes and streams."""
     changes: dict[str, Any] = {"evaluation": {"folds": 3, "curvePoints": 1}}
     spec = tiny_spec(**changes)
     result = tiny_trainer(tmp_path / "folds", **changes).run(tiny_trial(), ignore)
     merged = SPLITS.train.merged_with(SPLITS.validation)
-    named, scores = Training._stream, []
+    named, means = Training._stream, list[float]()
     for index, left_out in enumerate(cut(len(merged.counts), 3, spec.seed)):
         split = Splits(
             merged.of_classes(np.setdiff1d(np.arange(len(merged.counts)), left_out)),
@@ -185,9 +197,9 @@ def test_a_fold_is_scored_as_a_trial_on_such_a_split(tmp_path: Path, monkeypatch
         monkeypatch.setattr(Training, "_stream", of_fold)
         storage = LocalStorage(tmp_path / f"alone-{index}", weights=None)
         alone = Trainer(tiny_spec(evaluation={"curvePoints": 1}), split, CPU, storage)
-        scores.append(alone.run(tiny_trial(), ignore).score or 0.0)
-    assert len(set(scores)) > 1
-    assert result.score == pytest.approx(fmean(scores), abs=1e-12)
+        means.append(accuracy_of(alone.run(tiny_trial(), ignore)))
+    assert len(set(means)) > 1
+    assert accuracy_of(result) == pytest.approx(fmean(means), abs=1e-12)
 
 
 def test_final_trials_train_on_the_split(tmp_path: Path) -> None:
