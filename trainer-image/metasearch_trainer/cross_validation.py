@@ -124,6 +124,7 @@ def thetas(learned: State) -> list[Tensor]:
     return [tensor for name, tensor in learned.tensors.items() if _THETA.fullmatch(name)]
 
 
+# A name that no learner gives to a tensor of its own; the first fold has none, so that a state without folds is itself.
 _FOLD = "fold "
 _THETA = re.compile(rf"({_FOLD}\d+ )?{THETA}")
 
