@@ -6,19 +6,18 @@ Values are taken strictly: what the Kubernetes API server would refuse is refuse
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 from yaml.constructor import ConstructorError
 
 from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.errors import InvalidSpec
+from metasearch.validation_messages import describe, model_at, models_in, shown, unknown_field
 
 
 def load_search(path: Path, overrides: Sequence[str] = ()) -> MetaSearch:
@@ -73,7 +72,7 @@ def _given(value: Any, model: type[BaseModel] | None) -> Any:
         return value
     known = {field.alias or name for name, field in model.model_fields.items()} if model else value.keys()
     return {
-        key: _given(each, _model_at(model, (key,)))
+        key: _given(each, model_at(model, (key,)))
         for key, each in value.items()
         if each is not None or key not in known
     }
@@ -141,7 +140,7 @@ def _with_override(resource: dict[str, Any], override: str) -> dict[str, Any]:
     for depth, step in enumerate(steps):
         if not isinstance(place, dict):
             whole = ".".join(("spec", *steps[:depth]))
-            raise InvalidSpec(f"--set {path}: {whole} is {_shown(place)} in the file; it must be an object with fields")
+            raise InvalidSpec(f"--set {path}: {whole} is {shown(place)} in the file; it must be an object with fields")
         annotation = _field_type(model, step, f"--set {path}")
         if depth == len(steps) - 1:
             place[step] = _parsed(annotation, text, override)
@@ -155,12 +154,12 @@ def _field_type(model: type[BaseModel], name: str, where: str) -> Any:
     for field in model.model_fields.values():
         if field.alias == name:
             return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    raise InvalidSpec(f"{where}: {_unknown(name, model)}")
+    raise InvalidSpec(f"{where}: {unknown_field(name, model)}")
 
 
 def _model_in(annotation: Any, where: str, step: str) -> type[BaseModel]:
     """Return the model in `Model` or `Model | None`."""
-    for model in _models(annotation):
+    for model in models_in(annotation):
         return model
     raise InvalidSpec(f"{where}: {step} has no fields; set it as a whole")
 
@@ -176,7 +175,7 @@ def _parsed(annotation: Any, text: str, override: str) -> Any:
         else:
             value = adapter.validate_strings(text)
     except ValidationError as error:
-        problem = describe(error, next(_models(annotation), None))
+        problem = describe(error, next(models_in(annotation), None))
         raise InvalidSpec(f"--set {override}: {problem}") from error
     return adapter.dump_python(value, mode="json", by_alias=True)
 
@@ -184,100 +183,6 @@ def _parsed(annotation: Any, text: str, override: str) -> Any:
 def _is_choice(annotation: Any) -> bool:
     """Tell whether a type is `Literal` or `Literal | None`, annotated or not: then 1 and "1" differ."""
     return get_origin(annotation) is Literal or any(map(_is_choice, get_args(annotation)))
-
-
-# --- what is wrong ------------------------------------------------------------------------------------------------
-
-
-def describe(error: ValidationError, model: type[BaseModel] | None) -> str:
-    """Put everything that a validation found into one sentence: field, value, rule."""
-    # A union reports each of its arms; one message per field is enough.
-    problems = {_path(details["loc"]): _problem(details, model) for details in reversed(error.errors())}
-    return "; ".join(reversed(problems.values()))
-
-
-def _problem(details: ErrorDetails, model: type[BaseModel] | None) -> str:
-    path, kind, context = _path(details["loc"]), details["type"], details.get("ctx", {})
-    if kind == "extra_forbidden":
-        parent = _model_at(model, details["loc"][:-1])
-        where = _path(details["loc"][:-1])
-        return f"{where + ' has ' if where else ''}{_unknown(str(details['loc'][-1]), parent)}"
-    if kind == "missing":
-        return f"{path} is missing; it must be given"
-    return f"{path + ' ' if path else ''}is {_shown(details['input'])}; it {_rule(kind, context, details['msg'])}"
-
-
-def _rule(kind: str, context: dict[str, Any], message: str) -> str:
-    match kind:
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case "greater_than":
-            return f"must be more than {context['gt']}"
-        case "less_than":
-            return f"must be less than {context['lt']}"
-        case "multiple_of":
-            return f"must be a multiple of {context['multiple_of']}"
-        case "enum" | "literal_error":
-            return f"must be {context['expected']}"
-        case "string_pattern_mismatch":
-            return f"must match {context['pattern']}"
-        case "quantity" | "rule":
-            return message
-        case "int_type" | "int_parsing" | "int_from_float":
-            return "must be a whole number"
-        case "string_type":
-            return "must be text"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be an object with fields"
-        case "tuple_type" | "list_type":
-            return "must be a list"
-        case "too_short" | "string_too_short":
-            return f"must have at least {_counted(kind, context['min_length'])}"
-        case "too_long" | "string_too_long":
-            return f"must have at most {_counted(kind, context['max_length'])}"
-    return f"is wrong: {message}"
-
-
-def _counted(kind: str, number: int) -> str:
-    one, many = ("character", "characters") if kind.startswith("string") else ("entry", "entries")
-    return f"{number} {one if number == 1 else many}"
-
-
-def _unknown(name: str, model: type[BaseModel] | None) -> str:
-    fields = [field.alias or key for key, field in model.model_fields.items()] if model else []
-    close = difflib.get_close_matches(name, fields, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"its fields are {', '.join(fields)}"
-    return f"no field {name!r}; {hint}"
-
-
-def _model_at(model: type[BaseModel] | None, location: Sequence[int | str]) -> type[BaseModel] | None:
-    for step in location:
-        if model is None:
-            return None
-        annotations = [field.annotation for key, field in model.model_fields.items() if (field.alias or key) == step]
-        models = [each for annotation in annotations for each in _models(annotation)]
-        model = models[0] if models else None
-    return model
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            yield candidate
-
-
-def _path(location: Sequence[int | str]) -> str:
-    text = ""
-    for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _kind_of(value: Any) -> str:

@@ -31,10 +31,18 @@ class PatternText(str):
     pattern: str
     max_length: int
     expected: str
+    takes_whole_numbers = False
+    """True where a whole number needs no quotes: `5` and `"5"` are the same."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(cls._checked, core_schema.str_schema(pattern=None))
+        checked = core_schema.no_info_after_validator_function(cls._checked, core_schema.str_schema(pattern=None))
+        if not cls.takes_whole_numbers:
+            return checked
+        return core_schema.no_info_before_validator_function(
+            lambda value: str(value) if type(value) is int else value,  # not isinstance, which takes true for an int
+            checked,
+        )
 
     @classmethod
     def _checked(cls, text: str) -> Self:
@@ -80,18 +88,34 @@ class Quantity(PatternText):
     pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
     max_length = 27
     expected = "an amount such as 500m, 4 or 16Gi"
+    takes_whole_numbers = True
 
     @property
     def amount(self) -> float:
         number, unit = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", self).groups()  # type: ignore[union-attr]
         return float(number) * _AMOUNTS[unit]
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda value: str(value) if type(value) is int else value,  # not isinstance, which takes true for an int
-            super().__get_pydantic_core_schema__(source, handler),
-        )
+
+class PlainNumber(PatternText):
+    """A number such as `8` or `"0.05"`: whole ones need no quotes, others must be text, as all decimals of a spec."""
+
+    pattern = DECIMAL_PATTERN
+    max_length = DECIMAL_MAX_LENGTH
+    expected = 'a number such as 8 or, in quotes, "0.05"'
+    takes_whole_numbers = True
+
+    @property
+    def decimal(self) -> Decimal:
+        return Decimal(self)
+
+
+class SettingText(PatternText):
+    """The value of any setting: a number such as `8` or `"0.05"`, or a name such as `Adam`, or `"true"`."""
+
+    pattern = r"^([A-Za-z][-A-Za-z0-9_.]{0,62}|[0-9]{1,12}(\.[0-9]{1,12})?)$"
+    max_length = 63
+    expected = 'a whole number, a decimal in quotes, or a name, such as 8, "0.05" or Adam'
+    takes_whole_numbers = True
 
 
 def _decimal_from_text(value: Any) -> Decimal:

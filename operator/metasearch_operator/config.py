@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from metasearch.api import SpecModel
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes.pod_settings import PodSettings
-from metasearch.loading import describe
+from metasearch.validation_messages import describe
 
 
 class OperatorConfig(SpecModel):

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from metasearch.api.names import HYPERPARAMETER_PATTERN
 from metasearch.errors import InvalidSpec
-from metasearch.search.candidates import CHOICE_PATTERN, NAME_PATTERN, Candidate, Value
+from metasearch.search.candidates import CHOICE_PATTERN, Candidate, Value
 from metasearch.search.space import CellSpace, candidate_key
 
 CELL = "conv3x3(-1)+identity(-2)"
@@ -22,7 +23,7 @@ VALUES: st.SearchStrategy[Value] = (
     | st.from_regex(CHOICE_PATTERN, fullmatch=True)
 )
 CANDIDATES = st.builds(
-    Candidate, st.just(CELL), st.dictionaries(st.from_regex(NAME_PATTERN, fullmatch=True), VALUES, max_size=4)
+    Candidate, st.just(CELL), st.dictionaries(st.from_regex(HYPERPARAMETER_PATTERN, fullmatch=True), VALUES, max_size=4)
 )
 json_form = TypeAdapter(Candidate)
 

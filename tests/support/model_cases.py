@@ -225,7 +225,7 @@ def _pattern_texts(kind: type[PatternText]) -> Iterator[Case]:
     right, wrong = TEXTS[kind]
     yield from _judged(right, is_valid=True)
     yield from _judged([*wrong, 1.5, True, []], is_valid=False)
-    yield from _judged([3], is_valid=kind is Quantity)
+    yield from _judged([3], is_valid=kind.takes_whole_numbers)
     yield from _judged([-1], is_valid=False)
 
 

@@ -11,8 +11,9 @@ from tiny_trials import META_ITERATIONS, final_trial, tiny_spec, tiny_trial
 from metasearch.api import OptimizerState, ReptileSettings, Training
 from metasearch.errors import InvalidSpec
 from metasearch.search.candidates import Candidate
+from metasearch.search.hyperparameters import varied_training
 from metasearch.search.trials import Stage
-from metasearch_trainer.recipe import Recipe, with_hyperparameters
+from metasearch_trainer.recipe import Recipe
 
 
 def test_a_recipe_has_the_settings_of_the_search_and_the_fidelity_of_the_trial() -> None:
@@ -30,28 +31,28 @@ def test_only_final_and_baseline_trials_see_test_classes() -> None:
 
 
 def test_hyperparameters_override_settings() -> None:
-    training = with_hyperparameters(make_spec().training, {"innerLearningRate": "0.03", "innerSteps": 2})
+    training = varied_training(make_spec().training, {"innerLearningRate": "0.03", "innerSteps": 2})
     assert training == Training(reptile=ReptileSettings(inner_learning_rate=Decimal("0.03"), inner_steps=2))
 
 
 def test_settings_that_a_candidate_does_not_vary_stay() -> None:
     spec = make_spec(training={"reptile": {"metaBatchSize": 3, "innerSteps": 4}})
-    varied = with_hyperparameters(spec.training, {"innerSteps": 2})
+    varied = varied_training(spec.training, {"innerSteps": 2})
     assert varied.reptile == ReptileSettings(meta_batch_size=3, inner_steps=2)
 
 
 def test_hyperparameters_are_those_of_the_learner_that_is_named() -> None:
     spec = make_spec(training={"metaLearner": "Prototypes"})
-    varied = with_hyperparameters(spec.training, {"metaLearningRate": "0.01", "symmetric": False})
+    varied = varied_training(spec.training, {"metaLearningRate": "0.01", "symmetric": False})
     assert varied.prototypes is not None
     assert (varied.prototypes.meta_learning_rate, varied.prototypes.symmetric) == (Decimal("0.01"), False)
     with pytest.raises(InvalidSpec, match="no field 'innerSteps'"):
-        with_hyperparameters(spec.training, {"innerSteps": 2})
+        varied_training(spec.training, {"innerSteps": 2})
 
 
 def test_hyperparameters_of_a_packages_learner_become_its_options() -> None:
     spec = make_spec(training={"metaLearner": "Untrained", "options": {"depth": "3", "learningRate": "0.1"}})
-    varied = with_hyperparameters(spec.training, {"learningRate": Decimal("0.5"), "steps": 2})
+    varied = varied_training(spec.training, {"learningRate": Decimal("0.5"), "steps": 2})
     assert varied.options == {"depth": "3", "learningRate": "0.5", "steps": "2"}
 
 
@@ -111,14 +112,14 @@ def test_a_candidate_may_vary_settings_of_every_kind(
 )
 def test_a_hyperparameter_that_is_none_is_refused(hyperparameters: dict[str, object], sentence: str) -> None:
     with pytest.raises(InvalidSpec) as refused:
-        with_hyperparameters(Training(), hyperparameters)
+        varied_training(Training(), hyperparameters)
     assert str(refused.value) == f"the candidate's hyperparameters: {sentence}"
 
 
 @pytest.mark.parametrize("name", ["metaIterations", "metaLearner"])
 def test_a_candidate_varies_settings_of_the_learner_only(name: str) -> None:
     with pytest.raises(InvalidSpec, match=f"no field '{name}'; its fields are metaBatchSize, shots, "):
-        with_hyperparameters(Training(), {name: 5})
+        varied_training(Training(), {name: 5})
 
 
 def test_the_beginning_of_a_training_has_the_length_of_the_whole() -> None:

@@ -9,15 +9,11 @@ says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal
 from typing import TypeVar
 
-from pydantic import ValidationError
-
-from metasearch.api import SETTINGS, Evaluation, LearnerSettings, MetaSearchSpec, SpecModel, Task, Training
+from metasearch.api import Evaluation, LearnerSettings, MetaSearchSpec, SpecModel, Task, Training
 from metasearch.errors import InvalidSpec
-from metasearch.loading import describe
+from metasearch.search.hyperparameters import varied_training
 from metasearch.search.trials import Stage, TrialSpec
 
 S = TypeVar("S", bound=LearnerSettings)
@@ -46,7 +42,7 @@ class Recipe(SpecModel):
         """
         is_search = trial.stage is Stage.SEARCH
         if is_search or spec.final.training is None:
-            training = with_hyperparameters(spec.training, trial.candidate.hyperparameters)
+            training = varied_training(spec.training, trial.candidate.hyperparameters)
         else:
             # Hyperparameters were varied with another learner, which may not even have them.
             training = Training.model_validate(spec.final.training.model_dump(by_alias=True))
@@ -65,34 +61,3 @@ class Recipe(SpecModel):
         settings = self.training.settings
         assert isinstance(settings, kind), f"{self.training.meta_learner} has other settings than {kind.__name__}"
         return settings
-
-
-def with_hyperparameters(training: Training, hyperparameters: Mapping[str, object]) -> Training:
-    """
-    Return the training with some of its settings replaced.
-
-    Args:
-        hyperparameters: by the names in YAML of the meta-learner's settings, such as {"innerLearningRate": "0.01"}.
-            Those of a learner that an installed package adds go into its options.
-
-    Raises:
-        InvalidSpec: a name is none of the learner's settings, or a value is out of its bounds.
-    """
-    if not hyperparameters:
-        return training
-    field = SETTINGS.get(training.meta_learner)
-    if field is None:
-        options = {name: str(value) for name, value in hyperparameters.items()}
-        return training.model_copy(update={"options": {**training.options, **options}})
-    settings = training.settings
-    assert settings is not None
-    kind = type(settings)
-    decimals = {each.alias for each in kind.model_fields.values() if each.annotation is Decimal}
-    # A candidate keeps whole numbers as integers, where the spec has decimals as text: 1 stands for "1".
-    varied = {name: str(value) if name in decimals else value for name, value in hyperparameters.items()}
-    try:
-        # Not model_copy, which would take any value without a check.
-        replaced = kind.model_validate({**settings.model_dump(by_alias=True), **varied})
-    except ValidationError as error:
-        raise InvalidSpec(f"the candidate's hyperparameters: {describe(error, kind)}") from error
-    return training.model_copy(update={field: replaced})

@@ -11,6 +11,17 @@ from __future__ import annotations
 from metasearch.api.base import Rule, SpecModel
 from metasearch.api.budget import Baseline, Budget, Final
 from metasearch.api.data import Dataset, DatasetName, Folder, Task
+from metasearch.api.hyperparameters import (
+    AVERAGING,
+    MAX_HYPERPARAMETERS,
+    SPACE_NAMES,
+    Distribution,
+    Hyperparameter,
+    as_given,
+    field_of,
+    is_whole,
+    unit_of,
+)
 from metasearch.api.learners import (
     AnilSettings,
     BoilSettings,
@@ -32,7 +43,15 @@ from metasearch.api.learners import (
     TruncatedSettings,
 )
 from metasearch.api.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
-from metasearch.api.search import STRATEGY_SETTINGS, EarlyStopping, EarlyStoppingRule, Screening, Search, Surrogate
+from metasearch.api.search import (
+    STRATEGY_SETTINGS,
+    Constraints,
+    EarlyStopping,
+    EarlyStoppingRule,
+    Screening,
+    Search,
+    Surrogate,
+)
 from metasearch.api.space import Concat, Operation, Space
 from metasearch.api.storage import Storage
 from metasearch.api.strategies import (
@@ -56,10 +75,13 @@ from metasearch.api.training import (
 from metasearch.api.worker import PodTemplate, Resources, Toleration, Volume, Worker
 
 __all__ = [
+    "AVERAGING",
     "CHANGEABLE",
     "MAX_CURVE_POINTS",
+    "MAX_HYPERPARAMETERS",
     "META_LEARNERS",
     "SETTINGS",
+    "SPACE_NAMES",
     "STRATEGY_SETTINGS",
     "AnilSettings",
     "Baseline",
@@ -67,8 +89,10 @@ __all__ = [
     "Budget",
     "Classification",
     "Concat",
+    "Constraints",
     "Dataset",
     "DatasetName",
+    "Distribution",
     "EarlyStopping",
     "EarlyStoppingRule",
     "Evaluation",
@@ -78,6 +102,7 @@ __all__ = [
     "Folder",
     "FomamlSettings",
     "HalvingSearchSettings",
+    "Hyperparameter",
     "ImplicitSettings",
     "InnerLoopSettings",
     "InnerRates",
@@ -116,4 +141,8 @@ __all__ = [
     "TruncatedSettings",
     "Volume",
     "Worker",
+    "as_given",
+    "field_of",
+    "is_whole",
+    "unit_of",
 ]

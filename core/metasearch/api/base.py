@@ -25,7 +25,10 @@ class Rule:
     message: str
     """The rest of the sentence that begins with the field's path; it begins with "must"."""
     holds: Callable[[Any], bool] | None = None
-    """The condition in Python; None where `cel` compares with `oldSelf`, which only the API server has."""
+    """
+    The condition in Python; None where `cel` compares with `oldSelf`, which only the API server has, or where a
+    validator of the model says more than one sentence for all cases can.
+    """
 
 
 def only_where(chooser: str, choice: str, field: str, default: str) -> Rule:

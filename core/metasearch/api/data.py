@@ -21,6 +21,9 @@ class DatasetName(StrEnum):
 OMNIGLOT_SEARCH_CLASSES = 1200
 """The number of training and validation classes of Omniglot, the same in both splits."""
 
+OMNIGLOT_SIDE = 28
+"""The height and width in pixels in which Omniglot comes."""
+
 
 class Folder(SpecModel):
     """Images of the user's own."""
@@ -108,6 +111,16 @@ class Dataset(SpecModel):
             return self.folder.path
         titles: dict[str | None, str] = {"omniglot": "Omniglot", "omniglot-random": "Omniglot (split at random)"}
         return titles.get(self.name, str(self.name))
+
+    @property
+    def image_side(self) -> int | None:
+        """Return the height and width of the images in pixels; None where only the images themselves tell."""
+        return self.image_size or (OMNIGLOT_SIDE if self.is_omniglot else None)
+
+    @property
+    def image_channels(self) -> int | None:
+        """Return the number of channels of the images; None where only the images themselves tell."""
+        return 1 if self.is_omniglot else self.folder.channels if self.folder else None
 
     @property
     def is_omniglot(self) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from metasearch.api.base import Rule, SpecModel
 from metasearch.api.budget import Budget, Final
-from metasearch.api.data import OMNIGLOT_SEARCH_CLASSES, Dataset, Task
+from metasearch.api.data import OMNIGLOT_SEARCH_CLASSES, Dataset, DatasetName, Task
+from metasearch.api.hyperparameters import AVERAGING, SPACE_NAMES, names_rule, refuse_undrawable
 from metasearch.api.names import LABEL_PATTERN
 from metasearch.api.search import Search
 from metasearch.api.space import Space
@@ -75,7 +76,28 @@ class MetaSearchSpec(SpecModel):
                 not spec.dataset.is_omniglot or spec.evaluation.folds * spec.task.ways <= OMNIGLOT_SEARCH_CLASSES
             ),
         ),
+        Rule(
+            cel=names_rule(),
+            message="must name in search.hyperparameters only fields of space "
+            f"({', '.join(SPACE_NAMES)}), {AVERAGING}, and settings of training.metaLearner",
+        ),
+        Rule(
+            cel="!has(self.search) || !has(self.search.constraints) || !(has(self.search.constraints.maxMultiplyAdds) "
+            "|| has(self.search.constraints.maxMemory)) || has(self.dataset.imageSize) || "
+            f"(has(self.dataset.name) && self.dataset.name in {list(map(str, DatasetName))})",
+            message="must have dataset.imageSize where search.constraints has maxMultiplyAdds or maxMemory, unless the "
+            "images are Omniglot's",
+            holds=lambda spec: (
+                (spec.search.constraints.max_multiply_adds is None and spec.search.constraints.max_memory is None)
+                or spec.dataset.image_side is not None
+            ),
+        ),
     )
+
+    @model_validator(mode="after")
+    def _can_draw(self) -> Self:
+        refuse_undrawable(self.search.hyperparameters, self.training)
+        return self
 
 
 class Metadata(BaseModel):

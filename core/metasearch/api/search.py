@@ -10,8 +10,9 @@ from pydantic import Field
 
 from metasearch.api import strategies
 from metasearch.api.base import Rule, SpecModel, only_where
+from metasearch.api.hyperparameters import MAX_HYPERPARAMETERS, Hyperparameter
 from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN, Architecture
-from metasearch.quantities import DecimalText
+from metasearch.quantities import DecimalText, Memory
 
 STRATEGY_SETTINGS = {
     "Progressive": "progressive",
@@ -102,6 +103,30 @@ class Screening(SpecModel):
     )
 
 
+class Constraints(SpecModel):
+    """Limits on the networks of candidates. One beyond a limit is never proposed: arithmetic tells before training."""
+
+    max_parameters: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="maxParameters is the most parameters of a network, normalisation and classifier included. Unlike "
+        "space.maxParameters, which gives a large cell fewer filters, it leaves the cell out. Default: no limit.",
+    )
+    max_multiply_adds: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000_000,
+        description="maxMultiplyAdds is the most multiply-adds of a network per image. Default: no limit.",
+    )
+    max_memory: Memory | None = Field(
+        default=None,
+        description="maxMemory is the most memory that a gradient of an outer step may keep, such as 2Gi: the values "
+        "between the layers for all images that are trained on at a time, in four bytes each. PyTorch itself, weights "
+        "and images come on top; budget.trialMemory limits the whole process. Default: no limit.",
+    )
+
+
 class Search(SpecModel):
     """The way in which candidates are proposed."""
 
@@ -131,6 +156,17 @@ class Search(SpecModel):
     early_stopping: EarlyStopping = Field(
         default=EarlyStopping(), description="earlyStopping gives up trials that do badly."
     )
+    hyperparameters: tuple[Hyperparameter, ...] = Field(
+        default=(),
+        max_length=MAX_HYPERPARAMETERS,
+        description="hyperparameters are varied from candidate to candidate, together with the cell; a candidate's "
+        "values replace those of space and training. What a rule of the spec forbids together is not proposed. "
+        "Default: none, candidates differ in their cells alone.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    constraints: Constraints = Field(
+        default=Constraints(), description="constraints keep networks that are too large out of the search."
+    )
 
     rules = (
         *(only_where("strategy", strategy, field, "Progressive") for strategy, field in STRATEGY_SETTINGS.items()),
@@ -138,5 +174,11 @@ class Search(SpecModel):
             cel="!has(self.initial) || self.initial.all(x, self.initial.exists_one(y, y == x))",
             message="must not name a cell twice in initial",
             holds=lambda search: len(set(search.initial)) == len(search.initial),
+        ),
+        Rule(
+            cel="!has(self.hyperparameters) || "
+            "self.hyperparameters.all(x, self.hyperparameters.exists_one(y, y.name == x.name))",
+            message="must not name a field twice in hyperparameters",
+            holds=lambda search: len({each.name for each in search.hyperparameters}) == len(search.hyperparameters),
         ),
     )

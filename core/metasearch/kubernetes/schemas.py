@@ -28,7 +28,6 @@ from metasearch.quantities import (
     NUMBER_MAX_LENGTH,
     NUMBER_PATTERN,
     PatternText,
-    Quantity,
 )
 
 Schema = dict[str, Any]
@@ -124,7 +123,7 @@ def _choice(values: Sequence[Any]) -> Schema:
 
 def _pattern_text(kind: type[PatternText]) -> Schema:
     schema = {"minLength": 1, "maxLength": kind.max_length, "pattern": kind.pattern}
-    if issubclass(kind, Quantity):  # as Kubernetes' own: `cpu: 1` and `cpu: "1"` are both usual
+    if kind.takes_whole_numbers:  # as Kubernetes' own quantities: `cpu: 1` and `cpu: "1"` are both usual
         return {"x-kubernetes-int-or-string": True, "minimum": 0, **schema}
     if issubclass(kind, Time):
         # Without the rule, the API server accepts [] as a date-time.

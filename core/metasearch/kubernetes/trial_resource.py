@@ -10,14 +10,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from metasearch.api import MAX_CURVE_POINTS, Rule
-from metasearch.api.names import Architecture
+from metasearch.api import MAX_CURVE_POINTS, MAX_HYPERPARAMETERS, Rule
+from metasearch.api.names import HYPERPARAMETER_PATTERN, Architecture
 from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Count
 from metasearch.quantities import NumberText
 from metasearch.search.baselines import TEXT_PATTERN
-from metasearch.search.candidates import NAME_PATTERN
 from metasearch.search.trials import Reason, Stage, State
 
 MAX_ATTEMPTS = 512
@@ -28,8 +27,6 @@ MESSAGE_MAX_LENGTH = 4096
 # Python writes a list of texts just as CEL does, so a rule takes it as it is.
 _ENDED = [str(state) for state in State if state.is_over]
 
-
-MAX_HYPERPARAMETERS = 32
 
 _HyperparameterText = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[-A-Za-z0-9_.]+$")]
 
@@ -50,9 +47,12 @@ class CandidateResource(ClusterModel):
 
     rules = (
         Rule(
-            cel=f"!has(self.hyperparameters) || self.hyperparameters.all(name, name.matches('{NAME_PATTERN}'))",
+            cel="!has(self.hyperparameters) || "
+            f"self.hyperparameters.all(name, name.matches('{HYPERPARAMETER_PATTERN}'))",
             message="must have hyperparameters with names such as metaStepSize",
-            holds=lambda candidate: all(re.fullmatch(NAME_PATTERN, name) for name in candidate.hyperparameters),
+            holds=lambda candidate: all(
+                re.fullmatch(HYPERPARAMETER_PATTERN, name) for name in candidate.hyperparameters
+            ),
         ),
     )
 

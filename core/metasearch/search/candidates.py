@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from metasearch.api.names import HYPERPARAMETER_PATTERN
 from metasearch.errors import InvalidSpec
 
 Value = Decimal | int | str
 """The value of a hyperparameter: a number, or the name of a choice."""
 
-NAME_PATTERN = r"^[a-z][A-Za-z0-9]*$"
 CHOICE_PATTERN = r"^[A-Za-z][-A-Za-z0-9_.]*$"
 NUMBER_PATTERN = r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$"
 
@@ -78,8 +78,10 @@ def value_text(value: Value) -> str:
 
 def _kept(name: str, value: Value) -> Value:
     text = value_text(value)
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise InvalidSpec(f"a hyperparameter is named {name!r}; it must match {NAME_PATTERN}, such as metaStepSize")
+    if not re.fullmatch(HYPERPARAMETER_PATTERN, name):
+        raise InvalidSpec(
+            f"a hyperparameter is named {name!r}; it must match {HYPERPARAMETER_PATTERN}, such as metaStepSize"
+        )
     is_number = re.fullmatch(NUMBER_PATTERN, text) is not None
     is_choice = isinstance(value, str) and re.fullmatch(CHOICE_PATTERN, text) is not None
     # True is an int to Python and would come back from a record as 1.
@@ -88,7 +90,9 @@ def _kept(name: str, value: Value) -> Value:
             f"the hyperparameter {name} is {text!r}; it must be a number with at most 12 digits either side of the "
             "point, or the name of a choice, such as adam"
         )
-    if not is_number:
-        return text
-    number = Decimal(text)
+    return canonical_number(Decimal(text)) if is_number else text
+
+
+def canonical_number(number: Decimal) -> Decimal | int:
+    """Return a number in the one form in which candidates keep it."""
     return int(number) if number == number.to_integral_value() else number.normalize()
