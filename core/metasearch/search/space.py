@@ -297,10 +297,15 @@ class CellSpace:
             by_size.setdefault(len(candidate), []).append(index)
         for indices in by_size.values():
             encoded = EncodedCells.of([candidates[index] for index in indices], self.operations)
-            with ThreadPoolExecutor(_CHUNKS_AT_ONCE) as threads:
-                chunks = threads.map(lambda chunk: cell_features(chunk, self.network), encoded.chunks(_CELLS_AT_ONCE))
-                rows[indices] = np.concatenate(list(chunks))
+            rows[indices] = self._encoded_features(encoded)
         return rows
+
+    def _encoded_features(self, cells: EncodedCells) -> Floats:
+        if len(cells) <= _CELLS_AT_ONCE:
+            return cell_features(cells, self.network)
+        with ThreadPoolExecutor(_CHUNKS_AT_ONCE) as threads:
+            chunks = threads.map(lambda chunk: cell_features(chunk, self.network), cells.chunks(_CELLS_AT_ONCE))
+            return np.concatenate(list(chunks))
 
     def cost(self, candidate: Cell) -> float:
         return sum(_KERNEL_AREA.get(branch.operation, 0) for each in candidate.blocks for branch in each)
