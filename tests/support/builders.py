@@ -15,6 +15,7 @@ from metasearch.loading import parse_search
 from metasearch.search import strategies, trials
 from metasearch.search.build import build_search
 from metasearch.search.candidates import Candidate
+from metasearch.search.confirmation import strategy_spec
 from metasearch.search.planner import Search
 from metasearch.search.surrogates.base import Candidates, Observations, Scores
 from metasearch.search.trials import (
@@ -75,9 +76,10 @@ SMALL_BUDGET = {"maxTrials": 30}
 def make_search(**spec: Any) -> Search:
     """Make a small search that began at STARTED, with a surrogate that is as simple as can be."""
     budget = {**SMALL_BUDGET, **spec.get("budget", {})}
-    resource = make_spec(**{**SMALL, **spec, "budget": budget})
+    wanted = {"confirmations": 0, **spec.get("search", SMALL["search"])}
+    resource = make_spec(**{**SMALL, **spec, "budget": budget, "search": wanted})
     search = build_search("test", resource, started_at=STARTED)
-    return replace(search, strategy=strategies.build(resource, search.space, TokenMeans))
+    return replace(search, strategy=strategies.build(strategy_spec(resource), search.space, TokenMeans))
 
 
 class TokenMeans:

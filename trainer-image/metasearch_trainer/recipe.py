@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 from metasearch.api import Evaluation, LearnerSettings, MetaSearchSpec, SpecModel, Task, Training
-from metasearch.errors import InvalidSpec
 from metasearch.search.hyperparameters import varied_training
 from metasearch.search.trials import Stage, TrialSpec
 

@@ -153,6 +153,14 @@ class Search(SpecModel):
     screening: Screening = Field(
         default=Screening(), description="screening trains all candidates a little, and the best of them on."
     )
+    confirmations: int = Field(
+        default=2,
+        ge=0,
+        le=20,
+        description="confirmations is the number of best cells that are trained once more, with another seed, where "
+        "their scores cannot be told apart, before the final ones are chosen by the mean of both; at most a twentieth "
+        "of budget.maxTrials, which counts them. Default: 2.",
+    )
     early_stopping: EarlyStopping = Field(
         default=EarlyStopping(), description="earlyStopping gives up trials that do badly."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from metasearch.api import META_LEARNERS, DatasetName, MetaSearchSpec, Operation
 from metasearch.extensions import Group, require_known
 from metasearch.search import strategies, surrogates
+from metasearch.search.confirmation import strategy_spec
 from metasearch.search.planner import Search
 from metasearch.search.space import CellSpace
 from metasearch.search.strategies.beginning import initial
@@ -28,7 +29,7 @@ def build_search(name: str, spec: MetaSearchSpec, started_at: float, paused_seco
             search can be looked at where the parts that train it are not installed.
     """
     space = build_space(spec)
-    strategy = strategies.build(spec, space, surrogates.factory(spec.search.surrogate, space))
+    strategy = strategies.build(strategy_spec(spec), space, surrogates.factory(spec.search.surrogate, space))
     return Search(name, spec, space, strategy, started_at, paused_seconds)
 
 

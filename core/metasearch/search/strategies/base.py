@@ -39,8 +39,6 @@ class Proposal:
     candidate: Candidate
     meta_iterations: int | None = None
     """The fidelity; None for `spec.training.metaIterations`. Others need `Strategy.varies_fidelity`."""
-    seed: int = 0
-    """Distinguishes trainings of one candidate."""
     is_beginning: bool = False
     """See `TrialSpec.is_beginning`; needs `Strategy.varies_fidelity`."""
     predicted: float | None = None
