@@ -95,6 +95,7 @@ class Remembered:
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy, self.rounds, self.varies_fidelity = strategy, strategy.rounds, strategy.varies_fidelity
+        self.preliminary_rounds = strategy.preliminary_rounds
         self._answers: dict[int, Proposals] = {}
 
     def propose(self, history: History, room: int) -> Proposals:

@@ -6,6 +6,7 @@ import pytest
 from builders import SMALL, TokenMeans, completed, make_result, make_search, make_spec, pretend_result
 from planned_search import run_planned
 
+from metasearch.api import ProgressiveSearchSettings
 from metasearch.search.candidates import Candidate
 from metasearch.search.planner import Search, plan
 from metasearch.search.strategies import DONE, WAIT, Answer, Proposal, Strategy
@@ -46,22 +47,22 @@ def test_one_step_candidates_are_at_most_a_third_of_the_trials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one_step", "max_size", "beam_width", "max_trials", "expected"),
+    ("one_step", "max_size", "settings", "max_trials", "expected"),
     [
-        # Auto-Meta: 55 cells of one block, then 100 of each further size, the last of them in four parts.
-        (55, 5, 100, 455, RoundSizes(55, 100, 25)),
-        # The quick example: a third of 80 is 26, and beams of 12 leave a rest for the largest size.
-        (55, 3, 12, 80, RoundSizes(26, 12, 4)),
+        # Auto-Meta: 55 cells of one block, then 100 of each further size.
+        (55, 5, {}, 455, RoundSizes(55, 100, 16)),
+        # The quick example: some twenty of 80, beams of 12, and a rest for the largest size.
+        (55, 3, {"beam_width": 12}, 80, RoundSizes(20, 12, 12)),
+        (55, 3, {"beam_width": 12, "refit_trials": 4}, 40, RoundSizes(13, 12, 4)),
         # What is left of a small budget is shared by the sizes.
-        (3, 6, 100, 35, RoundSizes(3, 6, 4)),
-        (55, 3, 2, 80, RoundSizes(26, 2, 2)),
-        (10, 1, 4, 100, RoundSizes(10, 10, 10)),
+        (3, 6, {}, 35, RoundSizes(3, 6, 6)),
+        (10, 1, {}, 100, RoundSizes(10, 10, 10)),
     ],
 )
 def test_a_budget_is_divided_among_sizes(
-    one_step: int, max_size: int, beam_width: int, max_trials: int, expected: RoundSizes
+    one_step: int, max_size: int, settings: dict[str, int], max_trials: int, expected: RoundSizes
 ) -> None:
-    assert RoundSizes.of(one_step, max_size, beam_width, max_trials) == expected
+    assert RoundSizes.of(one_step, max_size, ProgressiveSearchSettings(**settings), max_trials) == expected
 
 
 def test_later_rounds_are_the_best_children_and_one_in_eight_drawn_at_random() -> None:

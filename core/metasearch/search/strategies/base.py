@@ -78,6 +78,9 @@ class Strategy(Protocol):
     varies_fidelity: bool
     """True where proposals may ask for meta-iterations other than `spec.training`'s."""
 
+    preliminary_rounds: int
+    """The first rounds whose trials are only to be learned from, so that none is screened for the best of them."""
+
     def propose(self, history: History, room: int) -> Proposals:
         """
         Propose trials, best first, or say why there are none.
