@@ -29,10 +29,12 @@ from metasearch.api import (
     Evaluation,
     Final,
     Folder,
+    Hyperparameter,
     MetaLearning,
     MetaSearchSpec,
     PodTemplate,
     PrototypesSettings,
+    Search,
     Space,
     SpecModel,
     Storage,
@@ -253,6 +255,8 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     PodTemplate: lambda template: {"dataset": OMNIGLOT, "worker": {"template": template}},
     Storage: lambda storage: {"dataset": OMNIGLOT, "storage": storage},
     Evaluation: lambda evaluation: {"dataset": OMNIGLOT, "evaluation": evaluation},
+    Hyperparameter: lambda one: {"dataset": OMNIGLOT, "search": {"hyperparameters": [one]}},
+    Search: lambda search: {"dataset": OMNIGLOT, "search": search},
     MetaSearchSpec: lambda spec: spec,
 }
 """Functions that put a part of a spec into a whole spec."""
@@ -277,6 +281,33 @@ def test_a_rule_of_a_spec(api: ProxyClient, model: type[SpecModel], message: str
     for value in kept:
         answer = api.create(SEARCH, search(WITHIN[model](value)))
         assert answer.is_accepted, answer.message
+
+
+@pytest.mark.parametrize(
+    ("name", "training", "is_known"),
+    [
+        ("filters", {}, True),
+        ("averaging", {}, True),
+        ("innerSteps", {}, True),
+        ("innerSteps", {"metaLearner": "Prototypes"}, False),
+        ("mergedTasks", {"metaLearner": "Prototypes"}, True),
+        ("mergedTasks", {}, False),
+        ("metaIterations", {}, False),
+        ("filtres", {}, False),
+        ("depth", {"metaLearner": "Own"}, True),
+    ],
+)
+def test_the_api_server_knows_which_fields_may_vary(
+    api: ProxyClient, name: str, training: Json, is_known: bool
+) -> None:
+    value = "0.5" if name == "averaging" else 1
+    hyperparameter = {"name": name, "distribution": "Fixed", "value": value}
+    resource = search({"dataset": OMNIGLOT, "training": training, "search": {"hyperparameters": [hyperparameter]}})
+    answer = api.create(SEARCH, resource)
+    assert answer.is_accepted == is_known, answer.message
+    assert (refusal(resource) is None) == is_known
+    if not is_known:
+        assert "must name in search.hyperparameters only fields of space (filters, filterScale, " in answer.message
 
 
 @pytest.mark.parametrize(("model", "message"), TRIAL_RULES)
@@ -313,7 +344,8 @@ def test_of_a_search_only_some_parts_may_change(api: ProxyClient, name: str) -> 
     for case in cases_of(MetaSearchSpec):
         if case.is_valid and make_spec(**case.value) != make_spec():
             part = str(case.path[0])
-            answer = api.replace(SEARCH, {**kept, "spec": case.value})
+            # Without what accompanies the part in the case, which is fixed as well.
+            answer = api.replace(SEARCH, {**kept, "spec": {"dataset": OMNIGLOT, part: case.value[part]}})
             expected = "" if part in CHANGEABLE else f"{part} must not change once the search is there"
             assert answer.is_accepted == (part in CHANGEABLE), (case.field, case.what, answer.message)
             assert expected in answer.message

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from metasearch.api import MAX_CURVE_POINTS, Operation
-from metasearch.api.names import ARCHITECTURE_MAX_LENGTH
+from metasearch.api.names import ARCHITECTURE_MAX_LENGTH, HYPERPARAMETER_PATTERN
 from metasearch.api.resource import NAME_MAX_LENGTH
 from metasearch.kubernetes import names
 from metasearch.kubernetes.trial_conversion import OldTrial, new_trial, spec_of, status_of, trial_of
@@ -31,7 +31,7 @@ from metasearch.kubernetes.trial_resource import (
 )
 from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH
 from metasearch.search import trials
-from metasearch.search.candidates import CHOICE_PATTERN, NAME_PATTERN, Candidate
+from metasearch.search.candidates import CHOICE_PATTERN, Candidate
 from metasearch.search.cells import Branch, Cell, block
 from metasearch.search.trial_names import trial_name
 from metasearch.search.trials import (
@@ -71,7 +71,7 @@ VALUES = (
     | st.from_regex(CHOICE_PATTERN, fullmatch=True).filter(lambda text: len(text) <= 64)
 )
 HYPERPARAMETERS = st.dictionaries(
-    st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: len(name) < 64), VALUES, max_size=3
+    st.from_regex(HYPERPARAMETER_PATTERN, fullmatch=True).filter(lambda name: len(name) < 64), VALUES, max_size=3
 )
 CELLS = st.builds(Candidate, st.text("abcxyz0123456789_()+-| ", min_size=1, max_size=100), HYPERPARAMETERS)
 HAND_MADE = st.builds(Candidate, st.sampled_from(["Conv4", "Conv4-30", "Conv4Pooled"]))

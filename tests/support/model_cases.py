@@ -24,7 +24,9 @@ from metasearch.api import (
     STRATEGY_SETTINGS,
     Dataset,
     EvolutionSearchSettings,
+    Hyperparameter,
     MetaLearning,
+    MetaSearchSpec,
     PrototypesSettings,
     Rule,
     Search,
@@ -37,7 +39,16 @@ from metasearch.api import (
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.outcome.figures import FoundNetwork
-from metasearch.quantities import DECIMAL_PATTERN, Duration, Memory, NumberText, PatternText, Quantity
+from metasearch.quantities import (
+    DECIMAL_PATTERN,
+    Duration,
+    Memory,
+    NumberText,
+    PatternText,
+    PlainNumber,
+    Quantity,
+    SettingText,
+)
 
 OF_LEARNERS: Mapping[str, Mapping[str, Any]] = {
     **{to_camel(field): {"metaLearner": learner} for learner, field in SETTINGS.items()},
@@ -47,6 +58,18 @@ OF_LEARNERS: Mapping[str, Mapping[str, Any]] = {
 SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     Dataset: {"": {"name": "omniglot"}, "name": {}, "folder": {}},
     Space: {"reductions": {"repeats": 1}},
+    # Only of an installed package's learner may hyperparameters have any name.
+    MetaSearchSpec: {"search": {"training": {"metaLearner": "OfAPackage"}}},
+    Hyperparameter: {
+        "": {"distribution": "Fixed", "value": "1"},
+        "distribution": {"value": "1"},
+        "value": {"distribution": "Fixed"},
+        "values": {"distribution": "Choice"},
+        "minimum": {"distribution": "Uniform", "maximum": "999999999999"},
+        "maximum": {"distribution": "Uniform", "minimum": "0"},
+        "steps": {"distribution": "Linear", "minimum": 0, "maximum": 1},
+        "scale": {"distribution": "Exponential", "minimum": 0, "maximum": 1},
+    },
     MetaLearning: OF_LEARNERS,
     Training: OF_LEARNERS,
     Search: {to_camel(field): {"strategy": strategy} for strategy, field in STRATEGY_SETTINGS.items()},
@@ -64,7 +87,10 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
 }
 """Per model and field, the values that accompany the field and the required ones; "" is for all other fields."""
 
-OPEN = {(MetaTrialStatus, "state"), (MetaTrialSpec, "stage"), (MetaTrialSpec, "blocks")}
+OPEN = {
+    *((MetaTrialStatus, "state"), (MetaTrialSpec, "stage"), (MetaTrialSpec, "blocks")),
+    (Hyperparameter, "distribution"),
+}
 """Fields whose values rules tie to others in more than one way."""
 
 TEXTS: Mapping[type[PatternText], tuple[Sequence[str], Sequence[str]]] = {
@@ -74,6 +100,11 @@ TEXTS: Mapping[type[PatternText], tuple[Sequence[str], Sequence[str]]] = {
     ),
     Memory: (["0", "512Mi", "999999999999999Ti"], ["", "Gi", "4GB", "1.5Gi", "-1", "4 Gi", "4Gi\n", "1" * 16]),
     Quantity: (["0", "500m", "0.5", "999999999999999.999999999Pi"], ["", "-1", "4GB", "1e3", "1 ", "1" * 16]),
+    PlainNumber: (["8", "0.05", "123456789012.123456789012"], ["", "-1", ".5", "5.", "1e3", "NaN", "8\n", "1" * 13]),
+    SettingText: (
+        ["8", "0.05", "Adam", "true", "a-b_c.d", "a" * 63],
+        ["", "-1", "a b", "1a", "_a", "ä", "a\n", "a" * 64, "1" * 13],
+    ),
     Time: (
         ["1970-01-01T00:00:00Z", "2026-01-31T12:00:00.123456Z"],
         ["", "2026-01-31", "2026-01-31T12:00:00+01:00", "1969-12-31T23:59:59Z", "2026-02-31T12:00:00Z"],
@@ -273,7 +304,7 @@ def _sample(annotation: Any, rules: Sequence[Any], number: int) -> Any:
         values = [each.value for each in annotation]
         return values[number % len(values)]
     if issubclass(annotation, PatternText):
-        return TEXTS[annotation][0][0]
+        return str(number + 1) if annotation.takes_whole_numbers else TEXTS[annotation][0][0]
     if issubclass(annotation, int):
         lowest = max(each.ge for each in rules if hasattr(each, "ge"))
         highest = min((each.le for each in rules if hasattr(each, "le")), default=2**31)

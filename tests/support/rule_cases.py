@@ -15,6 +15,7 @@ from metasearch.api import (
     EvolutionSearchSettings,
     Final,
     Folder,
+    Hyperparameter,
     MetaLearning,
     MetaSearchSpec,
     PodTemplate,
@@ -72,7 +73,84 @@ def learner_cases(model: type[MetaLearning]) -> Cases:
     return {**cases, **settings_cases(model, "metaLearner", SETTINGS, "Reptile")}
 
 
+UNIFORM: Json = {"name": "filters", "distribution": "Uniform", "minimum": 4, "maximum": 8}
+LINEAR: Json = {**UNIFORM, "distribution": "Linear", "steps": 2}
+EXPONENTIAL: Json = {**UNIFORM, "distribution": "Exponential", "scale": "1.5"}
+FIXED: Json = {"name": "filters", "distribution": "Fixed", "value": 4}
+CHOICE: Json = {"name": "filters", "distribution": "Choice", "values": [4, "8"]}
+
+
+def without(value: Json, *names: str) -> Json:
+    return {name: each for name, each in value.items() if name not in names}
+
+
+RANGES = "Uniform or Linear or LogUniform or Exponential"
+
+HYPERPARAMETER_CASES: Cases = {
+    (Hyperparameter, f"must have minimum where distribution is {RANGES}, and only there"): (
+        [without(UNIFORM, "minimum"), without(LINEAR, "minimum"), {**FIXED, "minimum": 1}, {**CHOICE, "minimum": 1}],
+        [UNIFORM, LINEAR, EXPONENTIAL, FIXED, CHOICE],
+    ),
+    (Hyperparameter, f"must have maximum where distribution is {RANGES}, and only there"): (
+        [without(UNIFORM, "maximum"), without(EXPONENTIAL, "maximum"), {**FIXED, "maximum": 1}],
+        [{**UNIFORM, "distribution": "LogUniform"}],
+    ),
+    (Hyperparameter, "must have steps where distribution is Linear, and only there"): (
+        [without(LINEAR, "steps"), {**UNIFORM, "steps": 2}, {**CHOICE, "steps": 2}],
+        [LINEAR],
+    ),
+    (Hyperparameter, "must have scale where distribution is Exponential, and only there"): (
+        [without(EXPONENTIAL, "scale"), {**UNIFORM, "scale": 2}],
+        [EXPONENTIAL],
+    ),
+    (Hyperparameter, "must have value where distribution is Fixed, and only there"): (
+        [without(FIXED, "value"), {**UNIFORM, "value": 2}, {**CHOICE, "value": 2}],
+        [FIXED],
+    ),
+    (Hyperparameter, "must have values where distribution is Choice, and only there"): (
+        [without(CHOICE, "values"), {**UNIFORM, "values": [2]}, {**FIXED, "values": [2]}],
+        [CHOICE, {**CHOICE, "values": ["4"]}],
+    ),
+    (Hyperparameter, "must have a minimum below maximum"): (
+        [{**UNIFORM, "minimum": 8}, {**UNIFORM, "minimum": "8.0"}, {**LINEAR, "minimum": 9}],
+        [{**UNIFORM, "minimum": 7}, {**UNIFORM, "minimum": "4", "maximum": 11}],
+    ),
+    (Hyperparameter, "must have a minimum above 0 where distribution is LogUniform"): (
+        [{**UNIFORM, "distribution": "LogUniform", "minimum": each} for each in (0, "0.00")],
+        [{**UNIFORM, "distribution": "LogUniform", "minimum": 1}, {**UNIFORM, "name": "repeats", "minimum": 0}],
+    ),
+    (Hyperparameter, "must have a scale above 0"): (
+        [{**EXPONENTIAL, "scale": 0}, {**EXPONENTIAL, "scale": "0.0"}],
+        [{**EXPONENTIAL, "scale": "0.000001"}],
+    ),
+    (Hyperparameter, "must not have a value twice in values"): (
+        [{**CHOICE, "values": [4, 4]}, {**CHOICE, "values": [4, 8, "4"]}],
+        [{**CHOICE, "values": [4, 5]}],
+    ),
+    (Search, "must not name a field twice in hyperparameters"): (
+        [{"hyperparameters": [UNIFORM, FIXED]}],
+        [{"hyperparameters": [UNIFORM, {**UNIFORM, "name": "repeats"}]}, {"hyperparameters": []}],
+    ),
+    (
+        MetaSearchSpec,
+        "must have dataset.imageSize where search.constraints has maxMultiplyAdds or maxMemory, unless the images are "
+        "Omniglot's",
+    ): (
+        [
+            {"dataset": dataset, "search": {"constraints": constraints}}
+            for dataset in ({"name": "own"}, {"folder": {"path": "images"}})
+            for constraints in ({"maxMultiplyAdds": 5}, {"maxMemory": "1Gi"})
+        ],
+        [
+            {"dataset": {"name": "own"}, "search": {"constraints": {"maxParameters": 5}}},
+            {"dataset": {"name": "own", "imageSize": 84}, "search": {"constraints": {"maxMemory": "1Gi"}}},
+            {"dataset": {"name": "omniglot-random"}, "search": {"constraints": {"maxMultiplyAdds": 5}}},
+        ],
+    ),
+}
+
 RULE_CASES: Cases = {
+    **HYPERPARAMETER_CASES,
     **learner_cases(Training),
     **learner_cases(MetaLearning),
     **settings_cases(Search, "strategy", STRATEGY_SETTINGS, "Progressive"),

@@ -173,6 +173,11 @@ class InnerLoopSettings(QuerySettings):
         "innerSteps.",
     )
 
+    @property
+    def unrolled_steps(self) -> int:
+        """The number of inner steps whose passes are kept in memory for exact second derivatives."""
+        return 0
+
 
 class InnerRates(StrEnum):
     """The step sizes of the inner loop: all the same, or learned with the weights, one each."""
@@ -229,6 +234,10 @@ class MamlSettings(LearnedRatesSettings):
         'nothing. It saves no time. Default: "0".',
     )
 
+    @property
+    def unrolled_steps(self) -> int:
+        return self.inner_steps if self.second_order is SecondOrder.EXACT else 0
+
 
 class AnilSettings(LearnedRatesSettings):
     """ANIL (Raghu et al. 2020): only the classifier takes inner steps."""
@@ -238,6 +247,10 @@ class AnilSettings(LearnedRatesSettings):
 
 class BoilSettings(LearnedRatesSettings):
     """BOIL (Oh et al. 2021): all but the classifier takes inner steps."""
+
+    @property
+    def unrolled_steps(self) -> int:
+        return self.inner_steps
 
 
 class PrototypesSettings(QuerySettings):
@@ -300,6 +313,10 @@ class TruncatedSettings(LearnedRatesSettings):
             holds=lambda settings: settings.window <= settings.inner_steps,
         ),
     )
+
+    @property
+    def unrolled_steps(self) -> int:
+        return self.window
 
 
 class ImplicitSettings(InnerLoopSettings):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from metasearch.api import META_LEARNERS, DatasetName, MetaSearchSpec, Operation
+from metasearch.errors import InvalidSpec
 from metasearch.extensions import Group, require_known
 from metasearch.search import strategies, surrogates
 from metasearch.search.confirmation import strategy_spec
+from metasearch.search.constrained_space import ConstrainedSpace
+from metasearch.search.hyperparameters import VariedHyperparameters
+from metasearch.search.joint_space import JointSpace
+from metasearch.search.network_limits import Figures, NetworkLimits
 from metasearch.search.planner import Search
-from metasearch.search.space import CellSpace
+from metasearch.search.space import CellSpace, Space
 from metasearch.search.strategies.beginning import initial
 from metasearch.search.strategies.grid import require_fitting
-
-
-def build_space(spec: MetaSearchSpec) -> CellSpace:
-    """Build the space of a search's candidates."""
-    return CellSpace(spec.space.operations, spec.space.max_blocks, spec.space)
 
 
 def build_search(name: str, spec: MetaSearchSpec, started_at: float, paused_seconds: float = 0.0) -> Search:
@@ -48,15 +51,38 @@ def require_possible(spec: MetaSearchSpec) -> None:
         require_fitting(spec, space)
 
 
+def build_space(spec: MetaSearchSpec) -> Space[Any]:
+    """
+    Build the space of a spec's candidates: cells, or cells with hyperparameters, within the constraints.
+
+    Raises:
+        InvalidSpec: no candidate is within them, or hyperparameters cannot be drawn together.
+    """
+    cells, limits = CellSpace(spec.space.operations, spec.space.max_blocks, spec.space), NetworkLimits(spec)
+    space = JointSpace(cells, VariedHyperparameters(spec), spec.seed, limits) if spec.search.hyperparameters else cells
+    if not limits.are_given:
+        return space
+
+    def figures(candidates: Sequence[Any]) -> Figures:
+        if isinstance(space, JointSpace):
+            return space.figures(candidates)
+        return limits.figures(space.networks(candidates), lambda: [spec.training] * len(candidates))
+
+    constrained: ConstrainedSpace[Any] = ConstrainedSpace(space, lambda candidates: limits.admit(figures(candidates)))
+    if not constrained.smallest():
+        raise InvalidSpec(limits.explain(figures(space.smallest())))
+    return constrained
+
+
 def require_known_names(spec: MetaSearchSpec) -> None:
     """
-    Refuse a spec that names a part of a search that is unknown here. Nothing is imported for it.
+    Refuse a spec that names a part of a search that is unknown here, or that no candidate meets. Nothing is imported.
 
     A driver calls this before it runs a search. On a cluster the operator and the workers must both know the names, so
     a package that adds one must be in both images.
 
     Raises:
-        InvalidSpec: says which name, and which are known.
+        InvalidSpec: says which name, and which are known; or which constraint.
     """
     require_known(Group.STRATEGIES, spec.search.strategy, strategies.BUILT_IN, "spec.search.strategy")
     require_known(Group.SURROGATES, spec.search.surrogate.type, surrogates.BUILT_IN, "spec.search.surrogate.type")
@@ -68,3 +94,4 @@ def require_known_names(spec: MetaSearchSpec) -> None:
             require_known(Group.META_LEARNERS, training.meta_learner, META_LEARNERS, f"spec.{where}.metaLearner")
     if spec.dataset.name is not None:
         require_known(Group.DATASETS, spec.dataset.name, list(DatasetName), "spec.dataset.name")
+    build_space(spec)

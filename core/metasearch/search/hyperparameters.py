@@ -115,6 +115,8 @@ class VariedHyperparameters:
         self._is_free = settings is None or not settings.rules
         # A search meets the same few values in the networks of many thousands of cells.
         self._space: Callable[[Values], api.Space | None] = lru_cache(4096)(self._space_of)
+        self.training: Callable[[Values], api.Training] = lru_cache(4096)(self._training_of)
+        """Returns the training of candidates with such values; raises InvalidSpec where they are not allowed."""
         self._spec = spec
 
     @property
@@ -131,10 +133,6 @@ class VariedHyperparameters:
         space = self._space(self._part(values))
         assert space is not None
         return space
-
-    def training(self, values: Values) -> api.Training:
-        """Return the training of candidates with such values; raises InvalidSpec where they are not allowed."""
-        return varied_training(self._spec.training, self.named(values))
 
     def are_allowed(self, values: Values) -> bool:
         """Tell whether the spec allows the values together."""
@@ -207,6 +205,9 @@ class VariedHyperparameters:
 
     def _part(self, values: Values) -> Values:
         return tuple(values[index] for index in self._of_space)
+
+    def _training_of(self, values: Values) -> api.Training:
+        return varied_training(self._spec.training, self.named(values))
 
     def _space_of(self, part: Values) -> api.Space | None:
         names = [self.names[index] for index in self._of_space]

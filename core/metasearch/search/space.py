@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, combinations_with_replacement, islice, product
 from math import factorial, prod
 from typing import Protocol, TypeVar
@@ -19,6 +19,7 @@ from metasearch import api
 from metasearch.errors import InvalidCell
 from metasearch.search.candidates import Candidate
 from metasearch.search.cell_features import SIZE_FEATURES, cell_features, feature_names
+from metasearch.search.cell_networks import CellNetworks
 from metasearch.search.cells import OUTER_INPUTS, Block, Branch, Cell, block, parse_cell
 from metasearch.search.encoded_cells import EncodedCells, Floats
 
@@ -291,21 +292,18 @@ class CellSpace:
         )
 
     def features(self, candidates: Sequence[Cell]) -> Floats:
-        rows = np.empty((len(candidates), len(feature_names(self.operations))))
-        by_size: dict[int, list[int]] = {}
-        for index, candidate in enumerate(candidates):
-            by_size.setdefault(len(candidate), []).append(index)
-        for indices in by_size.values():
-            encoded = EncodedCells.of([candidates[index] for index in indices], self.operations)
-            rows[indices] = self._encoded_features(encoded)
+        return self.features_in(self.networks(candidates))
+
+    def features_in(self, networks: CellNetworks) -> Floats:
+        """Compute the features of cells in networks that may differ in their settings, (cells, features)."""
+        rows = np.empty((len(networks.cells), len(feature_names(self.operations))))
+        for indices, encoded, network in networks.alike():
+            rows[indices] = _encoded_features(encoded, network)
         return rows
 
-    def _encoded_features(self, cells: EncodedCells) -> Floats:
-        if len(cells) <= _CELLS_AT_ONCE:
-            return cell_features(cells, self.network)
-        with ThreadPoolExecutor(_CHUNKS_AT_ONCE) as threads:
-            chunks = threads.map(lambda chunk: cell_features(chunk, self.network), cells.chunks(_CELLS_AT_ONCE))
-            return np.concatenate(list(chunks))
+    def networks(self, candidates: Sequence[Cell]) -> CellNetworks:
+        """Return the cells with the settings of their networks, which are all the same."""
+        return CellNetworks(candidates, [self.network] * len(candidates))
 
     def cost(self, candidate: Cell) -> float:
         return sum(_KERNEL_AREA.get(branch.operation, 0) for each in candidate.blocks for branch in each)
@@ -327,6 +325,14 @@ class CellSpace:
 def _read(text: str, operations: tuple[str, ...]) -> Cell:
     """Read a cell in canonical form. Strategies read the whole history for every proposal, hence the cache."""
     return parse_cell(text, operations).canonical
+
+
+def _encoded_features(cells: EncodedCells, network: api.Space) -> Floats:
+    """Compute the features of cells of one size in one network setting, (cells, features)."""
+    if len(cells) <= _CELLS_AT_ONCE:
+        return cell_features(cells, network)
+    with ThreadPoolExecutor(_CHUNKS_AT_ONCE) as threads:
+        return np.concatenate(list(threads.map(partial(cell_features, space=network), cells.chunks(_CELLS_AT_ONCE))))
 
 
 def _with_branch(cell: Cell, index: int, side: int, branch: Branch) -> Cell:

@@ -30,7 +30,6 @@ class BOIL(LossLearner):
         settings = recipe.settings(BoilSettings)
         body = range(network.head.weight)  # the classifier's tensors are the last
         super().__init__(settings, recipe.task, InnerLoop(network, settings, device, body), device)
-        self.unrolled_steps = settings.inner_steps
 
     def loss(self, learned: Learned, tasks: Tasks) -> Tensor:
         phi = learned[THETA].expand(len(tasks.support), -1)

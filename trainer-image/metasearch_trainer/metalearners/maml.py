@@ -41,7 +41,6 @@ class MAML(QueryLearner):
         super().__init__(settings, recipe.task, InnerLoop(network, settings, device), device)
         is_exact = settings.second_order is SecondOrder.EXACT
         self.support_gradient = exact if is_exact else finite_difference
-        self.unrolled_steps = settings.inner_steps if is_exact else 0
         self.multi_step_loss = float(settings.multi_step_loss)
         self.first_order_share = float(settings.first_order_share)
 

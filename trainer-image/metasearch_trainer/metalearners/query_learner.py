@@ -23,12 +23,9 @@ from metasearch_trainer.tasks import Passes, Support, Tasks, TaskShape
 class QueryLearner(ABC):
     """A learner that follows a gradient of the query loss after the inner loop; an heir says which."""
 
-    unrolled_steps = 0
-    """Number of inner steps whose passes are kept in memory for exact second derivatives."""
-
     def __init__(self, settings: InnerLoopSettings, task: Task, inner: InnerLoop, device: torch.device) -> None:
         self.network, self.inner, self.device = inner.network, inner, device
-        self.meta_batch_size = settings.meta_batch_size
+        self.meta_batch_size, self.unrolled_steps = settings.meta_batch_size, settings.unrolled_steps
         shots = settings.shots or task.shots
         self.training_tasks = TaskShape(task.ways, shots, settings.queries, Passes(settings.inner_steps))
         self.evaluation_passes = Passes(settings.evaluation_steps or settings.inner_steps)

@@ -31,7 +31,7 @@ class Truncated(LossLearner):
     def __init__(self, recipe: Recipe, network: Network, device: torch.device) -> None:
         settings = recipe.settings(TruncatedSettings)
         super().__init__(settings, recipe.task, InnerLoop(network, settings, device), device)
-        self.window = self.unrolled_steps = settings.window
+        self.window = settings.window
 
     def loss(self, learned: Learned, tasks: Tasks) -> Tensor:
         phi, steps = learned[THETA].expand(len(tasks.support), -1), tasks.support.steps

@@ -14,18 +14,11 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from metasearch.search.training_memory import DIFFERENTIABLE_FACTOR
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.metalearners.base import MetaLearner
 from metasearch_trainer.metalearners.query_learner import QueryLearner
 from metasearch_trainer.network import Network
-
-DIFFERENTIABLE_FACTOR = 1.6
-"""
-Bytes that a differentiable support gradient keeps, for each byte that its forward pass does.
-
-Measured on four networks as the growth of peak memory with the number of steps: 1.6 to 2.0. The lowest, so that no
-trial is refused that fits.
-"""
 
 
 def require_memory(learner: MetaLearner, images: ImageSet, device: torch.device, most_bytes: int | None) -> None:
