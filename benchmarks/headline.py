@@ -78,7 +78,7 @@ def main() -> int:
         rows,
         _claims(result.delivered),
         arguments.json,
-        cell=result.delivered.cell,
+        cell=result.delivered.candidate.text,
         spec=spec.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         trials=result.trials.model_dump(),
         wall_seconds=result.spent.wall_seconds,
@@ -129,7 +129,7 @@ def _evaluated(spec: MetaSearchSpec, weights: Path, task: Task, tasks: int, seed
     found = delivered.learner.network
     assert isinstance(found, CellNetwork)
     # As many filters as it has: with another classifier, a limit of parameters would leave it other ones.
-    space = spec.space.model_copy(update={"filters": found.filters, "max_parameters": None})
+    space = delivered.description.space.model_copy(update={"filters": found.filters, "max_parameters": None})
     network = replace(delivered.description, recipe=recipe, space=space).network()
     # The classifier is made of prototypes, so only its place in theta changes with the number of ways.
     body = delivered.state.theta[: -found.head.size]

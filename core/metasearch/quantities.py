@@ -112,8 +112,8 @@ class PlainNumber(PatternText):
 class SettingText(PatternText):
     """The value of any setting: a number such as `8` or `"0.05"`, or a name such as `Adam`, or `"true"`."""
 
-    pattern = r"^([A-Za-z][-A-Za-z0-9_.]{0,62}|[0-9]{1,12}(\.[0-9]{1,12})?)$"
-    max_length = 63
+    pattern = r"^([A-Za-z][-A-Za-z0-9_.]{0,24}|[0-9]{1,12}(\.[0-9]{1,12})?)$"
+    max_length = DECIMAL_MAX_LENGTH
     expected = 'a whole number, a decimal in quotes, or a name, such as 8, "0.05" or Adam'
     takes_whole_numbers = True
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from metasearch.api import Space
+from metasearch.api.names import HYPERPARAMETER_MAX_LENGTH
 from metasearch.kubernetes.schemas import schema_of
 from metasearch.kubernetes.search_status import MAX_FRONT, MAX_RANKED, MAX_ROUNDS, SearchStatus
 from metasearch.outcome.results import FRONT_LENGTH
@@ -14,13 +15,16 @@ Schema = dict[str, Any]
 
 INT64_MAX = 2**63 - 1
 
-MAX_BYTES = 64 * 1024
+MAX_BYTES = 96 * 1024
 """The largest size of a status, however many trials there are; docs/operator.md states it, too."""
 
 
 def largest(schema: Schema) -> Any:
     """Return a value of the schema; none takes more bytes."""
     match schema["type"]:
+        case "object" if "additionalProperties" in schema:
+            names = (f"{number:x>{HYPERPARAMETER_MAX_LENGTH}}" for number in range(schema["maxProperties"]))
+            return dict.fromkeys(names, largest(schema["additionalProperties"]))
         case "object":
             return {name: largest(inner) for name, inner in schema["properties"].items()}
         case "array":

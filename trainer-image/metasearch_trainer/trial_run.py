@@ -13,6 +13,7 @@ import torch
 
 from metasearch.api import MetaSearchSpec
 from metasearch.search.cells import parse_cell
+from metasearch.search.hyperparameters import varied_space
 from metasearch.search.trials import CurvePoint, Progress, Reason, Stage, State, TrialResult, TrialSpec
 from metasearch_trainer import memory
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
@@ -57,9 +58,9 @@ def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> N
     if trial.stage is Stage.BASELINE:
         return hand_made_network(trial.candidate.architecture, images.channels, images.side, ways)
     # Canonical, so that a cell has the same initial weights however its blocks are numbered.
-    return cell_network(
-        parse_cell(trial.candidate.architecture).canonical, spec.space, images.channels, images.side, ways
-    )
+    cell = parse_cell(trial.candidate.architecture).canonical
+    space = varied_space(spec.space, trial.candidate.hyperparameters)
+    return cell_network(cell, space, images.channels, images.side, ways)
 
 
 class TrialRun:
@@ -208,8 +209,9 @@ class TrialRun:
 
     def _deliver(self, training: Training, state: TrainingState) -> str | None:
         """Write the trained weights; returns the file's name, or None where weights are not kept."""
-        images, space = self.environment.images.train.images, self.environment.spec.space
-        cell = parse_cell(self.trial.candidate.architecture).canonical
+        images, candidate = self.environment.images.train.images, self.trial.candidate
+        cell = parse_cell(candidate.architecture).canonical
+        space = varied_space(self.environment.spec.space, candidate.hyperparameters)
         described = Description(cell, space, images.channels, images.side, training.recipe)
 
         def write(path: Path) -> None:

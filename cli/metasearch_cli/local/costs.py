@@ -30,6 +30,7 @@ from metasearch.api import (
 )
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import Cell
+from metasearch.search.hyperparameters import typical_spec
 from metasearch.search.space import CellSpace
 from metasearch.search.trials import Progress, Stage, State, TrialSpec
 from metasearch_cli.local.estimate import Cost, Costs, estimate, sentences
@@ -99,7 +100,8 @@ def measure(
     Measure the costs of a search's networks by training some of them for a moment.
 
     Only the smallest and the largest cells are measured, since each takes up to some seconds. The sizes in between are
-    interpolated. Where final trials are trained in another way, the largest cell is measured in that way too.
+    interpolated. Where final trials are trained in another way, the largest cell is measured in that way too. Varied
+    hyperparameters are in the middle of their distributions.
 
     Args:
         channels: of the search's images.
@@ -109,6 +111,7 @@ def measure(
     Returns:
         The costs, or None where a training failed. The search would fail in the same way and say why.
     """
+    spec = typical_spec(spec)
     largest = spec.space.max_blocks
     sizes = sorted({1, largest})
     with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,7 @@ from metasearch.errors import FolderConflict, SearchFailed
 from metasearch.outcome.figures import FoundNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.cells import cell_to_json, parse_cell
+from metasearch.search.hyperparameters import varied_space
 from metasearch.storage_layout import file_name
 from metasearch_cli.outcome.model_card import model_card
 
@@ -61,8 +62,11 @@ def export(result: SearchResult, weights: Path, output: Path) -> FoundNetwork[fl
         raise weights_are_gone(str(source))
     output.mkdir(parents=True, exist_ok=True)
     # A cell alone does not say how often it is repeated and with how many filters.
-    space = result.search.spec.space.model_dump(mode="json", by_alias=True)
-    _write(output / "cell.json", {"text": network.cell, **cell_to_json(parse_cell(network.cell)), "space": space})
+    candidate = network.candidate
+    space = varied_space(result.search.spec.space, candidate.hyperparameters).model_dump(mode="json", by_alias=True)
+    cell = cell_to_json(parse_cell(network.cell))
+    described = {"text": network.cell, **cell, "hyperparameters": candidate.texts, "space": space}
+    _write(output / "cell.json", described)
     _write(output / "metrics.json", _metrics(result, network))
     (output / "README.md").write_text(model_card(result, network), encoding="utf-8")
     (output / "use.py").write_text(USE, encoding="utf-8")

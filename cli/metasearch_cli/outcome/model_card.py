@@ -56,7 +56,7 @@ def model_card(result: SearchResult, network: FoundNetwork[float]) -> str:
         meta_iterations=network.meta_iterations,
         data=_data(spec),
         cut_short=_cut_short(networks, spec.final.meta_iterations),
-        cell=network.cell,
+        cell=network.candidate,
         rows="\n".join(_row(name, each) for name, each in networks),
         tasks=network.tasks,
         seeds=_counted(network.seeds, "seed"),

@@ -61,7 +61,7 @@ def print_status(console: Console, result: SearchResult) -> None:
         console.print(_rounds(result))
     if result.best:
         best = result.best.search
-        console.print(f"best cell: {best.cell}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"best cell: {best.candidate}", highlight=False, markup=False, soft_wrap=True)
         score = _share(best.score, best.interval)
         console.print(f"  search score {score} with {best.parameter_count:,} parameters", highlight=False)
     if result.final or result.baselines:
@@ -141,7 +141,7 @@ def _print_final(console: Console, result: SearchResult) -> None:
         _add_network(table, baseline.name, baseline)
     console.print(table)
     for number, network in enumerate(result.final, start=1):
-        console.print(f"cell {number}: {network.cell}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"cell {number}: {network.candidate}", highlight=False, markup=False, soft_wrap=True)
     for name, each in _named(result):
         if each.cut_short:
             console.print(

@@ -10,7 +10,9 @@ from metasearch.api import MetaSearchSpec
 from metasearch.outcome.figures import CellSummary
 from metasearch.outcome.results import Round, SearchResult
 from metasearch.search import pareto
+from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
+from metasearch.search.hyperparameters import varied_space
 from metasearch.search.trials import Stage, State, Trial
 from metasearch_cli.report import charts, series
 from metasearch_cli.report.canvas import round_colour
@@ -207,24 +209,23 @@ def _best_name(result: SearchResult) -> str:
 def cells(result: SearchResult, trials: Sequence[Trial]) -> list[CellCard]:
     """Draw the delivered cell or the best so far, then the next on the front, then the next by score."""
     first = "Delivered" if result.delivered else _best_name(result)
-    chosen: dict[str, tuple[str, CellSummary[float] | None]] = {}
+    chosen: dict[Candidate, tuple[str, CellSummary[float] | None]] = {}
     if result.best:
-        chosen[result.best.cell] = (first, result.best.search)
+        chosen[result.best.search.candidate] = (first, result.best.search)
     for found in result.front:
-        chosen.setdefault(found.cell, ("On the front", found))
-    ranked = {
-        trial.spec.candidate.architecture: trial for trial in pareto.ranked(series.of_stage(trials, Stage.SEARCH))
-    }
-    for cell in ranked:
-        chosen.setdefault(cell, ("Next by score", None))
+        chosen.setdefault(found.candidate, ("On the front", found))
+    ranked = {trial.spec.candidate: trial for trial in pareto.ranked(series.of_stage(trials, Stage.SEARCH))}
+    for candidate in ranked:
+        chosen.setdefault(candidate, ("Next by score", None))
     return [
-        _card(title, cell, found, ranked[cell], result.search.spec)
-        for cell, (title, found) in islice(chosen.items(), CELLS_SHOWN)
+        _card(title, found, ranked[candidate], result.search.spec)
+        for candidate, (title, found) in islice(chosen.items(), CELLS_SHOWN)
     ]
 
 
-def _card(title: str, text: str, found: CellSummary[float] | None, trial: Trial, spec: MetaSearchSpec) -> CellCard:
-    cell = parse_cell(text)
+def _card(title: str, found: CellSummary[float] | None, trial: Trial, spec: MetaSearchSpec) -> CellCard:
+    candidate = trial.spec.candidate
+    cell, space = parse_cell(candidate.architecture), varied_space(spec.space, candidate.hyperparameters)
     score = percent_with_interval(found.score, found.interval) if found else percent(trial.score)
     parameters = trial.result.parameter_count if trial.result else None
     facts = (
@@ -233,7 +234,7 @@ def _card(title: str, text: str, found: CellSummary[float] | None, trial: Trial,
         plural(len(cell), "block"),
         f"depth {cell.depth}",
     )
-    return CellCard(title, draw_cell(cell, spec.space.concat), facts, blocks(text), is_wide=cell.depth > 1)
+    return CellCard(title, draw_cell(cell, space.concat), facts, blocks(candidate), is_wide=cell.depth > 1)
 
 
 # --- learning curves ----------------------------------------------------------------------------------------------
@@ -260,7 +261,7 @@ def _search_curves(curves: Sequence[series.Curve], limits: tuple[float, float], 
 
 
 def _final_curves(curves: Sequence[series.Curve], limits: tuple[float, float], result: SearchResult) -> Figure:
-    delivered = result.delivered.cell if result.delivered else None
+    delivered = result.delivered.candidate.text if result.delivered else None
     svg = charts.final_curves(
         curves, delivered, limits, f"Learning curves of {plural(len(curves), 'trial')} trained in full."
     )

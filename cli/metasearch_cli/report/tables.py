@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import Limit, used_shares
+from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Stage, Trial
 from metasearch_cli.report import series
 from metasearch_cli.report.formats import (
@@ -70,7 +71,7 @@ class NetworkRow:
 def networks(result: SearchResult) -> list[NetworkRow]:
     """Return the found networks best first, then the baselines."""
     found = (
-        NetworkRow("", blocks(network.cell), index == 0, _network(network))
+        NetworkRow("", blocks(network.candidate), index == 0, _network(network))
         for index, network in enumerate(result.final)
     )
     hand_made = (NetworkRow(network.name, (), False, _network(network)) for network in result.baselines)
@@ -93,9 +94,10 @@ def _accuracy(measured: Estimate[float]) -> str:
     return percent_with_interval(measured.accuracy, measured.interval)
 
 
-def blocks(cell: str) -> tuple[str, ...]:
-    """Split a cell's text into its blocks, between which a line may break."""
-    return tuple(part.strip() for part in cell.split("|") if part.strip())
+def blocks(candidate: Candidate) -> tuple[str, ...]:
+    """Split a cell's text into its blocks, between which a line may break; hyperparameters follow the last."""
+    parts = tuple(part.strip() for part in candidate.architecture.split("|") if part.strip())
+    return (*parts[:-1], Candidate(parts[-1], candidate.hyperparameters).text)
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,11 @@ FRONT_FIGURES: Mapping[str, Callable[[CellSummary[float]], str]] = {
 
 def front(result: SearchResult) -> list[FrontRow]:
     """Return the rows of the front, best score first."""
-    delivered = result.delivered.cell if result.delivered else None
+    delivered = result.delivered.candidate if result.delivered else None
     return [
-        FrontRow(blocks(found.cell), found.cell == delivered, tuple(text(found) for text in FRONT_FIGURES.values()))
+        FrontRow(
+            blocks(found.candidate), found.candidate == delivered, tuple(text(found) for text in FRONT_FIGURES.values())
+        )
         for found in result.front
     ]
 

@@ -21,8 +21,8 @@ from metasearch.api.space import Space
 from metasearch.api.training import SETTINGS, MetaLearning, settings_class
 from metasearch.quantities import PlainNumber, SettingText
 
-MAX_HYPERPARAMETERS = 32
-"""The most that a search may vary, and that a trial's record may hold."""
+MAX_HYPERPARAMETERS = 16
+"""The most that a search may vary, and that a trial's record may hold; a status has a list of candidates with them."""
 
 SPACE_NAMES = ("filters", "filterScale", "repeats", "reductions", "stemStride", "concat")
 """The fields of `space` that may be varied; the others say which cells there are, and how networks are shrunk."""

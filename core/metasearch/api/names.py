@@ -31,7 +31,7 @@ Architecture = Annotated[str, Field(min_length=1, max_length=ARCHITECTURE_MAX_LE
 OPERATION_PATTERN = r"^[a-z][a-z0-9_]*$"
 """An operation, as a cell's text form can hold it."""
 
-HYPERPARAMETER_MAX_LENGTH = 63
+HYPERPARAMETER_MAX_LENGTH = 32
 
 HYPERPARAMETER_PATTERN = r"^[a-z][A-Za-z0-9]*$"
 """A hyperparameter: a field by its name in YAML."""

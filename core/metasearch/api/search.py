@@ -122,8 +122,9 @@ class Constraints(SpecModel):
     max_memory: Memory | None = Field(
         default=None,
         description="maxMemory is the most memory that a gradient of an outer step may keep, such as 2Gi: the values "
-        "between the layers for all images that are trained on at a time, in four bytes each. PyTorch itself, weights "
-        "and images come on top; budget.trialMemory limits the whole process. Default: no limit.",
+        "between the layers for all images that are trained on at a time, and the weights that each task has of its "
+        "own, in four bytes each. PyTorch itself comes on top (budget.trialMemory limits the whole process), and "
+        "operations of installed packages count nothing. Default: no limit.",
     )
 
 

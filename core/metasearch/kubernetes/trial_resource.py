@@ -6,7 +6,6 @@ keep those who may write it from breaking that.
 from __future__ import annotations
 
 import re
-from typing import Annotated
 
 from pydantic import Field
 
@@ -14,7 +13,7 @@ from metasearch.api import MAX_CURVE_POINTS, MAX_HYPERPARAMETERS, Rule
 from metasearch.api.names import HYPERPARAMETER_PATTERN, Architecture
 from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Count
+from metasearch.outcome.figures import TRIAL_NAME_MAX_LENGTH, Count, HyperparameterText
 from metasearch.quantities import NumberText
 from metasearch.search.baselines import TEXT_PATTERN
 from metasearch.search.trials import Reason, Stage, State
@@ -28,9 +27,6 @@ MESSAGE_MAX_LENGTH = 4096
 _ENDED = [str(state) for state in State if state.is_over]
 
 
-_HyperparameterText = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[-A-Za-z0-9_.]+$")]
-
-
 class CandidateResource(ClusterModel):
     """The architecture and the hyperparameters that a trial trains."""
 
@@ -38,7 +34,7 @@ class CandidateResource(ClusterModel):
         description="architecture is the cell's text form, or a baseline's: Conv4, Conv4Pooled or Conv4- and a "
         "number of filters."
     )
-    hyperparameters: dict[str, _HyperparameterText] = Field(
+    hyperparameters: dict[str, HyperparameterText] = Field(
         default={},
         max_length=MAX_HYPERPARAMETERS,
         description='hyperparameters are the values that the search varies, as text such as "0.05" or "adam"; they '

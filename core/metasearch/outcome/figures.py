@@ -12,8 +12,10 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import ConfigDict, Field
 
-from metasearch.api import SpecModel
+from metasearch.api import MAX_HYPERPARAMETERS, SpecModel
 from metasearch.api.names import LABEL_PATTERN, Architecture
+from metasearch.quantities import DECIMAL_MAX_LENGTH
+from metasearch.search.candidates import Candidate
 
 TRIAL_NAME_MAX_LENGTH = 63
 """As a label's value, so that a trial can be named in one."""
@@ -28,6 +30,9 @@ Fraction = TypeVar("Fraction", bound=float)
 """The type of numbers that may have a fraction: `float` or `NumberText`."""
 
 Count = Annotated[int, Field(ge=0)]
+HyperparameterText = Annotated[
+    str, Field(min_length=1, max_length=DECIMAL_MAX_LENGTH + 1, pattern=r"^[-A-Za-z0-9_.]+$")
+]
 TrialName = Annotated[str, Field(max_length=TRIAL_NAME_MAX_LENGTH, pattern=LABEL_PATTERN)]
 
 
@@ -73,6 +78,11 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
     """
 
     cell: Architecture = Field(description="cell is its text form, canonical.")
+    hyperparameters: dict[str, HyperparameterText] = Field(
+        default={},
+        max_length=MAX_HYPERPARAMETERS,
+        description="hyperparameters are those of spec.search.hyperparameters, as text. Default: none.",
+    )
     trial: TrialName = Field(description="trial is the name of the one it was measured in; of several, the best.")
     blocks: int = Field(ge=1, le=MAX_BLOCKS, description="blocks is the number of its blocks.")
     depth: int = Field(ge=1, le=MAX_BLOCKS, description="depth is the number of blocks on its longest path.")
@@ -106,6 +116,11 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
     wall_seconds: Fraction | None = Field(
         ge=0, default=None, description="wallSeconds is the time of training and evaluation, in seconds."
     )
+
+    @property
+    def candidate(self) -> Candidate:
+        """The cell with its hyperparameters."""
+        return Candidate(self.cell, self.hyperparameters)
 
 
 class FinalNetwork(OutcomeModel, Generic[Fraction]):
@@ -152,6 +167,11 @@ class FoundNetwork(FinalNetwork[Fraction], Generic[Fraction]):
     """A network of a cell that the search found."""
 
     cell: Architecture = Field(description="cell is its text form, canonical.")
+    hyperparameters: dict[str, HyperparameterText] = Field(
+        default={},
+        max_length=MAX_HYPERPARAMETERS,
+        description="hyperparameters are those of spec.search.hyperparameters, as text. Default: none.",
+    )
     trials: tuple[TrialName, ...] = Field(
         max_length=MAX_SEEDS,
         description="trials are the names of those that trained it, one per seed, best score first.",
@@ -165,6 +185,11 @@ class FoundNetwork(FinalNetwork[Fraction], Generic[Fraction]):
         "weights, on a cluster an address below spec.storage.url, or the claim and the path on its volume, such as "
         "models/team-a/omniglot-1b9d6bcd/weights/omniglot-5-0a1b2c3d4e.safetensors. Default: none, they were not kept.",
     )
+
+    @property
+    def candidate(self) -> Candidate:
+        """The cell with its hyperparameters."""
+        return Candidate(self.cell, self.hyperparameters)
 
 
 class HandMadeNetwork(FinalNetwork[Fraction], Generic[Fraction]):

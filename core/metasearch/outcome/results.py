@@ -88,6 +88,9 @@ class BestCell(OutcomeModel):
     """The delivered cell; until there is one, the best search trial's."""
 
     cell: str = Field(description="the cell's text form, canonical")
+    hyperparameters: dict[str, str] = Field(
+        default={}, description="those of spec.search.hyperparameters, as text; empty where none are varied"
+    )
     parameter_count: int = Field(description="all that is trained, normalisation and classifier included")
     accuracy: float | None = Field(
         description="accuracy in [0, 1], each query alone: of the delivered network, on the test classes; until "
@@ -236,6 +239,7 @@ def cell_summary(trial: Trial) -> CellSummary[float]:
     figures = {name: getattr(result, name) for name in CellSummary.model_fields if hasattr(result, name)}
     return CellSummary[float](
         cell=trial.spec.candidate.architecture,
+        hyperparameters=trial.spec.candidate.texts,
         trial=trial.name,
         blocks=len(cell),
         depth=cell.depth,
@@ -249,13 +253,14 @@ def _best(ranked: Sequence[Trial], final: Sequence[FoundNetwork[float]]) -> Best
     if not ranked:
         return None
     delivered = final[0] if final else None
-    by_cell = {trial.spec.candidate.architecture: trial for trial in reversed(ranked)}  # of repeats, the best stays
-    best = by_cell[delivered.cell] if delivered else ranked[0]
+    by_candidate = {trial.spec.candidate: trial for trial in reversed(ranked)}  # of repeats, the best stays
+    best = by_candidate[delivered.candidate] if delivered else ranked[0]
     search, validation = cell_summary(best), _known(best.result).validation
     measured = delivered.non_transductive if delivered else None
     accuracy = validation.non_transductive if validation else None
     return BestCell(
         cell=search.cell,
+        hyperparameters=search.hyperparameters,
         parameter_count=search.parameter_count,
         accuracy=measured.accuracy if measured else accuracy.mean if accuracy else None,
         interval=measured.interval if measured else accuracy.interval if accuracy else None,
@@ -287,6 +292,7 @@ def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:
     first = seeds[0]
     return FoundNetwork[float](
         cell=first.spec.candidate.architecture,
+        hyperparameters=first.spec.candidate.texts,
         trials=tuple(trial.name for trial in seeds),
         weights=_known(first.result).weights,
         **_final_network(seeds).model_dump(),

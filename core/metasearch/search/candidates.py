@@ -21,7 +21,7 @@ from metasearch.errors import InvalidSpec
 Value = Decimal | int | str
 """The value of a hyperparameter: a number, or the name of a choice."""
 
-CHOICE_PATTERN = r"^[A-Za-z][-A-Za-z0-9_.]*$"
+CHOICE_PATTERN = r"^[A-Za-z][-A-Za-z0-9_.]{0,24}$"
 NUMBER_PATTERN = r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$"
 
 

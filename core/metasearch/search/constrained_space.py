@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Generic
 
 import numpy as np
@@ -16,6 +16,9 @@ from metasearch.search.space import C, Space, Tokens
 
 DRAWS = 200
 """Draws in a row that are beyond a limit before another way is taken."""
+
+DRAWN_AT_ONCE = 20
+"""As many are looked at together, which takes hardly longer than one."""
 
 
 class ConstrainedSpace(Generic[C]):
@@ -33,7 +36,7 @@ class ConstrainedSpace(Generic[C]):
         self._reads: Callable[[Candidate], C] = lru_cache(4096)(self._read)
 
     def smallest(self) -> Sequence[C]:
-        return self._admitted(self.space.smallest())
+        return self._smallest
 
     def children(self, candidate: C) -> Iterable[C]:
         return self._admitted(self.space.children(candidate))
@@ -43,18 +46,10 @@ class ConstrainedSpace(Generic[C]):
 
     def sample(self, rng: np.random.Generator) -> C:
         """Draw a candidate of the largest size or, where those within the limits are too rare, one grown as far."""
-        for _ in range(DRAWS):
-            candidate = self.space.sample(rng)
-            if self._is_admitted(candidate):
-                return candidate
-        return self._grown(rng)
+        return self._first(lambda: self.space.sample(rng)) or self._grown(rng)
 
     def mutate(self, candidate: C, rng: np.random.Generator) -> C:
-        for _ in range(DRAWS):
-            changed = self.space.mutate(candidate, rng)
-            if self._is_admitted(changed):
-                return changed
-        return candidate
+        return self._first(lambda: self.space.mutate(candidate, rng)) or candidate
 
     def neighbours(self, candidate: C) -> Iterable[C]:
         return self._admitted(self.space.neighbours(candidate))
@@ -82,14 +77,22 @@ class ConstrainedSpace(Generic[C]):
 
     # --- limits ---
 
+    @cached_property
+    def _smallest(self) -> Sequence[C]:
+        return self._admitted(self.space.smallest())
+
+    def _first(self, draw: Callable[[], C]) -> C | None:
+        """Return the first of many draws that is within the limits, if there is one."""
+        for _ in range(DRAWS // DRAWN_AT_ONCE):
+            if admitted := self._admitted(draw() for _ in range(DRAWN_AT_ONCE)):
+                return admitted[0]
+        return None
+
     def _read(self, recorded: Candidate) -> C:
         candidate = self.space.read(recorded)
-        if not self._is_admitted(candidate):
+        if not self._admitted([candidate]):
             raise InvalidSpec(f"the candidate {recorded.text} is not within spec.search.constraints")
         return candidate
-
-    def _is_admitted(self, candidate: C) -> bool:
-        return bool(self._admit([candidate])[0])
 
     def _admitted(self, candidates: Iterable[C]) -> list[C]:
         listed = list(candidates)

@@ -88,7 +88,7 @@ class Listed:
 
     values: tuple[Value, ...]
     is_ordered: bool = False
-    """Whether values are numbers, the lowest first, that have next ones."""
+    """True where values are numbers, the lowest first, that have next ones."""
 
     @property
     def columns(self) -> int:
@@ -122,7 +122,7 @@ class Curve(Protocol):
         ...
 
     def number(self, share: float, low: float, high: float) -> float:
-        """Return the number that a share of the distribution is below."""
+        """Return the number that a share of the distribution, in (0, 1), is below."""
         ...
 
 
@@ -138,7 +138,7 @@ class LogUniform:
 
 @dataclass(frozen=True)
 class Exponential:
-    """What is above the lower number is distributed exponentially, and cut off at the upper one."""
+    """The distance from the lower number is distributed exponentially, and cut off at the upper number."""
 
     scale: float | None
     """Its mean, were it not cut off; None for infinity, which makes it uniform."""
@@ -167,8 +167,10 @@ class Range:
     columns = 1
 
     def at(self, place: float) -> Decimal | int:
-        low, high = self._ends
-        number = self.curve.number(min(max(place, 0.0), 1.0), low, high)
+        # The ends as they are: rounding would miss them, and an exponential range has no number for 1 where it is long.
+        if place <= 0 or place >= 1:
+            return canonical_number(self.minimum if place <= 0 else self.maximum)
+        number = self.curve.number(place, *self._ends)
         if self.unit:
             return self._within(math.floor(number) * self.unit)
         return canonical_number(_rounded(Decimal(number), self.minimum, self.maximum))

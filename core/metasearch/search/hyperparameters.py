@@ -101,6 +101,15 @@ def largest_training(spec: api.MetaSearchSpec) -> api.Training:
     return training
 
 
+def typical_spec(spec: api.MetaSearchSpec) -> api.MetaSearchSpec:
+    """Return the spec with each varied hyperparameter in the middle of its distribution, where that is allowed."""
+    varied = VariedHyperparameters(spec)
+    values = tuple(each.at(0.5) for each in varied.distributions)
+    if not varied.are_allowed(values):
+        return spec
+    return spec.model_copy(update={"space": varied.space(values), "training": varied.training(values)})
+
+
 class VariedHyperparameters:
     """The hyperparameters that a search varies: their values together, and the settings that these give."""
 
@@ -117,6 +126,8 @@ class VariedHyperparameters:
         self._space: Callable[[Values], api.Space | None] = lru_cache(4096)(self._space_of)
         self.training: Callable[[Values], api.Training] = lru_cache(4096)(self._training_of)
         """Returns the training of candidates with such values; raises InvalidSpec where they are not allowed."""
+        self.text: Callable[[Values], str] = lru_cache(4096)(self._text_of)
+        """Returns the values as text, equal for equal values only."""
         self._spec = spec
 
     @property
@@ -205,6 +216,9 @@ class VariedHyperparameters:
 
     def _part(self, values: Values) -> Values:
         return tuple(values[index] for index in self._of_space)
+
+    def _text_of(self, values: Values) -> str:
+        return ", ".join(f"{name}={value_text(value)}" for name, value in self.named(values).items())
 
     def _training_of(self, values: Values) -> api.Training:
         return varied_training(self._spec.training, self.named(values))

@@ -98,7 +98,7 @@ class JointSpace:
                 yield JointCandidate(candidate.cell, values)
 
     def key(self, candidate: JointCandidate) -> str:
-        return Candidate(self.cells.key(candidate.cell), self.varied.named(candidate.values)).text
+        return f"{self.cells.key(candidate.cell)}; {self.varied.text(candidate.values)}"
 
     def tokens(self, candidate: JointCandidate) -> Tokens:
         """Return the cell's tokens: values are numbers, and among the features."""
@@ -153,7 +153,7 @@ class JointSpace:
         """Return the values with one of them drawn anew; None where nothing else was met."""
         if not self._variable:
             return None
-        places = _uniform_numbers(f"{self.seed} {cell.key} {values}")
+        places = _uniform_numbers(f"{self.seed} {cell.key} {self.varied.text(values)}")
         index = self._variable[int(next(places) * len(self._variable))]
         for _ in range(REDRAWS):
             value = self.varied.distributions[index].at(next(places))

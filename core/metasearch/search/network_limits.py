@@ -13,13 +13,13 @@ from metasearch import api
 from metasearch.search.cell_networks import CellNetworks
 from metasearch.search.encoded_cells import Floats
 from metasearch.search.network_size import network_sizes
-from metasearch.search.training_memory import VALUE_BYTES, images_at_once
+from metasearch.search.training_memory import kept_bytes
 
 Booleans = npt.NDArray[np.bool_]
 
 UNKNOWN_CHANNELS, UNKNOWN_SIDE = 3, 28
-"""Of images that only the data set itself tells. Colour, so that no network turns out larger than it was taken for; the
-side does not matter, for the spec must say it where it would."""
+"""The images where only the data set itself tells. Colour, so that no network turns out larger than it was taken for;
+the side does not matter, for the spec must say it where it would."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class NetworkLimits:
 
     @property
     def are_given(self) -> bool:
-        """Whether there is any limit."""
+        """True where there is any limit."""
         return any(limit is not None for limit in self._limits.values())
 
     def figures(self, networks: CellNetworks, trainings: Callable[[], Sequence[api.MetaLearning]]) -> Figures:
@@ -67,8 +67,14 @@ class NetworkLimits:
             kept_values[indices] = sizes.kept_values
         if self._limits["max_memory"] is None:
             return Figures(parameters, multiply_adds)
-        images = np.array([images_at_once(each.settings, self._task) for each in trainings()])
-        return Figures(parameters, multiply_adds, VALUE_BYTES * kept_values * images)
+        # Many share one object, and a search has thousands of candidates with few trainings.
+        by_training: dict[int, tuple[api.MetaLearning, list[int]]] = {}
+        for index, training in enumerate(trainings()):
+            by_training.setdefault(id(training), (training, []))[1].append(index)
+        memory = np.empty(len(networks.cells))
+        for training, indices in by_training.values():
+            memory[indices] = kept_bytes(training.settings, self._task, kept_values[indices], parameters[indices])
+        return Figures(parameters, multiply_adds, memory)
 
     def admit(self, figures: Figures) -> Booleans:
         """Tell which networks are within all limits, (networks,)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from metasearch.api import LearnerSettings, MetaSearchSpec, Task
+from metasearch.search.hyperparameters import largest_training
 from metasearch_trainer.data.images import ImageSet, Splits
 
 
@@ -21,7 +22,7 @@ def refusals(splits: Splits, spec: MetaSearchSpec) -> Iterator[str]:
     task, rotations = spec.task, spec.dataset.training_rotations
     name = spec.dataset.folder.path if spec.dataset.folder else str(spec.dataset.name)
     yield from _few_classes(splits.train, "training", name, task.ways, rotations)
-    for where, training in (("training", spec.training), ("final.training", spec.final.training)):
+    for where, training in (("training", largest_training(spec)), ("final.training", spec.final.training)):
         settings = None if training is None else training.settings
         if settings is not None:
             yield from _few_merged_classes(len(splits.train.counts) * rotations, name, settings, task, where)
@@ -45,7 +46,7 @@ def _fold_refusals(splits: Splits, spec: MetaSearchSpec, name: str) -> Iterator[
         )
         return
     yield from _few_images(splits.train, "training", name, task.shots + 1, "task.shots and one query of a fold need")
-    settings = spec.training.settings
+    settings = largest_training(spec).settings
     if settings is not None:
         # The largest fold is left out of the smallest training.
         kept = (classes - -(-classes // folds)) * spec.dataset.training_rotations
