@@ -241,6 +241,61 @@ def test_a_wrong_field_is_named_with_its_value_and_rule(text: str, sentence: str
     assert found.endswith(sentence)
 
 
+UNIFORM = {"name": "filters", "distribution": "Uniform", "minimum": 4, "maximum": 8}
+CHOICE = {"name": "concat", "distribution": "Choice", "values": ["All", "Unused"]}
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "sentence"),
+    [
+        pytest.param([UNIFORM | {"maximum": 600}], '[0].maximum is "600"; it must be at most 512', id="above a field"),
+        pytest.param([UNIFORM | {"minimum": 0}], '[0].minimum is "0"; it must be at least 1', id="below a field"),
+        pytest.param(
+            [CHOICE, UNIFORM | {"maximum": "7.5"}], '[1].maximum is "7.5"; it must be a whole number', id="half"
+        ),
+        pytest.param(
+            [CHOICE | {"values": ["All", "None"]}],
+            "[0].values[1] is \"None\"; it must be 'All' or 'Unused'",
+            id="no such choice",
+        ),
+        pytest.param(
+            [{"name": "stemStride", "distribution": "Fixed", "value": 3}],
+            '[0].value is "3"; it must be 1 or 2',
+            id="no such value",
+        ),
+        pytest.param(
+            [UNIFORM | {"name": "innerLearningRate", "maximum": "0.5", "minimum": 0}],
+            '[0].minimum is "0"; it must be more than 0',
+            id="on a bound that is left out",
+        ),
+        pytest.param(
+            [UNIFORM | {"distribution": "Linear", "steps": 3}],
+            "[0].steps is 3; it must divide the way from 4 to 8 into whole numbers",
+            id="steps between whole numbers",
+        ),
+        pytest.param(
+            [UNIFORM | {"name": "metaIterations"}],
+            '[0].name is "metaIterations"; it must be one of filters, filterScale, repeats, reductions, stemStride, '
+            "concat, averaging, metaBatchSize, shots, metaStepSize, finalMetaStepSize, innerSteps, innerBatchSize, "
+            "innerLearningRate, optimizerState, evaluationSteps, evaluationBatchSize",
+            id="no such field",
+        ),
+        pytest.param([CHOICE | {"values": []}], "[0].values is []; it must have at least 1 entry", id="empty"),
+        pytest.param([UNIFORM | {"minimum": 9}], "; it must have a minimum below maximum", id="inverted"),
+        pytest.param(
+            [UNIFORM | {"minimum": 0, "distribution": "LogUniform"}],
+            "; it must have a minimum above 0 where distribution is LogUniform",
+            id="the logarithm of 0",
+        ),
+        pytest.param([UNIFORM, UNIFORM], "; it must not name a field twice in hyperparameters", id="twice"),
+    ],
+)
+def test_hyperparameters_that_cannot_be_drawn_are_refused(hyperparameters: list[Any], sentence: str) -> None:
+    found = refusal(with_spec(search={"hyperparameters": hyperparameters}))
+    assert found.startswith("mine.yaml: spec.search")
+    assert found.endswith(sentence)
+
+
 @pytest.mark.parametrize("where", ["training", "final.training"])
 @pytest.mark.parametrize(
     ("training", "sentence"),

@@ -68,7 +68,7 @@ CURVES = st.lists(st.builds(CurvePoint, STEPS, SHARES), max_size=5).map(tuple)
 VALUES = (
     st.integers(-(10**12) + 1, 10**12 - 1)
     | st.decimals(-1000, 1000, places=9)
-    | st.from_regex(CHOICE_PATTERN, fullmatch=True).filter(lambda text: len(text) <= 64)
+    | st.from_regex(CHOICE_PATTERN, fullmatch=True)
 )
 HYPERPARAMETERS = st.dictionaries(
     st.from_regex(HYPERPARAMETER_PATTERN, fullmatch=True).filter(lambda name: len(name) < 64), VALUES, max_size=3

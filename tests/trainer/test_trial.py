@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import torch
 from small_disk import no_file_beyond
-from tiny_trials import META_ITERATIONS, HalfMinuteClock, final_trial, ignore, repeatable, tiny_trainer, tiny_trial
+from tiny_trials import (
+    META_ITERATIONS,
+    TINY_SETTINGS,
+    HalfMinuteClock,
+    final_trial,
+    ignore,
+    repeatable,
+    tiny_trainer,
+    tiny_trial,
+)
 
-from metasearch.api import Classification
+from metasearch.api import Classification, Concat, ReptileSettings
 from metasearch.errors import InvalidSpec, StoreUnavailable
+from metasearch.search.candidates import Candidate
 from metasearch.search.trials import NORMAL_95, Accuracy, Progress, Reason, Stage, State, Threshold
 from metasearch_trainer import memory
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state, write_tensors
@@ -65,6 +76,34 @@ def test_a_trial_is_measured(tmp_path: Path) -> None:
     assert min(result.multiply_adds or 0, result.wall_seconds or 0, result.latency_ms or 0) > 0
     assert (result.peak_memory_bytes or 0) > 50 * 2**20
     assert (result.device or "").startswith("cpu")
+
+
+def test_a_candidates_hyperparameters_shape_its_network_and_training(tmp_path: Path) -> None:
+    cell = "conv3x3(-1)+max_pool3x3(-2)"
+    varied = Candidate(cell, {"filters": 3, "innerSteps": 2, "averaging": Decimal("0.5")})
+    found = tiny_trainer(tmp_path / "varied").run(tiny_trial(candidate=varied), ignore)
+    reptile = {"reptile": {"innerSteps": 2}, "averaging": "0.5"}
+    spec = {"space": {"filters": 3}, "training": reptile}
+    assert repeatable(found) == repeatable(tiny_trainer(tmp_path / "spec", **spec).run(tiny_trial(), ignore))
+    plain = tiny_trainer(tmp_path / "plain").run(tiny_trial(), ignore)
+    assert (found.parameter_count or 0) < (plain.parameter_count or 0)
+    assert found.curve != plain.curve
+
+
+def test_delivered_weights_say_what_network_hyperparameters_have_made(tmp_path: Path) -> None:
+    varied = Candidate("conv3x3(-1)+max_pool3x3(-2)", {"filters": 3, "concat": "Unused", "innerSteps": 2})
+    result = tiny_trainer(tmp_path).run(final_trial(candidate=varied), ignore)
+    described = FewShotLearner.load(tmp_path / "weights" / f"{final_trial().name}.safetensors").description
+    assert (described.space.filters, described.space.concat) == (3, Concat.UNUSED)
+    assert described.recipe.settings(ReptileSettings).inner_steps == 2
+    assert described.network().layout.size == result.parameter_count
+
+
+def test_a_final_training_of_its_own_keeps_the_network_of_the_candidate(tmp_path: Path) -> None:
+    varied = Candidate("conv3x3(-1)+max_pool3x3(-2)", {"filters": 3, "innerSteps": 2})
+    own = {"metaLearner": "Prototypes", "prototypes": TINY_SETTINGS["prototypes"]}
+    result = tiny_trainer(tmp_path, final={"training": own}).run(final_trial(candidate=varied), ignore)
+    assert result.parameter_count == tiny_trainer(tmp_path).network(tiny_trial(candidate=varied)).layout.size
 
 
 def test_the_curve_ends_with_the_score(tmp_path: Path) -> None:
