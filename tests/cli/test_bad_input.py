@@ -101,6 +101,27 @@ def test_a_name_that_is_not_installed(tmp_path: Path, setting: str, sentence: st
     assert not output.exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        (
+            "search.constraints.maxParameters=20",
+            "spec.search.constraints.maxParameters is 20 and no network of one block has less than ",
+        ),
+        (
+            "search.hyperparameters=[{name: repeats, distribution: Fixed, value: 0}, "
+            "{name: reductions, distribution: Fixed, value: 0}]",
+            "spec.search.hyperparameters draws no values that are allowed together in 1000 draws; ",
+        ),
+    ],
+)
+def test_a_search_without_candidates(tmp_path: Path, setting: str, sentence: str) -> None:
+    resource, output = write_resource(tmp_path), tmp_path / "out"
+    for arguments in (("validate", resource), ("run", resource, "--output", output)):
+        assert error_sentence(metasearch(*arguments, "--set", setting), code=2).startswith(sentence)
+    assert not output.exists()
+
+
 def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sentence = "mine.yaml cannot be read (No such file or directory); give the file of a MetaSearch resource"

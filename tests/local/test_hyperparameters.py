@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_search import SPEC, metasearch, result_of, scores_of, write_resource
+from local_search import (
+    SPEC,
+    metasearch,
+    repeatable_part,
+    result_of,
+    scores_of,
+    start,
+    trials_in,
+    wait_until,
+    write_resource,
+)
 
 HYPERPARAMETERS: list[dict[str, Any]] = [
     {"name": "filters", "distribution": "Uniform", "minimum": 2, "maximum": 5},
@@ -60,13 +70,18 @@ def test_what_is_delivered_says_its_hyperparameters(run: Path) -> None:
     assert shown in (run / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_search_that_a_limit_has_ended_goes_on_to_the_same(run: Path, tmp_path: Path) -> None:
-    first = write_resource(tmp_path, **CHANGES | {"budget": {"maxTrials": 12}})
-    ended = metasearch("run", first, "--output", tmp_path / "out", "--workers", "1", "--set", "final.top=2")
+def test_a_killed_search_is_resumed_to_the_same(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    arguments = ("run", write_resource(tmp_path, **CHANGES), "--output", folder, "--workers", "2")
+    driver = start(tmp_path / "printed.txt", *arguments)
+    wait_until(lambda: len([trial for trial in trials_in(folder) if trial.state.is_over]) >= 3)
+    driver.kill()
+    driver.wait()
+    assert len([trial for trial in trials_in(folder) if trial.state.is_over]) < len(trials_in(run))
+    ended = metasearch(*arguments, "--resume")
     assert ended.returncode == 0, ended.stderr
-    searched = {name: score for name, score in scores_of(tmp_path / "out").items() if name in scores_of(run)}
-    assert len(searched) >= 12
-    assert all(scores_of(run)[name] == score for name, score in searched.items())
+    assert scores_of(folder) == scores_of(run)
+    assert repeatable_part(folder) == repeatable_part(run)
 
 
 def test_resuming_a_finished_search_runs_nothing_again(run: Path, tmp_path: Path) -> None:

@@ -94,4 +94,4 @@ def require_known_names(spec: MetaSearchSpec) -> None:
             require_known(Group.META_LEARNERS, training.meta_learner, META_LEARNERS, f"spec.{where}.metaLearner")
     if spec.dataset.name is not None:
         require_known(Group.DATASETS, spec.dataset.name, list(DatasetName), "spec.dataset.name")
-    build_space(spec)
+    build_space(spec).smallest()

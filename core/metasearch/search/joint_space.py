@@ -60,8 +60,13 @@ class JointSpace:
         cells = self.cells.smallest()
         drawn = [self._drawn_for(cell) for cell in cells]
         candidates = [JointCandidate(cell, next(values)) for cell, values in zip(cells, drawn, strict=True)]
-        for _ in range(REDRAWS if self.limits.are_given else 0):
-            for index in np.flatnonzero(~self.limits.admit(self.figures(candidates))).tolist():
+        redrawn = list(range(len(cells))) if self.limits.are_given else []
+        for _ in range(REDRAWS):
+            if not redrawn:
+                break
+            is_within = self.limits.admit(self.figures([candidates[index] for index in redrawn])).tolist()
+            redrawn = [index for index, admitted in zip(redrawn, is_within, strict=True) if not admitted]
+            for index in redrawn:
                 candidates[index] = JointCandidate(cells[index], next(drawn[index]))
         return candidates
 
