@@ -89,6 +89,7 @@ bench: setup ## Run the benchmarks behind the figures in docs/, which takes minu
 	$(BIN)/python benchmarks/trainer_speed.py
 	$(BIN)/python benchmarks/surrogate_speed.py
 	$(BIN)/python benchmarks/search_quality.py
+	$(BIN)/python benchmarks/busy_share.py
 
 .PHONY: bench-learners
 bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours

@@ -4,11 +4,11 @@ Measure random cells on Omniglot after short and longer trainings: the table fro
     python benchmarks/cell_table.py                      both learners; two hours or three on two cores
     python benchmarks/cell_table.py --learners Reptile
 
-Cells of three blocks are drawn as `Random` draws them. Each is trained as a search trial of the quick examples is, and
-examined on 100 tasks of validation classes on the way and at the end. Some are trained with a second seed, which says
-what of a score is noise, and some four times as long, which says what an early score is worth. Kept are losses beside
-accuracies, each with its standard error over tasks, the training loss of every outer step, and CPU seconds. The file
-grows by a line for each training, and an interrupted run goes on.
+Cells of three blocks are drawn as `Random` draws them, and all cells of one block are there. Each is trained as a
+search trial of the quick examples is, and examined on 100 tasks of validation classes on the way and at the end. Some
+are trained with a second seed, which says what of a score is noise, and some four times as long, which says what an
+early score is worth. Kept are losses beside accuracies, each with its standard error over tasks, the training loss of
+every outer step, and CPU seconds. The file grows by a line for each training, and an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _runs(learner: str, arguments: argparse.Namespace) -> Iterator[Run]:
     while len(cells) < arguments.cells:
         cells[str(space.sample(rng))] = None
     drawn = list(cells)
-    for cell in drawn:
+    for cell in (*map(str, space.smallest()), *drawn):
         yield Run(learner, cell, 0, LEARNERS[learner].short)
     for cell in drawn[: arguments.second_seeds]:
         yield Run(learner, cell, 1, LEARNERS[learner].short)

@@ -55,6 +55,7 @@ class Method(StrEnum):
     TPE = "TPE"
     MULTIVARIATE_TPE = "Multivariate TPE"
     EVOLUTION = "Evolution"
+    LOCAL_SEARCH = "LocalSearch"
 
 
 MOST_REGRET = {(Method.LSTM, 35): 0.02, (Method.LSTM, 75): 0.0}
@@ -181,7 +182,7 @@ def run(table: LayerTable, free_repeats: bool, task: Task) -> Outcome:
     started = time.perf_counter()
     spearman: tuple[float | None, ...] = ()
     match task.method:
-        case Method.LSTM | Method.MLP | Method.RANDOM | Method.EVOLUTION:
+        case Method.LSTM | Method.MLP | Method.RANDOM | Method.EVOLUTION | Method.LOCAL_SEARCH:
             trials = run_search(table, _search_spec(table, task), task.trials, task.seed)
             spearman = spearman_by_round(trials)
             networks = [table.read(trial.spec.candidate) for trial in trials]
@@ -195,7 +196,7 @@ def run(table: LayerTable, free_repeats: bool, task: Task) -> Outcome:
 
 
 def _search_spec(table: LayerTable, task: Task) -> api.Search:
-    if task.method in (Method.RANDOM, Method.EVOLUTION):
+    if task.method in (Method.RANDOM, Method.EVOLUTION, Method.LOCAL_SEARCH):
         return api.Search(strategy=task.method)
     surrogate = "LSTM" if task.method is Method.LSTM else "MLP"
     return api.Search(

@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from metasearch.api import CHANGEABLE, MetaSearchSpec
+from metasearch.dataset_metadata import DatasetMetadata
 from metasearch.kubernetes import crds
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
@@ -54,6 +55,13 @@ RESULT_HEAD = """\
 
 What `metasearch run` leaves in its folder, made from the models by `make generate`. Scores and accuracies are shares in
 [0, 1]; intervals are half-widths of 95% intervals; times are in seconds. Fields that were not measured are null.
+"""
+
+DATASET_HEAD = """\
+# The metadata of a data set
+
+What `metasearch inspect FILE -o json` prints and `Search.inspect` returns, made from the models by `make generate`.
+Images count as they are after reading and resizing; pixels have values in [0, 1], as networks see them.
 """
 
 KUBERNETES_HEAD = """\
@@ -109,6 +117,7 @@ def _files() -> Iterator[tuple[Path, str]]:
     reference = ROOT / "docs" / "reference"
     yield reference / "spec.md", SPEC_HEAD + "".join(_sections(MetaSearchSpec, "spec", with_bounds=True))
     yield reference / "result.md", RESULT_HEAD + "".join(_sections(SearchResult, "result", with_bounds=False))
+    yield reference / "dataset.md", DATASET_HEAD + "".join(_sections(DatasetMetadata, "dataset", with_bounds=False))
     kept = {"MetaSearch.status": SearchStatus, "MetaTrial.spec": MetaTrialSpec, "MetaTrial.status": MetaTrialStatus}
     sections = (section for path, model in kept.items() for section in _sections(model, path, with_bounds=False))
     yield reference / "kubernetes.md", KUBERNETES_HEAD + "".join(sections)

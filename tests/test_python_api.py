@@ -28,6 +28,7 @@ def test_the_examples_of_the_docs_run_as_they_stand(tmp_path: Path) -> None:
     script.write_text("\n".join(EXAMPLES), encoding="utf-8")
     ended = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\n1028 12 ()\n" in ended.stdout
     assert f"8 {api.Budget().max_trials}\n" in ended.stdout
     assert "runs/tiny/report.html True\n" in ended.stdout
     assert re.search(r"^tensor\(\[\d, \d, \d\]\)$", ended.stdout, re.MULTILINE)

@@ -82,6 +82,13 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class DatasetFormat(StrEnum):
+    """The formats of a data set's metadata."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 def main() -> None:
     """Run `metasearch`: searches on this machine, and on a cluster where one is named."""
     _run(app, "metasearch", always_remote=False)
@@ -269,11 +276,34 @@ def validate(
     else:
         from metasearch_cli.local import session
 
-        data = session.inspect_data(resource.spec)
+        data = session.summarize_data(resource.spec)
         findings.append(data.sentence)
         if not is_remote:
             estimate = session.estimate_time(resource.spec, data, session.default_workers(resource.spec))
     typer.echo("\n".join([f"{file} is a valid search: {', '.join(findings)}", *estimate]))
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A MetaSearch resource in YAML.")],
+    output: Annotated[DatasetFormat, typer.Option("-o", "--output", help="How to print it.")] = DatasetFormat.TABLE,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a field of spec.")
+    ] = None,
+) -> None:
+    """Measure the data set of a search: classes, images, pixels, duplicates, tasks, and what would be refused."""
+    from metasearch.loading import load_search
+    from metasearch_cli.local import session
+    from metasearch_cli.outcome.dataset_table import print_dataset
+
+    resource = load_search(file, overrides or [])
+    with Console(stderr=True).status("reading and comparing the images"):
+        dataset = session.inspect(resource.spec)
+    match output:
+        case DatasetFormat.TABLE:
+            print_dataset(Console(), dataset)
+        case DatasetFormat.JSON:
+            typer.echo(dataset.model_dump_json(by_alias=True, indent=2))
 
 
 def _is_remote(ctx: typer.Context, namespace: str | None, context: str | None) -> bool:

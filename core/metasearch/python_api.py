@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypedDict, Unpack
 
 from metasearch import extensions
 from metasearch.api import Classification, MetaSearch, MetaSearchSpec, SpecModel
+from metasearch.dataset_metadata import DatasetMetadata
 from metasearch.loading import load_search, parse_search
 from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
@@ -125,6 +126,10 @@ class Driver(Protocol):
         """Read what a run has left; see `open_run`."""
         ...
 
+    def inspect(self, resource: MetaSearch) -> DatasetMetadata:
+        """Measure the data set of a search; see `Search.inspect`."""
+        ...
+
 
 class Search:
     """
@@ -178,6 +183,18 @@ class Search:
     def spec(self) -> MetaSearchSpec:
         """The whole spec, defaults filled in."""
         return self.resource.spec
+
+    def inspect(self, driver: str = LOCAL) -> DatasetMetadata:
+        """
+        Measure the data set: classes, images, pixels, duplicates, tasks, and what the search would refuse of it.
+
+        Args:
+            driver: the name of an entry point in the group metasearch.drivers; the data is read where it runs searches.
+
+        Raises:
+            InvalidData: a file is missing or cannot be read; the sentence names it.
+        """
+        return _driver(driver).inspect(self.resource)
 
     def run(
         self,

@@ -54,6 +54,7 @@ class SubprocessStrategy:
     def __init__(self, spec: MetaSearchSpec, strategy: Strategy, ranking: RankingProcess) -> None:
         self._spec, self._strategy, self._ranking = spec, strategy, ranking
         self.rounds, self.varies_fidelity = strategy.rounds, strategy.varies_fidelity
+        self.preliminary_rounds = strategy.preliminary_rounds
 
     def propose(self, history: History, room: int) -> Proposals:
         # Without room the strategy only says whether it waits or is done, for which no child is needed.

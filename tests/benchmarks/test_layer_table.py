@@ -67,6 +67,16 @@ def test_tokens_name_the_layer_and_the_choice_with_ids_of_their_own() -> None:
     assert space.vocabulary_size == 5
 
 
+def test_the_size_is_a_feature_where_costs_are_known() -> None:
+    scores = {("a", "a"): 0.1, ("a", "b"): 0.2, ("b", "a"): 0.3, ("b", "b"): 0.4}
+    costs = {layers: float(2 ** layers.count("b") - 1) for layers in scores}
+    space = LayerTable(scores, costs=costs)
+    features = space.features([("a",), ("b",), ("b", "b")])
+    assert features[:, list(space.size_features)] == pytest.approx(np.log([[1], [2], [4]]))
+    assert list(LayerTable(scores).size_features) == []
+    assert np.array_equal(features[:, :-1], LayerTable(scores).features([("a",), ("b",), ("b", "b")]))
+
+
 def test_layers_may_differ_in_their_choices() -> None:
     space = LayerTable({("x", "a"): 0.1, ("y", "a"): 0.2, ("x", "b"): 0.3, ("y", "b"): 0.4})
     assert space.choices == [["x", "y"], ["a", "b"]]

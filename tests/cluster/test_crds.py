@@ -26,6 +26,7 @@ from rule_cases import CLAIM, RULE_CASES
 from metasearch.api import (
     CHANGEABLE,
     Dataset,
+    Evaluation,
     Final,
     Folder,
     Hyperparameter,
@@ -253,6 +254,7 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     Toleration: lambda one: {"dataset": OMNIGLOT, "worker": {"template": {"tolerations": [one]}}},
     PodTemplate: lambda template: {"dataset": OMNIGLOT, "worker": {"template": template}},
     Storage: lambda storage: {"dataset": OMNIGLOT, "storage": storage},
+    Evaluation: lambda evaluation: {"dataset": OMNIGLOT, "evaluation": evaluation},
     Hyperparameter: lambda one: {"dataset": OMNIGLOT, "search": {"hyperparameters": [one]}},
     Search: lambda search: {"dataset": OMNIGLOT, "search": search},
     MetaSearchSpec: lambda spec: spec,

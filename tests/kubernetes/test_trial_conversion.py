@@ -239,7 +239,7 @@ def test_the_largest_cell_fits() -> None:
 
 
 def test_the_longest_name_fits() -> None:
-    name = trial_name("s" * NAME_MAX_LENGTH, Stage.SEARCH, 8, "key", 1, 0, 0)
+    name = trial_name("s" * NAME_MAX_LENGTH, make_trial_spec(round=8), "key", 0)
     assert len(name) <= TRIAL_NAME_MAX_LENGTH
 
 

@@ -56,6 +56,12 @@ def test_rounds_wait_for_their_last_trial_and_final_trainings_for_the_search() -
     assert (found.final_trainings, found.final_seconds) == (4, 2 * (1000 * 2.0 + 50 * 1.0))
 
 
+def test_search_trials_are_trained_and_scored_once_for_each_fold_and_final_ones_once() -> None:
+    plain, folded = (estimate(small_spec(evaluation={"folds": folds}), COSTS, workers=3) for folds in (1, 4))
+    assert folded.search_seconds == 4 * plain.search_seconds
+    assert (folded.search_trials, folded.final_seconds) == (plain.search_trials, plain.final_seconds)
+
+
 def test_the_baselines_are_trained_beside_the_cells() -> None:
     costs = Costs(COSTS.cells, baseline=Cost(meta_iteration=0.5, task=0.5))
     found = estimate(small_spec(final={"baselines": ["Conv4"]}), costs, workers=1)
@@ -117,6 +123,12 @@ def test_a_search_that_ends_early_leaves_its_time_to_the_final_trainings() -> No
 def test_search_trials_that_do_not_fit_are_warned_of() -> None:
     (warning,) = warnings(small_spec(budget={"wallTime": "10h"}), Estimate(95, 9 * HOUR, 3, 3 * HOUR))
     assert warning.startswith("the search trials need about 9 h, and budget.wallTime leaves them 7 h: lower training.")
+
+
+def test_a_search_that_folds_make_too_long_may_have_fewer() -> None:
+    spec = small_spec(budget={"wallTime": "10h"}, evaluation={"folds": 6})
+    (warning,) = warnings(spec, Estimate(95, 9 * HOUR, 3, 3 * HOUR))
+    assert "lower training.metaIterations (100), evaluation.folds (6), budget.maxTrials or " in warning
 
 
 def test_without_a_limit_on_time_everything_fits() -> None:

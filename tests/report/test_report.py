@@ -166,7 +166,7 @@ def test_no_page_shows_what_only_a_program_reads(any_page: Page) -> None:
 
 def test_the_head_says_what_came_out(make_scene: MakeScene) -> None:
     text = page(make_scene(seeds=1)).words("header")
-    assert "succeeded test 5-way 1-shot on Omniglot, progressive search with the surrogate LSTM" in text
+    assert "succeeded test 5-way 1-shot on Omniglot, progressive search with the surrogate Stacked" in text
     assert re.search(
         r"Found a network with [0-9,]+ parameters that learns 5 new characters from one image of each", text
     )

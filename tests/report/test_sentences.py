@@ -364,6 +364,13 @@ def test_a_likelihood_is_explained(make_scene: MakeScene) -> None:
     )
 
 
+def test_the_score_of_folds_is_explained(make_scene: MakeScene) -> None:
+    spec = make_scene((1,), evaluation={"folds": 4}).result.search.spec
+    assert plain(sentences.score_meaning(spec)).endswith(
+        "on classes that training left out, 4 folds with 200 tasks each."
+    )
+
+
 @pytest.mark.parametrize(
     ("pixels", "said"), [(0, ""), (1, "copies moved by 1 pixel."), (2, "copies moved by 2 pixels.")]
 )

@@ -154,3 +154,16 @@ def test_kept_values_are_those_of_a_forward_pass(network: Space, blocks: int) ->
 )
 def test_images_at_once(training: dict[str, Any], images: float) -> None:
     assert images_at_once(make_spec(training=training).training.settings, Task()) == pytest.approx(images)
+
+
+# --- all there is ---
+
+
+def test_everything_within_the_limits_is_listed_and_counted() -> None:
+    plain, space = build_space(spec_with({})), build_space(spec_with({"maxParameters": 20_000}))
+    one_block = [each for each in space.everything() if space.size(each) == 1]
+    assert one_block == list(space.smallest())
+    assert 0 < len(one_block) < len(plain.smallest())
+    assert space.count(5) > 5
+    with pytest.raises(InvalidSpec, match=r"is not within spec\.search\.constraints"):
+        space.variants("conv3x3(-1)+conv3x3(-2)")

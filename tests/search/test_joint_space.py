@@ -246,3 +246,42 @@ def test_values_that_are_never_allowed_together_are_refused() -> None:
     varied = [{"name": name, "distribution": "Fixed", "value": 0} for name in ("repeats", "reductions")]
     with pytest.raises(InvalidSpec, match="draws no values that are allowed together"):
         joint(varied).smallest()
+
+
+# --- all there is ---
+
+
+def test_coordinates_are_the_neighbours_by_what_is_changed() -> None:
+    space = joint(blocks=1)
+    candidate = space.smallest()[5]
+    changed = space.coordinates(candidate)
+    assert [each for one in changed for each in one] == list(space.neighbours(candidate))
+    assert len(changed) == 2 + 4  # branches, and hyperparameters that are not fixed
+    assert all(each.values == candidate.values for one in changed[:2] for each in one)
+    for index, one in enumerate(changed[2:]):
+        assert one
+        assert all(each.values[:index] == candidate.values[:index] for each in one)
+        assert all(each.values[index + 1 :] == candidate.values[index + 1 :] for each in one)
+
+
+def test_everything_is_every_cell_with_all_values_together() -> None:
+    space = joint(HYPERPARAMETERS[2:], blocks=1)
+    everything = list(space.everything())
+    assert len(everything) == len({space.key(each) for each in everything}) == 21 * 5 * 2  # 21 of three operations
+    assert space.count(1000) == 210
+    assert space.count(10) > 10
+    assert all(space.read(space.write(each)) == each for each in everything)
+
+
+def test_ranges_are_listed_in_steps_of_a_tenth() -> None:
+    space = joint([HYPERPARAMETERS[1]], blocks=1)
+    rates = sorted({each.values[0] for each in space.everything()})
+    assert (len(rates), rates[0], rates[-1]) == (11, Decimal("0.0001"), Decimal("0.1"))
+
+
+def test_a_cell_begins_with_values_of_its_own_and_has_all_others() -> None:
+    space = joint(HYPERPARAMETERS[2:], blocks=1)
+    cell = str(space.smallest()[7].cell)
+    variants = list(space.variants(cell))
+    assert variants[0] == space.smallest()[7]
+    assert len(variants) == len(set(variants)) == 5 * 2

@@ -11,6 +11,8 @@ from metasearch.api import Operation, Space
 from metasearch.errors import InvalidCell
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import Branch, Cell, block
+from metasearch.search.encoded_cells import EncodedCells
+from metasearch.search.network_size import network_sizes
 from metasearch.search.space import CellSpace
 
 FIVE = tuple(Space().operations)
@@ -58,6 +60,20 @@ def test_features_come_in_the_order_of_cells_of_any_size() -> None:
     space, rng = CellSpace(FIVE, 3), np.random.default_rng(0)
     cells = [space.sample(rng), space.smallest()[3], space.sample(rng), space.smallest()[0]]
     assert np.array_equal(space.features(cells), np.vstack([space.features([cell]) for cell in cells]))
+
+
+def test_features_of_thousands_of_cells_are_those_of_each() -> None:
+    space = CellSpace(FIVE, 2)
+    cells = [cell for cell in space.smallest() for _ in range(100)]  # 5,500 of one size
+    assert np.array_equal(space.features(cells)[::100], space.features(space.smallest()))
+
+
+def test_size_features_are_logarithms_of_the_networks_sizes() -> None:
+    space = CellSpace(FIVE, 1)
+    cells = list(space.smallest())
+    sizes = network_sizes(EncodedCells.of(cells, FIVE), space.network, channels=1, side=28, ways=5)
+    expected = np.log(np.column_stack([sizes.parameters, sizes.multiply_adds]))
+    assert np.array_equal(space.features(cells)[:, list(space.size_features)], expected)
 
 
 def test_cells_of_the_last_round_have_no_children() -> None:

@@ -218,7 +218,7 @@ def test_the_parents_score_is_learned_from() -> None:
     seen = observed(cells, (parents + 0.1).tolist(), candidates=inputs(cells, parents.tolist()))
     fitted = Ensemble(LSTM(SPACE.vocabulary_size, 16, 1), 5).fit(seen, seed=(0,))
     low, high = fitted.predict(inputs([cells[0]] * 2, [0.35, 0.55]))
-    assert high - low > 0.1
+    assert high - low > 0.05  # of 0.2 in truth; without parents' scores it would be 0
 
 
 def test_left_out_predictions_of_an_ensemble_are_of_the_members_that_had_not_seen_the_score() -> None:

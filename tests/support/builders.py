@@ -15,6 +15,7 @@ from metasearch.loading import parse_search
 from metasearch.search import strategies, trials
 from metasearch.search.build import build_search
 from metasearch.search.candidates import Candidate
+from metasearch.search.confirmation import strategy_spec
 from metasearch.search.planner import Search
 from metasearch.search.surrogates.base import Candidates, Observations, Scores
 from metasearch.search.trials import (
@@ -67,14 +68,18 @@ SMALL: Mapping[str, Any] = {
     },
     "final": {"top": 2, "seeds": 2, "metaIterations": 10, "baselines": []},
 }
-"""A search of 10 + 4 + 4 + 4 trials that plans in milliseconds."""
+"""A search of 10 + 4 + 4 x 4 + 4 trials that plans in milliseconds."""
+
+SMALL_BUDGET = {"maxTrials": 30}
 
 
 def make_search(**spec: Any) -> Search:
     """Make a small search that began at STARTED, with a surrogate that is as simple as can be."""
-    resource = make_spec(**{**SMALL, **spec})
+    budget = {**SMALL_BUDGET, **spec.get("budget", {})}
+    wanted = {"confirmations": 0, **spec.get("search", SMALL["search"])}
+    resource = make_spec(**{**SMALL, **spec, "budget": budget, "search": wanted})
     search = build_search("test", resource, started_at=STARTED)
-    return replace(search, strategy=strategies.build(resource, search.space, TokenMeans))
+    return replace(search, strategy=strategies.build(strategy_spec(resource), search.space, TokenMeans))
 
 
 class TokenMeans:
@@ -94,6 +99,7 @@ class TokenMeansPredictor:
     def __init__(self, means: Mapping[int, float], default: float) -> None:
         self._means, self._default = means, default
         self.left_out: Scores = np.array([])
+        self.description = "means of tokens"
         self.description = "means of tokens"
 
     def predict(self, candidates: Candidates) -> Scores:

@@ -11,6 +11,7 @@ from metasearch.api import (
     SETTINGS,
     STRATEGY_SETTINGS,
     Dataset,
+    Evaluation,
     EvolutionSearchSettings,
     Final,
     Folder,
@@ -40,6 +41,7 @@ MEASURED = {
     "multiplyAdds": 100,
 }
 RECIPE = {"stage": "Search", "metaIterations": 1, "seed": 0, "round": 1}
+OMNIGLOT = {"dataset": {"name": "omniglot"}}
 ONE, TWO = {"architecture": "a(-1)+b(-2)"}, {"architecture": "a(-1)+b(-2) | a(0)+a(0)"}
 HERE, THERE = {"claim": "a", "mountPath": "/here"}, {"claim": "a", "mountPath": "/there"}
 
@@ -195,6 +197,27 @@ RULE_CASES: Cases = {
     (Space, "must have at least one cell: repeats or reductions must be 1 or more"): (
         [{"reductions": 0}, {"repeats": 0, "reductions": 0}],
         [{"repeats": 1, "reductions": 0}, {"repeats": 0, "reductions": 1}],
+    ),
+    (Evaluation, "must have folds only where split is Validation: no fold has a test class"): (
+        [{"folds": 2, "split": "Test"}],
+        [{"folds": 2}, {"folds": 2, "split": "Validation"}, {"folds": 1, "split": "Test"}, {"split": "Test"}, {}],
+    ),
+    (
+        MetaSearchSpec,
+        "must have few enough evaluation.folds that each has task.ways of Omniglot's 1,200 training and "
+        "validation classes",
+    ): (
+        [
+            {**OMNIGLOT, "evaluation": {"folds": 100}, "task": {"ways": 13}},
+            {"dataset": {"name": "omniglot-random"}, "evaluation": {"folds": 13}, "task": {"ways": 93}},
+        ],
+        [
+            OMNIGLOT,
+            {**OMNIGLOT, "evaluation": {"folds": 100}},
+            {**OMNIGLOT, "evaluation": {"folds": 100}, "task": {"ways": 12}},
+            {"dataset": {"name": "own"}, "evaluation": {"folds": 100}, "task": {"ways": 13}},
+            {"dataset": {"folder": {"path": "a"}}, "evaluation": {"folds": 100}, "task": {"ways": 13}},
+        ],
     ),
     (Toleration, "must have operator Exists where key is left out"): (
         [{}, {"operator": "Equal"}, {"key": None}],

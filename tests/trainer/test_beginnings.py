@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ def test_a_beginning_is_scored_by_its_training_loss_and_not_evaluated(
     assert [point.meta_iteration for point in result.curve] == [5]
 
 
+def test_a_beginning_in_folds_is_scored_by_the_losses_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second half of four steps in two folds has the losses 4 to 7: a mean of 5.5."""
+    steps = itertools.count()
+    monkeypatch.setattr(Prototypes, "outer_step", lambda *_: torch.tensor(float(next(steps))))
+    trainer = tiny_trainer(tmp_path, training=PROTOTYPES, evaluation={"folds": 2})
+    result = trainer.run(tiny_trial(meta_iterations=4, is_beginning=True), ignore)
+    assert result.score == pytest.approx(math.exp(-5.5))
+
+
 def test_a_learner_without_a_loss_is_scored_on_a_few_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outer_step = Prototypes.outer_step
 
@@ -63,9 +73,13 @@ def test_a_learner_without_a_loss_is_scored_on_a_few_tasks(tmp_path: Path, monke
     assert result.validation is None
 
 
-@pytest.mark.parametrize("training", [{}, PROTOTYPES, {"averaging": "0.9"}])
-def test_what_goes_on_from_a_beginning_ends_like_an_unbroken_training(tmp_path: Path, training: Any) -> None:
-    broken = tiny_trainer(tmp_path / "broken", training=training)
+@pytest.mark.parametrize(
+    ("training", "folds"), [({}, 1), (PROTOTYPES, 1), ({"averaging": "0.9"}, 1), ({"averaging": "0.9"}, 3)]
+)
+def test_what_goes_on_from_a_beginning_ends_like_an_unbroken_training(
+    tmp_path: Path, training: Any, folds: int
+) -> None:
+    broken = tiny_trainer(tmp_path / "broken", training=training, evaluation={"folds": folds})
     for trial in (BEGINNING, MIDDLE):
         broken.run(trial, ignore)
         broken.forget(trial)
@@ -73,7 +87,8 @@ def test_what_goes_on_from_a_beginning_ends_like_an_unbroken_training(tmp_path: 
     rest = tiny_trial("tiny-3-whole", resumes=MIDDLE.name)
     gone_on = broken.run(rest, ignore)
     broken.forget(rest)
-    unbroken = tiny_trainer(tmp_path / "unbroken", training=training).run(tiny_trial(), ignore)
+    whole = tiny_trainer(tmp_path / "unbroken", training=training, evaluation={"folds": folds})
+    unbroken = whole.run(tiny_trial(), ignore)
     assert (gone_on.score, gone_on.validation) == (unbroken.score, unbroken.validation)
     assert gone_on.meta_iterations == META_ITERATIONS
     assert list((tmp_path / "broken" / "checkpoints").iterdir()) == []

@@ -8,7 +8,7 @@ tables mix the first two, so all are measured, on the same tasks, and always lab
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,11 @@ class Answers:
     """Share of each task's queries that were classified correctly, (3, tasks), in double precision."""
     loss: Tensor
     """Mean cross-entropy of each task's queries, (3, tasks), in nats, in double precision."""
+
+    @classmethod
+    def of_all(cls, parts: Sequence[Answers]) -> Answers:
+        """Join the answers of several evaluations; where each had as many tasks, their means have the same weight."""
+        return cls(torch.cat([part.correct for part in parts], dim=1), torch.cat([part.loss for part in parts], dim=1))
 
     @property
     def accuracies(self) -> Accuracies:
@@ -69,8 +74,7 @@ def evaluate(
         asked = images.tasks(sampled)
         parts.append(answers(classify(learner, state, asked, recipe.evaluation.shifts), asked.query_labels))
         on_progress()
-    correct = torch.cat([part.correct for part in parts], dim=1)
-    return Answers(correct, torch.cat([part.loss for part in parts], dim=1))
+    return Answers.of_all(parts)
 
 
 def answers(logits: Tensor, labels: Tensor) -> Answers:

@@ -7,6 +7,7 @@ Rows, not pixels: sampling is cheap index work on the CPU, and the images are ga
 from __future__ import annotations
 
 import hashlib
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,6 +176,12 @@ class DeviceImages:
         self.images = images
         self.device, self.dtype = device, dtype
         self._pixels = torch.from_numpy(images.pixels).to(device)
+
+    def of_classes(self, classes: npt.NDArray[np.int64]) -> DeviceImages:
+        """Return some of the classes, given by their indices. Their pixels are shared, not copied."""
+        chosen = copy(self)
+        chosen.images = self.images.of_classes(classes)
+        return chosen
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return images (*rows.shape, channels, side, side) in [0, 1]."""

@@ -18,11 +18,10 @@ from metasearch.errors import InvalidData, StoreUnavailable
 from metasearch.search.build import require_known_names
 from metasearch.search.trials import Reason, State, TrialResult, TrialSpec
 from metasearch_trainer import memory
+from metasearch_trainer.cross_validation import Images
 from metasearch_trainer.data.images import Splits
 from metasearch_trainer.network import Network
 from metasearch_trainer.storage import Storage
-from metasearch_trainer.tasks import DeviceImages
-from metasearch_trainer.training import Images
 from metasearch_trainer.trial import Observer, TrialEnded
 from metasearch_trainer.trial_run import Environment, TrialRun, build_network
 
@@ -50,11 +49,7 @@ class Trainer:
         require_known_names(spec)
         self.spec, self.device, self.storage, self.clock = spec, device, storage, clock
         self.cap = memory.lowest(memory.Cap.of_trial(spec.budget.trial_memory), cap)
-        self.images = Images(
-            train=DeviceImages(splits.train.rotated(spec.dataset.training_rotations), device),
-            validation=DeviceImages(splits.validation, device),
-            test=DeviceImages(splits.test, device),
-        )
+        self.images = Images.of(splits, spec, device)
 
     def run(self, trial: TrialSpec, observe: Observer) -> TrialResult:
         """

@@ -17,10 +17,12 @@ from torch import Generator
 
 from metasearch.api import Split
 from metasearch.search.early_stopping import curve_iterations
-from metasearch.search.trials import CurvePoint, Reason, State, TrialSpec
+from metasearch.search.trials import CurvePoint, Reason, Stage, State, TrialSpec
 from metasearch_trainer.checkpoints import TrainingState
+from metasearch_trainer.cross_validation import Fold, Images, side_by_side, states_of, thetas
 from metasearch_trainer.evaluation import Answers, evaluate
 from metasearch_trainer.metalearners.base import MetaLearner
+from metasearch_trainer.metalearners.base import State as Learned
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.scoring import Score, add_loss, evaluated_score, no_losses, training_score
 from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks, stream
@@ -29,15 +31,6 @@ from metasearch_trainer.weight_averaging import add_to_mean, trained, with_mean
 
 FINITE_CHECK_STEPS = 50
 """The number of outer steps after which a training that has diverged is found out."""
-
-
-@dataclass(frozen=True)
-class Images:
-    """The images of a search on the device that trains."""
-
-    train: DeviceImages
-    validation: DeviceImages
-    test: DeviceImages
 
 
 @dataclass(frozen=True)
@@ -53,16 +46,21 @@ class Training:
     """Called after every outer step and between parts of an evaluation; may raise to end the training there."""
 
     @property
-    def scored_images(self) -> DeviceImages:
-        """The images of the classes that search scores come from."""
-        return self.images.test if self.recipe.evaluation.split is Split.TEST else self.images.validation
+    def folds(self) -> tuple[Fold, ...]:
+        """The classes to train on and to score on: several folds of a search trial in cross-validation, else one."""
+        if self.images.folds and self.trial.stage is Stage.SEARCH:
+            return self.images.folds
+        is_test = self.recipe.evaluation.split is Split.TEST
+        return (Fold(self.images.train, self.images.test if is_test else self.images.validation),)
 
     def begin(self) -> TrainingState:
-        """Return the state before the first outer step."""
+        """Return the state before the first outer step, which is the same for all folds."""
         seed = int(self._stream("weights").integers(2**62))
         # A generator of the CPU: those of GPUs draw other numbers from the same seed.
-        learned = self.learner.initial_state(Generator().manual_seed(seed))
-        return TrainingState(with_mean(learned) if self.recipe.training.averaging else learned)
+        states = [self.learner.initial_state(Generator().manual_seed(seed)) for _ in self.folds]
+        if self.recipe.training.averaging:
+            states = [with_mean(learned) for learned in states]
+        return TrainingState(side_by_side(states))
 
     def run(self, state: TrainingState) -> None:
         """
@@ -107,15 +105,28 @@ class Training:
             self.on_progress()
         require_finite(state)
 
-    def evaluate(self, state: TrainingState, images: DeviceImages, purpose: str, tasks: int) -> Answers:
+    def evaluate(self, state: TrainingState, purpose: str, tasks: int) -> Answers:
         """
-        Classify the queries of tasks with what was trained.
+        Classify the queries of tasks of the classes that scores come from, with what was trained.
 
         Args:
             purpose: names the random stream of the tasks; equal purposes draw equal tasks.
+            tasks: the number of tasks of each fold.
         """
-        learned = trained(state.learned)
-        return evaluate(self.learner, learned, images, self.recipe, tasks, self._stream(purpose), self.on_progress)
+        states = states_of(state.learned, len(self.folds))
+        parts = [
+            self._answers(learned, fold.scored, tasks, purpose, *fold.stream)
+            for fold, learned in zip(self.folds, states, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else Answers.of_all(parts)
+
+    def test(self, state: TrainingState, tasks: int) -> Answers:
+        """Classify the queries of tasks of the test classes, with what was trained without folds."""
+        return self._answers(state.learned, self.images.test, tasks, "test")
+
+    def _answers(self, learned: Learned, images: DeviceImages, tasks: int, *purpose: object) -> Answers:
+        rng = self._stream(*purpose)
+        return evaluate(self.learner, trained(learned), images, self.recipe, tasks, rng, self.on_progress)
 
     def score(self, answers: Answers) -> Score:
         """Return the figure of an evaluation that ranks candidates."""
@@ -127,33 +138,34 @@ class Training:
         if score is not None:
             return score
         tasks = self.recipe.evaluation.curve_tasks
-        return self.score(self.evaluate(state, self.scored_images, "curve", tasks))
+        return self.score(self.evaluate(state, "curve", tasks))
 
     def _outer_step(self, state: TrainingState, share: float) -> None:
         """Take an outer step; `share` of the training is done, in [0, 1)."""
         # A tensor on the device, since a CUDA graph of the step would repeat a Python number for ever.
         progress = torch.tensor(share, dtype=torch.float64, device=self.images.train.device)
-        loss = self.learner.outer_step(state.learned, self._meta_batch(state.meta_iteration), progress)
-        if state.losses is not None:
-            add_loss(state.losses, loss)
+        averaging = float(self.recipe.training.averaging)
+        for fold, learned in zip(self.folds, states_of(state.learned, len(self.folds)), strict=True):
+            loss = self.learner.outer_step(learned, self._meta_batch(fold, state.meta_iteration), progress)
+            if state.losses is not None:
+                add_loss(state.losses, loss)
+            if averaging:
+                add_to_mean(learned, averaging, state.meta_iteration + 1)
         state.meta_iteration += 1
-        if averaging := float(self.recipe.training.averaging):
-            add_to_mean(state.learned, averaging, state.meta_iteration)
         # Now and then, for it waits for the device.
         if state.meta_iteration % FINITE_CHECK_STEPS == 0:
             require_finite(state)
 
-    def _meta_batch(self, meta_iteration: int) -> Tasks:
+    def _meta_batch(self, fold: Fold, meta_iteration: int) -> Tasks:
         """Draw the tasks of one outer step, from a stream of its own: a resumed training draws the same ones."""
-        images, learner = self.images.train, self.learner
-        rng = self._stream("train", meta_iteration)
+        images, learner = fold.train, self.learner
+        rng = self._stream("train", meta_iteration, *fold.stream)
         return images.tasks(sample_tasks(rng, images.images, learner.training_tasks, learner.meta_batch_size))
 
     def _add_to_curve(self, state: TrainingState) -> None:
         require_finite(state)
         # One stream for all points, and so the same tasks: the curve rises by learning, not by easier tasks.
-        answers = self.evaluate(state, self.scored_images, "curve", self.recipe.evaluation.curve_tasks)
-        score = self.score(answers)
+        score = self.score(self.evaluate(state, "curve", self.recipe.evaluation.curve_tasks))
         state.curve = (*state.curve, CurvePoint(state.meta_iteration, score.value, score.error))
         # The best score so far rather than the last, as in the median rule of Vizier (Golovin et al. 2017).
         best = max(point.score for point in state.curve)
@@ -171,6 +183,6 @@ class Training:
 
 def require_finite(state: TrainingState) -> None:
     """Raise TrialEnded if a parameter is infinite or no number; its accuracy would be that of a guess."""
-    if not bool(state.learned.theta.isfinite().all()):
+    if not all(bool(theta.isfinite().all()) for theta in thetas(state.learned)):
         message = f"parameters were no longer finite after {state.meta_iteration} meta-iterations"
         raise TrialEnded(State.FAILED, Reason.DIVERGED, message)

@@ -17,6 +17,7 @@ from metasearch.search.hyperparameters import varied_space
 from metasearch.search.trials import CurvePoint, Progress, Reason, Stage, State, TrialResult, TrialSpec
 from metasearch_trainer import memory
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
+from metasearch_trainer.cross_validation import Images
 from metasearch_trainer.data.images import ImageSet
 from metasearch_trainer.delivery import Description, save_weights
 from metasearch_trainer.metalearners import build
@@ -25,7 +26,7 @@ from metasearch_trainer.network import Network, cell_network, hand_made_network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.shifts import shifted
 from metasearch_trainer.storage import Storage
-from metasearch_trainer.training import Images, Training, require_finite
+from metasearch_trainer.training import Training, require_finite
 from metasearch_trainer.trial import Observer, TrialEnded
 from metasearch_trainer.weight_averaging import trained
 
@@ -148,8 +149,8 @@ class TrialRun:
     def _measured(self, training: Training, state: TrainingState, test_tasks: int) -> TrialResult:
         """Evaluate, measure, and keep the weights of a final trial."""
         tasks = training.recipe.evaluation.tasks
-        validation = training.evaluate(state, training.scored_images, "evaluate", tasks)
-        test = training.evaluate(state, training.images.test, "test", test_tasks) if test_tasks else None
+        validation = training.evaluate(state, "evaluate", tasks)
+        test = training.test(state, test_tasks) if test_tasks else None
         score = training.score(validation)
         # A trial that is cut short at a point of the curve has its score there instead.
         earlier = tuple(point for point in state.curve if point.meta_iteration < state.meta_iteration)
@@ -193,7 +194,7 @@ class TrialRun:
 
     def _latency_ms(self, training: Training, state: TrainingState) -> float:
         """Measure the median time to classify one task's queries, together, in milliseconds."""
-        recipe, images = training.recipe, training.scored_images
+        recipe, images = training.recipe, training.folds[0].scored
         queries = images.gather(torch.arange(recipe.task.ways, device=images.device))[None]
         seen = shifted(queries, recipe.evaluation.shifts)
         times = []

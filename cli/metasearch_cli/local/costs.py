@@ -147,7 +147,8 @@ def _small(spec: MetaSearchSpec, side: int) -> MetaSearchSpec:
     most_steps = max(1, min(INNER_STEPS, fitting))
     final = spec.final.training
     changes: dict[str, dict[str, Any]] = {
-        "evaluation": {"tasks": max(2, min(TASKS_AT_ONCE, fitting)), "curve_points": 1},
+        # Each fold costs the same; the arithmetic multiplies.
+        "evaluation": {"tasks": max(2, min(TASKS_AT_ONCE, fitting)), "curve_points": 1, "folds": 1},
         "final": {"tasks": 2, "training": None if final is None else _shorter(final, most_steps)},
         # The limits are meant for a whole trial in a worker's process, and this process holds other things as well.
         "budget": {"trial_time": None, "trial_memory": None},

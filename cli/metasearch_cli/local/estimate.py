@@ -106,7 +106,8 @@ def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
 
 
 def _search_seconds(spec: MetaSearchSpec, cost: Cost) -> float:
-    return spec.training.meta_iterations * cost.meta_iteration + _scored_tasks(spec) * cost.task
+    of_fold = spec.training.meta_iterations * cost.meta_iteration + _scored_tasks(spec) * cost.task
+    return spec.evaluation.folds * of_fold
 
 
 def _final_seconds(spec: MetaSearchSpec, cost: Cost) -> float:
@@ -155,10 +156,11 @@ def warnings(spec: MetaSearchSpec, found: Estimate) -> list[str]:
     for_final = whole - min(found.search_seconds, for_search)
     warned = []
     if found.search_seconds > for_search:
+        folds = f"evaluation.folds ({spec.evaluation.folds}), " if spec.evaluation.folds > 1 else ""
         warned.append(
             f"the search trials need about {_text(found.search_seconds)}, and budget.wallTime leaves them "
-            f"{_text(for_search)}: lower training.metaIterations ({spec.training.meta_iterations:,}), budget.maxTrials "
-            "or search.progressive.beamWidth, or raise budget.wallTime"
+            f"{_text(for_search)}: lower training.metaIterations ({spec.training.meta_iterations:,}), {folds}"
+            "budget.maxTrials or search.progressive.beamWidth, or raise budget.wallTime"
         )
     if found.final_seconds > for_final:
         warned.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from metasearch.api import MetaSearch
+from metasearch.dataset_metadata import DatasetMetadata
 from metasearch.outcome.results import summarize
 from metasearch.python_api import Progress
 from metasearch.reconcile import Step
@@ -27,6 +28,9 @@ class LocalDriver:
 
     def open(self, folder: Path) -> Snapshot:
         return session.load_snapshot(folder)
+
+    def inspect(self, resource: MetaSearch) -> DatasetMetadata:
+        return session.inspect(resource.spec)
 
 
 class _Callback:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metasearch.api import MetaSearch, MetaSearchSpec
+from metasearch.dataset_metadata import DatasetMetadata
 from metasearch.errors import SearchFailed
 from metasearch.loading import parse_search
 from metasearch.outcome.results import SearchResult, summarize
@@ -64,7 +65,7 @@ def run(
         spec, folder = resource.spec, RunFolder(output or default_output(resource))
         require_known_names(spec)
         require_possible(spec)
-        data = inspect_data(spec)  # refuses wrong data before anything is written
+        data = summarize_data(spec)  # refuses wrong data before anything is written
         number = workers or default_workers(spec)
         if announce is not None and not folder.store.exists():
             for sentence in estimate_time(spec, data, number):
@@ -107,7 +108,21 @@ class DataSummary:
     """Height and width of an image in pixels."""
 
 
-def inspect_data(spec: MetaSearchSpec) -> DataSummary:
+def inspect(spec: MetaSearchSpec) -> DatasetMetadata:
+    """
+    Measure the data set that a spec names, whatever tasks can be made of it.
+
+    Raises:
+        InvalidData: a file is missing or cannot be read.
+        MetaSearchError: what reads it is not installed.
+    """
+    with needing(Extra.TRAINER, "a look at the data"):
+        from metasearch_trainer import dataset_metadata
+
+    return dataset_metadata.inspect(spec)
+
+
+def summarize_data(spec: MetaSearchSpec) -> DataSummary:
     """
     Load the data that a spec names, and count its classes.
 

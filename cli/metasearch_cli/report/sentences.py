@@ -215,7 +215,10 @@ def score_meaning(spec: MetaSearchSpec) -> str:
         Classification.SUPPORT_STATISTICS: "each alone by the support images’ statistics",
         Classification.TRANSDUCTIVE: "the queries of a task together (transductive)",
     }[evaluation.classification]
-    return f"Score: {what}, {how}, on {evaluation.split.lower()} classes, {count(evaluation.tasks)} tasks."
+    classes, tasks = f"{evaluation.split.lower()} classes", f"{count(evaluation.tasks)} tasks"
+    if evaluation.folds > 1:
+        classes, tasks = "classes that training left out", f"{count(evaluation.folds)} folds with {tasks} each"
+    return f"Score: {what}, {how}, on {classes}, {tasks}."
 
 
 def shifts(spec: MetaSearchSpec) -> str:

@@ -18,6 +18,9 @@ class DatasetName(StrEnum):
     OMNIGLOT_RANDOM = "omniglot-random"
 
 
+OMNIGLOT_SEARCH_CLASSES = 1200
+"""The number of training and validation classes of Omniglot, the same in both splits."""
+
 OMNIGLOT_SIDE = 28
 """The height and width in pixels in which Omniglot comes."""
 

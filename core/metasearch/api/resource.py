@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from metasearch.api.base import Rule, SpecModel
 from metasearch.api.budget import Budget, Final
-from metasearch.api.data import Dataset, DatasetName, Task
+from metasearch.api.data import OMNIGLOT_SEARCH_CLASSES, Dataset, DatasetName, Task
 from metasearch.api.hyperparameters import AVERAGING, SPACE_NAMES, names_rule, refuse_undrawable
 from metasearch.api.names import LABEL_PATTERN
 from metasearch.api.search import Search
@@ -59,6 +59,24 @@ class MetaSearchSpec(SpecModel):
 
     rules = (
         Rule(
+            cel="!has(self.search) || !has(self.search.initial) || self.search.initial.all(cell, "
+            "cell.split('|').size() <= (has(self.space) && has(self.space.maxBlocks) ? self.space.maxBlocks : "
+            f"{Space().max_blocks}))",
+            message="must have cells of at most space.maxBlocks blocks in search.initial",
+            holds=lambda spec: all(cell.count("|") < spec.space.max_blocks for cell in spec.search.initial),
+        ),
+        # Of other data sets, the trainer knows the number of classes.
+        Rule(
+            cel="!has(self.dataset.name) || !(self.dataset.name in ['omniglot', 'omniglot-random']) || "
+            "(has(self.evaluation) && has(self.evaluation.folds) ? self.evaluation.folds : 1) * "
+            f"(has(self.task) && has(self.task.ways) ? self.task.ways : 5) <= {OMNIGLOT_SEARCH_CLASSES}",
+            message="must have few enough evaluation.folds that each has task.ways of Omniglot's "
+            f"{OMNIGLOT_SEARCH_CLASSES:,} training and validation classes",
+            holds=lambda spec: (
+                not spec.dataset.is_omniglot or spec.evaluation.folds * spec.task.ways <= OMNIGLOT_SEARCH_CLASSES
+            ),
+        ),
+        Rule(
             cel=names_rule(),
             message="must name in search.hyperparameters only fields of space "
             f"({', '.join(SPACE_NAMES)}), {AVERAGING}, and settings of training.metaLearner",
@@ -73,13 +91,6 @@ class MetaSearchSpec(SpecModel):
                 (spec.search.constraints.max_multiply_adds is None and spec.search.constraints.max_memory is None)
                 or spec.dataset.image_side is not None
             ),
-        ),
-        Rule(
-            cel="!has(self.search) || !has(self.search.initial) || self.search.initial.all(cell, "
-            "cell.split('|').size() <= (has(self.space) && has(self.space.maxBlocks) ? self.space.maxBlocks : "
-            f"{Space().max_blocks}))",
-            message="must have cells of at most space.maxBlocks blocks in search.initial",
-            holds=lambda spec: all(cell.count("|") < spec.space.max_blocks for cell in spec.search.initial),
         ),
     )
 

@@ -38,7 +38,7 @@ class Surrogate(SpecModel):
         description="type is Stacked (LSTM, Ridge and Trees, whose votes come from how well each predicts what it has "
         "not learned from), LSTM (Auto-Meta), MLP (mean of block embeddings, PNAS's better extrapolator), Ridge "
         "(linear in figures of the whole network and in the parent's score), Trees (boosted, on the same), or a "
-        "surrogate that an installed package adds. Ridge and Trees have no settings; those of Stacked are its LSTM's. "
+        "surrogate that an installed package adds. Ridge and Trees have no settings; Stacked's are its LSTM's. "
         "Default: Stacked.",
     )
     hidden_size: int = Field(
@@ -83,6 +83,26 @@ class EarlyStopping(SpecModel):
     )
 
 
+class Screening(SpecModel):
+    """Trains all candidates a little, and the best of them on. Not for Halving and Priority, which choose lengths."""
+
+    share: DecimalText = Field(
+        default=Decimal("1"),
+        gt=0,
+        le=1,
+        description="share is the share of training.metaIterations after which a candidate is first scored, by its "
+        'training loss, such as "0.25". With "1" every search trial is trained in full, and earlyStopping holds. '
+        'Default: "1".',
+    )
+    keep: DecimalText = Field(
+        default=Decimal("0.125"),
+        gt=0,
+        lt=1,
+        description="keep is the share of the candidates so scored that goes on, from its checkpoint, to all "
+        'metaIterations. Each training counts as a trial of budget.maxTrials. Default: "0.125".',
+    )
+
+
 class Constraints(SpecModel):
     """Limits on the networks of candidates. One beyond a limit is never proposed: arithmetic tells before training."""
 
@@ -105,26 +125,6 @@ class Constraints(SpecModel):
         "between the layers for all images that are trained on at a time, and the weights that each task has of its "
         "own, in four bytes each. PyTorch itself comes on top (budget.trialMemory limits the whole process), and "
         "operations of installed packages count nothing. Default: no limit.",
-    )
-
-
-class Screening(SpecModel):
-    """Trains all candidates a little, and the best of them on. Not for Halving and Priority, which choose lengths."""
-
-    share: DecimalText = Field(
-        default=Decimal("1"),
-        gt=0,
-        le=1,
-        description="share is the share of training.metaIterations after which a candidate is first scored, by its "
-        'training loss, such as "0.25". With "1" every search trial is trained in full, and earlyStopping holds. '
-        'Default: "1".',
-    )
-    keep: DecimalText = Field(
-        default=Decimal("0.125"),
-        gt=0,
-        lt=1,
-        description="keep is the share of the candidates so scored that goes on, from its checkpoint, to all "
-        'metaIterations. Each training counts as a trial of budget.maxTrials. Default: "0.125".',
     )
 
 
@@ -153,6 +153,14 @@ class Search(SpecModel):
     surrogate: Surrogate = Field(default=Surrogate(), description="surrogate predicts the scores of untried cells.")
     screening: Screening = Field(
         default=Screening(), description="screening trains all candidates a little, and the best of them on."
+    )
+    confirmations: int = Field(
+        default=2,
+        ge=0,
+        le=20,
+        description="confirmations is the number of best cells that are trained once more, with another seed, where "
+        "their scores cannot be told apart, before the final ones are chosen by the mean of both; at most a twentieth "
+        "of budget.maxTrials, which counts them. Default: 2.",
     )
     early_stopping: EarlyStopping = Field(
         default=EarlyStopping(), description="earlyStopping gives up trials that do badly."

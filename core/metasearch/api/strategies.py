@@ -20,6 +20,13 @@ class ProgressiveSearchSettings(SpecModel):
         description="beamWidth is the number of cells that are trained in each round after the first, which is trained "
         "whole. Default: 100, Auto-Meta's.",
     )
+    refit_trials: int = Field(
+        default=16,
+        ge=1,
+        le=2000,
+        description="refitTrials is the number of trials of the largest size after which the surrogate learns anew; "
+        "no fewer than workers, lest some be idle. Default: 16.",
+    )
 
 
 class EvolutionSearchSettings(SpecModel):

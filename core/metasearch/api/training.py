@@ -173,11 +173,20 @@ class Evaluation(SpecModel):
         "and use: a prediction is the mean over an image and its four moved copies, and the support images are learned "
         "from with theirs. That takes five times the time of an evaluation. Default: 0, no copies.",
     )
+    folds: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="folds is the number of parts into which the training and validation classes, merged, are cut for "
+        "cross-validation: a search trial is trained once for each fold, on the classes of all others, and its score "
+        "and accuracies are means over the folds that were left out. That takes as many times the time of a trial. "
+        "Final trials train on the split as it is. Default: 1, no cross-validation.",
+    )
     tasks: int = Field(
         default=200,
         ge=2,
         le=100_000,
-        description="tasks is the number of tasks that a search score averages. Default: 200.",
+        description="tasks is the number of tasks that a search score averages, of each fold. Default: 200.",
     )
     curve_points: int = Field(
         default=5,
@@ -190,5 +199,13 @@ class Evaluation(SpecModel):
         default=50,
         ge=2,
         le=10_000,
-        description="curveTasks is the number of tasks per earlier point of the curve. Default: 50.",
+        description="curveTasks is the number of tasks per earlier point of the curve, of each fold. Default: 50.",
+    )
+
+    rules = (
+        Rule(
+            cel="!has(self.folds) || self.folds == 1 || !has(self.split) || self.split != 'Test'",
+            message="must have folds only where split is Validation: no fold has a test class",
+            holds=lambda evaluation: evaluation.folds == 1 or evaluation.split is not Split.TEST,
+        ),
     )

@@ -9,6 +9,7 @@ from metasearch.api import META_LEARNERS, DatasetName, MetaSearchSpec, Operation
 from metasearch.errors import InvalidSpec
 from metasearch.extensions import Group, require_known
 from metasearch.search import strategies, surrogates
+from metasearch.search.confirmation import strategy_spec
 from metasearch.search.constrained_space import ConstrainedSpace
 from metasearch.search.hyperparameters import VariedHyperparameters
 from metasearch.search.joint_space import JointSpace
@@ -31,8 +32,23 @@ def build_search(name: str, spec: MetaSearchSpec, started_at: float, paused_seco
             search can be looked at where the parts that train it are not installed.
     """
     space = build_space(spec)
-    strategy = strategies.build(spec, space, surrogates.factory(spec.search.surrogate, space))
+    strategy = strategies.build(strategy_spec(spec), space, surrogates.factory(spec.search.surrogate, space))
     return Search(name, spec, space, strategy, started_at, paused_seconds)
+
+
+def require_possible(spec: MetaSearchSpec) -> None:
+    """
+    Refuse a search that cannot be run as it is asked for, though each of its fields by itself is right.
+
+    A driver calls this before it runs a search, once the names are known.
+
+    Raises:
+        InvalidSpec: says what goes together with what, and what would be right.
+    """
+    space = build_space(spec)
+    initial(spec, space)
+    if spec.search.strategy == "Grid":
+        require_fitting(spec, space)
 
 
 def build_space(spec: MetaSearchSpec) -> Space[Any]:
@@ -58,31 +74,15 @@ def build_space(spec: MetaSearchSpec) -> Space[Any]:
     return constrained
 
 
-def require_possible(spec: MetaSearchSpec) -> None:
-    """
-    Refuse a search that cannot be run as it is asked for, though each of its fields by itself is right.
-
-    A driver calls this before it runs a search, once the names are known.
-
-    Raises:
-        InvalidSpec: says what goes together with what, and what would be right.
-    """
-    space = build_space(spec)
-    space.smallest()  # draws hyperparameters, which may be forbidden together
-    initial(spec, space)
-    if spec.search.strategy == "Grid":
-        require_fitting(spec, space)
-
-
 def require_known_names(spec: MetaSearchSpec) -> None:
     """
-    Refuse a spec that names a part of a search that is unknown here. Nothing is imported for it.
+    Refuse a spec that names a part of a search that is unknown here, or that no candidate meets. Nothing is imported.
 
     A driver calls this before it runs a search. On a cluster the operator and the workers must both know the names, so
     a package that adds one must be in both images.
 
     Raises:
-        InvalidSpec: says which name, and which are known.
+        InvalidSpec: says which name, and which are known; or which constraint.
     """
     require_known(Group.STRATEGIES, spec.search.strategy, strategies.BUILT_IN, "spec.search.strategy")
     require_known(Group.SURROGATES, spec.search.surrogate.type, surrogates.BUILT_IN, "spec.search.surrogate.type")
@@ -94,3 +94,4 @@ def require_known_names(spec: MetaSearchSpec) -> None:
             require_known(Group.META_LEARNERS, training.meta_learner, META_LEARNERS, f"spec.{where}.metaLearner")
     if spec.dataset.name is not None:
         require_known(Group.DATASETS, spec.dataset.name, list(DatasetName), "spec.dataset.name")
+    build_space(spec).smallest()

@@ -49,13 +49,13 @@ def ranked(trials: Iterable[Trial]) -> list[Trial]:
     """
     Return one trial for each candidate that was measured, best first.
 
-    Those with more meta-iterations come first, then the better score; ties go to the fewer parameters, then to the
-    name. A candidate counts as its longest training says; of several seeds of that, the first stands for all.
+    Those with more meta-iterations come first, of them those with more seeds, which were looked at again for being the
+    best, then the better score; ties go to the fewer parameters, then to the name. A candidate counts as its longest
+    training says; of several seeds of that, the first stands for all.
     """
     measured = _measured(trials, (negative_score, parameters))
-    return [
-        each.trial for each in sorted(measured, key=lambda each: (-_length(each.trial), each.values, each.trial.name))
-    ]
+    measured.sort(key=lambda each: (-_length(each.trial), -each.seeds, each.values, each.trial.name))
+    return [each.trial for each in measured]
 
 
 def by_score(trials: Iterable[Trial]) -> list[Trial]:
@@ -74,6 +74,7 @@ class _Measured(NamedTuple):
     trial: Trial
     values: tuple[float, ...]
     """Means over seeds."""
+    seeds: int
 
 
 def _measured(trials: Iterable[Trial], objectives: Sequence[Objective]) -> list[_Measured]:
@@ -87,7 +88,8 @@ def _measured(trials: Iterable[Trial], objectives: Sequence[Objective]) -> list[
         longest = max(_length(trial) for trial, _ in same)
         seeds = [(trial, values) for trial, values in same if _length(trial) == longest]
         first, _ = min(seeds, key=lambda each: (each[0].spec.seed, each[0].name))
-        measured.append(_Measured(first, tuple(map(fmean, zip(*(values for _, values in seeds), strict=True)))))
+        means = tuple(map(fmean, zip(*(values for _, values in seeds), strict=True)))
+        measured.append(_Measured(first, means, len(seeds)))
     return measured
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import InvalidSpec
-from metasearch.search import baselines, budget, pareto
+from metasearch.search import baselines, budget, confirmation, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.space import Space, candidate_key
 from metasearch.search.strategies.base import DONE, Answer, Proposal, Strategy
@@ -85,7 +85,8 @@ def plan(search: Search, trials: Sequence[Trial], now: float) -> Plan:
     if final:  # once entered, the final stage is not left
         return _plan_final(search, searching, final, used)
     limit = budget.reached(search.spec, used, Stage.SEARCH)
-    running = [trial for trial in searching if not trial.state.is_over]
+    # Second looks are begun after the search stage's limits, so these do not stop them.
+    running = [trial for trial in confirmation.first_looks(searching) if not trial.state.is_over]
     if limit is not None and running:
         # Their scores so far may still be the best, so the final stage waits until they have all stopped.
         return Plan(Phase.SEARCHING, stop=_names_to_stop(running), limit=limit)
@@ -98,7 +99,7 @@ def plan(search: Search, trials: Sequence[Trial], now: float) -> Plan:
         proposals = _next_trials(search, searching)
         if proposals or running:
             return Plan(Phase.SEARCHING, propose=proposals)
-    return _plan_final(search, searching, final, used)
+    return _plan_second_looks(search, searching, used) or _plan_final(search, searching, final, used)
 
 
 def current_status(search: Search, trials: Sequence[Trial], now: float) -> Plan:
@@ -123,19 +124,17 @@ def belongs_to(search: Search, trial: Trial) -> bool:
     is_free = is_search and search.strategy.varies_fidelity
     if spec.meta_iterations != meta_iterations and not is_free:
         return False
-    if spec.seed not in range(1 if is_search else final.seeds) and not is_free:
+    seeds = (0, confirmation.SEED) if is_search else range(final.seeds)
+    if spec.seed not in seeds:
         return False
     is_baseline = spec.stage is Stage.BASELINE
     if is_baseline and not baselines.is_wanted(final.baselines, spec.candidate.text):
         return False
     # The folder or the cluster may hold trials of another space, whose cells this one refuses.
     try:
-        key = spec.candidate.text if is_baseline else candidate_key(search.space, spec.candidate)
+        return spec == _named(search, spec)
     except InvalidSpec:
         return False
-    return spec.name == _trial_name(
-        search, spec.stage, spec.round, key, spec.meta_iterations, spec.seed, spec.resumes, spec.is_beginning
-    )
 
 
 # --- the search stage ---------------------------------------------------------------------------------------------
@@ -144,7 +143,7 @@ def belongs_to(search: Search, trial: Trial) -> bool:
 def _next_trials(search: Search, trials: Sequence[Trial]) -> tuple[TrialSpec, ...]:
     """Return the trials that the strategy proposes; none where it waits for others, or has nothing more to try."""
     history = _history(trials)
-    room = max(0, search.spec.budget.max_trials - len(history))
+    room = max(0, search.spec.budget.max_trials - confirmation.reserved(search.spec) - len(history))
     answer = search.strategy.propose(history, room)
     if isinstance(answer, Answer):
         return ()
@@ -161,23 +160,12 @@ def _search_trial(search: Search, proposal: Proposal, position: int) -> TrialSpe
     Args:
         position: in the order of proposing, from the first of the search.
     """
-    meta_iterations = proposal.meta_iterations or search.spec.training.meta_iterations
-    key = candidate_key(search.space, proposal.candidate)
-    return TrialSpec(
-        name=_trial_name(
-            search,
-            Stage.SEARCH,
-            proposal.round,
-            key,
-            meta_iterations,
-            proposal.seed,
-            proposal.resumes,
-            proposal.is_beginning,
-        ),
+    trial = TrialSpec(
+        name="",
         stage=Stage.SEARCH,
         candidate=proposal.candidate,
-        meta_iterations=meta_iterations,
-        seed=proposal.seed,
+        meta_iterations=proposal.meta_iterations or search.spec.training.meta_iterations,
+        seed=0,
         round=proposal.round,
         round_size=proposal.round_size,
         priority=position if proposal.priority is None else proposal.priority,
@@ -188,11 +176,26 @@ def _search_trial(search: Search, proposal: Proposal, position: int) -> TrialSpe
         thresholds=proposal.thresholds,
         resumes=proposal.resumes,
     )
+    return _named(search, trial)
 
 
 def _history(trials: Sequence[Trial]) -> list[Trial]:
-    """Pick the search trials, by round and priority, an order that a store need not keep."""
-    return [trial for round in by_round(trials) for trial in round]
+    """Pick the trials that the strategy proposed, by round and priority, an order that a store need not keep."""
+    return [trial for round in by_round(confirmation.first_looks(trials)) for trial in round]
+
+
+def _plan_second_looks(search: Search, searching: Sequence[Trial], used: budget.Spent) -> Plan | None:
+    """Train contenders once more, in the time of the final stage; None where that is done or there are none."""
+    looks = [confirmation.second_look(trial).spec for trial in confirmation.wanted(search.spec, searching)]
+    named = [_named(search, spec) for spec in looks]
+    there = {trial.name: trial for trial in searching}
+    missing = tuple(spec for spec in named if spec.name not in there)
+    running = [there[spec.name] for spec in named if spec.name in there and not there[spec.name].state.is_over]
+    if not missing and not running:
+        return None
+    if budget.reached(search.spec, used, Stage.FINAL) is None:
+        return Plan(Phase.SEARCHING, propose=missing, limit=_why_ended(search, searching, used))
+    return Plan(Phase.SEARCHING, stop=_names_to_stop(running)) if running else None
 
 
 # --- the final stage ----------------------------------------------------------------------------------------------
@@ -231,19 +234,18 @@ def _final_trials(search: Search, searching: Sequence[Trial]) -> Iterator[TrialS
     final = search.spec.final
     best = pareto.ranked(searching)[: final.top]
     for trial in best:
-        candidate = trial.spec.candidate
-        yield from _seeds(search, Stage.FINAL, trial.spec.round, candidate, candidate_key(search.space, candidate))
+        yield from _seeds(search, Stage.FINAL, trial.spec.round, trial.spec.candidate)
     if best and best[0].result:
         for network in baselines.wanted(final.baselines, best[0].result, search.spec.task.ways):
-            yield from _seeds(search, Stage.BASELINE, 0, Candidate(network.text), network.text)
+            yield from _seeds(search, Stage.BASELINE, 0, Candidate(network.text))
 
 
-def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate, key: str) -> Iterator[TrialSpec]:
+def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate) -> Iterator[TrialSpec]:
     """Yield the same training with each seed."""
     final = search.spec.final
     for seed in range(final.seeds):
-        yield TrialSpec(
-            name=_trial_name(search, stage, round, key, final.meta_iterations, seed),
+        trial = TrialSpec(
+            name="",
             stage=stage,
             candidate=candidate,
             meta_iterations=final.meta_iterations,
@@ -252,6 +254,7 @@ def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate, key: 
             round_size=final.seeds,
             priority=seed,  # the first seeds of a round come before its second ones, so a limit leaves more candidates
         )
+        yield _named(search, trial)
 
 
 # --- both ---------------------------------------------------------------------------------------------------------
@@ -276,14 +279,13 @@ def _names_to_stop(trials: Sequence[Trial]) -> tuple[str, ...]:
     return tuple(trial.name for trial in trials if not trial.stop_requested)
 
 
-def _trial_name(
-    search: Search,
-    stage: Stage,
-    round: int,
-    key: str,
-    meta_iterations: int,
-    seed: int,
-    resumes: str | None = None,
-    is_beginning: bool = False,
-) -> str:
-    return trial_name(search.name, stage, round, key, meta_iterations, seed, search.spec.seed, resumes, is_beginning)
+def _named(search: Search, spec: TrialSpec) -> TrialSpec:
+    """
+    Give a trial its name, which says what it is and of what search.
+
+    Raises:
+        InvalidSpec: its candidate is none of the search's space.
+    """
+    is_baseline = spec.stage is Stage.BASELINE
+    key = spec.candidate.text if is_baseline else candidate_key(search.space, spec.candidate)
+    return replace(spec, name=trial_name(search.name, spec, key, search.spec.seed))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, combinations_with_replacement, islice, product
 from math import factorial, prod
 from typing import Protocol, TypeVar
@@ -21,7 +21,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.cell_features import SIZE_FEATURES, cell_features, feature_names
 from metasearch.search.cell_networks import CellNetworks
 from metasearch.search.cells import OUTER_INPUTS, Block, Branch, Cell, block, parse_cell
-from metasearch.search.encoded_cells import Floats
+from metasearch.search.encoded_cells import EncodedCells, Floats
 
 C = TypeVar("C")
 
@@ -297,10 +297,8 @@ class CellSpace:
     def features_in(self, networks: CellNetworks) -> Floats:
         """Compute the features of cells in networks that may differ in their settings, (cells, features)."""
         rows = np.empty((len(networks.cells), len(feature_names(self.operations))))
-        with ThreadPoolExecutor(_CHUNKS_AT_ONCE) as threads:
-            for indices, encoded, space in networks.alike():
-                chunks = threads.map(partial(cell_features, space=space), encoded.chunks(_CELLS_AT_ONCE))
-                rows[indices] = np.concatenate(list(chunks))
+        for indices, encoded, network in networks.alike():
+            rows[indices] = _encoded_features(encoded, network)
         return rows
 
     def networks(self, candidates: Sequence[Cell]) -> CellNetworks:
@@ -314,13 +312,27 @@ class CellSpace:
         return Candidate(str(candidate))
 
     def read(self, recorded: Candidate) -> Cell:
-        cell = parse_cell(recorded.architecture, self.operations)
+        cell = _read(recorded.architecture, self.operations)
         if len(cell) > self.max_size:
             raise InvalidCell(f"{cell} has {len(cell)} blocks; it may have {self.max_size} at most (space.maxBlocks)")
-        return cell.canonical
+        return cell
 
     def size_text(self, size: int) -> str:
         return f"{size} {'block' if size == 1 else 'blocks'}"
+
+
+@lru_cache(maxsize=16_384)
+def _read(text: str, operations: tuple[str, ...]) -> Cell:
+    """Read a cell in canonical form. Strategies read the whole history for every proposal, hence the cache."""
+    return parse_cell(text, operations).canonical
+
+
+def _encoded_features(cells: EncodedCells, network: api.Space) -> Floats:
+    """Compute the features of cells of one size in one network setting, (cells, features)."""
+    if len(cells) <= _CELLS_AT_ONCE:
+        return cell_features(cells, network)
+    with ThreadPoolExecutor(_CHUNKS_AT_ONCE) as threads:
+        return np.concatenate(list(threads.map(partial(cell_features, space=network), cells.chunks(_CELLS_AT_ONCE))))
 
 
 def _with_branch(cell: Cell, index: int, side: int, branch: Branch) -> Cell:

@@ -5,30 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 
-from metasearch.search.trials import Stage
+from metasearch.search.trials import TrialSpec
 
 
-def trial_name(
-    search: str,
-    stage: Stage,
-    round: int,
-    key: str,
-    meta_iterations: int,
-    seed: int,
-    search_seed: int,
-    resumes: str | None = None,
-    is_beginning: bool = False,
-) -> str:
+def trial_name(search: str, spec: TrialSpec, key: str, search_seed: int) -> str:
     """
-    Name an evaluation: the same for the same one, so that proposing it twice makes one trial.
+    Name an evaluation: the same for the same one.
 
     Args:
-        key: of the candidate, as `Candidate.key` makes it.
-        resumes: the trial that it goes on from. Part of the name, because it may end elsewhere than one begun anew.
+        search: the search's name, with which the trial's begins.
+        spec: the trial's; its own name is not looked at.
+        key: of the candidate, as `candidate_key` makes it.
     """
+    identity = [key, spec.stage, spec.meta_iterations, spec.seed, search_seed]
+    # Part of the name, because it may end elsewhere; but only where given, so that other names stay as they were.
+    identity += [spec.resumes] if spec.resumes else []
+    identity += ["beginning"] if spec.is_beginning else []
     # Ten hex digits are 40 bits: of 100,000 trials, any two share a name with a probability of 0.5%.
-    identity = [key, stage, meta_iterations, seed, search_seed]
-    # Only where they are given: names of trials that are whole trainings stay as they were.
-    identity += [resumes] if resumes else []
-    identity += ["beginning"] if is_beginning else []
-    return f"{search}-{round}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:10]}"
+    return f"{search}-{spec.round}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:10]}"

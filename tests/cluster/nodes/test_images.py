@@ -127,12 +127,14 @@ from metasearch.search.surrogates import Candidates, Observations, build
 
 def read(*tokens):
     nothing = numpy.zeros(len(tokens))
-    return Candidates(tokens=tokens, features=nothing[:, None], parent_scores=nothing)
+    empty = nothing[:, None]
+    return Candidates(tokens=tokens, features=empty, sizes=empty, parent_scores=nothing)
 
 candidates = read(((1, 2),), ((2, 3),), ((3, 4),))
 from types import SimpleNamespace
 space = SimpleNamespace(vocabulary_size=5, step_width=2)
-observations = Observations(candidates=candidates, scores=numpy.array([0.2, 0.4, 0.6]), errors=numpy.zeros(3))
+observations = Observations(candidates=candidates, scores=numpy.array([0.2, 0.4, 0.6]), errors=numpy.zeros(3),
+    rounds=numpy.array([1, 1, 2]))
 predictor = build(api.Surrogate(members=2), space).fit(observations, [0])
 means = predictor.predict(read(((3, 4),), ((1, 2),)))
 print(means)

@@ -1,13 +1,16 @@
-"""Progressive search: every smallest candidate, then a beam of the best children."""
+"""Progressive search: candidates of one step, a beam of children of each size, and on at the largest."""
 
 from __future__ import annotations
 
 import pytest
-from builders import SMALL, TokenMeans, completed, make_search, make_spec, pretend_result
+from builders import SMALL, TokenMeans, completed, make_result, make_search, make_spec, pretend_result
+from planned_search import run_planned
 
+from metasearch.api import ProgressiveSearchSettings
+from metasearch.search.candidates import Candidate
 from metasearch.search.planner import Search, plan
 from metasearch.search.strategies import DONE, WAIT, Answer, Proposal, Strategy
-from metasearch.search.strategies.progressive import Progressive
+from metasearch.search.strategies.progressive import Progressive, RoundSizes
 from metasearch.search.trials import Reason, State, Trial, TrialResult
 
 
@@ -39,19 +42,68 @@ def test_the_order_of_the_first_round_depends_on_the_seed_alone() -> None:
     assert [each.candidate for each in first] != [each.candidate for each in other]
 
 
-def test_later_rounds_are_a_beam_of_children_best_first() -> None:
-    search = make_search()
+def test_one_step_candidates_are_at_most_a_third_of_the_trials() -> None:
+    assert [len(proposed(make_search(budget={"maxTrials": most}).strategy, [])) for most in (2, 9, 12)] == [1, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("one_step", "max_size", "settings", "max_trials", "expected"),
+    [
+        # Auto-Meta: 55 cells of one block, then 100 of each further size.
+        (55, 5, {}, 455, RoundSizes(55, 100, 16)),
+        # The quick example: some twenty of 80, beams of 12, and a rest for the largest size.
+        (55, 3, {"beam_width": 12}, 80, RoundSizes(20, 12, 12)),
+        (55, 3, {"beam_width": 12, "refit_trials": 4}, 40, RoundSizes(13, 12, 4)),
+        # What is left of a small budget is shared by the sizes.
+        (3, 6, {}, 35, RoundSizes(3, 6, 6)),
+        (10, 1, {}, 100, RoundSizes(10, 10, 10)),
+    ],
+)
+def test_a_budget_is_divided_among_sizes(
+    one_step: int, max_size: int, settings: dict[str, int], max_trials: int, expected: RoundSizes
+) -> None:
+    assert RoundSizes.of(one_step, max_size, ProgressiveSearchSettings(**settings), max_trials) == expected
+
+
+def test_later_rounds_are_the_best_children_and_one_in_eight_drawn_at_random() -> None:
+    search = make_search(search={"progressive": {"beamWidth": 8}})
     history = measured(search, 1)
     second = proposed(search.strategy, history)
-    predicted = [each.predicted for each in second]
-    assert [each.priority for each in second] == [0, 1, 2, 3]
+    chosen, drawn = [each for each in second if not each.is_drawn], [each for each in second if each.is_drawn]
+    assert (len(chosen), len(drawn)) == (7, 1)
+    predicted = [each.predicted for each in chosen]
     assert predicted == sorted(predicted, reverse=True)  # type: ignore[type-var]
+    assert {each.predicted_by for each in second} == {"means of tokens"}
     children = {
         search.space.write(child).text
         for trial in history
         for child in search.space.children(search.space.read(trial.spec.candidate))
     }
     assert {each.candidate.text for each in second} <= children
+
+
+def test_what_is_drawn_depends_on_the_seed_and_not_on_the_predictions() -> None:
+    def drawn(seed: int, score: float) -> set[str]:
+        search = make_search(seed=seed, search={"progressive": {"beamWidth": 8}})
+        specs = plan(search, [], now=0.0).propose
+        history = [
+            completed(Trial(spec=spec), make_result(score if "conv" in spec.candidate.text else 0.5)) for spec in specs
+        ]
+        return {each.candidate.text for each in proposed(search.strategy, history) if each.is_drawn}
+
+    assert len({frozenset(drawn(seed, 0.9)) for seed in range(8)}) > 4
+
+
+def test_at_the_largest_size_neighbours_of_the_best_join_the_children() -> None:
+    search = make_search(budget={"maxTrials": 200})
+    history = measured(search, 8)
+    grown = {
+        search.space.key(child)
+        for trial in history
+        for child in search.space.children(search.space.read(trial.spec.candidate))
+    }
+    late = [search.space.key(search.space.read(trial.spec.candidate)) for trial in history if trial.spec.round > 3]
+    assert any(key not in grown for key in late)
 
 
 def test_candidates_that_failed_have_no_children() -> None:
@@ -63,27 +115,39 @@ def test_candidates_that_failed_have_no_children() -> None:
     assert all(parent in each.candidate.text.split(" | ") for each in proposed(search.strategy, [good, *failed]))
 
 
-def test_it_waits_for_a_round_and_is_done_after_the_last() -> None:
-    search = make_search()
-    history = measured(search, 3)
+def test_it_waits_for_a_round_and_is_done_when_the_trials_are_spent() -> None:
+    search = make_search(budget={"maxTrials": 30})
+    history = measured(search, 6)
+    assert len(history) == 30
     assert search.strategy.propose([*history[:-1], Trial(spec=history[-1].spec)], room=100) is WAIT
-    assert search.strategy.propose(history, room=100) is DONE
+    assert search.strategy.propose(history, room=0) is DONE
 
 
-@pytest.mark.parametrize("rounds", [0, 1, 2, 3])
+def test_a_small_space_is_searched_whole_and_done_then() -> None:
+    search = make_search(space={"operations": ["identity"], "maxBlocks": 2}, budget={"maxTrials": 500})
+    trials, decided = run_planned(search, pretend_result)
+    keys = [search.space.key(search.space.read(trial.spec.candidate)) for trial in trials if trial.spec.round]
+    everything = {search.space.key(each) for each in search.space.everything()}
+    assert set(keys) == everything
+    assert decided.limit is None
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2, 3, 6])
 def test_without_room_no_surrogate_is_made(rounds: int) -> None:
     search = make_search()
     strategy = Progressive(search.spec, search.space, surrogate=lambda: pytest.fail("a surrogate was made"))
-    assert strategy.propose(measured(search, rounds), room=0) == (DONE if rounds == 3 else ())
+    assert strategy.propose(measured(search, rounds), room=0) == (DONE if rounds == 6 else ())
 
 
-def test_a_last_round_that_a_budget_has_cut_is_not_done() -> None:
-    search = make_search(budget={"maxTrials": 16})
-    history = measured(search, 3)
-    assert len(history) == 16
-    assert search.strategy.propose(history, room=0) == ()
+def test_given_cells_come_first_whatever_their_size() -> None:
+    given = "conv3x3(-1)+identity(-2) | conv3x3(0)+conv3x3(0) | conv3x3(1)+identity(0)"
+    search = make_search(search={"progressive": {"beamWidth": 4}, "initial": [given]})
+    first = proposed(search.strategy, [])
+    assert first[0].candidate == search.space.write(search.space.read(Candidate(given)))
+    assert len(first) == 10
 
 
 def test_rounds_are_named_by_the_size_of_their_candidates() -> None:
     strategy = Progressive(make_spec(**SMALL), make_search().space, TokenMeans)
-    assert (strategy.rounds, [strategy.title(round) for round in (1, 2)]) == (3, ["1 block", "2 blocks"])
+    titles = [strategy.title(round) for round in (1, 2, 3, 9)]
+    assert (strategy.rounds, titles) == (None, ["1 block", "2 blocks", "3 blocks", "3 blocks"])

@@ -25,6 +25,7 @@ class Asked:
 
     rounds = None
     varies_fidelity = True
+    preliminary_rounds = 0
 
     def __init__(self, answer: Callable[[History, int], Proposals]) -> None:
         self.answer = answer

@@ -14,12 +14,15 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """The images of some classes, class after class."""
+    """The images of some classes, each class in one piece."""
 
     class_names: tuple[str, ...]
     counts: npt.NDArray[np.int64]
     """Images per class, (classes,)."""
     pixels: Pixels
+    """May hold images of other classes too, where it is shared with a larger set (`of_classes`)."""
+    first_rows: npt.NDArray[np.int64] | None = None
+    """The row of each class's first image in `pixels`, (classes,); None where class follows class from row 0."""
 
     @classmethod
     def of(cls, classes: Sequence[tuple[str, Pixels]]) -> ImageSet:
@@ -30,7 +33,17 @@ class ImageSet:
     @property
     def starts(self) -> npt.NDArray[np.int64]:
         """The row of each class's first image in `pixels`, (classes,)."""
+        if self.first_rows is not None:
+            return self.first_rows
         return np.concatenate(([0], np.cumsum(self.counts)[:-1])).astype(np.int64)
+
+    @property
+    def own_pixels(self) -> Pixels:
+        """The pixels of its classes alone, class after class."""
+        if self.first_rows is None:
+            return self.pixels
+        pieces = zip(self.first_rows, self.counts, strict=True)
+        return np.concatenate([self.pixels[first : first + count] for first, count in pieces])
 
     @property
     def channels(self) -> int:
@@ -41,6 +54,20 @@ class ImageSet:
     def side(self) -> int:
         """The height and width of an image in pixels."""
         return int(self.pixels.shape[2])
+
+    def of_classes(self, classes: npt.NDArray[np.int64]) -> ImageSet:
+        """Return some of the classes, given by their indices, in that order. Their pixels are shared, not copied."""
+        names = tuple(self.class_names[index] for index in classes)
+        return ImageSet(names, self.counts[classes], self.pixels, self.starts[classes])
+
+    def merged_with(self, other: ImageSet) -> ImageSet:
+        """Return the classes of both sets, whose images have one shape, this set's first."""
+        return ImageSet(
+            class_names=self.class_names + other.class_names,
+            counts=np.concatenate([self.counts, other.counts]),
+            pixels=np.concatenate([self.pixels, other.pixels]),
+            first_rows=np.concatenate([self.starts, other.starts + len(self.pixels)]),
+        )
 
     def rotated(self, rotations: int) -> ImageSet:
         """
@@ -56,6 +83,7 @@ class ImageSet:
             ),
             counts=np.tile(self.counts, rotations),
             pixels=np.concatenate([np.rot90(self.pixels, turn, axes=(2, 3)) for turn in turns]),
+            first_rows=np.concatenate([self.starts + copy * len(self.pixels) for copy in range(rotations)]),
         )
 
 

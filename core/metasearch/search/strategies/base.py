@@ -39,8 +39,6 @@ class Proposal:
     candidate: Candidate
     meta_iterations: int | None = None
     """The fidelity; None for `spec.training.metaIterations`. Others need `Strategy.varies_fidelity`."""
-    seed: int = 0
-    """Distinguishes trainings of one candidate."""
     is_beginning: bool = False
     """See `TrialSpec.is_beginning`; needs `Strategy.varies_fidelity`."""
     predicted: float | None = None
@@ -79,6 +77,9 @@ class Strategy(Protocol):
 
     varies_fidelity: bool
     """True where proposals may ask for meta-iterations other than `spec.training`'s."""
+
+    preliminary_rounds: int
+    """The first rounds whose trials are only to be learned from, so that none is screened for the best of them."""
 
     def propose(self, history: History, room: int) -> Proposals:
         """

@@ -27,6 +27,7 @@ class Grid(Generic[C]):
 
     rounds: int | None = 1
     varies_fidelity = False
+    preliminary_rounds = 0
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.spec, self.space = spec, space

@@ -69,6 +69,7 @@ class SuccessiveHalving:
 
     rounds: int | None = None
     varies_fidelity = True
+    preliminary_rounds = 0
 
     def __init__(self, spec: MetaSearchSpec, rungs: Rungs, build_inner: InnerBuilder) -> None:
         self._rungs = rungs
@@ -111,6 +112,8 @@ class SuccessiveHalving:
         last_begun = max((trial.spec.round for trial in history if trial.spec.meta_iterations == first), default=0)
         gone_on: dict[int, set[str]] = {rung: set() for rung in lower}
         for round in range(1, complete + 1):
+            if round <= self._inner.preliminary_rounds and not (is_finished and round >= last_begun):
+                continue
             for rung in lower:
                 measured = self._measured(history, rung, round)
                 # The last rounds leave at least one for the next rung; before, an early best need not be the best.

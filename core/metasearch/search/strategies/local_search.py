@@ -30,6 +30,7 @@ class LocalSearch(Generic[C]):
 
     rounds: int | None = None
     varies_fidelity = False
+    preliminary_rounds = 0
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.spec, self.space = spec, space

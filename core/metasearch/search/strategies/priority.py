@@ -59,6 +59,7 @@ class Priority(Generic[C]):
 
     rounds: int | None = None
     varies_fidelity = True
+    preliminary_rounds = 0
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.space, self.seed = space, spec.seed

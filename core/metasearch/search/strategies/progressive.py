@@ -4,9 +4,9 @@ surrogate that has learned from everything measured, try the best `beam_width`, 
 
 What the paper leaves to its budget is settled here, for budgets of any size (docs/choices.md):
 
-- one-step candidates are no more than a third of the trials, and sizes share the rest where a whole beam of each is
-  too much;
-- at the largest size the surrogate learns anew after every quarter of a beam, and the search goes on while there are
+- one-step candidates are an eighth of the trials, or some twenty, and sizes share the rest where a whole beam of each
+  is too much;
+- at the largest size the surrogate learns anew after every few trials, and the search goes on while there are
   trials: with children, and with neighbours of the best, which differ from them in one choice;
 - one in eight trials of a round is drawn at random from the same pool. It examines the surrogate, which cannot be
   judged by candidates that it has chosen for their likeness.
@@ -30,14 +30,14 @@ from metasearch.search.strategies.measured import Measured
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
 from metasearch.search.surrogates.base import Candidates, Scores, Surrogate
 
-FIRST_SHARE = 1 / 3
-"""The most of the trials that are of one step: they say little of what larger candidates do."""
+FIRST_SHARE, FIRST_AT_LEAST, MAX_FIRST_SHARE = 1 / 8, 20, 1 / 3
+"""
+The share of the trials that are of one step, which say little of what larger candidates do; the fewest from which
+something can be learned, and the most of the trials that these may be.
+"""
 
 DRAWN_SHARE = 1 / 8
 """The share of a round that is drawn at random."""
-
-BATCHES = 4
-"""Rounds in which a beam of the largest size is tried."""
 
 NEIGHBOURS_OF = 8
 """The number of best candidates whose neighbours are looked at."""
@@ -55,18 +55,19 @@ class RoundSizes:
     """Each round at the largest size."""
 
     @classmethod
-    def of(cls, one_step: int, max_size: int, beam_width: int, max_trials: int) -> RoundSizes:
+    def of(cls, one_step: int, max_size: int, settings: ProgressiveSearchSettings, max_trials: int) -> RoundSizes:
         """
         Divide a budget.
 
         Args:
             one_step: the number of candidates of one step.
         """
-        first = min(one_step, max(1, math.floor(max_trials * FIRST_SHARE)))
+        fewest = min(FIRST_AT_LEAST, max_trials * MAX_FIRST_SHARE)
+        first = min(one_step, max(1, math.floor(max(max_trials * FIRST_SHARE, fewest))))
         if max_size == 1:
             return cls(one_step, one_step, one_step)
-        beam = max(1, min(beam_width, (max_trials - first) // (max_size - 1)))
-        return cls(first, beam, math.ceil(beam / BATCHES))
+        beam = max(1, min(settings.beam_width, (max_trials - first) // (max_size - 1)))
+        return cls(first, beam, min(beam, settings.refit_trials))
 
 
 class Progressive(Generic[C]):
@@ -77,9 +78,10 @@ class Progressive(Generic[C]):
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:
         self.spec, self.space, self.surrogate, self.seed = spec, space, surrogate, spec.seed
-        beam_width = (spec.search.progressive or ProgressiveSearchSettings()).beam_width
+        settings = spec.search.progressive or ProgressiveSearchSettings()
         self._smallest = space.smallest()
-        self.sizes = RoundSizes.of(len(self._smallest), space.max_size, beam_width, spec.budget.max_trials)
+        self.preliminary_rounds = space.max_size - 1
+        self.sizes = RoundSizes.of(len(self._smallest), space.max_size, settings, spec.budget.max_trials)
         self._planner = RoundPlanner(spec, space, self._choose, self._is_complete)
 
     def propose(self, history: History, room: int) -> Proposals:
@@ -122,6 +124,8 @@ class Progressive(Generic[C]):
     def _is_complete(self, finished: Rounds) -> bool:
         if not finished:
             return False
+        if sum(map(len, finished)) >= self.spec.budget.max_trials:
+            return True
         measured = Measured(self.space, [trial for trials in finished for trial in trials])
         size = self._size(len(finished) + 1)
         if size > 1 and measured.has_untried(size):

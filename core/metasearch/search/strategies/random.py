@@ -28,6 +28,7 @@ class Random(Generic[C]):
     """
 
     varies_fidelity = False
+    preliminary_rounds = 0
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.spec, self.space, self.trials = spec, space, spec.budget.max_trials

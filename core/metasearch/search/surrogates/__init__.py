@@ -1,6 +1,6 @@
 """
 Surrogates: they predict the scores of untried candidates from those of tried ones. One file each, one line in
-`BUILT_IN`. Of the search core only this package uses torch, and only once there is something to learn.
+`BUILT_IN`. Of the search core only this package uses torch and scikit-learn, and only once there is something to learn.
 
 Other packages add theirs through the entry point group `metasearch.surrogates`; docs/extending.md shows how.
 """

@@ -82,8 +82,8 @@ class Predictor(Protocol):
 
     left_out: Scores
     """
-    What it would have predicted for each observation, had it not learned from that one, (observations,). By this it is
-    compared with others, so a surrogate that cannot tell is no part of an ensemble and has NaN.
+    The prediction of each observation's score by what has not learned from it, (observations,). By this surrogates are
+    compared and their votes are found; NaN where a surrogate cannot tell, which gives it no vote.
     """
 
     @property

@@ -152,9 +152,9 @@ class _Members(Generic[P]):
     model: Model[P]
     weights: Sequence[Tensor]
     bias: Tensor
-    """Of the output, (members, 1)."""
+    """The output's, (members, 1)."""
     slope: Tensor
-    """Of the output in the standardised parent's score, (members, 1)."""
+    """The output's slope in the standardised parent's score, (members, 1)."""
 
     @property
     def tensors(self) -> list[Tensor]:

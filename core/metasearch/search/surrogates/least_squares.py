@@ -29,10 +29,10 @@ class Ridge:
     scale: Floats
     """Standard deviations of the features, (features,); infinite for those that do not vary."""
     coefficients: Floats
-    """Of standardised features, (features,)."""
+    """Those of standardised features, (features,)."""
     intercept: float
     left_out: Floats
-    """What would be predicted for each candidate, were its own score not known, (candidates,); NaN for a single one."""
+    """The prediction of each candidate were its own score not known, (candidates,); NaN for a single one."""
 
     def predict(self, features: Floats) -> Floats:
         """Predict scores (candidates,) from features (candidates, features)."""
@@ -68,7 +68,7 @@ def fit_ridge(features: Floats, scores: Floats, weights: Floats) -> Ridge:
 
 @dataclass(frozen=True)
 class _Fit:
-    """How well one strength predicts what was left out."""
+    """One strength, and its errors on what was left out."""
 
     strength: float
     residuals: Floats

@@ -1,4 +1,4 @@
-"""How much each measured score counts, and what regressions read of a candidate."""
+"""The weight of each measured score, and the figures that regressions read of a candidate."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class ParentScore:
     """
 
     by_parent: Ridge | None
-    """Of the difference to the parent's score, so that what is not known leaves it as it is."""
+    """Predicts the difference to the parent's score, so that where nothing is known the score stays as it is."""
     without_parent: float
     left_out: Scores
     description: ClassVar[str] = "the parent's score"

@@ -35,8 +35,8 @@ from metasearch.search.surrogates.votes import best_votes
 READ_BEST, READ_SAMPLE = 4000, 1000
 """The candidates that a slow kind reads: so many of the best, and so many of the others."""
 
-LAST_ROUND = 8
-"""Scores on which kinds are compared with the simple predictors, if there are as many; of earlier rounds at need."""
+LEAST_COMPARED = 8
+"""The scores on which kinds are compared with the simple predictors; a last round of fewer takes in earlier ones."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Kind:
     name: str
     surrogate: Surrogate
     extrapolates: bool = False
-    """Whether what it learns goes on where its measurements end."""
+    """True where what it learns goes on where its measurements end."""
     is_slow: bool = False
 
 
@@ -70,7 +70,7 @@ class Stacked:
     def fit(self, observations: Observations, seed: Sequence[int]) -> StackedPredictor:
         weights = score_weights(observations)
         comparison = _Comparison(observations.scores, weights, _is_last(observations.rounds))
-        simple = [_Voter(each.description, each) for each in fit_simple_predictors(observations, weights)]
+        simple = [Voter(each.description, each) for each in fit_simple_predictors(observations, weights)]
         best_simple = min(simple, key=comparison.error)
         is_one_round = len(np.unique(observations.rounds)) == 1
         fitted, lost = [], {}
@@ -78,7 +78,7 @@ class Stacked:
             if is_one_round and not kind.extrapolates:
                 lost[kind.name] = "all scores are of one round"
                 continue
-            voter = _Voter(kind.name, kind.surrogate.fit(observations, seed), kind.extrapolates, kind.is_slow)
+            voter = Voter(kind.name, kind.surrogate.fit(observations, seed), kind.extrapolates, kind.is_slow)
             fitted.append(voter)
             if reason := comparison.reason_against(voter, best_simple):
                 lost[kind.name] = reason
@@ -100,7 +100,9 @@ class _Predicts(Protocol):
 
 
 @dataclass(frozen=True)
-class _Voter:
+class Voter:
+    """A predictor that may have a vote; its name is as in `description`."""
+
     name: str
     predictor: _Predicts
     extrapolates: bool = False
@@ -114,9 +116,9 @@ class _Comparison:
     scores: Scores
     weights: Floats
     is_last: npt.NDArray[np.bool_]
-    """Whether a score is of the last round, (observations,)."""
+    """True for the scores of the last round, (observations,)."""
 
-    def error(self, voter: _Voter) -> float:
+    def error(self, voter: Voter) -> float:
         """Return the weighted mean square of the errors in the last round; infinite where none is known."""
         left_out = voter.predictor.left_out
         known = self.is_last & np.isfinite(left_out)
@@ -124,7 +126,7 @@ class _Comparison:
             return np.inf
         return float(np.average((left_out - self.scores)[known] ** 2, weights=self.weights[known]))
 
-    def reason_against(self, voter: _Voter, best_simple: _Voter) -> str | None:
+    def reason_against(self, voter: Voter, best_simple: Voter) -> str | None:
         """Say why a predictor has no vote; None where it has one."""
         error = self.error(voter)
         if not np.isfinite(error):
@@ -133,7 +135,7 @@ class _Comparison:
             return None
         return f"no better than {best_simple.name} on the last round"
 
-    def votes(self, voters: Sequence[_Voter]) -> Floats:
+    def votes(self, voters: Sequence[Voter]) -> Floats:
         """Return each predictor's vote, (predictors,)."""
         residuals = np.column_stack([voter.predictor.left_out for voter in voters]) - self.scores[:, None]
         known = np.isfinite(residuals).all(1)
@@ -145,7 +147,7 @@ class _Comparison:
 class StackedPredictor:
     """Predictors and their votes."""
 
-    def __init__(self, voters: Sequence[_Voter], votes: Floats, lost: Mapping[str, str], guide: _Voter) -> None:
+    def __init__(self, voters: Sequence[Voter], votes: Floats, lost: Mapping[str, str], guide: Voter) -> None:
         """
         Args:
             lost: why a kind has no vote, by its name.
@@ -192,9 +194,9 @@ def _read(slow: _Predicts, candidates: Candidates, guide: Scores) -> Scores:
 
 
 def _is_last(rounds: Integers) -> npt.NDArray[np.bool_]:
-    """Say which observations are of the last round, or of the last rounds that have `LAST_ROUND` together."""
+    """Say which observations are of the last round, or of the last rounds that have `LEAST_COMPARED` together."""
     first = next(
-        (each for each in np.unique(rounds)[::-1] if np.count_nonzero(rounds >= each) >= LAST_ROUND), rounds.min()
+        (each for each in np.unique(rounds)[::-1] if np.count_nonzero(rounds >= each) >= LEAST_COMPARED), rounds.min()
     )
     is_last: npt.NDArray[np.bool_] = rounds >= first
     return is_last

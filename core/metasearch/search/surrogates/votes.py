@@ -13,7 +13,7 @@ import numpy as np
 from metasearch.search.encoded_cells import Floats
 
 SMALLEST_VARIANCE = 1e-12
-"""Of a predictor's left-out errors, so that several that make none have equal votes."""
+"""A variance that all left-out errors are held to have, so that predictors that make none have equal votes."""
 
 
 def best_votes(residuals: Floats, weights: Floats) -> Floats:

@@ -1,0 +1,242 @@
+"""
+Simulate searches of the paper's size, and show how much of the time their workers are at work.
+
+    python benchmarks/busy_share.py                       2, 8 and 112 workers, about five minutes on one core
+    python benchmarks/busy_share.py --trials 2000 --only Evolution
+
+The strategies run through the real planner; only the trials are pretended. A trial takes a constant and a multiple of
+its multiply-adds in seconds, the line that was measured on cells of the quick search, and some noise. It scores more
+the more multiply-adds the cell has, as real cells do, and by a part of its own. The time of planning is left out.
+
+Trials are claimed by priority, as everywhere. Strategies with rounds have their costliest trials first then, by
+`Space.cost`; what that is worth is shown by two other orders: costliest first by multiply-adds, and the order of
+proposing, which is best predicted first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import log
+from typing import Any
+
+import numpy as np
+
+from metasearch import api
+from metasearch.search import build, planner, strategies, surrogates
+from metasearch.search.cells import Cell
+from metasearch.search.encoded_cells import EncodedCells
+from metasearch.search.network_size import network_sizes
+from metasearch.search.space import CellSpace
+from metasearch.search.strategies import History, Proposals, Strategy
+from metasearch.search.trials import State, Trial, TrialResult, TrialSpec, claim, complete
+from metasearch.stores.order import sort_key
+from reporting import Claim, parser, publish
+
+START, PER_MILLION = 1.57, 6.90
+"""Seconds of a trial, and seconds more for each million multiply-adds: 40 meta-iterations on one core."""
+
+NOISE = 0.1
+"""Standard deviation of the logarithm of a trial's seconds."""
+
+WORKERS = (2, 8, 112)
+"""A small machine, a larger one, and the GPUs of Auto-Meta's search."""
+
+LONGER = 0.005
+"""The share by which a search may take longer with the costliest trials first, which chance decides in a single one."""
+
+Setting = dict[str, Any]
+
+SETTINGS: dict[str, Setting] = {
+    "Progressive": {"search": {"surrogate": {"type": "Ridge"}}},
+    "Evolution": {"search": {}},
+    "LocalSearch": {"search": {}},
+    "LocalSearch, 16 starts": {"search": {"localSearch": {"starts": 16}}},
+    "Random": {"search": {}},
+    # All 756 cells of up to two blocks of three operations.
+    "Grid": {"search": {}, "space": {"operations": ["conv3x3", "conv5x5", "max_pool3x3"], "maxBlocks": 2}},
+}
+"""Fields of each search. The name begins with the strategy's."""
+
+WITH_ROUNDS = ("Progressive", "LocalSearch", "LocalSearch, 16 starts")
+
+ClaimKey = Callable[[TrialSpec, int, float], tuple[Any, ...]]
+
+ORDERS: dict[str, ClaimKey] = {
+    "by priority": lambda spec, _position, _million: sort_key(spec),
+    "multiply-adds": lambda spec, _position, million: (spec.round, -million),
+    "as proposed": lambda spec, position, _million: (spec.round, position),
+}
+"""Trials that can be claimed are sorted by one of these, of the trial, its place among all and its multiply-adds."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """The course of a search stage."""
+
+    trials: int
+    seconds: float
+    """The time from the first claim to the last end."""
+    work: float
+    """Seconds of all trials."""
+
+    def busy_share(self, workers: int) -> float:
+        """Return the share of the workers' time in which they had a trial, in [0, 1]."""
+        return self.work / (workers * self.seconds)
+
+
+class Remembered:
+    """A strategy whose answers are kept, for they depend on the history alone and not on the order of claims."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy, self.rounds, self.varies_fidelity = strategy, strategy.rounds, strategy.varies_fidelity
+        self.preliminary_rounds = strategy.preliminary_rounds
+        self._answers: dict[int, Proposals] = {}
+
+    def propose(self, history: History, room: int) -> Proposals:
+        key = hash((room, tuple((trial.name, trial.score) for trial in history)))
+        if key not in self._answers:
+            self._answers[key] = self.strategy.propose(history, room)
+        return self._answers[key]
+
+    def title(self, round: int) -> str:
+        return self.strategy.title(round)
+
+
+class World:
+    """Knows the seconds and the score of every trial of a space."""
+
+    def __init__(self, space: CellSpace) -> None:
+        self.space = space
+        self._million: dict[str, float] = {}
+
+    def million(self, spec: TrialSpec) -> float:
+        """Return the million multiply-adds of the trial's network."""
+        text = spec.candidate.architecture
+        if text not in self._million:
+            self._million[text] = self._counted(self.space.read(spec.candidate))
+        return self._million[text]
+
+    def _counted(self, cell: Cell) -> float:
+        encoded = EncodedCells.of([cell], self.space.operations)
+        return float(network_sizes(encoded, self.space.network, channels=1, side=28, ways=5).multiply_adds[0]) / 1e6
+
+    def seconds(self, spec: TrialSpec) -> float:
+        noise = np.random.default_rng([0, *spec.candidate.text.encode()]).normal()
+        return float((START + PER_MILLION * self.million(spec)) * np.exp(NOISE * noise))
+
+    def score(self, spec: TrialSpec) -> float:
+        own = np.random.default_rng([1, *spec.candidate.text.encode()]).normal()
+        return float(np.clip(0.45 + 0.07 * log(self.million(spec) + 0.1) + 0.05 * own, 0.0, 1.0))
+
+
+def simulate(search: planner.Search, world: World, workers: int, order: ClaimKey) -> Simulated:
+    """Run the search stage with so many workers, each of which claims its next trial as soon as it is free."""
+    now = work = ended = 0.0
+    trials: dict[str, Trial] = {}
+    waiting: list[tuple[tuple[Any, ...], str]] = []
+    running: list[tuple[float, str]] = []
+    while True:
+        step = planner.plan(search, list(trials.values()), now=0.0)
+        if step.phase is not planner.Phase.SEARCHING:
+            return Simulated(len(trials), ended, work)
+        for spec in step.propose:
+            heapq.heappush(waiting, (order(spec, len(trials), world.million(spec)), spec.name))
+            trials[spec.name] = Trial(spec=spec)
+        while waiting and len(running) < workers:
+            _, name = heapq.heappop(waiting)
+            seconds = world.seconds(trials[name].spec)
+            work += seconds
+            heapq.heappush(running, (now + seconds, name))
+        now, name = heapq.heappop(running)
+        trials[name], ended = _over(trials[name], world), now
+
+
+def _over(trial: Trial, world: World) -> Trial:
+    running = claim(trial, "worker", now=0.0, gpus=0.0)
+    result = TrialResult(state=State.SUCCEEDED, score=world.score(trial.spec))
+    return complete(running, running.epoch, result, now=0.0, max_attempts=1)
+
+
+# --- searches -----------------------------------------------------------------------------------------------------
+
+
+def search_of(name: str, trials: int, workers: int, seed: int) -> tuple[planner.Search, World]:
+    """Build a search of so many trials, of a setting above."""
+    setting = SETTINGS[name]
+    search = {"strategy": name.partition(",")[0], "earlyStopping": {"rule": "Never"}, **setting["search"]}
+    fields = {"dataset": {"name": "omniglot"}, "space": setting.get("space", {}), "search": search}
+    spec = api.MetaSearchSpec.model_validate(
+        {**fields, "budget": {"maxTrials": max(trials, 756)} if "Grid" in name else {"maxTrials": trials}}
+    ).model_copy(update={"parallelism": workers, "seed": seed})
+    space = build.build_space(spec)
+    strategy = strategies.build(spec, space, surrogates.factory(spec.search.surrogate, space))
+    return planner.Search("busy", spec, space, strategy, started_at=0.0), World(space)
+
+
+def rows_of(name: str, trials: int, workers: int, seeds: Iterable[int], orders: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a row for each order of claims, with the medians over the seeds."""
+    found: dict[str, list[Simulated]] = {order: [] for order in orders}
+    began = time.process_time()
+    for seed in seeds:
+        search, world = search_of(name, trials, workers, seed)
+        remembered = replace(search, strategy=Remembered(search.strategy))
+        for order in orders:
+            found[order].append(simulate(remembered, world, workers, ORDERS[order]))
+    spent = time.process_time() - began
+    return [
+        {
+            "strategy": name,
+            "workers": workers,
+            "claimed": order,
+            "trials": int(statistics.median(each.trials for each in runs)),
+            "busy share": round(statistics.median(each.busy_share(workers) for each in runs), 4),
+            "makespan, s": round(statistics.median(each.seconds for each in runs), 1),
+            "planning, s": round(spent / len(runs), 1),
+        }
+        for order, runs in found.items()
+    ]
+
+
+def judged(rows: Sequence[dict[str, Any]]) -> list[Claim]:
+    """Return the claims: claiming the costliest first never takes noticeably longer than claiming as proposed."""
+    spans = {(row["strategy"], row["workers"], row["claimed"]): row["makespan, s"] for row in rows}
+    return [
+        Claim(
+            f"{name} with {workers} workers takes {spans[name, workers, 'by priority']:.0f} s, and "
+            f"{seconds:.0f} s where trials are claimed in the order of proposing",
+            spans[name, workers, "by priority"] <= seconds * (1 + LONGER),
+        )
+        for (name, workers, claimed), seconds in spans.items()
+        if claimed == "as proposed"
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Simulate every strategy with every number of workers."""
+    options = _parser().parse_args(arguments)
+    rows: list[dict[str, Any]] = []
+    for name in options.only or SETTINGS:
+        for workers in options.workers:
+            orders = list(ORDERS) if name in WITH_ROUNDS else ["by priority"]
+            rows += rows_of(name, options.trials, workers, range(options.seeds), orders)
+            print(f"{name}, {workers} workers: done", file=sys.stderr)
+    return publish("busy_share", rows, judged(rows), options.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = parser(__doc__)
+    made.add_argument("--trials", type=int, default=455, help="search trials; default: 455, Auto-Meta's")
+    made.add_argument("--workers", type=int, nargs="+", default=WORKERS, help="default: 2 8 112")
+    made.add_argument("--seeds", type=int, default=2, help="searches of a kind, of which the median counts; default: 2")
+    made.add_argument("--only", nargs="+", choices=list(SETTINGS), help="searches to simulate; default: all")
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())
