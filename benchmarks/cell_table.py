@@ -89,7 +89,7 @@ class Run:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What tells it from other trainings in the file of its learner."""
+        """The fields that tell it from other trainings in the file of its learner."""
         return self.cell, self.seed, self.examined[-1]
 
 

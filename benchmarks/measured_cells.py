@@ -38,7 +38,7 @@ class Training:
     parameters: int
     multiply_adds: int
     training_loss: tuple[float, ...]
-    """Of every outer step."""
+    """The loss of every outer step."""
     examinations: tuple[Examination, ...]
 
     @classmethod
@@ -65,7 +65,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Examination:
-    """What was measured on 100 validation tasks after so many meta-iterations."""
+    """The measurements on 100 validation tasks after so many meta-iterations."""
 
     meta_iteration: int
     training_seconds: float

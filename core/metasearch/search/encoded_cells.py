@@ -65,28 +65,28 @@ class EncodedCells:
 
     @cached_property
     def reads(self) -> Integers:
-        """How often each source is read, (cells, 2 + blocks)."""
+        """The number of reads of each source, (cells, 2 + blocks)."""
         is_read: npt.NDArray[np.bool_] = self.sources.reshape(len(self), -1, 1) == np.arange(OUTER + self.blocks)
         reads: Integers = is_read.sum(1)
         return reads
 
     @cached_property
     def reads_outer(self) -> npt.NDArray[np.bool_]:
-        """Whether each branch reads the output of another cell, (cells, blocks, 2)."""
+        """True where a branch reads the output of another cell, (cells, blocks, 2)."""
         return self.sources < OUTER
 
     @property
     def reads_of_previous(self) -> Integers:
-        """How many branches read the previous cell's output, (cells,)."""
+        """The number of branches that read the previous cell's output, (cells,)."""
         return self.reads[:, PREVIOUS + OUTER]
 
     @property
     def reads_before_previous(self) -> Integers:
-        """How many branches read the output of the cell before the previous one, (cells,)."""
+        """The number of branches that read the output of the cell before the previous one, (cells,)."""
         return self.reads[:, BEFORE_PREVIOUS + OUTER]
 
     @cached_property
     def is_unused(self) -> npt.NDArray[np.bool_]:
-        """Whether no other block reads a block, (cells, blocks)."""
+        """True where no other block reads a block, (cells, blocks)."""
         unused: npt.NDArray[np.bool_] = self.reads[:, OUTER:] == 0
         return unused

@@ -70,7 +70,7 @@ class Sizes:
     """The sizes of the networks of some cells."""
 
     filters: Integers
-    """Of the first convolution, (cells,)."""
+    """Channels of the first convolution, (cells,)."""
     parameters: Integers
     """All that is trained, normalisation and classifier included, (cells,)."""
     multiply_adds: Integers

@@ -34,7 +34,7 @@ class Derivatives:
     """A loss and its derivatives."""
 
     loss: Tensor
-    """Of a meta-batch, (), detached."""
+    """The mean over a meta-batch, (), detached."""
     gradients: dict[str, Tensor]
     """With respect to each tensor of the state that moves, by its name: theta, and factors as logarithms."""
 

@@ -43,9 +43,7 @@ def build(spec: api.MetaSearchSpec, space: Space[Any], surrogate: Callable[[], S
         InvalidSpec: no such strategy is known here.
     """
     builder = find(Group.STRATEGIES, spec.search.strategy, BUILT_IN, "spec.search.strategy")
-    screening = spec.search.screening
-    rungs = Rungs.of_share(spec.training.meta_iterations, float(screening.share), float(screening.keep))
-    strategy = builder(spec, space, surrogate)
+    rungs, strategy = Rungs.of_search(spec), builder(spec, space, surrogate)
     if strategy.varies_fidelity or len(rungs.meta_iterations) == 1:
         return strategy
     return SuccessiveHalving(spec, rungs, lambda part: builder(part, space, surrogate))

@@ -52,6 +52,14 @@ class Rungs:
         first = max(1, math.floor(whole * share))
         return cls((first, whole) if first < whole else (whole,), keep)
 
+    @classmethod
+    def of_search(cls, spec: MetaSearchSpec) -> Rungs:
+        """Return the rungs of a search: those of `Halving`, or of its screening; of others the whole training alone."""
+        whole, screening = spec.training.meta_iterations, spec.search.screening
+        if spec.search.strategy == "Halving":
+            return cls.of_factor(whole, spec.search.halving or HalvingSearchSettings())
+        return cls.of_share(whole, float(screening.share), float(screening.keep))
+
     def first_trials(self, trials: int) -> int:
         """Return how many of so many trials are for the first rung, such that the rest suffices for all others."""
         return max(1, math.floor(trials / sum(self.keep**rung for rung in range(len(self.meta_iterations)))))
@@ -59,9 +67,7 @@ class Rungs:
 
 def build(spec: MetaSearchSpec, space: Space[Any], surrogate: Callable[[], Surrogate]) -> Strategy:
     """Build `Halving`: random candidates, of which the better go on."""
-    settings = spec.search.halving or HalvingSearchSettings()
-    rungs = Rungs.of_factor(spec.training.meta_iterations, settings)
-    return SuccessiveHalving(spec, rungs, lambda part: Random(part, space, surrogate))
+    return SuccessiveHalving(spec, Rungs.of_search(spec), lambda part: Random(part, space, surrogate))
 
 
 class SuccessiveHalving:

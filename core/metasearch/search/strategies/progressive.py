@@ -45,7 +45,7 @@ NEIGHBOURS_OF = 8
 
 @dataclass(frozen=True)
 class RoundSizes:
-    """How many trials each round has."""
+    """The number of trials of each round."""
 
     first: int
     """One-step candidates."""
