@@ -68,7 +68,8 @@ def test_json_has_numbers_for_numbers_and_null_for_what_is_not_known() -> None:
 
 
 def status_of(trials: list[Trial], **spec: object) -> str:
-    search, console = make_search(**spec), Console(file=io.StringIO(), width=80)
+    space = {"operations": ["conv3x3", "identity"], "maxBlocks": 5}
+    search, console = make_search(**{"space": space, **spec}), Console(file=io.StringIO(), width=80)
     print_status(console, summarize(search, trials, current_status(search, trials, STARTED + 60), STARTED + 60))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -79,7 +80,7 @@ def test_a_status_says_how_far_a_search_is() -> None:
     assert "test: Searching" in text
     assert "1 succeeded, 0 stopped, 1 failed, 0 running, 1 pending" in text
     assert f"best cell: {CELL}\n" in text
-    assert "51.23 ± 1.00 with 1,234 parameters" in text
+    assert "51.23 ± 0.00 with 1,234 parameters" in text
 
 
 def test_a_status_names_the_limit_and_the_reason_of_a_failure() -> None:

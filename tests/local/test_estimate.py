@@ -88,7 +88,7 @@ def test_final_trainings_of_another_kind_have_their_own_cost() -> None:
 @pytest.mark.parametrize(
     ("changes", "sizes"),
     [
-        ({}, [10, 4]),
+        ({}, [4, 10]),
         ({"budget": {"maxTrials": 12}}, [4, 8]),
         ({"budget": {"maxTrials": 7}}, [2, 5]),
         ({"search": {"strategy": "Random", "progressive": None}, "budget": {"maxTrials": 7}}, [0, 7]),

@@ -49,7 +49,7 @@ def test_candidates_differ_in_hyperparameters_and_results_show_them(run: Path) -
     searched = [row for row in listed if row["stage"] == "Search"]
     values = [row["cell"].partition("; ")[2] for row in searched]
     assert all(value.startswith("filters=") and ", innerLearningRate=0." in value for value in values)
-    assert len(set(values)) > len(values) / 2
+    assert len(set(values)) >= 4
     assert max(row["parameterCount"] for row in searched) <= 1100
     for network in result["final"]:
         text = ", ".join(f"{name}={value}" for name, value in network["hyperparameters"].items())
@@ -94,7 +94,7 @@ def test_resuming_a_finished_search_runs_nothing_again(run: Path, tmp_path: Path
 
 @pytest.mark.parametrize("strategy", ["Random", "Evolution"])
 def test_other_strategies_search_hyperparameters_too(strategy: str, tmp_path: Path) -> None:
-    search = {**CHANGES["search"], "strategy": strategy}
+    search = {**CHANGES["search"], "strategy": strategy, "progressive": None}
     resource = write_resource(
         tmp_path, search=search, budget={"maxTrials": 4}, final={**SPEC["final"], "baselines": [], "seeds": 1}
     )

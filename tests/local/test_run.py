@@ -56,7 +56,7 @@ def test_a_run_leaves_what_it_promises(run: Path) -> None:
 
 def test_the_result_is_of_its_schema_and_whole(run: Path) -> None:
     result = SearchResult.model_validate_json((run / "result.json").read_text(encoding="utf-8"))
-    assert [(round.round, round.trained + round.stopped) for round in result.rounds] == [(1, 10), (2, 4)]
+    assert [(round.round, round.trained + round.stopped) for round in result.rounds] == [(1, 4), (2, 4), (3, 4), (4, 2)]
     assert result.rounds[1].spearman is not None
     assert (result.trials.total, result.trials.failed, len(result.final)) == (18, 0, 1)
     assert result.delivered is not None
@@ -74,7 +74,7 @@ def test_the_cost_of_networks_is_counted(run: Path) -> None:
 
 def test_plain_lines_are_printed_where_there_is_no_terminal(run: Path) -> None:
     printed = (run / "printed.txt").read_text(encoding="utf-8")
-    assert "Round 1 of 2, 1 block: 10 trials" in printed
+    assert "Round 1, 1 block: 4 trials" in printed
     assert "Final: 4 trials" in printed
     assert "\x1b[" not in printed
 
