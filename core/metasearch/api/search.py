@@ -95,11 +95,11 @@ class Screening(SpecModel):
         'Default: "1".',
     )
     keep: DecimalText = Field(
-        default=Decimal("0.0625"),
+        default=Decimal("0.125"),
         gt=0,
         lt=1,
         description="keep is the share of the candidates so scored that goes on, from its checkpoint, to all "
-        'metaIterations. Each training counts as a trial of budget.maxTrials. Default: "0.0625".',
+        'metaIterations. Each training counts as a trial of budget.maxTrials. Default: "0.125".',
     )
 
 

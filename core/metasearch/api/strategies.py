@@ -13,19 +13,27 @@ from metasearch.quantities import DecimalText
 class ProgressiveSearchSettings(SpecModel):
     """The settings of Progressive (PNAS)."""
 
+    first_trials: int = Field(
+        default=12,
+        ge=1,
+        le=2000,
+        description="firstTrials is the number of cells of one block that are trained first, drawn at random; no more "
+        "than a third of the trials. Auto-Meta trains all 55. Default: 12, from which the surrogates that know the "
+        "network learn as much.",
+    )
     beam_width: int = Field(
         default=100,
         ge=1,
         le=2000,
-        description="beamWidth is the number of cells that are trained in each round after the first, which is trained "
-        "whole. Default: 100, Auto-Meta's.",
+        description="beamWidth is the number of cells of each further size that are trained before larger ones; fewer "
+        "where the trials would not suffice for all sizes. Default: 100, Auto-Meta's.",
     )
     refit_trials: int = Field(
-        default=16,
+        default=8,
         ge=1,
         le=2000,
         description="refitTrials is the number of trials of the largest size after which the surrogate learns anew; "
-        "no fewer than workers, lest some be idle. Default: 16.",
+        "no fewer than workers, lest some be idle. Default: 8.",
     )
 
 

@@ -50,10 +50,10 @@ def test_one_step_candidates_are_at_most_a_third_of_the_trials() -> None:
     ("one_step", "max_size", "settings", "max_trials", "expected"),
     [
         # Auto-Meta: 55 cells of one block, then 100 of each further size.
-        (55, 5, {}, 455, RoundSizes(55, 100, 16)),
-        # The quick example: some twenty of 80, beams of 12, and a rest for the largest size.
-        (55, 3, {"beam_width": 12}, 80, RoundSizes(20, 12, 12)),
-        (55, 3, {"beam_width": 12, "refit_trials": 4}, 40, RoundSizes(13, 12, 4)),
+        (55, 5, {"first_trials": 55}, 455, RoundSizes(55, 100, 8)),
+        # The quick example: a dozen of 80, beams of 12, and a rest for the largest size.
+        (55, 3, {"beam_width": 12}, 80, RoundSizes(12, 12, 8)),
+        (55, 3, {"beam_width": 12, "first_trials": 55, "refit_trials": 4}, 40, RoundSizes(13, 12, 4)),
         # What is left of a small budget is shared by the sizes.
         (3, 6, {}, 35, RoundSizes(3, 6, 6)),
         (10, 1, {}, 100, RoundSizes(10, 10, 10)),

@@ -4,8 +4,7 @@ surrogate that has learned from everything measured, try the best `beam_width`, 
 
 What the paper leaves to its budget is settled here, for budgets of any size (docs/choices.md):
 
-- one-step candidates are an eighth of the trials, or some twenty, and sizes share the rest where a whole beam of each
-  is too much;
+- one-step candidates are a dozen, and sizes share the rest where a whole beam of each is too much;
 - at the largest size the surrogate learns anew after every few trials, and the search goes on while there are
   trials: with children, and with neighbours of the best, which differ from them in one choice;
 - one in eight trials of a round is drawn at random from the same pool. It examines the surrogate, which cannot be
@@ -30,11 +29,8 @@ from metasearch.search.strategies.measured import Measured
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
 from metasearch.search.surrogates.base import Candidates, Scores, Surrogate
 
-FIRST_SHARE, FIRST_AT_LEAST, MAX_FIRST_SHARE = 1 / 8, 20, 1 / 3
-"""
-The share of the trials that are of one step, which say little of what larger candidates do; the fewest from which
-something can be learned, and the most of the trials that these may be.
-"""
+MAX_FIRST_SHARE = 1 / 3
+"""The most of the trials that are of one step, which say little of what larger candidates do."""
 
 DRAWN_SHARE = 1 / 8
 """The share of a round that is drawn at random."""
@@ -62,8 +58,7 @@ class RoundSizes:
         Args:
             one_step: the number of candidates of one step.
         """
-        fewest = min(FIRST_AT_LEAST, max_trials * MAX_FIRST_SHARE)
-        first = min(one_step, max(1, math.floor(max(max_trials * FIRST_SHARE, fewest))))
+        first = min(one_step, settings.first_trials, max(1, math.floor(max_trials * MAX_FIRST_SHARE)))
         if max_size == 1:
             return cls(one_step, one_step, one_step)
         beam = max(1, min(settings.beam_width, (max_trials - first) // (max_size - 1)))
