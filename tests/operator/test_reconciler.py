@@ -157,7 +157,7 @@ def test_a_job_that_is_refused_is_reported_and_everything_else_goes_on(error: Ex
 
 
 def test_a_job_that_kueue_has_put_in_a_queue_gets_its_full_size() -> None:
-    spec = {"parallelism": 4, "budget": {"maxTrials": 2}}
+    spec = {"parallelism": 4, "budget": {"maxTrials": 6}}
     trials = cached(first_round(**spec))
     api = RecordingApi()
     reconciler(FakeCache(trials), api).reconcile(search(**spec))
