@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from metasearch import api
-from metasearch.search import build, planner, strategies, surrogates
+from metasearch.search import planner, strategies, surrogates
 from metasearch.search.cells import Cell
 from metasearch.search.encoded_cells import EncodedCells
 from metasearch.search.network_size import network_sizes
@@ -174,7 +174,7 @@ def search_of(name: str, trials: int, workers: int, seed: int) -> tuple[planner.
     spec = api.MetaSearchSpec.model_validate(
         {**fields, "budget": {"maxTrials": max(trials, 756)} if "Grid" in name else {"maxTrials": trials}}
     ).model_copy(update={"parallelism": workers, "seed": seed})
-    space = build.build_space(spec)
+    space = CellSpace(spec.space.operations, spec.space.max_blocks, spec.space)
     strategy = strategies.build(spec, space, surrogates.factory(spec.search.surrogate, space))
     return planner.Search("busy", spec, space, strategy, started_at=0.0), World(space)
 
