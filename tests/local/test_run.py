@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from local_search import (
     result_of,
     scores_of,
     start,
+    trials_in,
     wait_until,
     write_resource,
 )
@@ -77,6 +79,19 @@ def test_plain_lines_are_printed_where_there_is_no_terminal(run: Path) -> None:
     assert "Round 1, 1 block: 4 trials" in printed
     assert "Final: 4 trials" in printed
     assert "\x1b[" not in printed
+
+
+def test_screened_cells_leave_no_checkpoints_and_the_best_are_whole(tmp_path: Path) -> None:
+    search = {"strategy": "Random", "progressive": None, "screening": {"share": "0.5", "keep": "0.25"}}
+    resource = write_resource(tmp_path, search=search, budget={"maxTrials": 10})
+    ended = metasearch("run", resource, "--output", tmp_path / "out", "--workers", "2")
+    assert ended.returncode == 0, ended.stderr
+    assert not (tmp_path / "out" / "checkpoints").exists()
+    searched = [trial.spec for trial in trials_in(tmp_path / "out") if trial.spec.stage is Stage.SEARCH]
+    assert Counter(spec.meta_iterations for spec in searched) == {2: 8, 4: 2}
+    alone = metasearch("run", resource, "--output", tmp_path / "alone", "--workers", "1")
+    assert alone.returncode == 0, alone.stderr
+    assert scores_of(tmp_path / "alone") == scores_of(tmp_path / "out")
 
 
 def test_the_number_of_workers_changes_nothing(run: Path, tmp_path: Path) -> None:

@@ -86,7 +86,10 @@ def run(
         session = uuid.uuid4().hex[:8]
         pool = open_pool(folder.store, folder.logs, devices(workers), session, launcher, clock.monotonic)
         try:
-            return _Loop(search, store, pool, display, clock).until_over()
+            result = _Loop(search, store, pool, display, clock).until_over()
+            # Of trainings that nothing has gone on from. Should the search go on one day, they are begun anew.
+            folder.drop_checkpoints()
+            return result
         except PoolFailure as failure:
             raise as_error(failure, folder.store, folder.logs) from failure
         finally:

@@ -6,7 +6,7 @@ The folder of a local run, which one driver at a time may use.
     report.html    the same to look at
     best/          the delivered network: cell.json, weights.safetensors, metrics.json, README.md, use.py
     weights/       of every final trial
-    checkpoints/   of long trials under way
+    checkpoints/   of trials under way, and of beginnings that others may go on from; none once the search is over
     logs/          what worker processes print
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from pathlib import Path
 from metasearch.api import CHANGEABLE, MetaSearch, MetaSearchSpec
 from metasearch.errors import FolderConflict, MetaSearchError, StoreUnavailable
 from metasearch.loading import parse_search
-from metasearch.storage_layout import WEIGHTS
+from metasearch.storage_layout import CHECKPOINTS, WEIGHTS
 from metasearch.stores.sqlite import SearchRow, SqliteStore
 
 
@@ -35,6 +36,7 @@ class RunFolder:
         self.report = path / "report.html"
         self.best = path / "best"
         self.weights = path / WEIGHTS
+        self.checkpoints = path / CHECKPOINTS
         self.logs = path / "logs"
 
     def create(self) -> None:
@@ -46,6 +48,10 @@ class RunFolder:
             raise StoreUnavailable(
                 f"{self.path} cannot be made ({error.strerror}); choose an --output that can be written"
             ) from error
+
+    def drop_checkpoints(self) -> None:
+        """Remove all checkpoints; what cannot be removed stays, for it only takes room."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
