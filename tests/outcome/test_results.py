@@ -111,6 +111,9 @@ def test_a_cell_whose_training_has_only_begun_has_no_accuracy() -> None:
     result = summarized([begun])
     assert result.best is not None
     assert (result.best.accuracy, result.best.interval, result.best.search.accuracy) == (None, None, None)
+    assert result.rounds[0].best is None
+    whole = make_trial("b", make_result(0.3), candidate=WIDE)
+    assert summarized([begun, whole]).rounds[0].best == 0.3
 
 
 def test_every_attempt_costs() -> None:

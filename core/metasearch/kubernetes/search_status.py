@@ -76,7 +76,7 @@ class RoundStatus(ClusterModel):
     trained: Count = Field(description="trained is the number of its trials that ran to their end.")
     stopped: Count = Field(description="stopped is the number of its trials that were given up.")
     failed: Count = Field(description="failed is the number of its trials that failed for good.")
-    best: Share | None = Field(default=None, description="best is its best score, in [0, 1].")
+    best: Share | None = Field(default=None, description="best is the best score of its whole trainings, in [0, 1].")
     spearman: _Correlation | None = Field(
         default=None, description="spearman is the rank correlation of predictions and scores, in [-1, 1]."
     )

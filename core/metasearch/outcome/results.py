@@ -75,7 +75,7 @@ class Round(OutcomeModel):
     trained: int = Field(description="ran to their end")
     stopped: int = Field(description="given up by early stopping or for lack of budget")
     failed: int
-    best: float | None = Field(description="best score")
+    best: float | None = Field(description="best score of a whole training; null where all were beginnings")
     spearman: float | None = Field(
         description="rank correlation of predictions, made before the round was measured, and scores; null without them"
     )
@@ -212,7 +212,8 @@ def _counts(trials: Sequence[Trial]) -> TrialCounts:
 
 def _round(search: Search, trials: Sequence[Trial]) -> Round:
     counts = count_by_state(trials)
-    ended = [trial for trial in trials if trial.state is State.SUCCEEDED]
+    # The score of a beginning is on another scale than that of a whole training.
+    ended = [trial for trial in trials if trial.state is State.SUCCEEDED and not trial.spec.is_beginning]
     found = predictions(trials)
     quality = ranking_quality([each.predicted for each in found], [each.measured for each in found])
     depths = [parse_cell(trial.spec.candidate.architecture).depth for trial in trials]
