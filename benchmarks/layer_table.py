@@ -33,6 +33,7 @@ class LayerTable:
     """
 
     repeats_across_sizes = True
+    continuous: Sequence[str] = ()
     step_width = 2
 
     def __init__(

@@ -36,7 +36,7 @@ class ConstrainedSpace(Generic[C]):
         self.space, self._admit = space, admit
         self.max_size, self.repeats_across_sizes = space.max_size, space.repeats_across_sizes
         self.vocabulary_size, self.step_width = space.vocabulary_size, space.step_width
-        self.size_features = space.size_features
+        self.size_features, self.continuous = space.size_features, space.continuous
         # A strategy reads the trials of its history anew whenever one has changed.
         self._reads: Callable[[Candidate], C] = lru_cache(4096)(self._read)
 
@@ -67,13 +67,13 @@ class ConstrainedSpace(Generic[C]):
 
     def everything(self) -> Iterator[C]:
         """Yield the candidates within the limits, until so many in a row are not that the rest is taken to be none."""
-        return self._lazily_admitted(self.space.everything())
+        return self._lazily_admitted(self.space.everything(), must_end=False)
 
     def count(self, most: int) -> int:
-        return sum(1 for _ in islice(self.everything(), most + 1))
+        return sum(1 for _ in islice(self._lazily_admitted(self.space.everything(), must_end=True), most + 1))
 
     def variants(self, architecture: str) -> Iterator[C]:
-        variants = self._lazily_admitted(self.space.variants(architecture))
+        variants = self._lazily_admitted(self.space.variants(architecture), must_end=True)
         if (first := next(variants, None)) is None:
             raise InvalidSpec(f"the cell {architecture} is not within spec.search.constraints")
         return chain([first], variants)
@@ -118,12 +118,25 @@ class ConstrainedSpace(Generic[C]):
             raise InvalidSpec(f"the candidate {recorded.text} is not within spec.search.constraints")
         return candidate
 
-    def _lazily_admitted(self, candidates: Iterator[C]) -> Iterator[C]:
+    def _lazily_admitted(self, candidates: Iterator[C], *, must_end: bool) -> Iterator[C]:
+        """
+        Yield the candidates within the limits, until too many in a row are not.
+
+        Args:
+            must_end: refuse to yield only some of them.
+        """
         beyond = 0
-        while beyond < BEYOND_IN_A_ROW and (some := list(islice(candidates, LISTED_AT_ONCE))):
+        while some := list(islice(candidates, LISTED_AT_ONCE)):
             admitted = self._admitted(some)
             beyond = 0 if admitted else beyond + len(some)
             yield from admitted
+            if beyond >= BEYOND_IN_A_ROW:
+                if must_end:
+                    raise InvalidSpec(
+                        f"spec.search.constraints refuse {beyond:,} candidates in a row, so those within them cannot "
+                        "all be listed; spec.space and spec.search.hyperparameters must have fewer that are beyond them"
+                    )
+                return
 
     def _admitted(self, candidates: Iterable[C]) -> list[C]:
         listed = list(candidates)

@@ -36,8 +36,13 @@ class Distribution(Protocol):
         ...
 
     @property
-    def grid(self) -> Sequence[Value]:
-        """All values or, of a range, those at places that lie `STEP` apart, both ends included."""
+    def is_continuous(self) -> bool:
+        """True where there are numbers with fractions between any two, so that not all values can be listed."""
+        ...
+
+    @property
+    def listed(self) -> Sequence[Value]:
+        """All values or, where the distribution is continuous, those `STEP` apart, both ends included."""
         ...
 
     def at(self, place: float) -> Value:
@@ -95,13 +100,15 @@ class Listed:
     is_ordered: bool = False
     """True where values are numbers, the lowest first, that have next ones."""
 
+    is_continuous = False
+
     @property
     def columns(self) -> int:
         # One value says nothing, two are told apart by one number.
         return min(1, len(self.values) - 1) if self.is_ordered or len(self.values) < 3 else len(self.values)
 
     @property
-    def grid(self) -> Sequence[Value]:
+    def listed(self) -> Sequence[Value]:
         return self.values
 
     def at(self, place: float) -> Value:
@@ -176,7 +183,13 @@ class Range:
     columns = 1
 
     @property
-    def grid(self) -> Sequence[Value]:
+    def is_continuous(self) -> bool:
+        return self.unit is None
+
+    @property
+    def listed(self) -> Sequence[Value]:
+        if self.unit is not None:
+            return range(int(self.minimum), int(self.maximum) + 1, self.unit)
         steps = round(1 / STEP)
         return tuple(dict.fromkeys(self.at(step / steps) for step in range(steps + 1)))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import product
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -132,6 +131,11 @@ class VariedHyperparameters:
         self._spec = spec
 
     @property
+    def continuous(self) -> Sequence[str]:
+        """The names of those that are drawn from ranges of numbers with fractions."""
+        return [name for name, each in zip(self.names, self.distributions, strict=True) if each.is_continuous]
+
+    @property
     def columns(self) -> int:
         """The number of coordinates of all values together."""
         return sum(each.columns for each in self.distributions)
@@ -192,8 +196,8 @@ class VariedHyperparameters:
         return [each for each in changed if self.are_allowed(each)]
 
     def everything(self) -> Iterator[Values]:
-        """Yield all values that are allowed together; of a range, those that lie `distributions.STEP` apart."""
-        return filter(self.are_allowed, product(*(each.grid for each in self.distributions)))
+        """Yield all values that are allowed together; of a `continuous` one, those `distributions.STEP` apart. Lazy."""
+        return filter(self.are_allowed, _together([each.listed for each in self.distributions]))
 
     def coordinates(self, values: Values) -> tuple[float, ...]:
         """Return the coordinates of all values."""
@@ -234,3 +238,14 @@ class VariedHyperparameters:
             return varied_space(self._spec.space, dict(zip(names, part, strict=True)))
         except InvalidSpec:
             return None
+
+
+def _together(choices: Sequence[Sequence[Value]]) -> Iterator[Values]:
+    """Yield every combination of one value of each."""
+    # Not itertools.product, which copies its arguments: a whole number may be any up to a billion.
+    if not choices:
+        yield ()
+        return
+    for value in choices[0]:
+        for others in _together(choices[1:]):
+            yield (value, *others)

@@ -53,7 +53,7 @@ class JointSpace:
         self.cells, self.varied, self.seed, self.limits = cells, varied, seed, limits
         self.max_size = cells.max_size
         self.vocabulary_size, self.step_width = cells.vocabulary_size, cells.step_width
-        self.size_features = cells.size_features
+        self.size_features, self.continuous = cells.size_features, varied.continuous
         # Values that can be drawn anew, and will differ.
         self._variable = [index for index, each in enumerate(varied.distributions) if each.columns]
 
@@ -114,7 +114,7 @@ class JointSpace:
         ]
 
     def everything(self) -> Iterator[JointCandidate]:
-        """Yield every cell with all values together; of a range, those that lie `distributions.STEP` apart."""
+        """Yield every cell with all values together; of a `continuous` one, those `distributions.STEP` apart."""
         for cell in self.cells.everything():
             yield from self._with_values(cell)
 

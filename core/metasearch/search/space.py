@@ -51,6 +51,9 @@ class Space(Protocol[C]):
     repeats_across_sizes: bool
     """True where an architecture may compute the same as a smaller one, and so be known before it is tried."""
 
+    continuous: Sequence[str]
+    """The names of hyperparameters with too many values to list: `everything` and `variants` have only some of them."""
+
     def size(self, candidate: C) -> int:
         """Return the number of a candidate's steps, 1 to `max_size`."""
         ...
@@ -88,7 +91,11 @@ class Space(Protocol[C]):
         ...
 
     def everything(self) -> Iterator[C]:
-        """Yield every candidate of every size, smaller sizes first, no two that compute the same. Lazy."""
+        """
+        Yield every candidate of every size, smaller sizes first, no two that compute the same. Lazy.
+
+        It ends early where candidates are too rare to find them all.
+        """
         ...
 
     def count(self, most: int) -> int:
@@ -96,6 +103,9 @@ class Space(Protocol[C]):
         Return the number of candidates that `everything` yields where it is at most `most`.
 
         Where it is larger, some number above `most` that it has at least, without counting them all.
+
+        Raises:
+            InvalidSpec: candidates are too rare to find them all.
         """
         ...
 
@@ -104,7 +114,7 @@ class Space(Protocol[C]):
         Yield every candidate with an architecture; the first is that which `search.initial` means by it. Lazy.
 
         Raises:
-            InvalidSpec: the architecture is none of this space, or not all candidates with it can be listed.
+            InvalidSpec: the architecture is none of this space, or candidates with it are too rare to find them all.
         """
         ...
 
@@ -182,6 +192,7 @@ class CellSpace:
     """
 
     repeats_across_sizes = False  # each block adds a computation of its own to the output
+    continuous: Sequence[str] = ()
     step_width = 4
 
     def __init__(self, operations: Sequence[str], max_blocks: int, network: api.Space | None = None) -> None:

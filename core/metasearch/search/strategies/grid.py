@@ -2,7 +2,7 @@
 Grid search: every candidate once.
 
 Those are the cells of `search.initial` where there are any, else all cells of the space, each with every combination of
-the values of searched hyperparameters.
+the values of searched hyperparameters, which must not be `continuous`.
 """
 
 from __future__ import annotations
@@ -52,11 +52,17 @@ class Grid(Generic[C]):
 
 def require_fitting(spec: MetaSearchSpec, space: Space[C]) -> None:
     """
-    Refuse a grid that has more candidates than the budget has trials.
+    Refuse a grid of hyperparameters with too many values to list, or of more candidates than the budget has trials.
 
     Raises:
-        InvalidSpec: says how many of either there are.
+        InvalidSpec: says which those are, or how many of either there are.
     """
+    if space.continuous:
+        raise InvalidSpec(
+            "spec.search.strategy is Grid, and spec.search.hyperparameters draws "
+            f"{space.continuous[0]} from a range of numbers with fractions; its distribution must be Fixed, Choice or "
+            "Linear, which have few enough values to try each"
+        )
     most, given = spec.budget.max_trials, spec.search.initial
     number = len(_candidates(spec, space, most + 1)) if given else space.count(most)
     if number > most:
