@@ -108,6 +108,12 @@ def classify(learner: MetaLearner, state: State, tasks: Tasks, shifts: int) -> T
 
 def accuracy(per_task: Tensor) -> Accuracy:
     """Return the mean over tasks of a share in [0, 1], with the half-width of its 95% interval."""
+    interval = NORMAL_95 * standard_error(per_task)
+    return Accuracy(mean=float(per_task.mean()), interval=interval, tasks=len(per_task))
+
+
+def standard_error(per_task: Tensor) -> float:
+    """Return the standard error of a mean over tasks; 0 of a single task, whose spread is not known."""
     tasks = len(per_task)
     spread = float(per_task.std(correction=1)) if tasks > 1 else 0.0
-    return Accuracy(mean=float(per_task.mean()), interval=NORMAL_95 * spread / math.sqrt(tasks), tasks=tasks)
+    return spread / math.sqrt(tasks)

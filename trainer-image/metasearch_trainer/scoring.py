@@ -16,7 +16,7 @@ from torch import Tensor
 
 from metasearch.api import Classification, Evaluation
 from metasearch.api import Score as ScoreKind
-from metasearch_trainer.evaluation import Answers
+from metasearch_trainer.evaluation import Answers, standard_error
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ def add_loss(losses: Tensor, loss: Tensor) -> None:
 
 
 def _mean(per_task: Tensor) -> Score:
-    tasks = len(per_task)
-    spread = float(per_task.std(correction=1)) if tasks > 1 else 0.0
-    return Score(float(per_task.mean()), spread / math.sqrt(tasks))
+    return Score(float(per_task.mean()), standard_error(per_task))
 
 
 def _likelihood(loss: Score) -> Score:

@@ -118,7 +118,7 @@ class Training:
             self._answers(learned, fold.scored, tasks, purpose, *fold.stream)
             for fold, learned in zip(self.folds, states, strict=True)
         ]
-        return parts[0] if len(parts) == 1 else Answers.of_all(parts)
+        return Answers.of_all(parts)
 
     def test(self, state: TrainingState, tasks: int) -> Answers:
         """Classify the queries of tasks of the test classes, with what was trained without folds."""

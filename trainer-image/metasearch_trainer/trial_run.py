@@ -112,13 +112,14 @@ class TrialRun:
     def partial_result(self, ended: TrialEnded) -> TrialResult:
         """Return what can be said of a trial that ended early."""
         curve = self.state.curve if self.state else ()
+        # A failed trial has no score: its curve may be that of a network that was about to diverge.
+        last = curve[-1] if curve and ended.state is State.STOPPED else None
         return TrialResult(
             state=ended.state,
             reason=ended.reason,
             message=ended.message,
-            # A failed trial has no score: its curve may be that of a network that was about to diverge.
-            score=curve[-1].score if curve and ended.state is State.STOPPED else None,
-            score_error=curve[-1].error if curve and ended.state is State.STOPPED else None,
+            score=last.score if last else None,
+            score_error=last.error if last else None,
             curve=curve,
         )
 

@@ -111,8 +111,7 @@ def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
 def _search_seconds(spec: MetaSearchSpec, cost: Cost) -> float:
     """Return the mean time of a search trial, of which some may only begin a training and others go on with one."""
     rungs = Rungs.of_search(spec)
-    lengths = rungs.meta_iterations
-    shares = [rungs.keep**rung for rung in range(len(lengths))]
+    lengths, shares = rungs.meta_iterations, rungs.shares
     steps = [length - before for before, length in zip((0, *lengths), lengths, strict=False)]
     meta_iterations = sum(share * each for share, each in zip(shares, steps, strict=True)) / sum(shares)
     # Only whole trainings are evaluated, and those that have gone on have no curve.

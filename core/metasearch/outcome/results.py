@@ -244,7 +244,7 @@ def cell_summary(trial: Trial) -> CellSummary[float]:
         trial=trial.name,
         blocks=len(cell),
         depth=cell.depth,
-        interval=NORMAL_95 * (result.score_error or 0.0),
+        interval=NORMAL_95 * trial.score_error,
         accuracy=result.validation.non_transductive.mean if result.validation else None,
         **figures,
     )

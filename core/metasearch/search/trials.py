@@ -357,13 +357,14 @@ def _may_be_kept(trial: Trial, outcome: str | None) -> bool:
 
 
 def _stopped(trial: Trial) -> Trial:
+    last = trial.progress.curve[-1] if trial.progress.curve else None
     result = TrialResult(
         state=State.STOPPED,
         reason=Reason.BUDGET_EXHAUSTED,
         message="the search's budget was spent before it could end",
         curve=trial.progress.curve,
-        score=trial.progress.curve[-1].score if trial.progress.curve else None,
-        score_error=trial.progress.curve[-1].error if trial.progress.curve else None,
+        score=last.score if last else None,
+        score_error=last.error if last else None,
     )
     return replace(trial, state=State.STOPPED, result=result)
 

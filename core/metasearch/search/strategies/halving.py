@@ -60,9 +60,14 @@ class Rungs:
             return cls.of_factor(whole, spec.search.halving or HalvingSearchSettings())
         return cls.of_share(whole, float(screening.share), float(screening.keep))
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The number of trials of each rung, as a share of those of the first."""
+        return tuple(self.keep**rung for rung, _ in enumerate(self.meta_iterations))
+
     def first_trials(self, trials: int) -> int:
         """Return how many of so many trials are for the first rung, such that the rest suffices for all others."""
-        return max(1, math.floor(trials / sum(self.keep**rung for rung in range(len(self.meta_iterations)))))
+        return max(1, math.floor(trials / sum(self.shares)))
 
 
 def build(spec: MetaSearchSpec, space: Space[Any], surrogate: Callable[[], Surrogate]) -> Strategy:
@@ -87,9 +92,9 @@ class SuccessiveHalving:
         first, *_ = self._rungs.meta_iterations
         begun = [trial for trial in history if trial.spec.meta_iterations == first]
         answer = self._inner.propose(begun, max(0, min(room, self._first_trials - len(begun))))
-        is_pending = any(not trial.state.is_over for trial in history)
+        is_pending = not all(trial.state.is_over for trial in history)
         new = () if answer is WAIT or answer is DONE else [self._begin(proposal) for proposal in answer]
-        is_finished = answer is not WAIT and not new and not any(not trial.state.is_over for trial in begun)
+        is_finished = answer is not WAIT and not new and all(trial.state.is_over for trial in begun)
         going_on = self._going_on(history, new, is_finished)
         if going_on or new:
             # Those that go on first: they are few, and what is learned from them comes early.
@@ -118,15 +123,16 @@ class SuccessiveHalving:
         last_begun = max((trial.spec.round for trial in history if trial.spec.meta_iterations == first), default=0)
         gone_on: dict[int, set[str]] = {rung: set() for rung in lower}
         for round in range(1, complete + 1):
-            if round <= self._inner.preliminary_rounds and not (is_finished and round >= last_begun):
+            is_last = is_finished and round >= last_begun
+            if round <= self._inner.preliminary_rounds and not is_last:
                 continue
             for rung in lower:
                 measured = self._measured(history, rung, round)
                 # The last rounds leave at least one for the next rung; before, an early best need not be the best.
-                count = math.ceil if is_finished and round >= last_begun else math.floor
+                count = math.ceil if is_last else math.floor
                 room = count(self._rungs.keep * len(measured)) - len(gone_on[rung])
-                better = (trial for trial in measured if trial.spec.candidate.text not in gone_on[rung])
-                for trial in [trial for trial, _ in zip(better, range(room), strict=False)]:
+                better = [trial for trial in measured if trial.spec.candidate.text not in gone_on[rung]]
+                for trial in better[: max(0, room)]:
                     gone_on[rung].add(trial.spec.candidate.text)
                     yield self._go_on(trial, rung + 1, round + 1)
 

@@ -66,13 +66,10 @@ class Measured(Generic[C]):
     def children(self, size: int) -> dict[str, tuple[C, float]]:
         """Return the untried candidates of a size that grow from measured ones, by key, and the best parent's score."""
         grown: dict[str, tuple[C, float]] = {}
-        for parent in self.level(size - 1):
-            for child in self.space.children(parent.candidate):
-                key = self.space.key(child)
-                known = grown.get(key)
-                if key not in self.tried and (known is None or known[1] < parent.score):
-                    # In the place of the first, so that the order is that of the parents.
-                    grown[key] = (child, parent.score)
+        for key, child, parent_score in self._grown(size):
+            if key not in grown or grown[key][1] < parent_score:
+                # In the place of the first, so that the order is that of the parents.
+                grown[key] = (child, parent_score)
         return grown
 
     def neighbours(self, count: int) -> dict[str, tuple[C, float]]:
@@ -89,12 +86,15 @@ class Measured(Generic[C]):
 
     def has_untried(self, size: int) -> bool:
         """Tell whether there is an untried child of a size; as a rule the first that is looked at is one."""
-        return any(key not in self.tried for key in self._keys_of_children(size))
+        return next(self._grown(size), None) is not None
 
-    def _keys_of_children(self, size: int) -> Iterator[str]:
+    def _grown(self, size: int) -> Iterator[tuple[str, C, float]]:
+        """Yield the key of each untried child of a size, the child and its parent's score; some several times."""
         for parent in self.level(size - 1):
             for child in self.space.children(parent.candidate):
-                yield self.space.key(child)
+                key = self.space.key(child)
+                if key not in self.tried:
+                    yield key, child, parent.score
 
     def parent_score(self, candidate: C) -> float:
         """Return the best score of a candidate from which this one may have grown; NaN where none is measured."""

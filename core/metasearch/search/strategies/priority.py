@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import hypot
 from typing import Generic
 
@@ -28,16 +29,13 @@ from metasearch.api.strategies import PrioritySearchSettings
 from metasearch.search.candidates import Candidate
 from metasearch.search.space import C, Space, candidate_key
 from metasearch.search.strategies.base import History, Proposal, Proposals
+from metasearch.search.strategies.beginning import draw_untried
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
 from metasearch.search.surrogates.base import Surrogate
 from metasearch.search.trials import State, Trial
 
 STANDARD_ERRORS = 2.0
 """By so many standard errors of the difference another must be better to end a training."""
-
-
-DRAWS = 50
-"""Draws of candidates of the largest size, after those of one step, before there is nothing new to begin with."""
 
 
 @dataclass(frozen=True, order=True)
@@ -77,19 +75,19 @@ class Priority(Generic[C]):
         queue = _Queue(self.settings.capacity)
         known: set[str] = set()
         first_scores: dict[str, float] = {}
-        peers: list[Trial] = []
+        peers: dict[str, Trial] = {}
         for trials in finished:
             self._fill(queue, known)
             known |= {candidate_key(self.space, trial.spec.candidate) for trial in trials}
             queue.remove((each.spec.candidate.text, self._rung(each)) for each in trials)
-            peers += trials
+            peers |= {trial.name: trial for trial in trials if trial.score is not None}
             for trial in trials:
                 self._join(queue, trial, first_scores, known, peers)
         self._fill(queue, known)
         return [self._proposal(waiting) for waiting in queue.best(self.settings.round_trials)]
 
     def _join(
-        self, queue: _Queue, trial: Trial, first_scores: dict[str, float], known: set[str], peers: Iterable[Trial]
+        self, queue: _Queue, trial: Trial, first_scores: dict[str, float], known: set[str], peers: Mapping[str, Trial]
     ) -> None:
         """Put what follows from a trial's result into the queue."""
         if trial.score is None or trial.state is not State.SUCCEEDED:
@@ -122,8 +120,8 @@ class Priority(Generic[C]):
         """Draw candidates uniformly where fewer wait than a round has; such have the least priority."""
         rng = np.random.default_rng([self.seed, 3, len(known)])
         smallest = self.space.smallest()
-        drawn = (self.space.sample(rng) for _ in range(DRAWS))
-        for candidate in (*(smallest[index] for index in rng.permutation(len(smallest)).tolist()), *drawn):
+        one_step = (smallest[index] for index in rng.permutation(len(smallest)).tolist())
+        for candidate in chain(one_step, draw_untried(self.space, known, rng)):
             if len(queue) >= self.settings.round_trials:
                 return
             key = self.space.key(candidate)
@@ -174,15 +172,19 @@ def _lengths(whole: int, quantum: float) -> tuple[int, ...]:
     return (*lengths, whole) if lengths[-1] < whole else (whole,)
 
 
-def _has_ended(trial: Trial, peers: Iterable[Trial]) -> bool:
-    """Tell whether a training is not worth going on with: converged, or dominated by another of its length."""
-    same = [peer for peer in peers if peer.score is not None]
-    before = [peer for peer in same if peer.name == trial.spec.resumes]
-    if any(_difference(trial, peer) <= 0.0 for peer in before):
+def _has_ended(trial: Trial, peers: Mapping[str, Trial]) -> bool:
+    """
+    Tell whether a training is not worth going on with: converged, or dominated by another of its length.
+
+    Args:
+        peers: trials with a score, by name.
+    """
+    before = peers.get(trial.spec.resumes or "")
+    if before is not None and _difference(trial, before) <= 0.0:
         return True
     return any(
         _difference(peer, trial) > STANDARD_ERRORS and _parameters(peer) <= _parameters(trial)
-        for peer in same
+        for peer in peers.values()
         if peer.spec.meta_iterations == trial.spec.meta_iterations
     )
 

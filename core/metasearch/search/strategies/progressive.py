@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Generic
 
 import numpy as np
@@ -91,8 +91,7 @@ class Progressive(Generic[C]):
     def _choose(self, finished: Rounds) -> Sequence[Proposal]:
         if not finished:
             return [Proposal(candidate=self.space.write(each)) for each in self._first()]
-        measured = Measured(self.space, [trial for trials in finished for trial in trials])
-        size = self._size(len(finished) + 1)
+        measured, size = Measured(self.space, chain.from_iterable(finished)), self._size(len(finished) + 1)
         pool = measured.children(size)
         if len(finished) >= self.space.max_size:
             pool |= measured.neighbours(NEIGHBOURS_OF)
@@ -121,8 +120,7 @@ class Progressive(Generic[C]):
             return False
         if sum(map(len, finished)) >= self.spec.budget.max_trials:
             return True
-        measured = Measured(self.space, [trial for trials in finished for trial in trials])
-        size = self._size(len(finished) + 1)
+        measured, size = Measured(self.space, chain.from_iterable(finished)), self._size(len(finished) + 1)
         if size > 1 and measured.has_untried(size):
             return False
         return len(finished) < self.space.max_size or not measured.neighbours(NEIGHBOURS_OF)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from itertools import islice
 from typing import Generic
@@ -53,13 +53,14 @@ class Random(Generic[C]):
         untried = draw_untried(self.space, (), np.random.default_rng([self.spec.seed, 0]))
         candidates = islice(initial_first(self.spec, self.space, untried), self.trials)
         drawn = {self.space.key(candidate): candidate for candidate in candidates}
-        rounds = [list(drawn.values())[at : at + self._round_trials] for at in range(0, len(drawn), self._round_trials)]
-        in_order = [self._proposals(number, candidates) for number, candidates in enumerate(rounds, start=1)]
-        return dict(zip(drawn, [each for proposals in in_order for each in proposals], strict=True))
-
-    def _proposals(self, round: int, candidates: Sequence[C]) -> list[Proposal]:
-        return [
-            # In the order of drawing, so that a limit on time that ends a round leaves a fair sample.
-            Proposal(candidate=self.space.write(candidate), round=round, round_size=len(candidates), priority=index)
-            for index, candidate in enumerate(candidates)
-        ]
+        proposals: dict[str, Proposal] = {}
+        for index, (key, candidate) in enumerate(drawn.items()):
+            # Priority in the order of drawing, so that a limit on time that ends a round leaves a fair sample.
+            round, priority = divmod(index, self._round_trials)
+            proposals[key] = Proposal(
+                candidate=self.space.write(candidate),
+                round=round + 1,
+                round_size=min(self._round_trials, len(drawn) - round * self._round_trials),
+                priority=priority,
+            )
+        return proposals
