@@ -169,7 +169,12 @@ def _over(trial: Trial, world: World) -> Trial:
 def search_of(name: str, trials: int, workers: int, seed: int) -> tuple[planner.Search, World]:
     """Build a search of so many trials, of a setting above."""
     setting = SETTINGS[name]
-    search = {"strategy": name.partition(",")[0], "earlyStopping": {"rule": "Never"}, **setting["search"]}
+    search = {
+        "strategy": name.partition(",")[0],
+        "earlyStopping": {"rule": "Never"},
+        "confirmations": 0,
+        **setting["search"],
+    }
     fields = {"dataset": {"name": "omniglot"}, "space": setting.get("space", {}), "search": search}
     spec = api.MetaSearchSpec.model_validate(
         {**fields, "budget": {"maxTrials": max(trials, 756)} if "Grid" in name else {"maxTrials": trials}}

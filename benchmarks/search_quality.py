@@ -111,7 +111,10 @@ def run_search(table: LayerTable, search: api.Search, trials: int, seed: int) ->
     """Run the search stage through the planner, and return its trials with their scores."""
     wanted = api.MetaSearchSpec(
         dataset=api.Dataset(name=api.DatasetName.OMNIGLOT),
-        search=search.model_copy(update={"early_stopping": api.EarlyStopping(rule=api.EarlyStoppingRule.NEVER)}),
+        # A table has one score for each network: neither a part of a training nor a second one says anything.
+        search=search.model_copy(
+            update={"early_stopping": api.EarlyStopping(rule=api.EarlyStoppingRule.NEVER), "confirmations": 0}
+        ),
         budget=api.Budget(max_trials=trials),
         parallelism=1,
         seed=seed,
@@ -132,13 +135,14 @@ def _looked_up(table: LayerTable, wanted: TrialSpec) -> Trial:
 
 
 def spearman_by_round(trials: Sequence[Trial]) -> tuple[float | None, ...]:
-    """Return the rank correlation of predicted and measured scores, in [-1, 1], of each round from the second."""
+    """Return the rank correlation of predicted and measured scores, in [-1, 1], of each round with predictions."""
     return tuple(
         ranking_quality(
             [trial.spec.predicted for trial in round if trial.spec.predicted is not None],
             [trial.score for trial in round if trial.score is not None],
         ).spearman
-        for round in by_round(trials)[1:]
+        for round in by_round(trials)
+        if any(trial.spec.predicted is not None for trial in round)
     )
 
 

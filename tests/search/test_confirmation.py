@@ -74,7 +74,9 @@ def test_the_winner_is_the_best_of_the_means() -> None:
     assert final.spec.candidate == max(means, key=lambda candidate: means[candidate])
 
 
-@pytest.mark.parametrize(("confirmations", "trials", "expected"), [(3, 60, 3), (3, 40, 2), (3, 20, 1), (0, 60, 0)])
+@pytest.mark.parametrize(
+    ("confirmations", "trials", "expected"), [(3, 60, 3), (3, 40, 2), (3, 39, 0), (1, 60, 0), (0, 60, 0)]
+)
 def test_they_are_a_twentieth_of_the_trials_at_most(confirmations: int, trials: int, expected: int) -> None:
     spec = searching(confirmations, trials).spec
     assert confirmation.reserved(spec) == expected

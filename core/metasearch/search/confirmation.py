@@ -23,8 +23,9 @@ MAX_SHARE = 1 / 20
 
 
 def reserved(spec: MetaSearchSpec) -> int:
-    """Return how many of the trials are kept for second looks."""
-    return min(spec.search.confirmations, int(spec.budget.max_trials * MAX_SHARE))
+    """Return how many trials are kept for second looks; none where there is room for one, which would tell nothing."""
+    most = min(spec.search.confirmations, int(spec.budget.max_trials * MAX_SHARE))
+    return most if most > 1 else 0
 
 
 def strategy_spec(spec: MetaSearchSpec) -> MetaSearchSpec:
@@ -45,13 +46,10 @@ def wanted(spec: MetaSearchSpec, searching: Sequence[Trial]) -> list[Trial]:
     Args:
         searching: all search trials, second looks too.
     """
-    most = reserved(spec)
-    if most < 2:
-        return []
     # By the first seed alone, so that what is measured meanwhile changes nothing.
     ranked = pareto.ranked(first_looks(searching))
     tied = [trial for trial in ranked if _cannot_be_told(ranked[0], trial)]
-    return tied[:most] if len(tied) > 1 else []
+    return tied[: reserved(spec)] if len(tied) > 1 else []
 
 
 def second_look(trial: Trial) -> Trial:
