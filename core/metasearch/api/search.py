@@ -136,7 +136,8 @@ class Search(SpecModel):
         max_length=EXTENSION_MAX_LENGTH,
         pattern=EXTENSION_PATTERN,
         description="strategy is Progressive (PNAS: cells grow block by block, ranked by the surrogate), Evolution "
-        "(regularized), LocalSearch (one part of a cell after the other is changed to the best), Random, Grid (every "
+        "(regularized), LocalSearch (one part of a cell after the other is changed to the best), Halving (random "
+        "cells, the better of them trained on), Priority (best first, with trainings that pause), Random, Grid (every "
         "cell), or a strategy that an installed package adds. Default: Progressive.",
     )
     initial: tuple[Architecture, ...] = Field(

@@ -89,6 +89,16 @@ def test_what_goes_on_has_begun_and_is_among_the_best_of_its_round() -> None:
         assert begun.spec.round < trial.spec.round
 
 
+def test_given_cells_are_all_in_the_first_round_whatever_their_size_and_number() -> None:
+    space = make_search().space
+    given = [space.write(cell).text for cell in (*space.smallest()[:6], *space.children(space.smallest()[6]))][:12]
+    search = make_search(
+        search={"strategy": "Priority", "priority": {"capacity": 2}, "initial": given}, training={"metaIterations": 16}
+    )
+    first = plan(search, [], 0.0).propose
+    assert [spec.candidate.text for spec in sorted(first, key=lambda spec: given.index(spec.candidate.text))] == given
+
+
 def test_children_come_in_the_order_of_their_parents_scores() -> None:
     search = priority(children=2, round_trials=4)
     trials, _ = run_planned(search, measured)

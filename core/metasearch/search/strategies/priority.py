@@ -7,7 +7,8 @@ with its own score for its priority: for as long again as it was trained so far,
 system, until the training is whole. So a training is switched for a better one wherever one waits. It is not gone on
 with once it has converged, or another of its length is better by more than the errors, with no more parameters.
 
-The first generation is drawn uniformly. The queue is replayed from the trials, round by round, and kept nowhere.
+The first generation is that of `search.initial`, then drawn uniformly. The queue is replayed from the trials, round by
+round, and kept nowhere.
 
 Source: the explorer of companion paper 000 (CalcGraph): bounded queue, generation beside evaluation, time manager.
 """
@@ -29,7 +30,7 @@ from metasearch.api.strategies import PrioritySearchSettings
 from metasearch.search.candidates import Candidate
 from metasearch.search.space import C, Space, candidate_key
 from metasearch.search.strategies.base import History, Proposal, Proposals
-from metasearch.search.strategies.beginning import draw_untried
+from metasearch.search.strategies.beginning import draw_untried, initial_first
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds
 from metasearch.search.surrogates.base import Surrogate
 from metasearch.search.trials import State, Trial
@@ -60,7 +61,7 @@ class Priority(Generic[C]):
     preliminary_rounds = 0
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
-        self.space, self.seed = space, spec.seed
+        self.spec, self.space, self.seed = spec, space, spec.seed
         self.settings = spec.search.priority or PrioritySearchSettings()
         self.lengths = _lengths(spec.training.meta_iterations, float(self.settings.quantum))
         self._planner = RoundPlanner(spec, space, self._choose, is_complete=lambda _: False)
@@ -72,19 +73,22 @@ class Priority(Generic[C]):
         return "best waiting"
 
     def _choose(self, finished: Rounds) -> Sequence[Proposal]:
-        queue = _Queue(self.settings.capacity)
+        given = len(self.spec.search.initial)
+        queue = _Queue(max(self.settings.capacity, given))
+        wanted = max(self.settings.round_trials, given)  # the first round has all that are given
         known: set[str] = set()
         first_scores: dict[str, float] = {}
         peers: dict[str, Trial] = {}
         for trials in finished:
-            self._fill(queue, known)
+            self._fill(queue, known, wanted)
+            wanted = self.settings.round_trials
             known |= {candidate_key(self.space, trial.spec.candidate) for trial in trials}
             queue.remove((each.spec.candidate.text, self._rung(each)) for each in trials)
             peers |= {trial.name: trial for trial in trials if trial.score is not None}
             for trial in trials:
                 self._join(queue, trial, first_scores, known, peers)
-        self._fill(queue, known)
-        return [self._proposal(waiting) for waiting in queue.best(self.settings.round_trials)]
+        self._fill(queue, known, wanted)
+        return [self._proposal(waiting) for waiting in queue.best(wanted)]
 
     def _join(
         self, queue: _Queue, trial: Trial, first_scores: dict[str, float], known: set[str], peers: Mapping[str, Trial]
@@ -116,13 +120,15 @@ class Priority(Generic[C]):
                 known.add(key)
                 yield reachable[index]
 
-    def _fill(self, queue: _Queue, known: set[str]) -> None:
-        """Draw candidates uniformly where fewer wait than a round has; such have the least priority."""
+    def _fill(self, queue: _Queue, known: set[str], wanted: int) -> None:
+        """Add the candidates to begin with, where fewer wait than are wanted: those given, then uniform draws."""
         rng = np.random.default_rng([self.seed, 3, len(known)])
         smallest = self.space.smallest()
         one_step = (smallest[index] for index in rng.permutation(len(smallest)).tolist())
-        for candidate in chain(one_step, draw_untried(self.space, known, rng)):
-            if len(queue) >= self.settings.round_trials:
+        drawn = chain(one_step, draw_untried(self.space, known, rng))
+        # With the least priority, for nothing is known of them.
+        for candidate in initial_first(self.spec, self.space, drawn):
+            if len(queue) >= wanted:
                 return
             key = self.space.key(candidate)
             if key not in known:
