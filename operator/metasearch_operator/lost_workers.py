@@ -50,8 +50,9 @@ def find_orphaned(
             continue
         pod = by_uid.get(recorded.pod_uid or "")
         name = pod_of(recorded.trial.holder)
-        is_silent = _is_silent(api, namespace, name, leases.get(name))
-        if pod is None and (is_silent or not _exists(api, namespace, name, recorded.pod_uid)):
+        is_silent = name is not None and _is_silent(api, namespace, name, leases.get(name))
+        is_there = pod is not None or (name is not None and _exists(api, namespace, name, recorded.pod_uid))
+        if not is_there or (pod is None and is_silent):
             yield OrphanedTrial(recorded.trial, was_out_of_memory=False)
         elif pod is not None and (pod.is_over or is_silent):
             # With several trials in the container nobody can tell which of them took the memory.
@@ -77,12 +78,12 @@ def release(orphan: OrphanedTrial, store: KubernetesStore, now: float) -> None:
             store.release_trial(trial.name, trial.holder, now, LOST)
 
 
-def pod_of(worker: str) -> str:
-    """Return the name of a worker's pod; empty where the worker's name is none of ours, so that no pod has it."""
+def pod_of(worker: str) -> str | None:
+    """Return the name of a worker's pod; None where the worker's name is none of ours, so that it has no pod."""
     try:
         return WorkerName.parse(worker).pod
     except ValueError:
-        return ""
+        return None
 
 
 def _is_silent(api: Api, namespace: str, name: str, lease: WorkerLease | None) -> bool:

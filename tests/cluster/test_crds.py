@@ -27,6 +27,7 @@ from metasearch.api import (
     CHANGEABLE,
     Dataset,
     Evaluation,
+    EvolutionSearchSettings,
     Final,
     Folder,
     Hyperparameter,
@@ -124,9 +125,11 @@ def test_kubectl_knows_the_short_names(cluster_with_crds: ClusterAccess, namespa
 
 
 def without_nothing(value: Any) -> Any:
-    """Leave out what is null or empty, as resources do."""
+    """Leave out what is null or empty, as resources do, and write whole numbers as text, which they may be given as."""
+    if isinstance(value, list):
+        return [without_nothing(each) for each in value]
     if not isinstance(value, dict):
-        return value
+        return str(value) if type(value) is int else value
     inner = {name: without_nothing(each) for name, each in value.items()}
     return {name: each for name, each in inner.items() if each not in (None, {}, [])}
 
@@ -257,6 +260,10 @@ WITHIN: dict[type[SpecModel], Callable[[Json], Json]] = {
     Evaluation: lambda evaluation: {"dataset": OMNIGLOT, "evaluation": evaluation},
     Hyperparameter: lambda one: {"dataset": OMNIGLOT, "search": {"hyperparameters": [one]}},
     Search: lambda search: {"dataset": OMNIGLOT, "search": search},
+    EvolutionSearchSettings: lambda settings: {
+        "dataset": OMNIGLOT,
+        "search": {"strategy": "Evolution", "evolution": settings},
+    },
     MetaSearchSpec: lambda spec: spec,
 }
 """Functions that put a part of a spec into a whole spec."""

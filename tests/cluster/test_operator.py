@@ -28,8 +28,12 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Reason, State, Trial, TrialResult
 from metasearch.stores.sqlite import SqliteStore
 
-PROGRESSIVE = {**SMALL, "search": {"progressive": {"beamWidth": 4}, "surrogate": {"type": "MLP", "members": 1}}}
-"""A search of three rounds with the smallest surrogate."""
+PROGRESSIVE = {
+    **SMALL,
+    "search": {"progressive": {"beamWidth": 4}, "surrogate": {"type": "Ridge"}, "confirmations": 0},
+    "budget": {"maxTrials": 14},
+}
+"""A search of four rounds with the fastest surrogate: each round is ranked by a process that takes seconds to start."""
 
 RANDOM = {**SMALL, "search": {"strategy": "Random"}, "budget": {"maxTrials": 6}}
 """A search that needs no surrogate and ends within a second."""
@@ -276,12 +280,12 @@ def test_trials_that_fail_end_a_search(begin: Begin) -> None:
     assert "more than budget.maxFailedTrials allows (2)" in search.condition("Failed")[2]
 
 
-def test_the_number_of_trials_ends_a_search(begin: Begin) -> None:
-    search = begin(**{**PROGRESSIVE, "budget": {"maxTrials": 12}})
+def test_a_search_uses_the_trials_that_it_may(begin: Begin) -> None:
+    search = begin(**PROGRESSIVE)
     with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
-    assert search.status["spent"]["trials"] == 12
-    assert search.condition("BudgetExhausted")[:2] == ("True", "MaxTrials")
+    assert search.status["spent"]["trials"] == 14
+    assert search.condition("BudgetExhausted")[:2] == ("False", "WithinBudget")
 
 
 def test_time_ends_a_search_and_what_was_found_is_kept(begin: Begin) -> None:
@@ -308,10 +312,10 @@ def test_gpu_hours_of_lost_attempts_count(begin: Begin) -> None:
 
 
 def test_a_search_that_was_cut_goes_on_with_a_larger_budget(begin: Begin) -> None:
-    search = begin(**{**PROGRESSIVE, "budget": {"maxFailedTrials": 0}})
-    with fake_worker(search, lambda trial: failing(trial) if trial.spec.priority == 9 else pretend_result(trial.spec)):
+    search = begin(**{**PROGRESSIVE, "budget": {"maxTrials": 14, "maxFailedTrials": 0}})
+    with fake_worker(search, lambda trial: failing(trial) if trial.spec.priority == 3 else pretend_result(trial.spec)):
         assert search.wait_until_over() == "Failed"
-    search.edit(budget={"maxFailedTrials": 1})
+    search.edit(budget={"maxTrials": 14, "maxFailedTrials": 1})
     with fake_worker(search):
         assert search.wait_for(lambda: search.condition("Succeeded")[0] == "True")
     assert search.condition("Failed")[0] == "False"

@@ -69,12 +69,13 @@ def schedule(rng: random.Random) -> list[tuple[Victim, Moment]]:
 
 
 def write_long_resource(folder: Path) -> Path:
-    """Write a resource of 10 + 6 search trials of a second, and 2 final ones of several checkpoints."""
+    """Write a resource of 20 search trials of a second, and 2 final ones of several checkpoints."""
     return write_resource(
         folder,
         space={"filters": 4},
         search={"progressive": {"beamWidth": 6}},
         training={"metaIterations": 150},
+        budget={"maxTrials": 20},
         final={"metaIterations": 1800, "baselines": []},
     )
 

@@ -97,6 +97,17 @@ def test_a_worker_tells_its_pod() -> None:
     assert pod_of("with.dots.1-12") == "with.dots"
 
 
+def test_a_worker_with_a_name_of_another_form_has_no_pod() -> None:
+    """An empty name would read the list of all pods, which has no uid."""
+    assert pod_of("somebody") is None
+    trial = TRIAL.trial
+    assert trial is not None
+    held = replace(trial, attempts=(replace(trial.attempts[-1], worker="somebody"),))
+    everything = {f"/api/v1/namespaces/{NAMESPACE}/pods/": {"metadata": {}}}
+    assert orphaned([replace(TRIAL, trial=held)], [], objects=everything) == {"a": False}
+    assert not orphaned([replace(TRIAL, trial=held)], [POD])
+
+
 # --- how they are released -------------------------------------------------------------------------------------------
 
 

@@ -80,5 +80,15 @@ def test_a_cell_that_skips_the_previous_one_makes_a_network_half_as_deep() -> No
     skips, follows = (named(f"conv3x3({read})+conv3x3({read})", space) for read in (-2, -1))
     assert (skips["most convolutions on a way"], follows["most convolutions on a way"]) == (1, 2)
     assert (skips["share of ways by the previous cell"], follows["share of ways by the previous cell"]) == (0, 1)
-    assert skips["conv3x3 count"] == follows["conv3x3 count"] == 2
+    assert skips["share of conv3x3"] == follows["share of conv3x3"] == 1
     assert skips["log parameters"] < follows["log parameters"] + 0.5
+
+
+def test_a_cell_of_twice_the_same_block_has_the_shares_of_one() -> None:
+    space = Space(operations=OPERATIONS)
+    block = "max_pool3x3(-2)+conv5x5(-1)"
+    once, twice = named(block, space), named(f"{block} | {block}", space)
+    shares = [name for name in once if name.startswith("share of")]
+    assert [once[name] for name in shares] == [twice[name] for name in shares]
+    assert once["share of max_pool3x3"] == once["share of reads of the output before the previous one"] == 0.5
+    assert once["log parameters"] < twice["log parameters"]

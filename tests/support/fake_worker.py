@@ -23,7 +23,7 @@ def fake_worker(search: SearchHandle, measure: Measure = lambda trial: pretend_r
     def work() -> None:
         store = search.store()
         while not done.is_set():
-            claimed = store.claim(f"fake-worker.{search.name}-1", time.time(), 0.0)
+            claimed = store.claim(f"fake-worker-{search.name}.0-1", time.time(), 0.0)
             if claimed is None:
                 done.wait(0.1)
             else:

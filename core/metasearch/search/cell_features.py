@@ -34,11 +34,11 @@ SIZE_FEATURES = ("log parameters", "log multiply-adds")
 def feature_names(operations: tuple[str, ...]) -> tuple[str, ...]:
     """Name the columns of `cell_features`."""
     return (
-        *(f"{operation} count" for operation in operations),
+        *(f"share of {operation}" for operation in operations),
         "blocks",
         "cell depth",
         "unused blocks",
-        "reads of the output before the previous one",
+        "share of reads of the output before the previous one",
         "share of ways by the previous cell",
         "mean convolutions on a way",
         "most convolutions on a way",
@@ -58,14 +58,16 @@ def cell_features(cells: EncodedCells, space: api.Space) -> Floats:
     by_previous = through.by_previous
     mean, most = _network_lengths(through, space)
     sizes = network_sizes(cells, space, NOMINAL_CHANNELS, NOMINAL_SIDE, NOMINAL_WAYS)
-    counts = [np.count_nonzero(cells.operations == number, axis=(1, 2)) for number in range(len(space.operations))]
+    # Shares, not numbers: three poolings of six do for a large cell what one of two does for a small one, and what is
+    # learned from small cells goes on. Numbers that do go on, such as convolutions in a row and sizes, are below.
+    shares = [(cells.operations == number).mean((1, 2)) for number in range(len(space.operations))]
     return np.column_stack(
         [
-            *counts,
+            *shares,
             np.full(len(cells), cells.blocks),
             through.depth,
             np.count_nonzero(cells.is_unused, axis=1),
-            cells.reads_before_previous,
+            cells.reads_before_previous / (2 * cells.blocks),
             by_previous,
             mean,
             most,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import STARTED, make_accuracies, make_result, make_search
+from builders import STARTED, make_accuracies, make_result, make_search, make_spec
 from planned_search import run_planned
 
 from metasearch.errors import InvalidSpec
 from metasearch.search import constrained_space
-from metasearch.search.build import require_possible
+from metasearch.search.build import build_search, require_possible
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
 from metasearch.search.hyperparameters import varied_space
 from metasearch.search.planner import Phase, Search, plan
-from metasearch.search.strategies import BUILT_IN
+from metasearch.search.strategies import BUILT_IN, Answer, History, Proposals, Strategy
 from metasearch.search.trials import Stage, TrialResult, TrialSpec
 from metasearch_trainer.network import cell_network
 
@@ -23,6 +24,7 @@ MAX_PARAMETERS = 20_000
 FILTERS = {"name": "filters", "distribution": "Choice", "values": [4, 5, 32]}
 STEPS = {"name": "innerSteps", "distribution": "Linear", "minimum": 2, "maximum": 6, "steps": 2}
 RATE = {"name": "innerLearningRate", "distribution": "LogUniform", "minimum": "0.0001", "maximum": "0.1"}
+RIDGE = {"type": "Ridge"}
 INITIAL = "conv3x3(-1)+identity(-2)"
 
 
@@ -69,6 +71,43 @@ def test_it_finds_candidates_within_the_constraints_only(strategy: str, workers:
     assert {tuple(each.hyperparameters) for each in candidates} == {("filters", "innerLearningRate", "innerSteps")}
     for name, fewest in (("filters", 2), ("innerSteps", 2), ("innerLearningRate", 3)):
         assert len({each.hyperparameters[name] for each in candidates}) >= fewest
+
+
+class BothAnswers:
+    """A strategy that also asks another one without room, and with a trial missing, as after a deletion by hand."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy, self.asked = strategy, 0
+        self.rounds, self.varies_fidelity = strategy.rounds, strategy.varies_fidelity
+        self.preliminary_rounds = strategy.preliminary_rounds
+
+    def propose(self, history: History, room: int) -> Proposals:
+        for trials in (history, history[:-1]) if room > 1 else ():
+            answer, without_room = self._strategy.propose(trials, room), self._strategy.propose(trials, 0)
+            self.asked += 1
+            if isinstance(without_room, Answer):
+                assert answer is without_room
+            else:
+                assert not without_room
+        return self._strategy.propose(history, room)
+
+    def title(self, round: int) -> str:
+        return self._strategy.title(round)
+
+
+@pytest.mark.parametrize("screening", [{}, {"share": "0.25"}], ids=["whole", "screened"])
+@pytest.mark.parametrize("strategy", sorted(BUILT_IN))
+def test_without_room_it_neither_waits_nor_ends_where_it_would_propose(
+    strategy: str, screening: dict[str, Any]
+) -> None:
+    is_free = build_search("x", make_spec(search={"strategy": strategy}), started_at=0.0).strategy.varies_fidelity
+    if is_free and screening:
+        return  # it chooses lengths itself, and is refused
+    few = {"initial": [INITIAL]} if strategy == "Grid" else {}
+    search = searching(strategy, [FILTERS, STEPS], trials=16, screening=screening, surrogate=RIDGE, **few)
+    both = BothAnswers(search.strategy)
+    run_planned(replace(search, strategy=both), measured, workers=3)
+    assert both.asked > 0
 
 
 @pytest.mark.parametrize("strategy", ["Evolution", "Halving", "LocalSearch", "Progressive", "Random"])

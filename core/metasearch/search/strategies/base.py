@@ -90,7 +90,9 @@ class Strategy(Protocol):
 
         Args:
             room: the number of trials that the budget has left, at least 0. Further proposals are dropped. With 0 the
-                answer must come at once, without fitting a surrogate, because commands that only show a search call it.
+                answer must come at once, without fitting a surrogate, because commands that only show a search call it,
+                and the operator before it starts a process to rank in: no proposals where there may be some with room,
+                and WAIT or DONE only where that is the answer with any room.
         """
         ...
 

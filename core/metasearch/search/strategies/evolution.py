@@ -39,14 +39,16 @@ class Evolution(Generic[C]):
 
     def propose(self, history: History, room: int) -> Proposals:
         pending = sum(not trial.state.is_over for trial in history)
-        idle: Proposals = WAIT if pending else ()
+        idle: Proposals = WAIT if pending else DONE
         if len(history) >= self.trials:
-            return WAIT if pending else DONE
-        # The first ones do not depend on results, so they need not wait for a free worker.
-        wanted = min(room, max(self.settings.population - len(history), self.at_once - pending))
-        if wanted <= 0:
             return idle
-        return self._new(history, wanted) or (WAIT if pending else DONE)
+        # The first ones do not depend on results, so they need not wait for a free worker.
+        wanted = max(self.settings.population - len(history), self.at_once - pending)
+        if wanted <= 0:
+            return WAIT
+        if room <= 0:
+            return ()
+        return self._new(history, min(room, wanted)) or idle
 
     def title(self, round: int) -> str:  # noqa: ARG002
         return "evolved cells"

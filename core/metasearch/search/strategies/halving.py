@@ -91,9 +91,12 @@ class SuccessiveHalving:
     def propose(self, history: History, room: int) -> Proposals:
         first, *_ = self._rungs.meta_iterations
         begun = [trial for trial in history if trial.spec.meta_iterations == first]
-        answer = self._inner.propose(begun, max(0, min(room, self._first_trials - len(begun))))
+        left = self._first_trials - len(begun)
+        answer = self._inner.propose(begun, max(0, min(room, left)))
         is_pending = not all(trial.state.is_over for trial in history)
         new = () if answer is WAIT or answer is DONE else [self._begin(proposal) for proposal in answer]
+        if room <= 0 < left and answer == ():
+            return ()  # there may be some with room
         is_finished = answer is not WAIT and not new and all(trial.state.is_over for trial in begun)
         going_on = self._going_on(history, new, is_finished)
         if going_on or new:

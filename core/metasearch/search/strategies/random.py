@@ -37,12 +37,10 @@ class Random(Generic[C]):
 
     def propose(self, history: History, room: int) -> Proposals:
         tried = {candidate_key(self.space, trial.spec.candidate) for trial in history}
-        missing = [] if room <= 0 else [each for key, each in self._drawn.items() if key not in tried]
+        missing = [each for key, each in self._drawn.items() if key not in tried]
         if missing:
-            return missing
-        if any(not trial.state.is_over for trial in history):
-            return WAIT
-        return DONE if len(tried) >= len(self._drawn) else ()
+            return missing if room > 0 else ()
+        return WAIT if any(not trial.state.is_over for trial in history) else DONE
 
     def title(self, round: int) -> str:  # noqa: ARG002
         return "random cells"
