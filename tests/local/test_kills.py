@@ -73,7 +73,7 @@ def write_long_resource(folder: Path) -> Path:
     return write_resource(
         folder,
         space={"filters": 4},
-        search={"progressive": {"beamWidth": 6}},
+        search={"progressive": {"beamWidth": 6}, "surrogate": {"type": "Ridge"}},  # seconds without a trial are few
         training={"metaIterations": 150},
         budget={"maxTrials": 20},
         final={"metaIterations": 1800, "baselines": []},
