@@ -1,0 +1,267 @@
+"""
+Search real Omniglot with several strategies at equal seconds of workers, and hold what each delivers on test classes.
+
+    python benchmarks/real_search.py                       five seeds of each; three hours and more on two cores
+    python benchmarks/real_search.py --searches Random Progressive --seeds 0 1
+
+Each search is that of `examples/omniglot-quick.yaml` but for `search`, with one worker, and with as much of its CPU
+time as is asked for: a strategy that begins many trainings and one that begins few cost the same. What follows is the
+same for all: a second look at contenders, the final training of the best three, and the choice among them by
+validation. Ranking candidates is not counted; on a cluster it is not done by workers. Finished searches are kept in a
+folder, and an interrupted benchmark goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from math import sqrt
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from metasearch.api import MetaSearchSpec
+from metasearch.loading import load_search
+from metasearch.outcome.results import SearchResult, summarize
+from metasearch.search import trials as life
+from metasearch.search.build import build_search
+from metasearch.search.planner import Search, plan
+from metasearch.search.trials import Progress, Trial
+from metasearch.stores.order import sort_key
+from metasearch_trainer.data import load
+from metasearch_trainer.storage import LocalStorage
+from metasearch_trainer.torch_setup import prepare_torch
+from metasearch_trainer.trainer import Trainer
+from reporting import Claim, parser, publish
+
+EXAMPLE = Path("examples/omniglot-quick.yaml")
+SCREENING = {"share": "0.25"}
+OURS, RANDOM = "Progressive", "Random, screened"
+
+SEARCHES: dict[str, dict[str, Any]] = {
+    OURS: {"strategy": "Progressive", "progressive": {"beamWidth": 12}, "screening": SCREENING},
+    RANDOM: {"strategy": "Random", "screening": SCREENING},
+    "Random": {"strategy": "Random"},
+    "Evolution": {"strategy": "Evolution"},
+    "Halving": {"strategy": "Halving"},
+}
+"""Settings of `spec.search`."""
+
+MAX_TRIALS = {True: 400, False: 120}
+"""More than there is time for, by whether most trials are beginnings."""
+
+TEST_TASKS = 600
+POINTS = 0.03
+"""The accuracy that ours is to be better than Random by, on average."""
+
+NO_INTERVAL = float("nan")
+T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
+"""Student's 97.5% quantile by the number of seeds."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search."""
+
+    search: str
+    seed: int
+    seconds: int
+    """CPU time of the worker until the search stage ends."""
+
+    @property
+    def file_name(self) -> str:
+        """A name under which its figures are kept."""
+        return f"{self.search}-{self.seconds}s-{self.seed}.json".replace(", ", "-")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of one search."""
+
+    run: Run
+    cell: str
+    parameters: int
+    transductive: float
+    alone: float
+    """Accuracies on test classes, shares in [0, 1]."""
+    trials: int
+    """Trials of the search stage, beginnings included."""
+    trained_whole: int
+    search_seconds: float
+    """CPU time of the worker in the search stage, second looks included."""
+    planning_seconds: float
+    """CPU time of ranking candidates."""
+
+
+def main() -> int:
+    """Run what has no figures yet, and print the table."""
+    arguments = _arguments()
+    # By seed first, so that an interrupted benchmark has some seeds of all searches.
+    runs = [Run(name, seed, arguments.seconds) for seed, name in itertools.product(arguments.seeds, arguments.searches)]
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    missing = [run for run in runs if not (arguments.folder / run.file_name).exists()]
+    with ProcessPoolExecutor(arguments.processes, get_context("spawn"), max_tasks_per_child=1) as pool:
+        finished = pool.map(search_once, missing)
+        for figures in track(finished, "searches", len(missing), console=Console(stderr=True), transient=True):
+            (arguments.folder / figures.run.file_name).write_text(json.dumps(asdict(figures)), encoding="utf-8")
+    kept = [_figures((arguments.folder / run.file_name).read_text(encoding="utf-8")) for run in runs]
+    by_search = {name: [each for each in kept if each.run.search == name] for name in arguments.searches}
+    rows = [_row(name, figures) for name, figures in by_search.items()]
+    return publish(
+        "real_search", rows, list(_claims(by_search)), arguments.json, searches=[asdict(each) for each in kept]
+    )
+
+
+# --- one search ---------------------------------------------------------------------------------------------------
+
+
+def search_once(run: Run) -> Figures:
+    """Search, train what is best in full, and return the figures of what is delivered."""
+    prepare_torch()
+    spec = _spec(run)
+    with TemporaryDirectory() as folder:
+        storage = LocalStorage(checkpoints=Path(folder), weights=None)
+        trainer = Trainer(spec, load(spec), torch.device("cpu"), storage, clock=time.process_time)
+        return _drive(run, build_search("real", spec, started_at=0.0), trainer)
+
+
+def _spec(run: Run) -> MetaSearchSpec:
+    search = SEARCHES[run.search]
+    # The search stage ends at a hundredth of the time, and the final stage has as much as it needs.
+    changes = {
+        "search": search,
+        "seed": run.seed,
+        "budget": {
+            "maxTrials": MAX_TRIALS["screening" in search or search["strategy"] == "Halving"],
+            "wallTime": f"{100 * run.seconds}s",
+        },
+        "parallelism": 1,
+    }
+    fields = load_search(EXAMPLE).spec.model_dump(mode="json", by_alias=True)
+    final = {**fields["final"], "reserve": "0.99", "baselines": [], "tasks": TEST_TASKS}
+    return MetaSearchSpec.model_validate({**fields, **changes, "final": final})
+
+
+def _drive(run: Run, search: Search, trainer: Trainer) -> Figures:
+    """Run trials one after the other, in the time that they take the worker."""
+    trials: dict[str, Trial] = {}
+    spent = planning = search_seconds = 0.0
+    while True:
+        began = time.process_time()
+        decided = plan(search, list(trials.values()), now=spent)
+        planning += time.process_time() - began
+        trials |= {spec.name: Trial(spec=spec) for spec in decided.propose if spec.name not in trials}
+        trials |= {name: life.request_stop(trials[name]) for name in decided.stop}
+        if decided.phase.is_over:
+            return _outcome(run, summarize(search, list(trials.values()), decided, spent), search_seconds, planning)
+        pending = sorted((each.spec for each in trials.values() if not each.state.is_over), key=sort_key)
+        if not pending:
+            continue  # the others were asked to stop
+        trial = life.claim(trials[pending[0].name], "worker", spent, gpus=0.0)
+        began = time.process_time()
+        result = trainer.run(trial.spec, _ignore)
+        spent += time.process_time() - began
+        trials[trial.name] = life.complete(trial, trial.epoch, result, spent, max_attempts=1)
+        if trial.spec.stage is life.Stage.SEARCH:
+            search_seconds = spent
+
+
+def _ignore(progress: Progress) -> None:
+    """Let every trial run to its end."""
+
+
+def _outcome(run: Run, result: SearchResult, search_seconds: float, planning: float) -> Figures:
+    delivered = result.delivered
+    assert delivered is not None, "no final training succeeded"
+    return Figures(
+        run=run,
+        cell=delivered.cell,
+        parameters=delivered.parameter_count,
+        transductive=delivered.transductive.accuracy,
+        alone=delivered.non_transductive.accuracy,
+        trials=result.spent.trials,
+        trained_whole=sum(each.trained for each in result.rounds),
+        search_seconds=search_seconds,
+        planning_seconds=planning,
+    )
+
+
+def _figures(text: str) -> Figures:
+    fields = json.loads(text)
+    return Figures(**{**fields, "run": Run(**fields["run"])})
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def _row(name: str, figures: Sequence[Figures]) -> dict[str, Any]:
+    together, alone = [100 * each.transductive for each in figures], [100 * each.alone for each in figures]
+    return {
+        "search": name,
+        "seeds": len(figures),
+        "together %": fmean(together),
+        "±": half_width(together),
+        "least": min(together),
+        "most": max(together),
+        "alone %": fmean(alone),
+        "± alone": half_width(alone),
+        "parameters": round(fmean(each.parameters for each in figures)),
+        "trials": round(fmean(each.trials for each in figures)),
+        "seconds": fmean(each.search_seconds for each in figures),
+        "planning s": fmean(each.planning_seconds for each in figures),
+    }
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Return half the width of the 95% interval of a mean over seeds; not a number for fewer than two or over ten."""
+    if len(values) not in T_95:
+        return NO_INTERVAL
+    return T_95[len(values)] * stdev(values) / sqrt(len(values))
+
+
+def _claims(by_search: dict[str, list[Figures]]) -> Iterator[Claim]:
+    if not {OURS, RANDOM} <= set(by_search):
+        return
+    ours = {each.run.seed: each.transductive for each in by_search[OURS]}
+    gains = [ours[each.run.seed] - each.transductive for each in by_search[RANDOM]]
+    mean, interval = 100 * fmean(gains), half_width([100 * gain for gain in gains])
+    yield Claim(
+        f"{OURS} is {mean:.1f} ± {interval:.1f} points better than {RANDOM}, at least {100 * POINTS:.0f}",
+        fmean(gains) >= POINTS,
+    )
+    yield Claim(f"it is better for {sum(gain > 0 for gain in gains)} of {len(gains)} seeds", min(gains) > 0)
+    means = {name: fmean(each.transductive for each in figures) for name, figures in by_search.items()}
+    best = max((name for name in means if name != OURS), key=means.__getitem__)
+    yield Claim(
+        f"the best other is {best} with {100 * means[best]:.1f}%, {OURS} has {100 * means[OURS]:.1f}%",
+        means[OURS] >= means[best],
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    made = parser(__doc__)
+    made.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
+    made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="default: 0 to 4")
+    made.add_argument("--seconds", type=int, default=480, help="CPU time of each search stage; default: 480")
+    made.add_argument("--processes", type=int, default=2, help="searches at once; default: 2")
+    made.add_argument("--folder", type=Path, default=Path("runs/real-search"), help="default: %(default)s")
+    return made.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
