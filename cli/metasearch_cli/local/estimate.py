@@ -98,7 +98,7 @@ def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
         blocks = max(sizes, default=largest)
     left -= sum(numbers)
     if spec.search.strategy == "Progressive":
-        settings = spec.search.progressive or ProgressiveSearchSettings()
+        settings = spec.search.settings(ProgressiveSearchSettings)
         beam = RoundSizes.of(numbers[0], largest, settings, spec.budget.max_trials).beam
         for size in range(1, largest):
             numbers[size] = min(beam, left)

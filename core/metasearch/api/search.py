@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ STRATEGY_SETTINGS = {
     "Priority": "priority",
 }
 """The field of `Search` with the settings of each strategy that has any."""
+
+S = TypeVar("S", bound=SpecModel)
 
 
 def _settings(name: str, strategy: str) -> Any:
@@ -192,3 +194,8 @@ class Search(SpecModel):
             holds=lambda search: len({each.name for each in search.hyperparameters}) == len(search.hyperparameters),
         ),
     )
+
+    def settings(self, kind: type[S]) -> S:
+        """Return a strategy's settings, by their class: the given ones, or where there are none its defaults."""
+        given = (getattr(self, field) for field in STRATEGY_SETTINGS.values())
+        return next((each for each in given if isinstance(each, kind)), kind())

@@ -35,7 +35,7 @@ class Evolution(Generic[C]):
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.spec, self.space, self.trials = spec, space, spec.budget.max_trials
         self.at_once = spec.parallelism
-        self.settings = spec.search.evolution or EvolutionSearchSettings()
+        self.settings = spec.search.settings(EvolutionSearchSettings)
 
     def propose(self, history: History, room: int) -> Proposals:
         pending = sum(not trial.state.is_over for trial in history)

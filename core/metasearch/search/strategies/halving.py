@@ -57,7 +57,7 @@ class Rungs:
         """Return the rungs of a search: those of `Halving`, or of its screening; of others the whole training alone."""
         whole, screening = spec.training.meta_iterations, spec.search.screening
         if spec.search.strategy == "Halving":
-            return cls.of_factor(whole, spec.search.halving or HalvingSearchSettings())
+            return cls.of_factor(whole, spec.search.settings(HalvingSearchSettings))
         return cls.of_share(whole, float(screening.share), float(screening.keep))
 
     @property

@@ -34,7 +34,7 @@ class LocalSearch(Generic[C]):
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.spec, self.space = spec, space
-        self.starts = (spec.search.local_search or LocalSearchSettings()).starts
+        self.starts = spec.search.settings(LocalSearchSettings).starts
         self._planner = RoundPlanner(spec, space, self._choose, self._is_complete, stops_early=False)
 
     def propose(self, history: History, room: int) -> Proposals:

@@ -62,7 +62,7 @@ class Priority(Generic[C]):
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.spec, self.space, self.seed = spec, space, spec.seed
-        self.settings = spec.search.priority or PrioritySearchSettings()
+        self.settings = spec.search.settings(PrioritySearchSettings)
         self.lengths = _lengths(spec.training.meta_iterations, float(self.settings.quantum))
         self._planner = RoundPlanner(spec, space, self._choose, is_complete=lambda _: False)
 

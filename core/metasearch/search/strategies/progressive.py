@@ -73,7 +73,7 @@ class Progressive(Generic[C]):
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:
         self.spec, self.space, self.surrogate, self.seed = spec, space, surrogate, spec.seed
-        settings = spec.search.progressive or ProgressiveSearchSettings()
+        settings = spec.search.settings(ProgressiveSearchSettings)
         self._smallest = space.smallest()
         self.preliminary_rounds = space.max_size - 1
         self.sizes = RoundSizes.of(len(self._smallest), space.max_size, settings, spec.budget.max_trials)
