@@ -42,8 +42,10 @@ class LineDisplay:
             for trial in over:
                 if trial.name not in self._ended:
                     self._ended.add(trial.name)
+                    whole = search.spec.training.meta_iterations
                     self._print(
-                        f"  {trial.name} {_outcome(trial)} [{len(over)}/{len(trials)}] {trial.spec.candidate.text}"
+                        f"  {trial.name} {_outcome(trial, whole)} [{len(over)}/{len(trials)}] "
+                        f"{trial.spec.candidate.text}"
                     )
 
     def _print(self, line: str) -> None:
@@ -98,17 +100,31 @@ def _share_done(trials: Sequence[Trial]) -> float:
 
 
 def _best_text(trials: Sequence[Trial]) -> str:
+    """Return the best score among the longest trainings, with which no others are comparable."""
     ranked = pareto.ranked(trials)
-    return f", best {ranked[0].score:.3f}" if ranked else ""
+    if not ranked:
+        return ""
+    return f", best {'beginning ' if ranked[0].spec.is_beginning else ''}{ranked[0].score:.3f}"
 
 
-def _outcome(trial: Trial) -> str:
+def _outcome(trial: Trial, whole: int) -> str:
+    """
+    Say what became of a trial.
+
+    Args:
+        whole: the meta-iterations of a whole training of the search.
+    """
     if trial.state is State.SUCCEEDED and trial.result is not None:
-        return (
-            f"{trial.score:.3f} with {trial.result.parameter_count:,} parameters in {trial.result.wall_seconds:.1f} s"
-        )
+        made = f"with {trial.result.parameter_count:,} parameters in {trial.result.wall_seconds:.1f} s"
+        return f"{trial.score:.3f}{_beginning(trial, whole)} {made}"
     reason = trial.result.reason if trial.result else None
     return f"{trial.state} ({reason}: {trial.result.message if trial.result else ''})"
+
+
+def _beginning(trial: Trial, whole: int) -> str:
+    # By its training loss a beginning may score far less than a whole training does when it is evaluated.
+    done = f"{trial.spec.meta_iterations:,} of {whole:,} meta-iterations"
+    return f" by the training loss of a beginning ({done})" if trial.spec.is_beginning else ""
 
 
 def _spending(search: Search, step: Step, now: float) -> str:
