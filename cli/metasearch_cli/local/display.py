@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from metasearch.reconcile import Step
-from metasearch.search import budget, pareto
+from metasearch.search import budget, confirmation, pareto
 from metasearch.search.planner import Search
 from metasearch.search.trials import Stage, State, Trial, by_round
 
@@ -116,15 +116,18 @@ def _outcome(trial: Trial, whole: int) -> str:
     """
     if trial.state is State.SUCCEEDED and trial.result is not None:
         made = f"with {trial.result.parameter_count:,} parameters in {trial.result.wall_seconds:.1f} s"
-        return f"{trial.score:.3f}{_beginning(trial, whole)} {made}"
+        return f"{trial.score:.3f}{_training(trial, whole)} {made}"
     reason = trial.result.reason if trial.result else None
     return f"{trial.state} ({reason}: {trial.result.message if trial.result else ''})"
 
 
-def _beginning(trial: Trial, whole: int) -> str:
-    # By its training loss a beginning may score far less than a whole training does when it is evaluated.
-    done = f"{trial.spec.meta_iterations:,} of {whole:,} meta-iterations"
-    return f" by the training loss of a beginning ({done})" if trial.spec.is_beginning else ""
+def _training(trial: Trial, whole: int) -> str:
+    """Say what a trial's training is, where it is not a first and whole one."""
+    if trial.spec.is_beginning:
+        # By its training loss it may score far less than a whole training does when it is evaluated.
+        return f" by the training loss of a beginning ({trial.spec.meta_iterations:,} of {whole:,} meta-iterations)"
+    is_second_look = trial.spec.stage is Stage.SEARCH and trial.spec.seed == confirmation.SEED
+    return " in a second look (another seed)" if is_second_look else ""
 
 
 def _spending(search: Search, step: Step, now: float) -> str:

@@ -69,7 +69,9 @@ def print_status(console: Console, result: SearchResult) -> None:
     if result.best:
         best = result.best.search
         console.print(f"best cell: {best.candidate}", highlight=False, markup=False, soft_wrap=True)
-        console.print(f"  {_search_score(best)} with {best.parameter_count:,} parameters", highlight=False)
+        console.print(
+            f"  {_search_score(best)} with {best.parameter_count:,} parameters", highlight=False, soft_wrap=True
+        )
     if sure := certainty(result):
         console.print(sure, highlight=False, markup=False, soft_wrap=True)
     if result.final or result.baselines:
@@ -133,7 +135,8 @@ def _search_score(best: CellSummary[float]) -> str:
 
 
 def _rounds(result: SearchResult) -> Table:
-    table = Table(box=None, header_style="bold")
+    # A space between columns and no more, or it would not fit into 80 characters.
+    table = Table(box=None, header_style="bold", padding=(0, 0, 0, 1))
     table.add_column("round", justify="right")
     table.add_column("tried")
     has_beginnings = any(round.beginnings for round in result.rounds)
@@ -142,7 +145,9 @@ def _rounds(result: SearchResult) -> Table:
         table.add_column(heading, justify="right")
     for round in result.rounds:
         trained = (round.trained - round.beginnings, round.beginnings) if has_beginnings else (round.trained,)
-        figures = (round.best, round.spearman, round.ceiling, round.kendall, round.top_recall)
+        # A correlation without a ceiling is one of scores whose errors are not known, or which are all equal.
+        ceiling = "none" if round.ceiling is None and round.spearman is not None else round.ceiling
+        figures = (round.best, round.spearman, ceiling, round.kendall, round.top_recall)
         row = (*trained, round.stopped, round.failed, *figures)
         table.add_row(str(round.round), round.title, *map(_cell_text, row))
     return table

@@ -10,29 +10,28 @@ def certainty(result: SearchResult) -> str:
     """Say how far the best is ahead of the second, and whether contenders were trained again; empty without a cell."""
     if result.best is None or result.best.search.is_beginning:
         return ""
-    found, final = result.certainty, result.certainty.final
-    looks = _second_looks(found.second_looks)
+    found, looks = result.certainty, _second_looks(result.certainty.second_looks)
     if found.search is None:
-        in_search = f"only one cell had a whole training in the search, so there is no second to compare with; {looks}"
+        in_search = f"Only one cell had a whole training in the search, so there is no second to compare with; {looks}."
     else:
-        in_search = f"in the search, the best cell scored {_ahead(found.search)} the second; {looks}"
-    if final is None:
-        return f"{in_search[:1].upper()}{in_search[1:]}."
-    return f"The delivered network scored {_ahead(final)} the next one trained in full; {in_search}."
+        in_search = f"In the search, the cell in first place scored {_ahead(found.search, 'the second')}; {looks}."
+    if found.final is None:
+        return in_search
+    return f"The delivered network scored {_ahead(found.final, 'the next one trained in full')}. {in_search}"
 
 
-def _ahead(difference: Difference) -> str:
-    """Say how far the best is ahead, for a sentence that goes on with whom it is ahead of."""
+def _ahead(difference: Difference, second: str) -> str:
+    """Say how far the best is ahead of the second, and whether that is enough to tell them apart."""
     points = 100 * difference.score_difference
-    ahead = f"{abs(points):.1f} points {'above' if points >= 0 else 'below'}"
+    ahead = f"{abs(points):.1f} points {'above' if points >= 0 else 'below'} {second}"
     ratio = difference.in_standard_errors
     if ratio is None:
-        return f"{ahead} (the scores' standard errors are not known)"
-    verdict = "settled" if difference.is_settled else "not settled"
-    return f"{ahead} ({abs(ratio):.1f} standard errors of the difference, so which is better is {verdict})"
+        return f"{ahead}, and the standard error of the difference is not known"
+    verdict = "enough" if difference.is_settled else "too little"
+    return f"{ahead}, {abs(ratio):.1f} standard errors of the difference: {verdict} to tell them apart"
 
 
 def _second_looks(number: int) -> str:
     if not number:
         return "no cell was trained a second time"
-    return f"{number} {'was' if number == 1 else 'were'} trained a second time with another seed"
+    return f"{number} cell{' was' if number == 1 else 's were'} trained a second time with another seed"

@@ -15,7 +15,7 @@ def examination(result: SearchResult) -> str:
     if found.trials < FEWEST_DRAWN:
         return f"The surrogate cannot be judged yet: {trials}, and it takes {FEWEST_DRAWN}."
     spearman, ceiling = (figure_or_none(value) for value in (found.spearman, found.ceiling))
-    return f"The surrogate's Spearman over {trials}, all rounds together, is {spearman} (ceiling {ceiling})."
+    return f"The surrogate’s Spearman over {trials}, all rounds together, is {spearman} (ceiling {ceiling})."
 
 
 def figure_or_none(value: float | None) -> str:

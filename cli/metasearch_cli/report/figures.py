@@ -18,6 +18,7 @@ from metasearch.search.trials import Stage, State, Trial
 from metasearch_cli.report import charts, series
 from metasearch_cli.report.canvas import round_colour
 from metasearch_cli.report.drawing import draw_cell
+from metasearch_cli.report.examination import figure_or_none
 from metasearch_cli.report.formats import (
     correlation,
     count,
@@ -134,14 +135,18 @@ def _prediction(predicted: series.PredictedRound, round: Round, limits: tuple[fl
     label = f"Predicted against measured scores of {plural(number, 'candidate')} ({round.title})."
     return Figure(
         charts.predicted(predicted, rounds, limits, label),
-        f"{ranking(predicted.p_value, round.spearman, number)}{_predicted_by(round)}",
+        f"{ranking(predicted.p_value, round.spearman, number)}{_noise(round)}{_predicted_by(round)}",
         title=f"{round.title.capitalize()}, {plural(number, 'candidate')}",
         facts=(
-            f"Spearman {correlation(round.spearman)}, ceiling {correlation(round.ceiling)}",
+            f"Spearman {correlation(round.spearman)}, ceiling {figure_or_none(round.ceiling)}",
             f"Kendall {correlation(round.kendall)}",
             f"top-quarter recall {percent(round.top_recall, 0)}",
         ),
     )
+
+
+def _noise(round: Round) -> str:
+    return " The scores differ by no more than their errors." if round.ceiling == 0 else ""
 
 
 def _predicted_by(round: Round) -> str:
