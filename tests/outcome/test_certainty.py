@@ -1,4 +1,4 @@
-"""How sure a choice is, worked out by hand."""
+"""The certainty of a choice is worked out from its trials; expected values are worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a summary says of a round's predictions, and of those that nobody chose."""
+"""A summary says how well a round was predicted, and the drawn trials over all rounds."""
 
 from __future__ import annotations
 

@@ -217,6 +217,8 @@ def _front_keys(marks: charts.FrontMarks, result: SearchResult) -> list[Key]:
 
 
 def _best_name(result: SearchResult) -> str:
+    if result.best and result.best.search.is_beginning:
+        return "Best beginning" if result.search.phase.is_over else "Best beginning so far"
     return "Best by score" if result.search.phase.is_over else "Best so far"
 
 
@@ -247,7 +249,7 @@ def _card(title: str, found: CellSummary[float] | None, trial: Trial, spec: Meta
     parameters = trial.result.parameter_count if trial.result else None
     steps = plural(trial.spec.meta_iterations, "meta-iteration")
     facts = (
-        f"training loss of its first {steps}: {score}" if trial.spec.is_beginning else f"search score {score}",
+        f"score by the training loss of {steps} {score}" if trial.spec.is_beginning else f"search score {score}",
         f"{count(parameters)} parameters",
         plural(len(cell), "block"),
         f"depth {cell.depth}",
