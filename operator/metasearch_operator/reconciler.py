@@ -41,7 +41,9 @@ from metasearch_operator.searches import recorded_status, search_key
 
 Json = dict[str, Any]
 
-FIGURES = frozenset({"spent", "left", "trials", "ranked", "best_score", "front", "rounds"})
+FIGURES = frozenset(
+    {"spent", "left", "trials", "ranked", "best_score", "front", "rounds", "examination", "predicted_by"}
+)
 """Fields of a status that change with every trial, and may be written a little later than the rest."""
 
 

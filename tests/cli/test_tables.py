@@ -35,10 +35,20 @@ def printed(trials: list[Trial], width: int = 80) -> str:
 def test_a_table_shows_every_trial_in_a_line_of_its_own_and_cuts_nothing(width: int) -> None:
     heading, good, bad, new = printed(TRIALS, width).splitlines()
     assert tuple(heading.split()) == COLUMNS
-    assert good.split()[:9] == ["test-1-good", "Search", "1", "5", "Succeeded", "-", "0.512", "0.400", "1234"]
+    known = ["test-1-good", "Search", "1", "5", "10", "-", "Succeeded", "-", "0.512", "0.400", "-", "1234"]
+    assert good.split()[:12] == known
     assert CELL in good
-    assert bad.split()[:7] == ["test-1-bad", "Search", "1", "1", "Failed", "OutOfMemory", "-"]
-    assert new.split()[4:6] == ["Pending", "-"]
+    assert bad.split()[:9] == ["test-1-bad", "Search", "1", "1", "10", "-", "Failed", "OutOfMemory", "-"]
+    assert new.split()[6:8] == ["Pending", "-"]
+
+
+def test_a_table_marks_beginnings_and_what_was_drawn_at_random() -> None:
+    trials = [make_trial("test-1-a", meta_iterations=3, is_beginning=True), make_trial("test-2-a", is_drawn=True)]
+    heading, *rows = (line.split() for line in printed(trials).splitlines())
+    columns = [heading.index(name) for name in ("metaIterations", "isBeginning", "isDrawn")]
+    assert [[row[column] for column in columns] for row in rows] == [["3", "yes", "-"], ["10", "-", "yes"]]
+    begun, _ = json.loads(trials_as_json(trials))
+    assert (begun["isBeginning"], begun["isDrawn"]) == (True, False)
 
 
 def test_no_trials_are_a_heading() -> None:
@@ -80,7 +90,43 @@ def test_a_status_says_how_far_a_search_is() -> None:
     assert "test: Searching" in text
     assert "1 succeeded, 0 stopped, 1 failed, 0 running, 1 pending" in text
     assert f"best cell: {CELL}\n" in text
-    assert "51.23 ± 0.00 with 1,234 parameters" in text
+    assert "search score 51.23 ± 0.00 after 10 meta-iterations with 1,234 parameters" in text
+    assert "Only one cell had a whole training in the search" in text
+
+
+def test_a_status_tells_the_scores_of_beginnings_from_those_of_whole_trainings() -> None:
+    begun = [
+        make_trial(f"a{index}", make_result(0.02, validation=None), meta_iterations=3, is_beginning=True)
+        for index in range(2)
+    ]
+    text = status_of(begun)
+    heading, row = (line.split() for line in text.splitlines()[3:] if "stopped" in line or "1 block" in line)
+    assert row[3:7] == ["0", "2", "0", "0"]
+    assert heading[2:6] == ["whole", "begun", "stopped", "failed"]
+    assert "no whole training yet; score of a beginning, by its training loss after 3 meta-iterations: 2.00" in text
+    assert "standard errors" not in text
+    assert "search score 51.23" in status_of([*begun, TRIALS[0]])
+
+
+def test_the_table_of_rounds_fits_into_eighty_characters() -> None:
+    scores = ((0.02, 0.3, 3), (0.03, 0.5, 3), (0.04, 0.4, 3), (0.5, None, 10))
+    trials = [
+        make_trial(
+            f"a{place}",
+            make_result(score, score_error=0.001),
+            predicted=predicted,
+            predicted_by="Ridge 100%",
+            is_drawn=True,
+            meta_iterations=steps,
+            is_beginning=steps < 10,
+        )
+        for place, (score, predicted, steps) in enumerate(scores)
+    ]
+    text = status_of(trials)
+    (row,) = (line for line in text.splitlines() if "1 block" in line)
+    # The ranks 1, 2, 3 against 1, 3, 2: Spearman 1 - 6 * 2 / (3 * 8), ceiling sqrt(1 - 0.001² / 0.01²), Kendall 1/3.
+    assert row.split() == ["1", "1", "block", "1", "3", "0", "0", "0.500", "0.500", "0.995", "0.333", "0.000"]
+    assert "The surrogate cannot be judged yet: 3 trials drawn at random, and it takes 4." in text
 
 
 def test_a_status_names_the_limit_and_the_reason_of_a_failure() -> None:

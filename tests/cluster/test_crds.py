@@ -498,7 +498,7 @@ def test_kubectl_get_shows_how_far_a_search_is(
 ) -> None:
     kept = created(api, SEARCH, search({"dataset": OMNIGLOT}, name))
     cell: Json = {"trial": "a-1-b", "cell": "conv3x3(-1)+identity(-2)", "blocks": 1, "depth": 1}
-    size = {"parameterCount": 9, "multiplyAdds": 9}
+    size = {"parameterCount": 9, "multiplyAdds": 9, "metaIterations": 9}
     counts = {"total": 12, "pending": 1, "running": 2, "succeeded": 9, "stopped": 0, "failed": 0}
     spent = {"share": "37%", "trials": 12, "failedTrials": 0, "wallTime": "90s", "workerTime": "99s", "gpuHours": "0"}
     ready = {"type": "Ready", "status": "True", "reason": "Searching", "message": "", "lastTransitionTime": NOON}
@@ -527,5 +527,7 @@ def test_kubectl_get_shows_what_became_of_a_trial(
     failed: Trial = make_trial(name, result=make_result(0.25, state=trials.State.FAILED, reason=trials.Reason.DIVERGED))
     assert api.replace_status(TRIAL, {**kept, "status": status_of(failed, "pod")}, WRITE).is_accepted
     header, row = cluster_with_crds.run("get", "mtrial", name, f"--namespace={namespace}").splitlines()
-    assert header.split() == ["NAME", "STAGE", "ROUND", "BLOCKS", "STATE", "SCORE", "REASON", "AGE"]
-    assert row.split()[:-1] == [name, "Search", "1", "1", "Failed", "0.25", "Diverged"]
+    assert header.split() == [
+        *("NAME", "STAGE", "ROUND", "BLOCKS", "ITERATIONS", "BEGINNING", "STATE", "SCORE", "REASON", "AGE")
+    ]
+    assert row.split()[:-1] == [name, "Search", "1", "1", "10", "false", "Failed", "0.25", "Diverged"]

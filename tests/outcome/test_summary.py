@@ -172,6 +172,37 @@ def test_correlations_stay_within_their_bounds() -> None:
     assert (limited.spearman, limited.kendall) == (1.0, -1.0)
 
 
+def test_the_best_score_is_never_that_of_a_beginning() -> None:
+    begun = make_trial("a", make_result(0.9, validation=None), meta_iterations=3, is_beginning=True)
+    whole = make_trial("b", make_result(0.4), candidate=Candidate(SOME_CELL, {"number": 1}))
+    assert status_of(summarized([begun])).best_score is None
+    status = status_of(summarized([begun, whole]))
+    assert (status.best_score, status.rounds[0].beginnings, status.rounds[0].trained) == ("0.4000", 1, 2)
+    assert [(each.meta_iterations, each.is_beginning) for each in status.ranked] == [(10, False), (3, True)]
+
+
+def test_it_says_who_predicted_last_and_how_well_it_can_be_said() -> None:
+    def drawn(place: int, round: int, said: str) -> Trial:
+        result = make_result(0.5 + place / 10, score_error=0.06)
+        spec = {"predicted": place / 10, "predicted_by": said, "is_drawn": True, "round": round}
+        return make_trial(f"t{place}", result, candidate=Candidate(SOME_CELL, {"number": place}), **spec)
+
+    trials = [*(drawn(place, 2, "Ridge 100%") for place in range(3)), drawn(3, 3, "Trees " + "x" * 500)]
+    status = status_of(summarized([*trials, make_trial("later", round=4)]))
+    assert status.predicted_by is not None
+    assert (len(status.predicted_by), status.predicted_by[:7], status.predicted_by[-1]) == (400, "Trees x", "…")
+    assert status.examination is not None
+    # The variance of 0.5, 0.6, 0.7 and 0.8 is 0.05 / 3.
+    assert (status.examination.trials, float(status.examination.ceiling or 0)) == (
+        4,
+        pytest.approx((1 - 0.0036 * 3 / 0.05) ** 0.5),
+    )
+    # Of three scores with the variance 0.01.
+    assert [round.ceiling for round in status.rounds] == [pytest.approx(0.8), None, None]
+    assert status_of(summarized(trials[:3])).predicted_by == "Ridge 100%"
+    assert status_of(summarized([])).predicted_by is None
+
+
 @pytest.mark.parametrize(
     ("storage", "place"),
     [

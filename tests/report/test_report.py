@@ -100,6 +100,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "out of GPU-hours": {"limit": Limit.GPU_HOURS, "budget": {"gpuHours": "1.5"}, "gpus": 1.0},
     "only a baseline": {"top": 0, "phase": Phase.FAILED, "message": "no final trial succeeded"},
     "three baselines": {"baselines": {"Conv4": 0.8, "Conv4-9": 0.7, "Conv4Pooled": 0.75}},
+    "screened": {"change": lambda trials: screened(trials)},
+    "only beginnings": {
+        "top": 0,
+        "baselines": {},
+        "phase": Phase.SEARCHING,
+        "change": lambda trials: [as_beginning(trial) for trial in trials],
+    },
     "user's images": {"dataset": {"folder": {"path": "/images/<leaves>"}}},
 }
 
@@ -110,6 +117,23 @@ def under_way(trials: list[Trial]) -> list[Trial]:
     running = [replace(trial, state=State.RUNNING, result=None, attempts=(started,)) for trial in trials[3:5]]
     waiting = [replace(trial, state=State.PENDING, result=None, attempts=(), epoch=0) for trial in trials[5:12]]
     return trials[:3] + running + waiting
+
+
+def screened(trials: list[Trial]) -> list[Trial]:
+    """Return the trials with the first and the second of each three search trials as beginnings, the first drawn."""
+    searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
+    begun = [
+        as_beginning(trial, is_drawn=place % 3 == 0) if place % 3 < 2 else trial
+        for place, trial in enumerate(searching)
+    ]
+    return [*begun, *trials[len(searching) :]]
+
+
+def as_beginning(trial: Trial, *, is_drawn: bool = False) -> Trial:
+    """Return the trial as the first 250 of 1,000 meta-iterations, which are not evaluated."""
+    spec = replace(trial.spec, is_beginning=True, meta_iterations=250, is_drawn=is_drawn, predicted_by="Ridge 100%")
+    result = trial.result and replace(trial.result, validation=None)
+    return replace(trial, spec=spec, result=result)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -193,9 +217,32 @@ def test_a_full_search_is_shown_whole(five_rounds: Scene) -> None:
     text = shown.words("main")
     assert "Rounds 5 the last: 5 blocks" in text
     assert "5 blocks, 98 candidates" in text
-    assert text.count("Spearman") == 4
+    assert text.count("Spearman") == 1 + 4  # what its ceiling is, and a figure for each
+    assert text.count("ceiling none") == 4  # the invented scores have no standard errors
     assert "of 24 h" in text
     assert "NVIDIA H100" in text
+
+
+def test_a_screened_search_tells_beginnings_from_whole_trainings(make_scene: MakeScene) -> None:
+    shown = page(make_scene(change=screened))
+    text = shown.words("main")
+    assert "beginning of a training, scored by its loss: compare beginnings only" in text
+    assert "best whole training so far" in text
+    assert "The surrogate predicts the scores of beginnings, so it is compared with these only." in text
+    assert "drawn at random: the diamonds" in text
+    assert "Predicted by: Ridge 100%." in text
+    assert "Search trials are scored after 1,000 meta-iterations." in text
+
+
+def test_a_search_with_nothing_but_beginnings_says_so(make_scene: MakeScene) -> None:
+    shown = page(make_scene(**KINDS["only beginnings"]))
+    assert "No cell has had a whole training of" in shown.words("header")
+    text = shown.words("main")
+    assert "no whole training yet" in text
+    assert "beginnings are scored by their training loss after 250 meta-iterations." in text
+    assert "score by the training loss of 250 meta-iterations" in text
+    assert "best beginning so far" in shown.words("li")
+    assert "best so far" not in shown.words("li")
 
 
 def test_a_search_under_way_says_so_and_shows_what_there_is(make_scene: MakeScene) -> None:

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from metasearch.outcome.certainty import Certainty, Difference
 from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork, HandMadeNetwork
 from metasearch.outcome.results import Comparison, SearchResult
+from metasearch.outcome.rounds import Examination
 from metasearch.search.baselines import matched
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch_cli.report import formats, sentences, series
+from metasearch_cli.report.certainty import certainty
+from metasearch_cli.report.examination import examination
 from metasearch_cli.report.notices import Importance, Notice, compare, question
 
 if TYPE_CHECKING:
@@ -270,6 +274,41 @@ def test_the_best_so_far_counts_only_trials_that_ran_to_their_end(five_rounds: S
     assert [each.place for each in ended] == list(range(1, 456))
 
 
+def test_the_best_so_far_is_never_a_beginning(make_scene: MakeScene) -> None:
+    """Seven beginnings and five whole trainings, of which each beginning has the higher score."""
+
+    def screened(trials: list[Trial]) -> list[Trial]:
+        return [as_beginning(trial, 0.99) if place < 7 else trial for place, trial in enumerate(trials)]
+
+    scene = make_scene((12,), top=0, baselines={}, change=screened)
+    ended = series.ended_in_order(scene.trials)
+    assert sum(each.is_beginning for each in ended) == 7
+    whole = [each.score for each in ended if not each.is_beginning and each.score is not None]
+    assert (ended[-1].best, max(each.best or 0 for each in ended)) == (max(whole), max(whole))
+    assert all(not trial.spec.is_beginning for trial in series.longest_trained(scene.trials))
+    assert len(series.longest_trained(scene.trials)) == 5
+    assert len(series.search_curves(scene.trials)) == 5
+
+
+def test_without_a_whole_training_there_is_no_best_so_far(make_scene: MakeScene) -> None:
+    ended = series.ended_in_order(make_scene((3,), top=0, baselines={}, change=all_begun).trials)
+    assert [each.best for each in ended] == [None] * 3
+
+
+def as_beginning(trial: Trial, score: float) -> Trial:
+    """Return the trial as the first 250 of 1,000 meta-iterations."""
+    assert trial.result is not None
+    return replace(
+        trial,
+        spec=replace(trial.spec, is_beginning=True, meta_iterations=250),
+        result=replace(trial.result, score=score, validation=None),
+    )
+
+
+def all_begun(trials: list[Trial]) -> list[Trial]:
+    return [as_beginning(trial, 0.02) for trial in trials]
+
+
 def test_all_worker_time_is_accounted_for(five_rounds: Scene) -> None:
     spent = series.time_spent(five_rounds.result, five_rounds.trials)
     assert sum(row.total for row in spent) == pytest.approx(five_rounds.result.spent.worker_seconds)
@@ -340,6 +379,74 @@ def test_the_headline_without_networks_is_of_the_search(make_scene: MakeScene) -
     text = plain(sentences.headline(result))
     assert text.startswith("The best cell so far makes a network with")
     assert text.endswith("after 1,000 meta-iterations; chance is 20.0 %. No network has been trained in full yet.")
+
+
+def test_the_headline_of_beginnings_calls_them_so(make_scene: MakeScene) -> None:
+    result = make_scene((3,), top=0, baselines={}, phase=Phase.SEARCHING, change=all_begun).result
+    text = plain(sentences.headline(result))
+    assert text.startswith(
+        "No cell has had a whole training of 1,000 meta-iterations yet. The best beginning so far is of"
+    )
+    assert text.endswith("it scores 0.020 by its training loss after 250 meta-iterations.")
+    assert certainty(result) == ""
+
+
+def test_the_headline_names_the_meta_iterations_of_the_trial_itself(make_scene: MakeScene) -> None:
+    training = {"metaIterations": 2_000}
+    result = make_scene((3,), top=0, baselines={}, phase=Phase.FINAL, training=training).result
+    assert "after 1,000 meta-iterations; chance" in plain(sentences.headline(result))
+
+
+# --- how sure it is -----------------------------------------------------------------------------------------------
+
+
+def sure(result: SearchResult, search: Difference | None, final: Difference | None = None, looks: int = 0) -> str:
+    found = Certainty(search=search, final=final, second_looks=looks)
+    return certainty(result.model_copy(update={"certainty": found}))
+
+
+def test_the_certainty_of_the_choice_is_said_in_standard_errors(make_scene: MakeScene) -> None:
+    result = make_scene((3,)).result
+    close, clear = (Difference(score_difference=0.012, standard_error=error) for error in (0.02, 0.004))
+    assert sure(result, close) == (
+        "In the search, the cell in first place scored 1.2 points above the second, 0.6 standard errors of the "
+        "difference: too little to tell them apart; no cell was trained a second time."
+    )
+    assert sure(result, clear, looks=1) == (
+        "In the search, the cell in first place scored 1.2 points above the second, 3.0 standard errors of the "
+        "difference: enough to tell them apart; 1 cell was trained a second time with another seed."
+    )
+    both = sure(result, close, clear, looks=2)
+    assert both.startswith(
+        "The delivered network scored 1.2 points above the next one trained in full, 3.0 standard errors of the "
+        "difference: enough to tell them apart. In the search, the cell in first place"
+    )
+    assert both.endswith("2 cells were trained a second time with another seed.")
+
+
+def test_where_there_is_no_second_or_no_error_it_says_so(make_scene: MakeScene) -> None:
+    result = make_scene((3,)).result
+    assert sure(result, None).startswith("Only one cell had a whole training in the search, so there is no second")
+    unknown = sure(result, Difference(score_difference=-0.01, standard_error=None))
+    assert "1.0 points below the second, and the standard error of the difference is not known; no cell" in unknown
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (None, ""),
+        ((1, None, None), "The surrogate cannot be judged yet: 1 trial drawn at random, and it takes 4."),
+        ((9, -0.5, 0.87), "The surrogate’s Spearman over 9 trials drawn at random, all rounds together, is -0.50"),
+        ((9, 0.5, None), "is 0.50 (ceiling none)."),
+    ],
+)
+def test_the_examination_is_of_drawn_trials(
+    make_scene: MakeScene, found: tuple[int, float | None, float | None] | None, text: str
+) -> None:
+    told = None if found is None else Examination(trials=found[0], spearman=found[1], ceiling=found[2])
+    said = examination(make_scene((1,)).result.model_copy(update={"examination": told}))
+    assert text in said
+    assert bool(said) == bool(text)
 
 
 @pytest.mark.parametrize(

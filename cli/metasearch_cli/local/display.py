@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from metasearch.reconcile import Step
-from metasearch.search import budget, pareto
+from metasearch.search import budget, confirmation, pareto
 from metasearch.search.planner import Search
 from metasearch.search.trials import Stage, State, Trial, by_round
 
@@ -42,8 +42,10 @@ class LineDisplay:
             for trial in over:
                 if trial.name not in self._ended:
                     self._ended.add(trial.name)
+                    whole = search.spec.training.meta_iterations
                     self._print(
-                        f"  {trial.name} {_outcome(trial)} [{len(over)}/{len(trials)}] {trial.spec.candidate.text}"
+                        f"  {trial.name} {_outcome(trial, whole)} [{len(over)}/{len(trials)}] "
+                        f"{trial.spec.candidate.text}"
                     )
 
     def _print(self, line: str) -> None:
@@ -98,17 +100,34 @@ def _share_done(trials: Sequence[Trial]) -> float:
 
 
 def _best_text(trials: Sequence[Trial]) -> str:
+    """Return the best score among the longest trainings, with which no others are comparable."""
     ranked = pareto.ranked(trials)
-    return f", best {ranked[0].score:.3f}" if ranked else ""
+    if not ranked:
+        return ""
+    return f", best {'beginning ' if ranked[0].spec.is_beginning else ''}{ranked[0].score:.3f}"
 
 
-def _outcome(trial: Trial) -> str:
+def _outcome(trial: Trial, whole: int) -> str:
+    """
+    Say what became of a trial.
+
+    Args:
+        whole: the meta-iterations of a whole training of the search.
+    """
     if trial.state is State.SUCCEEDED and trial.result is not None:
-        return (
-            f"{trial.score:.3f} with {trial.result.parameter_count:,} parameters in {trial.result.wall_seconds:.1f} s"
-        )
+        made = f"with {trial.result.parameter_count:,} parameters in {trial.result.wall_seconds:.1f} s"
+        return f"{trial.score:.3f}{_training(trial, whole)} {made}"
     reason = trial.result.reason if trial.result else None
     return f"{trial.state} ({reason}: {trial.result.message if trial.result else ''})"
+
+
+def _training(trial: Trial, whole: int) -> str:
+    """Say what a trial's training is, where it is not a first and whole one."""
+    if trial.spec.is_beginning:
+        # By its training loss it may score far less than a whole training does when it is evaluated.
+        return f" by the training loss of a beginning ({trial.spec.meta_iterations:,} of {whole:,} meta-iterations)"
+    is_second_look = trial.spec.stage is Stage.SEARCH and trial.spec.seed == confirmation.SEED
+    return " in a second look (another seed)" if is_second_look else ""
 
 
 def _spending(search: Search, step: Step, now: float) -> str:

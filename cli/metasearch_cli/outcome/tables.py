@@ -10,22 +10,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Stage, Trial
+from metasearch_cli.report.certainty import certainty
+from metasearch_cli.report.examination import examination
 
-Value = str | int | float | None
+Value = str | int | float | bool | None
 
 _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "name": lambda trial: trial.name,
     "stage": lambda trial: trial.spec.stage,
     "round": lambda trial: trial.spec.round,
     "blocks": lambda trial: _blocks(trial),
+    "metaIterations": lambda trial: trial.spec.meta_iterations,
+    "isBeginning": lambda trial: trial.spec.is_beginning,
     "state": lambda trial: trial.state,
     "reason": lambda trial: trial.result.reason if trial.result else None,
     "score": lambda trial: trial.score,
     "predicted": lambda trial: trial.spec.predicted,
+    "isDrawn": lambda trial: trial.spec.is_drawn,
     "parameterCount": lambda trial: trial.result.parameter_count if trial.result else None,
     "multiplyAdds": lambda trial: trial.result.multiply_adds if trial.result else None,
     "wallSeconds": lambda trial: trial.result.wall_seconds if trial.result else None,
@@ -59,11 +64,16 @@ def print_status(console: Console, result: SearchResult) -> None:
     )
     if result.rounds:
         console.print(_rounds(result))
+    if tested := examination(result):
+        console.print(tested, highlight=False, markup=False, soft_wrap=True)
     if result.best:
         best = result.best.search
         console.print(f"best cell: {best.candidate}", highlight=False, markup=False, soft_wrap=True)
-        score = _share(best.score, best.interval)
-        console.print(f"  search score {score} with {best.parameter_count:,} parameters", highlight=False)
+        console.print(
+            f"  {_search_score(best)} with {best.parameter_count:,} parameters", highlight=False, soft_wrap=True
+        )
+    if sure := certainty(result):
+        console.print(sure, highlight=False, markup=False, soft_wrap=True)
     if result.final or result.baselines:
         _print_final(console, result)
 
@@ -105,6 +115,8 @@ def _row(trial: Trial) -> list[Value]:
 def _cell_text(value: Value) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
@@ -114,16 +126,30 @@ def _blocks(trial: Trial) -> int | None:
     return len(parse_cell(trial.spec.candidate.architecture)) if is_cell else None
 
 
+def _search_score(best: CellSummary[float]) -> str:
+    """Return what the search measured of a cell, and of how much training that is."""
+    score, steps = _share(best.score, best.interval), f"{best.meta_iterations:,} meta-iterations"
+    if best.is_beginning:
+        return f"no whole training yet; score of a beginning, by its training loss after {steps}: {score}"
+    return f"search score {score} after {steps}"
+
+
 def _rounds(result: SearchResult) -> Table:
-    table = Table(box=None, header_style="bold")
+    # A space between columns and no more, or it would not fit into 80 characters.
+    table = Table(box=None, header_style="bold", padding=(0, 0, 0, 1))
     table.add_column("round", justify="right")
     table.add_column("tried")
-    for heading in ("trained", "stopped", "failed", "best", "spearman", "kendall", "top recall"):
+    has_beginnings = any(round.beginnings for round in result.rounds)
+    counts = ("whole", "begun") if has_beginnings else ("trained",)
+    for heading in (*counts, "stopped", "failed", "best", "spearman", "ceiling", "kendall", "top\nrecall"):
         table.add_column(heading, justify="right")
     for round in result.rounds:
-        counts = (round.trained, round.stopped, round.failed)
-        figures = (round.best, round.spearman, round.kendall, round.top_recall)
-        table.add_row(str(round.round), round.title, *map(_cell_text, (*counts, *figures)))
+        trained = (round.trained - round.beginnings, round.beginnings) if has_beginnings else (round.trained,)
+        # A correlation without a ceiling is one of scores whose errors are not known, or which are all equal.
+        ceiling = "none" if round.ceiling is None and round.spearman is not None else round.ceiling
+        figures = (round.best, round.spearman, ceiling, round.kendall, round.top_recall)
+        row = (*trained, round.stopped, round.failed, *figures)
+        table.add_row(str(round.round), round.title, *map(_cell_text, row))
     return table
 
 

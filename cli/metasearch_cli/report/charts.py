@@ -49,9 +49,16 @@ def progress(ended: Sequence[Ended], rounds: int, chance: float, titles: Mapping
 
 
 def _round_marks(axes: Axes, ended: Sequence[Ended], hue: str) -> None:
-    """Draw dots for trials that ran to their end, rings for those given up."""
-    for state, style in ((State.SUCCEEDED, _filled(hue)), (State.STOPPED, _ring(hue))):
-        scored = [(each.place, each.score) for each in ended if each.state is state and each.score is not None]
+    """Draw dots for trials that ran to their end, diamonds for beginnings, rings for those given up."""
+    kinds: Sequence[tuple[State, bool, Style]] = (
+        (State.SUCCEEDED, False, _filled(hue)),
+        (State.SUCCEEDED, True, {**_ring(hue), "marker": "D"}),
+        (State.STOPPED, False, _ring(hue)),
+        (State.STOPPED, True, _ring(hue)),
+    )
+    for state, is_beginning, style in kinds:
+        of_kind = [each for each in ended if (each.state, each.is_beginning) == (state, is_beginning)]
+        scored = [(each.place, each.score) for each in of_kind if each.score is not None]
         axes.scatter([x for x, _ in scored], _percents(y for _, y in scored), s=26, alpha=0.85, zorder=3, **style)
 
 
@@ -79,10 +86,10 @@ def predicted(round: PredictedRound, rounds: int, limits: tuple[float, float], l
         axes.grid(True, axis="both")
         axes.plot([low, high], [low, high], color=colour("muted"), lw=1, ls=(0, (4, 3)))
         hue = colour(round_colour(round.round, rounds))
-        for complete, style in ((True, _filled(hue)), (False, _ring(hue))):
-            pairs = [each for each in round.predictions if each.complete is complete]
-            places = _percents(each.predicted for each in pairs), _percents(each.measured for each in pairs)
-            axes.scatter(*places, s=28, alpha=0.85, **style)
+        for each in round.predictions:
+            style = _filled(hue) if each.complete else _ring(hue)
+            place = _percents([each.predicted]), _percents([each.measured])
+            axes.scatter(*place, s=28, alpha=0.85, marker="D" if each.is_drawn else "o", **style)
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="predicted, %", ylabel="measured, %")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4, steps=_STEPS))

@@ -8,7 +8,8 @@ from itertools import islice
 
 from metasearch.api import MetaSearchSpec
 from metasearch.outcome.figures import CellSummary
-from metasearch.outcome.results import Round, SearchResult
+from metasearch.outcome.results import SearchResult
+from metasearch.outcome.rounds import Round
 from metasearch.search import pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
@@ -17,6 +18,7 @@ from metasearch.search.trials import Stage, State, Trial
 from metasearch_cli.report import charts, series
 from metasearch_cli.report.canvas import round_colour
 from metasearch_cli.report.drawing import draw_cell
+from metasearch_cli.report.examination import figure_or_none
 from metasearch_cli.report.formats import (
     correlation,
     count,
@@ -24,7 +26,7 @@ from metasearch_cli.report.formats import (
     percent_with_interval,
     plural,
 )
-from metasearch_cli.report.sentences import ranking, score_meaning
+from metasearch_cli.report.sentences import ranking, score_meaning, trained_for
 from metasearch_cli.report.tables import blocks
 
 CELLS_SHOWN = 3
@@ -97,7 +99,11 @@ def _round_keys(result: SearchResult) -> list[Key]:
 
 
 def _progress_keys(ended: Sequence[series.Ended], spec: MetaSearchSpec) -> list[Key]:
-    keys = [Key("line", "ink", "best so far")]
+    keys = []
+    if any(each.best is not None for each in ended):
+        keys.append(Key("line", "ink", "best whole training so far" if _has_beginnings(ended) else "best so far"))
+    if _has_beginnings(ended):
+        keys.append(Key("hollow", "muted", "beginning of a training, scored by its loss: compare beginnings only"))
     if any(each.state is State.STOPPED for each in ended):
         keys.append(Key("ring", "muted", "given up early, at its last score"))
     if any(each.state is State.FAILED for each in ended):
@@ -105,6 +111,10 @@ def _progress_keys(ended: Sequence[series.Ended], spec: MetaSearchSpec) -> list[
     if charts.is_in_sight(1 / spec.task.ways, [each.score for each in ended if each.score is not None]):
         keys.append(Key("dots", "muted", f"chance, {percent(1 / spec.task.ways, 0)}"))
     return keys
+
+
+def _has_beginnings(ended: Sequence[series.Ended]) -> bool:
+    return any(each.is_beginning for each in ended)
 
 
 # --- predictions --------------------------------------------------------------------------------------------------
@@ -125,14 +135,22 @@ def _prediction(predicted: series.PredictedRound, round: Round, limits: tuple[fl
     label = f"Predicted against measured scores of {plural(number, 'candidate')} ({round.title})."
     return Figure(
         charts.predicted(predicted, rounds, limits, label),
-        ranking(predicted.p_value, round.spearman, number),
+        f"{ranking(predicted.p_value, round.spearman, number)}{_noise(round)}{_predicted_by(round)}",
         title=f"{round.title.capitalize()}, {plural(number, 'candidate')}",
         facts=(
-            f"Spearman {correlation(round.spearman)}",
+            f"Spearman {correlation(round.spearman)}, ceiling {figure_or_none(round.ceiling)}",
             f"Kendall {correlation(round.kendall)}",
             f"top-quarter recall {percent(round.top_recall, 0)}",
         ),
     )
+
+
+def _noise(round: Round) -> str:
+    return " The scores differ by no more than their errors." if round.ceiling == 0 else ""
+
+
+def _predicted_by(round: Round) -> str:
+    return f" Predicted by: {round.predicted_by}." if round.predicted_by else ""
 
 
 # --- front --------------------------------------------------------------------------------------------------------
@@ -148,10 +166,7 @@ def front(result: SearchResult, trials: Sequence[Trial]) -> Figure | None:
         f"Score against number of parameters of {plural(len(marks.trials), 'search trial')}; "
         f"{len(marks.front)} of them are on the front."
     )
-    caption = (
-        f"Search trials are scored after {count(spec.training.meta_iterations)} meta-iterations. No trial is both "
-        "better and smaller than one on the front."
-    )
+    caption = f"{trained_for(result.front[0])} No trial is both better and smaller than one on the front."
     if result.delivered or result.baselines:
         caption += (
             f" Networks trained in full have {count(spec.final.meta_iterations)} meta-iterations"
@@ -166,12 +181,14 @@ def _is_cut_short(result: SearchResult) -> bool:
 
 
 def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontMarks:
-    searched = series.of_stage(trials, Stage.SEARCH)
+    searched = series.longest_trained(trials)
+    names = {trial.name for trial in searched}
+    best = result.best if result.best and result.best.search.trial in names else None
     final = [charts.Mark(network.parameter_count, network.score) for network in result.final]
     return charts.FrontMarks(
-        trials=_marks(pareto.ranked(searched)),
+        trials=_marks(searched),
         front=_marks(pareto.front(searched)),  # all of it; the result has the best of it only
-        best=charts.Mark(result.best.parameter_count, result.best.search.score) if result.best else None,
+        best=charts.Mark(best.parameter_count, best.search.score) if best else None,
         delivered=final[0] if final else None,
         others=final[1:],
         baselines=[charts.Mark(network.parameter_count, network.score, network.name) for network in result.baselines],
@@ -186,9 +203,9 @@ def _marks(trials: Sequence[Trial]) -> list[charts.Mark]:
 
 def _front_keys(marks: charts.FrontMarks, result: SearchResult) -> list[Key]:
     keys = [Key("dot", "muted", "search trial"), Key("dot", "accent", "on the front")]
-    keys.append(
-        Key("ring", "delivered", "delivered cell, in the search" if marks.delivered else _best_name(result).lower())
-    )
+    if marks.best:
+        name = "delivered cell, in the search" if marks.delivered else _best_name(result).lower()
+        keys.append(Key("ring", "delivered", name))
     if marks.delivered:
         keys.append(Key("diamond", "delivered", "delivered, trained in full"))
     if marks.others:
@@ -200,6 +217,8 @@ def _front_keys(marks: charts.FrontMarks, result: SearchResult) -> list[Key]:
 
 
 def _best_name(result: SearchResult) -> str:
+    if result.best and result.best.search.is_beginning:
+        return "Best beginning" if result.search.phase.is_over else "Best beginning so far"
     return "Best by score" if result.search.phase.is_over else "Best so far"
 
 
@@ -228,8 +247,9 @@ def _card(title: str, found: CellSummary[float] | None, trial: Trial, spec: Meta
     cell, space = parse_cell(candidate.architecture), varied_space(spec.space, candidate.hyperparameters)
     score = percent_with_interval(found.score, found.interval) if found else percent(trial.score)
     parameters = trial.result.parameter_count if trial.result else None
+    steps = plural(trial.spec.meta_iterations, "meta-iteration")
     facts = (
-        f"search score {score}",
+        f"score by the training loss of {steps} {score}" if trial.spec.is_beginning else f"search score {score}",
         f"{count(parameters)} parameters",
         plural(len(cell), "block"),
         f"depth {cell.depth}",

@@ -11,6 +11,8 @@ from metasearch.outcome.results import SearchResult
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Trial
 from metasearch_cli.report import figures, sentences, series, tables, tiles
+from metasearch_cli.report.certainty import certainty
+from metasearch_cli.report.examination import examination
 from metasearch_cli.report.formats import moment
 from metasearch_cli.report.notices import compare, question
 
@@ -55,6 +57,7 @@ def _head(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
         "phase": PHASES[result.search.phase],
         "subtitle": sentences.subtitle(result, trials),
         "headline": sentences.headline(result),
+        "certainty": certainty(result),
         "question": question(result.comparison) if result.comparison else "",
         "answer": compare(result),
         "notices": sentences.notices(result, trials),
@@ -66,6 +69,7 @@ def _search(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
     return {
         "progress": figures.progress(result, trials),
         "predictions": figures.predictions(result, trials),
+        "examination": examination(result),
         "has_predicted": series.has_predicted(trials),
         "front": figures.front(result, trials),
         "front_rows": tables.front(result),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from metasearch.api import Classification, MetaSearchSpec, Score, Split
-from metasearch.outcome.figures import FinalNetwork, HandMadeNetwork
+from metasearch.outcome.figures import CellSummary, FinalNetwork, HandMadeNetwork
 from metasearch.outcome.results import BestCell, SearchResult
 from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
@@ -55,12 +55,23 @@ def _best_so_far(result: SearchResult) -> str:
     spec = result.search.spec
     assert result.best is not None
     so_far = "" if result.search.phase.is_over else " so far"
+    steps = count(result.best.search.meta_iterations)
+    if result.best.search.is_beginning:
+        whole = f"a whole training of {count(spec.training.meta_iterations)} meta-iterations"
+        return (
+            f"No cell has had {whole}{_yet(result)}. "
+            f"The best beginning{so_far} is of a network with {count(result.best.parameter_count)} parameters; it "
+            f"scores {result.best.search.score:.3f} by its training loss after {steps} meta-iterations."
+        )
     return (
         f"The best cell{so_far} makes a network with {count(result.best.parameter_count)} parameters, which scores "
-        f"{_scored(result.best)} after "
-        f"{count(spec.training.meta_iterations)} meta-iterations; chance is {percent(1 / spec.task.ways)}. "
-        "No network has been trained in full" + ("." if result.search.phase.is_over else " yet.")
+        f"{_scored(result.best)} after {steps} meta-iterations; chance is {percent(1 / spec.task.ways)}. "
+        f"No network has been trained in full{_yet(result)}."
     )
+
+
+def _yet(result: SearchResult) -> str:
+    return "" if result.search.phase.is_over else " yet"
 
 
 def _scored(best: BestCell) -> str:
@@ -219,6 +230,14 @@ def score_meaning(spec: MetaSearchSpec) -> str:
     if evaluation.folds > 1:
         classes, tasks = "classes that training left out", f"{count(evaluation.folds)} folds with {tasks} each"
     return f"Score: {what}, {how}, on {classes}, {tasks}."
+
+
+def trained_for(found: CellSummary[float]) -> str:
+    """Say how long the cells of a front were trained, which is as long for all of them."""
+    steps = plural(found.meta_iterations, "meta-iteration")
+    if found.is_beginning:
+        return f"No search trial is a whole training yet; beginnings are scored by their training loss after {steps}."
+    return f"Search trials are scored after {steps}."
 
 
 def shifts(spec: MetaSearchSpec) -> str:

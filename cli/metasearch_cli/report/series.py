@@ -35,7 +35,9 @@ class Ended:
     state: State
     score: float | None
     best: float | None
-    """The best score of trials that ran to their end, up to this one."""
+    """The best score of whole trainings that ran to their end, up to this one."""
+    is_beginning: bool
+    """True where it was a part of a training, with a score of another kind."""
 
 
 def ended_in_order(trials: Iterable[Trial]) -> list[Ended]:
@@ -44,10 +46,12 @@ def ended_in_order(trials: Iterable[Trial]) -> list[Ended]:
     best: float | None = None
     found = []
     for place, trial in enumerate(sorted(over, key=_end), 1):
-        # The score of a stopped trial is a point of its curve, not comparable with that of one that ran to its end.
-        if trial.state is State.SUCCEEDED and trial.score is not None:
+        # The score of a stopped trial is a point of its curve, and that of a beginning comes from the training loss:
+        # neither is comparable with that of a whole training.
+        is_whole = trial.state is State.SUCCEEDED and not trial.spec.is_beginning
+        if is_whole and trial.score is not None:
             best = trial.score if best is None else max(best, trial.score)
-        found.append(Ended(place, trial.spec.round, trial.state, trial.score, best))
+        found.append(Ended(place, trial.spec.round, trial.state, trial.score, best, trial.spec.is_beginning))
     return found
 
 
@@ -108,8 +112,15 @@ class Curve:
 
 
 def search_curves(trials: Iterable[Trial]) -> list[Curve]:
-    """Return the curves of the best search trials, best first."""
-    return _curves(pareto.ranked(of_stage(trials, Stage.SEARCH))[:CURVES_SHOWN])
+    """Return the curves of the best search trials, best first. A beginning's one point is not part of a curve."""
+    whole = [trial for trial in pareto.ranked(of_stage(trials, Stage.SEARCH)) if not trial.spec.is_beginning]
+    return _curves(whole[:CURVES_SHOWN])
+
+
+def longest_trained(trials: Iterable[Trial]) -> list[Trial]:
+    """Return, best first, the measured search trials of the most meta-iterations: only their scores are comparable."""
+    ranked = pareto.ranked(of_stage(trials, Stage.SEARCH))
+    return [trial for trial in ranked if trial.spec.meta_iterations == ranked[0].spec.meta_iterations]
 
 
 def final_curves(trials: Iterable[Trial]) -> list[Curve]:

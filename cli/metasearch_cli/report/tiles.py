@@ -51,9 +51,16 @@ def _best(result: SearchResult) -> Tile:
     spec = result.search.spec
     scored = [(round.best, round.round) for round in result.rounds if round.best is not None]
     if not scored:
-        return Tile("Best search score", NOTHING, "no trial has ended well" if result.trials.total else "no trial yet")
+        return Tile("Best search score", NOTHING, _none_yet(result))
     # The first round of those with the best score.
     best, number = max(scored, key=lambda entry: (entry[0], -entry[1]))
     return Tile(
         "Best search score", percent(best), f"{round_title(result, number)}; chance {percent(1 / spec.task.ways, 0)}"
     )
+
+
+def _none_yet(result: SearchResult) -> str:
+    """Say why there is no best score."""
+    if any(round.beginnings for round in result.rounds):
+        return "no whole training yet"
+    return "no trial has ended well" if result.trials.total else "no trial yet"

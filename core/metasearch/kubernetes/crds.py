@@ -12,7 +12,7 @@ from metasearch.kubernetes.schemas import Schema, rule, schema_of, with_rules
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 
-CRD_VERSION = 6
+CRD_VERSION = 7
 """Raised with every change of the definitions. An operator does not act on definitions older than its own."""
 
 Definition = dict[str, Any]
@@ -35,7 +35,7 @@ def _search() -> Definition:
     columns = [
         _column("Round", ".status.round", "Round of the strategy that is under way", kind="integer"),
         _column("Trials", ".status.trials.total", "Trials so far, of every stage and state", kind="integer"),
-        _column("Best", ".status.bestScore", "Best score so far, in [0, 1]"),
+        _column("Best", ".status.bestScore", "Best score of a whole training so far, in [0, 1]"),
         _column("Spent", ".status.spent.share", "Used share of the nearest limit of the budget"),
         _column("State", '.status.conditions[?(@.type=="Ready")].reason', "Phase of the search"),
         _column("Wall-Time", ".status.spent.wallTime", "Time since the start, suspension left out", wide=True),
@@ -62,8 +62,10 @@ def _trial() -> Definition:
         _column("Stage", ".spec.stage", "Purpose of the trial"),
         _column("Round", ".spec.round", "Round of the strategy that proposed it", kind="integer"),
         _column("Blocks", ".spec.blocks", "Blocks of the cell", kind="integer"),
+        _column("Iterations", ".spec.metaIterations", "Outer steps to train for", kind="integer"),
+        _column("Beginning", ".spec.isBeginning", "Whether it is a part of a training, by its loss", kind="boolean"),
         _column("State", ".status.state", "State of the trial"),
-        _column("Score", ".status.result.score", "Accuracy that ranks the candidate, in [0, 1]"),
+        _column("Score", ".status.result.score", "What ranks the candidate among those trained as long, in [0, 1]"),
         _column("Reason", ".status.result.reason", "Reason for an end other than success"),
         _column("Predicted", ".spec.predicted", "The score that the surrogate expected", wide=True),
         _column("Worker", ".status.claim.worker", "Worker that claimed it last", wide=True),

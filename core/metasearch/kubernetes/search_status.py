@@ -28,6 +28,9 @@ MAX_RANKED = 10
 MAX_FRONT = 20
 MAX_BASELINES = 3  # as spec.final.baselines
 
+PREDICTED_BY_MAX_LENGTH = 400
+"""Characters; longer ones are cut."""
+
 IMAGE_MAX_LENGTH = 512  # as spec.worker.template.image
 
 _Correlation = Annotated[NumberText, Field(ge=-1, le=1)]
@@ -74,17 +77,38 @@ class RoundStatus(ClusterModel):
     round: int = Field(ge=1, le=INT32_MAX, description="round is its number, counted from 1.")
     proposed: Count = Field(description="proposed is the number of its trials.")
     trained: Count = Field(description="trained is the number of its trials that ran to their end.")
+    beginnings: Count = Field(
+        default=0,
+        description="beginnings is how many of the trained had a part of training.metaIterations only. Default: 0.",
+    )
     stopped: Count = Field(description="stopped is the number of its trials that were given up.")
     failed: Count = Field(description="failed is the number of its trials that failed for good.")
     best: Share | None = Field(default=None, description="best is the best score of its whole trainings, in [0, 1].")
     spearman: _Correlation | None = Field(
         default=None, description="spearman is the rank correlation of predictions and scores, in [-1, 1]."
     )
+    ceiling: Share | None = Field(
+        default=None,
+        description="ceiling is what spearman could be expected to be if predictions were perfect, for the scores' "
+        "standard errors, in [0, 1].",
+    )
     kendall: _Correlation | None = Field(default=None, description="kendall is tau-b of the same, in [-1, 1].")
     top_recall: Share | None = Field(
         default=None,
         description="topRecall is the share of the measured best quarter that was predicted to be in it, in [0, 1].",
     )
+
+
+class ExaminationStatus(ClusterModel):
+    """The fair examination of the surrogate, by the trials whose candidates were drawn at random."""
+
+    trials: Count = Field(description="trials is how many drawn ones were predicted and then measured.")
+    spearman: _Correlation | None = Field(
+        default=None,
+        description="spearman is the rank correlation of predictions and scores over them, all rounds together, in "
+        "[-1, 1]; left out with fewer than 4.",
+    )
+    ceiling: Share | None = Field(default=None, description="ceiling is as that of a round.")
 
 
 class SpentStatus(ClusterModel):
@@ -154,13 +178,22 @@ class SearchStatus(ClusterModel):
         description="rounds are those that were begun, the last 16, in order.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["round"]},
     )
+    examination: ExaminationStatus | None = Field(
+        default=None, description="examination is how well the surrogate predicts candidates drawn at random."
+    )
+    predicted_by: str | None = Field(
+        default=None,
+        max_length=PREDICTED_BY_MAX_LENGTH,
+        description="predictedBy says which surrogates made the last predictions, and which have lost their vote.",
+    )
     spent: SpentStatus | None = Field(default=None, description="spent is what the search has used.")
     left: Left | None = Field(default=None, description="left is what the search may still use.")
     best_score: str | None = Field(
         default=None,
         pattern=r"^[01]\.[0-9]{4}$",
         max_length=6,
-        description="bestScore is the best search score so far, in [0, 1], rounded; ranked has it as it was measured.",
+        description="bestScore is the best score of a whole training in the search so far, in [0, 1], rounded; ranked "
+        "has it as it was measured.",
     )
     ranked: tuple[CellSummary[NumberText], ...] = Field(
         default=(),

@@ -90,10 +90,20 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
         description="parameterCount is the number of all that is trained, normalisation and classifier included."
     )
     multiply_adds: Count = Field(description="multiplyAdds is the number of them per image.")
+    meta_iterations: Count = Field(
+        description="metaIterations is the number of outer steps of that trial, which its score is of."
+    )
+    is_beginning: bool = Field(
+        default=False,
+        description="isBeginning says whether the cell was trained for a part of training.metaIterations only. "
+        "Default: false.",
+    )
     score: Fraction = Field(
         ge=0,
         le=1,
-        description="score is what ranks candidates, in [0, 1]: evaluation.score on the classes of evaluation.split.",
+        description="score is what ranks candidates, in [0, 1]: evaluation.score on the classes of evaluation.split; "
+        "where isBeginning is true, the likelihood that the training loss stands for. Scores of trainings of different "
+        "lengths are not comparable.",
     )
     interval: Fraction = Field(ge=0, description="interval is the half-width of the score's 95% interval.")
     accuracy: Fraction | None = Field(

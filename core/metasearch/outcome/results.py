@@ -14,6 +14,7 @@ from typing import TypeVar
 from pydantic import Field
 
 from metasearch.api import MetaSearchSpec
+from metasearch.outcome.certainty import Certainty, certainty_of
 from metasearch.outcome.figures import (
     CellSummary,
     Estimate,
@@ -23,12 +24,12 @@ from metasearch.outcome.figures import (
     OutcomeModel,
     TrialCounts,
 )
+from metasearch.outcome.rounds import Examination, Round, examine, summarize_round
 from metasearch.search import budget, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
 from metasearch.search.planner import Phase, Plan, Search
-from metasearch.search.ranking import predictions, ranking_quality
-from metasearch.search.trials import NORMAL_95, Accuracy, Reason, Stage, State, Trial, by_round, count_by_state
+from metasearch.search.trials import NORMAL_95, Accuracy, Reason, Stage, Trial, by_round, count_by_state
 from metasearch.version import __version__
 
 SCHEMA_VERSION = 1
@@ -64,24 +65,6 @@ SAME_SIZE = 1.25
 
 FRONT_LENGTH = 20
 RANKED_LENGTH = 10
-
-
-class Round(OutcomeModel):
-    """One round of the search."""
-
-    round: int = Field(description="counted from 1")
-    title: str = Field(description="the strategy's name of it, such as 2 blocks")
-    proposed: int
-    trained: int = Field(description="ran to their end")
-    stopped: int = Field(description="given up by early stopping or for lack of budget")
-    failed: int
-    best: float | None = Field(description="best score of a whole training; null where all were beginnings")
-    spearman: float | None = Field(
-        description="rank correlation of predictions, made before the round was measured, and scores; null without them"
-    )
-    kendall: float | None = Field(description="tau-b of the same")
-    top_recall: float | None = Field(description="share of the measured best quarter that was predicted to be in it")
-    depths: dict[int, int] = Field(description="how many of the round's cells have which depth")
 
 
 class BestCell(OutcomeModel):
@@ -140,6 +123,9 @@ class SearchResult(OutcomeModel):
     search: SearchState
     trials: TrialCounts
     rounds: tuple[Round, ...]
+    examination: Examination | None = Field(
+        description="the fair examination of the surrogate; null where nothing predicted has been drawn at random"
+    )
     best: BestCell | None = Field(description="the delivered cell; until there is one, the best search trial's")
     front: tuple[CellSummary[float], ...] = Field(
         description="search trials that no other beats in both score and parameters, at most 20"
@@ -150,6 +136,7 @@ class SearchResult(OutcomeModel):
         description="the hand-made networks of final.baselines, best score first"
     )
     comparison: Comparison | None
+    certainty: Certainty
     spent: budget.Spent
 
     @property
@@ -173,13 +160,15 @@ def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float
     return SearchResult(
         search=_state(search, trials, decided, now),
         trials=_counts(trials),
-        rounds=tuple(_round(search, trials) for trials in by_round(searching)),
+        rounds=tuple(summarize_round(search, trials) for trials in by_round(searching)),
+        examination=examine(searching),
         best=_best(ranked, final),
         front=tuple(cell_summary(trial) for trial in pareto.front(searching)[:FRONT_LENGTH]),
         ranked=tuple(cell_summary(trial) for trial in ranked[:RANKED_LENGTH]),
         final=tuple(final),
         baselines=tuple(baselines),
         comparison=_compare(final[0], baselines) if final and baselines else None,
+        certainty=certainty_of(trials, final),
         spent=budget.spent(trials, search.wall_seconds(now), now),
     )
 
@@ -210,40 +199,19 @@ def _counts(trials: Sequence[Trial]) -> TrialCounts:
     return TrialCounts(total=len(trials), **{state.lower(): count for state, count in counts.items()})
 
 
-def _round(search: Search, trials: Sequence[Trial]) -> Round:
-    counts = count_by_state(trials)
-    # The score of a beginning is on another scale than that of a whole training.
-    ended = [trial for trial in trials if trial.state is State.SUCCEEDED and not trial.spec.is_beginning]
-    found = predictions(trials)
-    quality = ranking_quality([each.predicted for each in found], [each.measured for each in found])
-    depths = [parse_cell(trial.spec.candidate.architecture).depth for trial in trials]
-    number = trials[0].spec.round
-    return Round(
-        round=number,
-        title=search.strategy.title(number),
-        proposed=len(trials),
-        trained=counts[State.SUCCEEDED],
-        stopped=counts[State.STOPPED],
-        failed=counts[State.FAILED],
-        best=max((trial.score for trial in ended if trial.score is not None), default=None),
-        spearman=quality.spearman,
-        kendall=quality.kendall,
-        top_recall=quality.top_recall,
-        depths={depth: depths.count(depth) for depth in sorted(set(depths))},
-    )
-
-
 def cell_summary(trial: Trial) -> CellSummary[float]:
     """Summarize a search trial that ran to its end."""
     result, cell = _known(trial.result), parse_cell(trial.spec.candidate.architecture)
     # By name, so that a new figure is only declared: in TrialResult, where it is measured, and in CellSummary.
     figures = {name: getattr(result, name) for name in CellSummary.model_fields if hasattr(result, name)}
+    figures["meta_iterations"] = trial.spec.meta_iterations  # those of the spec, which a result need not repeat
     return CellSummary[float](
         cell=trial.spec.candidate.architecture,
         hyperparameters=trial.spec.candidate.texts,
         trial=trial.name,
         blocks=len(cell),
         depth=cell.depth,
+        is_beginning=trial.spec.is_beginning,
         interval=NORMAL_95 * trial.score_error,
         accuracy=result.validation.non_transductive.mean if result.validation else None,
         **figures,

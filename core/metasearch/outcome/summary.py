@@ -18,7 +18,9 @@ from metasearch.kubernetes.search_status import (
     MAX_FRONT,
     MAX_RANKED,
     MAX_ROUNDS,
+    PREDICTED_BY_MAX_LENGTH,
     Condition,
+    ExaminationStatus,
     Left,
     RoundStatus,
     SearchStatus,
@@ -26,7 +28,8 @@ from metasearch.kubernetes.search_status import (
 )
 from metasearch.kubernetes.times import Time
 from metasearch.outcome.figures import FoundNetwork
-from metasearch.outcome.results import Round, SearchResult
+from metasearch.outcome.results import SearchResult
+from metasearch.outcome.rounds import Round
 from metasearch.quantities import Duration
 from metasearch.search import budget
 from metasearch.storage_layout import address_of, weights_path
@@ -63,9 +66,11 @@ def search_status(
         round=result.rounds[-1].round if result.rounds else 0,
         trials=result.trials,
         rounds=tuple(map(_round, result.rounds[-MAX_ROUNDS:])),
+        examination=_examination(result),
+        predicted_by=_predicted_by(result),
         spent=_spent(result),
         left=_left(result),
-        best_score=f"{result.ranked[0].score:.4f}" if result.ranked else None,
+        best_score=_best_score(result),
         ranked=result.ranked[:MAX_RANKED],
         front=result.front[:MAX_FRONT],
         delivered=_with_address(result.delivered, storage, folder) if result.delivered else None,
@@ -82,13 +87,36 @@ def _round(round: Round) -> RoundStatus:
         round=round.round,
         proposed=round.proposed,
         trained=round.trained,
+        beginnings=round.beginnings,
         stopped=round.stopped,
         failed=round.failed,
         best=round.best,
         spearman=_correlation(round.spearman),
+        ceiling=round.ceiling,
         kendall=_correlation(round.kendall),
         top_recall=round.top_recall,
     )
+
+
+def _examination(result: SearchResult) -> ExaminationStatus | None:
+    found = result.examination
+    if found is None:
+        return None
+    return ExaminationStatus(trials=found.trials, spearman=_correlation(found.spearman), ceiling=found.ceiling)
+
+
+def _predicted_by(result: SearchResult) -> str | None:
+    """Return who predicted the last round that has predictions, cut to the length that a status may have."""
+    text = next((round.predicted_by for round in reversed(result.rounds) if round.predicted_by), None)
+    if text is None or len(text) <= PREDICTED_BY_MAX_LENGTH:
+        return text
+    return f"{text[: PREDICTED_BY_MAX_LENGTH - 1]}…"
+
+
+def _best_score(result: SearchResult) -> str | None:
+    # The scores of beginnings are lower ones of another kind, so the best of them would look like a bad search.
+    whole = [each.score for each in result.ranked if not each.is_beginning]
+    return f"{whole[0]:.4f}" if whole else None
 
 
 def _correlation(value: float | None) -> float | None:

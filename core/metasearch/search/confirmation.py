@@ -54,7 +54,8 @@ def wanted(spec: MetaSearchSpec, searching: Sequence[Trial]) -> list[Trial]:
 
 def second_look(trial: Trial) -> Trial:
     """Return the trial that trains the same candidate with another seed, from the beginning."""
-    return replace(trial, spec=replace(trial.spec, seed=SEED, resumes=None, predicted=None, predicted_by=None))
+    asked = replace(trial.spec, seed=SEED, resumes=None, predicted=None, predicted_by=None, is_drawn=False)
+    return replace(trial, spec=asked)
 
 
 def _cannot_be_told(best: Trial, other: Trial) -> bool:

@@ -22,6 +22,9 @@ TOP_SHARE = 0.25
 FEWEST = 3
 """Below this many pairs a rank correlation says nothing."""
 
+FEWEST_DRAWN = 4
+"""Below this many randomly drawn candidates nothing is said of the surrogate."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -29,17 +32,42 @@ class Prediction:
 
     predicted: float
     measured: float
+    error: float | None
+    """Standard error of `measured`; None where it is not known."""
     complete: bool
     """True where the trial ran to its end; else `measured` is the score at which it was given up."""
+    is_drawn: bool
+    """True where the candidate was drawn at random, and not chosen for its prediction."""
 
 
 def predictions(trials: Iterable[Trial]) -> tuple[Prediction, ...]:
-    """Return the predictions of all trials that have been measured since."""
-    return tuple(
-        Prediction(trial.spec.predicted, trial.score, trial.state is State.SUCCEEDED)
+    """
+    Return the predictions of trials that have been measured since, all of them of the same kind of score.
+
+    Beginnings of trainings and whole ones have scores of different kinds. A surrogate learns from the shortest
+    trainings and predicts their scores, so of trials of several kinds, these are the ones returned.
+    """
+    found = [
+        (
+            _kind_of_score(trial),
+            Prediction(
+                predicted=trial.spec.predicted,
+                measured=trial.score,
+                error=trial.score_error or None,
+                complete=trial.state is State.SUCCEEDED,
+                is_drawn=trial.spec.is_drawn,
+            ),
+        )
         for trial in trials
         if trial.spec.predicted is not None and trial.score is not None
-    )
+    ]
+    shortest = min((kind for kind, _ in found), default=None)
+    return tuple(prediction for kind, prediction in found if kind == shortest)
+
+
+def _kind_of_score(trial: Trial) -> tuple[int, bool]:
+    """Return what trials must have in common for their scores to be comparable; the least is of the shortest."""
+    return trial.spec.meta_iterations, not trial.spec.is_beginning
 
 
 @dataclass(frozen=True)
@@ -61,6 +89,31 @@ def ranking_quality(predicted: Sequence[float], measured: Sequence[float]) -> Ra
     return RankingQuality(
         _spearman(predicted, measured), _kendall(predicted, measured), _top_recall(predicted, measured)
     )
+
+
+def spearman_ceiling(measured: Sequence[float], errors: Sequence[float | None]) -> float | None:
+    """
+    Return the correlation with measured scores that a perfect prediction could be expected to have, in [0, 1].
+
+    It is sqrt(1 - noise² / sd²), the square root of the share of the scores' variance that is the candidates' own
+    (Spearman 1904: a correlation is attenuated by the root of the reliability). It is a figure for linear correlation,
+    and about that for ranks.
+
+    Args:
+        measured: scores.
+        errors: their standard errors. The noise is their root mean square.
+
+    Returns:
+        None where there are too few scores, they are all equal, or the error of one is not known; 0 where the scores
+        differ by no more than noise.
+    """
+    known = [error for error in errors if error is not None]
+    if len(measured) < FEWEST or len(known) < len(measured):
+        return None
+    variance = float(np.var(measured, ddof=1))
+    if len(set(measured)) == 1 or variance == 0:
+        return None
+    return math.sqrt(max(0.0, 1 - float(np.mean(np.square(known))) / variance))
 
 
 def _spearman(predicted: Sequence[float], measured: Sequence[float]) -> float | None:
