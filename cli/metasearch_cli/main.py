@@ -225,8 +225,17 @@ def export(
     ctx: typer.Context,
     subject: Subject,
     output: Annotated[
-        Path | None, typer.Option(help="Where to; default: DIR/best, or NAME-best in the working directory.")
+        Path | None,
+        typer.Option(
+            help="Where to; default: DIR/best, or NAME-best in the working directory; of a front DIR/front, NAME-front."
+        ),
     ] = None,
+    front: Annotated[
+        bool,
+        typer.Option(
+            "--front", help="All networks of the front, where final.deliver is Front, each into a folder: 1, 2, …"
+        ),
+    ] = False,
     namespace: Namespace = None,
     context: Context = None,
     image: Annotated[
@@ -240,8 +249,8 @@ def export(
     """Write the delivered network: cell, weights, model card and a snippet that uses it."""
     snapshot = _load_snapshot(ctx, subject, namespace, context, image)
     with Console(stderr=True).status("fetching the weights"):
-        written = snapshot.export(output)
-    typer.echo(written)
+        written = snapshot.export_front(output) if front else [snapshot.export(output)]
+    typer.echo("\n".join(map(str, written)))
 
 
 @app.command()

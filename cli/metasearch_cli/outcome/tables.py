@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from metasearch.outcome.figures import Estimate, FinalNetwork
+from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Stage, Trial
@@ -136,7 +136,7 @@ def _print_final(console: Console, result: SearchResult) -> None:
     for heading in ("parameters", "queries alone", "alone, support\nstatistics", "together\n(transductive)"):
         table.add_column(heading, justify="right")
     for number, network in enumerate(result.final, start=1):
-        _add_network(table, f"cell {number}{' (delivered)' if number == 1 else ''}", network)
+        _add_network(table, f"cell {number}{_delivered(number, network)}", network)
     for baseline in result.baselines:
         _add_network(table, baseline.name, baseline)
     console.print(table)
@@ -150,6 +150,13 @@ def _print_final(console: Console, result: SearchResult) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+
+
+def _delivered(number: int, network: FoundNetwork[float]) -> str:
+    """Return the mark of a delivered network; of a front, with the folder that an export has for it."""
+    if network.folder is not None:
+        return f" (delivered, {network.folder})"
+    return " (delivered)" if number == 1 else ""
 
 
 def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from metasearch.search.trials import State, Trial, TrialResult
 
+T = TypeVar("T")
 Objective = Callable[[TrialResult], float | None]
 """Returns the figure of a result that should be small; None where it was not measured."""
 
@@ -34,15 +35,26 @@ def front(trials: Iterable[Trial], objectives: Sequence[Objective] = (negative_s
     """
     measured = _measured(trials, objectives)
     longest = max((_length(each.trial) for each in measured), default=0)
-    kept: list[_Measured] = []
-    for contender in sorted(measured, key=lambda each: (each.values, each.trial.name)):
-        # Sorted, so whatever beats this one has been kept before it.
-        is_beaten = any(
-            all(other <= own for other, own in zip(earlier.values, contender.values, strict=True)) for earlier in kept
-        )
-        if _length(contender.trial) == longest and not is_beaten:
+    contenders = sorted(
+        (each for each in measured if _length(each.trial) == longest), key=lambda each: (each.values, each.trial.name)
+    )
+    return [each.trial for each in unbeaten(contenders, lambda each: each.values)]
+
+
+def unbeaten(contenders: Sequence[T], values: Callable[[T], Sequence[float]]) -> list[T]:
+    """
+    Return those that none before them equals or beats in every value, in their order.
+
+    Args:
+        contenders: in ascending order of their values, so that none is beaten by a later one.
+        values: returns the figures of one that should be small.
+    """
+    kept: list[T] = []
+    for contender in contenders:
+        own = values(contender)
+        if not any(all(other <= mine for other, mine in zip(values(each), own, strict=True)) for each in kept):
             kept.append(contender)
-    return [each.trial for each in kept]
+    return kept
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
