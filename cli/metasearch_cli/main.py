@@ -75,7 +75,7 @@ Context = Annotated[
 
 
 class Format(StrEnum):
-    """The formats of a list of trials."""
+    """The formats of a list of trials, and of a board."""
 
     TABLE = "table"
     CSV = "csv"
@@ -202,6 +202,47 @@ def trials(
             typer.echo(trials_as_csv(recorded), nl=False)
         case Format.JSON:
             typer.echo(trials_as_json(recorded))
+
+
+@app.command()
+@kubectl_app.command()
+def board(
+    ctx: typer.Context,
+    subject: Subject,
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="The columns, by commas; default: all with a value.")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column to sort by, best first; default: stage and score.")
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    front: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help="What counts for the front: where no other row is as good in all, and better in one."
+        ),
+    ] = "score,parameterCount",
+    output: Annotated[Format, typer.Option("-o", "--output", help="How to print it.")] = Format.TABLE,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """List every measured cell with its scores and what they took: time, memory, parameters, latency."""
+    from metasearch.outcome import board as boards
+    from metasearch_cli.outcome import board_table, listing
+
+    boards.require_front(board_table.names_in(front))
+    snapshot = _load_snapshot(ctx, subject, namespace, context)
+    evaluation = snapshot.result.search.spec.evaluation
+    found = boards.board(snapshot.trials, evaluation, board_table.names_in(front))
+    chosen = board_table.chosen_columns(found, columns)
+    rows = board_table.values(board_table.in_order(found, sort, reverse), chosen)
+    match output:
+        case Format.TABLE:
+            listing.print_rows(Console(), chosen, rows)
+        case Format.CSV:
+            typer.echo(listing.as_csv(chosen, rows), nl=False)
+        case Format.JSON:
+            typer.echo(listing.as_json(chosen, rows))
 
 
 @app.command()

@@ -28,7 +28,19 @@ if TYPE_CHECKING:
 
 MakeScene = Callable[..., "Scene"]
 
-SECTIONS = ("figures", "progress", "predictions", "front", "cells", "depth", "curves", "networks", "cost", "reproduce")
+SECTIONS = (
+    "figures",
+    "progress",
+    "predictions",
+    "front",
+    "cells",
+    "depth",
+    "curves",
+    "networks",
+    "board",
+    "cost",
+    "reproduce",
+)
 VOID = {"meta", "link", "img", "br", "hr", "input", "wbr"}
 NO_SUCH_ADDRESS = re.compile(r"https?://(?!www\.w3\.org/)|(?<![a-z:])//[a-z]+\.")
 

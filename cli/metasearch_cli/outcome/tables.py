@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.console import Console
@@ -14,8 +11,8 @@ from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Stage, Trial
-
-Value = str | int | float | None
+from metasearch_cli.outcome import listing
+from metasearch_cli.outcome.listing import Value, text_of
 
 _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "name": lambda trial: trial.name,
@@ -35,10 +32,6 @@ _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
 """The columns of a list of trials: a name, and a function that returns a trial's value."""
 
 COLUMNS = tuple(_COLUMNS)
-
-
-WIDEST = 10_000
-"""Characters, more than any table has."""
 
 
 def print_status(console: Console, result: SearchResult) -> None:
@@ -69,43 +62,22 @@ def print_status(console: Console, result: SearchResult) -> None:
 
 
 def print_trials(console: Console, trials: Sequence[Trial]) -> None:
-    """Print a table with a row per trial, as wide as it must be: a state that is cut short says nothing."""
-    table = Table(box=None, header_style="bold")
-    for column in COLUMNS:
-        table.add_column(
-            column,
-            justify="left" if column in ("name", "stage", "state", "reason", "cell") else "right",
-            no_wrap=True,
-        )
-    for trial in trials:
-        table.add_row(*(_cell_text(value) for value in _row(trial)))
-    # Rich would cut cells to the width of a terminal, or to 80 characters in a pipe.
-    table.width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
-    console.print(table, soft_wrap=True)
+    """Print a table with a line for each trial."""
+    listing.print_rows(console, COLUMNS, map(_row, trials))
 
 
 def trials_as_csv(trials: Sequence[Trial]) -> str:
-    """Return the trials as CSV with a header, for a spreadsheet or pandas."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(trial) for trial in trials)
-    return text.getvalue()
+    """Return the trials as CSV with a header."""
+    return listing.as_csv(COLUMNS, map(_row, trials))
 
 
 def trials_as_json(trials: Sequence[Trial]) -> str:
     """Return the trials as a JSON list of objects with the columns' names."""
-    return json.dumps([dict(zip(COLUMNS, _row(trial), strict=True)) for trial in trials], indent=2)
+    return listing.as_json(COLUMNS, map(_row, trials))
 
 
 def _row(trial: Trial) -> list[Value]:
     return [value(trial) for value in _COLUMNS.values()]
-
-
-def _cell_text(value: Value) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _blocks(trial: Trial) -> int | None:
@@ -123,7 +95,7 @@ def _rounds(result: SearchResult) -> Table:
     for round in result.rounds:
         counts = (round.trained, round.stopped, round.failed)
         figures = (round.best, round.spearman, round.kendall, round.top_recall)
-        table.add_row(str(round.round), round.title, *map(_cell_text, (*counts, *figures)))
+        table.add_row(str(round.round), round.title, *map(text_of, (*counts, *figures)))
     return table
 
 

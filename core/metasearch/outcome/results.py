@@ -280,11 +280,19 @@ def _final_networks(trials: Sequence[Trial], make: Callable[[Sequence[Trial]], N
     """
     Return one entry per candidate with at least one network, best score first.
 
-    Seeds that were cut short count only where none was trained in full, for their accuracies are of less training.
-    Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
-
     Args:
         make: returns the network of one candidate's seeds.
+    """
+    networks = map(make, counted_seeds(trials))
+    return sorted(networks, key=lambda network: (-network.score, network.parameter_count))
+
+
+def counted_seeds(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """
+    Return the final trials, or those of baselines, whose figures count, by candidate; of each the best score first.
+
+    Seeds that were cut short count only where none was trained in full, for their accuracies are of less training.
+    Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
     """
     seeds: dict[Candidate, list[Trial]] = {}
     ranked = pareto.by_score(trials)
@@ -292,7 +300,7 @@ def _final_networks(trials: Sequence[Trial], make: Callable[[Sequence[Trial]], N
     for trial in ranked:
         if not trial.is_cut_short or trial.spec.candidate not in whole:
             seeds.setdefault(trial.spec.candidate, []).append(trial)
-    return sorted(map(make, seeds.values()), key=lambda network: (-network.score, network.parameter_count))
+    return list(seeds.values())
 
 
 def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:

@@ -76,6 +76,20 @@ def by_score(trials: Iterable[Trial]) -> list[Trial]:
     return [trial for _, trial in sorted(valued, key=lambda each: (each[0], each[1].name))]
 
 
+def longest_trainings(trials: Iterable[Trial]) -> list[list[Trial]]:
+    """Return the trials of each candidate's longest training, one for each seed, the first seed first."""
+    by_candidate: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_candidate.setdefault(trial.spec.candidate.text, []).append(trial)
+    found = []
+    for same in by_candidate.values():
+        longest = max(map(_length, same))
+        found.append(
+            sorted((each for each in same if _length(each) == longest), key=lambda each: (each.spec.seed, each.name))
+        )
+    return found
+
+
 def _length(trial: Trial) -> int:
     return trial.spec.meta_iterations
 
@@ -91,17 +105,12 @@ class _Measured(NamedTuple):
 
 def _measured(trials: Iterable[Trial], objectives: Sequence[Objective]) -> list[_Measured]:
     """Return the measured candidates, each once, as its longest training says."""
-    by_candidate: dict[str, list[tuple[Trial, tuple[float, ...]]]] = {}
-    for trial in trials:
-        if (values := _values(trial, objectives)) is not None:
-            by_candidate.setdefault(trial.spec.candidate.text, []).append((trial, values))
+    valued = [(trial, values) for trial in trials if (values := _values(trial, objectives)) is not None]
+    values_of = {trial.name: values for trial, values in valued}
     measured = []
-    for same in by_candidate.values():
-        longest = max(_length(trial) for trial, _ in same)
-        seeds = [(trial, values) for trial, values in same if _length(trial) == longest]
-        first, _ = min(seeds, key=lambda each: (each[0].spec.seed, each[0].name))
-        means = tuple(map(fmean, zip(*(values for _, values in seeds), strict=True)))
-        measured.append(_Measured(first, means, len(seeds)))
+    for seeds in longest_trainings(trial for trial, _ in valued):
+        means = tuple(map(fmean, zip(*(values_of[trial.name] for trial in seeds), strict=True)))
+        measured.append(_Measured(seeds[0], means, len(seeds)))
     return measured
 
 
