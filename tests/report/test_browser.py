@@ -170,7 +170,7 @@ addEventListener("load", () => {{
   const rows = [...page.querySelectorAll("#board tbody tr")];
   rows.sort((one, other) => one.getBoundingClientRect().top - other.getBoundingClientRect().top);
   const texts = rows.map((row) => row.children[{column} + 1].textContent.trim());
-  document.body.innerHTML = `<pre id="found">${{texts.join(";")}}</pre>`;
+  document.body.innerHTML = `<pre id="found">${{texts.join("|")}}</pre>`;
 }});
 </script>
 """
@@ -182,7 +182,7 @@ def column_of(browse: Browse, report: Path, column: int) -> list[str]:
     sorter.write_text(SORTER.format(address=report.name, column=column), encoding="utf-8")
     found = re.search(r'<pre id="found">(.*?)</pre>', browse("--dump-dom", sorter.as_uri()).stdout, re.DOTALL)
     assert found is not None
-    return found[1].split(";")
+    return found[1].split("|")
 
 
 def test_the_board_is_sorted_by_the_heading_that_is_chosen(browse: Browse, report: Path) -> None:

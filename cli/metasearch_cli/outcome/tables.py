@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
+from metasearch.outcome.figures import Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Stage, Trial
@@ -108,12 +108,14 @@ def _print_final(console: Console, result: SearchResult) -> None:
     for heading in ("parameters", "queries alone", "alone, support\nstatistics", "together\n(transductive)"):
         table.add_column(heading, justify="right")
     for number, network in enumerate(result.final, start=1):
-        _add_network(table, f"cell {number}{_delivered(number, network)}", network)
+        is_delivered = number == 1 or network.folder is not None
+        _add_network(table, f"cell {number}{' (delivered)' if is_delivered else ''}", network)
     for baseline in result.baselines:
         _add_network(table, baseline.name, baseline)
     console.print(table)
     for number, network in enumerate(result.final, start=1):
-        console.print(f"cell {number}: {network.candidate}", highlight=False, markup=False, soft_wrap=True)
+        place = f", in {network.folder}" if network.folder else ""
+        console.print(f"cell {number}{place}: {network.candidate}", highlight=False, markup=False, soft_wrap=True)
     for name, each in _named(result):
         if each.cut_short:
             console.print(
@@ -122,13 +124,6 @@ def _print_final(console: Console, result: SearchResult) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
-
-
-def _delivered(number: int, network: FoundNetwork[float]) -> str:
-    """Return the mark of a delivered network; of a front, with the folder that an export has for it."""
-    if network.folder is not None:
-        return f" (delivered, {network.folder})"
-    return " (delivered)" if number == 1 else ""
 
 
 def _named(result: SearchResult) -> Iterator[tuple[str, FinalNetwork[float]]]:

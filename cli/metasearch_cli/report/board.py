@@ -17,7 +17,7 @@ from metasearch.search.trials import Stage, Trial
 from metasearch_cli.report.formats import NOTHING, count, duration, memory, milliseconds, percent, short
 from metasearch_cli.report.tables import blocks
 
-ROWS_SHOWN = 200
+ROWS_SHOWN = 100
 """The first rows of the board's own order; `metasearch board` has all."""
 
 
