@@ -39,7 +39,7 @@ _HEADINGS: Mapping[str, tuple[str, Callable[[float | None], str]]] = {
     "multiplyAdds": ("Multiply-adds", lambda value: NOTHING if value is None else short(value)),
     "latencyMs": ("Latency", milliseconds),
 }
-"""Of each figure the heading, and how it is written."""
+"""The heading of each figure, and how it is written."""
 
 
 @dataclass(frozen=True)

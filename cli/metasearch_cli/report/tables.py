@@ -65,7 +65,7 @@ class NetworkRow:
     """Its blocks."""
     is_delivered: bool
     folder: str
-    """That of a network of a delivered front; else empty."""
+    """The folder of a network of a delivered front; else empty."""
     cells: tuple[str, ...]
     """Parameters, multiply-adds, seeds, score, and accuracy alone, alone by support statistics, and together."""
 
