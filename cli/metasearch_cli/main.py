@@ -75,7 +75,7 @@ Context = Annotated[
 
 
 class Format(StrEnum):
-    """The formats of a list of trials."""
+    """The formats of a list of trials, and of a board."""
 
     TABLE = "table"
     CSV = "csv"
@@ -206,6 +206,47 @@ def trials(
 
 @app.command()
 @kubectl_app.command()
+def board(
+    ctx: typer.Context,
+    subject: Subject,
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="The columns, by commas; default: all with a value.")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column to sort by, best first; default: stage and score.")
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    front: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help="What counts for the front: where no other row is as good in all, and better in one."
+        ),
+    ] = "score,parameterCount",
+    output: Annotated[Format, typer.Option("-o", "--output", help="How to print it.")] = Format.TABLE,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """List every measured cell with its scores and what they took: time, memory, parameters, latency."""
+    from metasearch.outcome import board as boards
+    from metasearch_cli.outcome import board_table, listing
+
+    boards.require_front(board_table.names_in(front))
+    snapshot = _load_snapshot(ctx, subject, namespace, context)
+    evaluation = snapshot.result.search.spec.evaluation
+    found = boards.board(snapshot.trials, evaluation, board_table.names_in(front))
+    chosen = board_table.chosen_columns(found, columns)
+    rows = board_table.values(board_table.in_order(found, sort, reverse), chosen)
+    match output:
+        case Format.TABLE:
+            listing.print_rows(Console(), chosen, rows)
+        case Format.CSV:
+            typer.echo(listing.as_csv(chosen, rows), nl=False)
+        case Format.JSON:
+            typer.echo(listing.as_json(chosen, rows))
+
+
+@app.command()
+@kubectl_app.command()
 def report(
     ctx: typer.Context,
     subject: Subject,
@@ -225,8 +266,17 @@ def export(
     ctx: typer.Context,
     subject: Subject,
     output: Annotated[
-        Path | None, typer.Option(help="Where to; default: DIR/best, or NAME-best in the working directory.")
+        Path | None,
+        typer.Option(
+            help="Where to; default: DIR/best, or NAME-best in the working directory; of a front DIR/front, NAME-front."
+        ),
     ] = None,
+    front: Annotated[
+        bool,
+        typer.Option(
+            "--front", help="All networks of the front, where final.deliver is Front, each into a folder: 1, 2, …"
+        ),
+    ] = False,
     namespace: Namespace = None,
     context: Context = None,
     image: Annotated[
@@ -240,8 +290,8 @@ def export(
     """Write the delivered network: cell, weights, model card and a snippet that uses it."""
     snapshot = _load_snapshot(ctx, subject, namespace, context, image)
     with Console(stderr=True).status("fetching the weights"):
-        written = snapshot.export(output)
-    typer.echo(written)
+        written = snapshot.export_front(output) if front else [snapshot.export(output)]
+    typer.echo("\n".join(map(str, written)))
 
 
 @app.command()

@@ -96,12 +96,21 @@ class Run(Protocol):
         """The folder of the delivered network, which is written at the end of a run."""
         ...
 
+    @property
+    def front(self) -> Path:
+        """The folder that has those of a delivered front's networks: 1, 2, ...; there only if `final.deliver` asks."""
+        ...
+
     def write_report(self, output: Path | None = None) -> Path:
         """Write the HTML report anew, and return its path."""
         ...
 
     def export(self, output: Path | None = None) -> Path:
         """Write the folder of the delivered network, and return its path; SearchFailed where there is none (yet)."""
+        ...
+
+    def export_front(self, output: Path | None = None) -> Sequence[Path]:
+        """Write the folders of a delivered front, and return their paths; SearchFailed where there is none (yet)."""
         ...
 
     def learner(self, device: str = "cpu") -> Learner:

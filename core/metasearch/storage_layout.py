@@ -1,7 +1,8 @@
 """
 Names of the folders and files that hold checkpoints and trained weights.
 
-The same below a local run's folder, in a pod's scratch and below `spec.storage`, which many searches may share.
+The same below a local run's folder, in a pod's scratch and below `spec.storage`, which many searches may share. Folders
+of delivered networks are below a local run's folder and where an export writes them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,14 @@ from typing import Any
 
 CHECKPOINTS, WEIGHTS = "checkpoints", "weights"
 """The folders that every search has."""
+
+FRONT = "front"
+"""The folder of the networks of a delivered front, each in a folder of its own: 1 for the best score, 2, ..."""
+
+
+def front_folder(number: int) -> str:
+    """Return the path of a network of a delivered front; the best score has the number 1."""
+    return f"{FRONT}/{number}"
 
 
 def search_folder(search: Mapping[str, Any]) -> str:

@@ -69,6 +69,13 @@ def test_trials_are_listed_as_those_of_a_folder(search: FinishedSearch, folder: 
     assert printed(search.metasearch("trials", "-o", form)) == printed(metasearch("trials", folder, "-o", form))
 
 
+def test_the_board_is_that_of_a_folder(search: FinishedSearch, folder: Path) -> None:
+    asked = ("board", "--sort", "parameterCount", "-o", "csv")
+    there, here = printed(search.metasearch(*asked)), printed(metasearch("board", folder, *asked[1:]))
+    assert there == here
+    assert len(there.splitlines()) > 20
+
+
 def test_the_report_is_written_where_one_is(
     search: FinishedSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +267,27 @@ def test_an_export_from_an_object_store(
     bucket.put(where, weights[f"{trial}.safetensors"])
     assert printed(search.metasearch(*export, **bucket.environment)) == f"{tmp_path / 'best'}\n"
     assert contents(tmp_path / "best") == local_export(tmp_path, weights)
+
+
+def test_an_export_of_a_front_from_an_object_store(
+    cluster_with_crds: ClusterAccess, client: Api, namespace: str, bucket: MotoServer, tmp_path: Path
+) -> None:
+    final = {"deliver": "Front", "top": 6, "seeds": 1, "metaIterations": 10, "baselines": []}
+    search = finish_on_cluster(cluster_with_crds, client, namespace, storage={"url": "s3://models/nets/"}, final=final)
+    (tmp_path / "run").mkdir()
+    folder = finish_in_folder(tmp_path / "run", final=final)
+    listed = json.loads(printed(metasearch("trials", folder, "-o", "json")))
+    weights = write_weights(folder / "weights", [trial["name"] for trial in listed if trial["stage"] == "Final"])
+    for name, content in weights.items():
+        trial = name.removesuffix(".safetensors")
+        bucket.put(f"nets/{weights_path(search_folder(search.resource), trial)}", content)
+
+    there, here = tmp_path / "there", folder / "front"
+    exported = printed(search.metasearch("export", "--front", "--output", there, **bucket.environment)).splitlines()
+    assert len(printed(metasearch("export", folder, "--front")).splitlines()) == len(exported) > 1
+    assert exported == [str(there / str(number)) for number in range(1, len(exported) + 1)]
+    for number in range(1, len(exported) + 1):
+        assert contents(there / str(number)) == contents(here / str(number))
 
 
 def test_an_object_store_that_cannot_be_reached(

@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 
 INT64_MAX = 2**63 - 1
 
-MAX_BYTES = 104 * 1024
+MAX_BYTES = 112 * 1024
 """The largest size of a status, however many trials there are; docs/operator.md states it, too."""
 
 

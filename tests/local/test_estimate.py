@@ -113,6 +113,11 @@ def test_an_estimate_says_what_takes_how_long() -> None:
     )
 
 
+def test_how_many_cells_a_front_has_is_not_known_before() -> None:
+    spec = small_spec(final={"deliver": "Front"})
+    assert "at most 4 final trainings " in sentences(spec, estimate(spec, COSTS, workers=3), workers=3)[0]
+
+
 def test_final_trainings_that_do_not_fit_are_warned_of() -> None:
     spec = small_spec(budget={"wallTime": "8h"})
     (warning,) = warnings(spec, Estimate(95, 6 * HOUR - 1440, 33, 40 * HOUR))

@@ -150,6 +150,41 @@ def test_the_delivered_network_is_chosen_by_validation_and_reported_by_test() ->
     assert (result.best.search.trial, result.best.accuracy, result.best.trained_in_full) == ("a", 0.7, True)
 
 
+ROW = ("conv3x3(-1)+conv3x3(-1)", "conv3x3(-1)+identity(-1)", "identity(-1)+identity(-1)")
+
+
+def front_of(*networks: tuple[str, float, float, int], deliver: str = "Front") -> list[tuple[str, str | None]]:
+    """Return the cells and folders of networks, given with cell, score, test accuracy and parameters."""
+    trials = [
+        trial
+        for place, (cell, score, test, size) in enumerate(networks)
+        for trial in (searched(f"s{place}", 0.5, cell, size), trained(f"f{place}", score, test, cell, size))
+    ]
+    final = {"deliver": deliver, "top": 5, "seeds": 1, "metaIterations": 10, "baselines": []}
+    return [(network.cell, network.folder) for network in summarized(trials, final=final).final]
+
+
+def test_the_delivered_front_is_chosen_by_validation_and_size_and_not_by_test() -> None:
+    """WIDE is beaten by SMALL, which is as small and better; that it is best on test classes does not save it."""
+    networks = ((SMALL, 0.8, 0.5, 100), (WIDE, 0.7, 0.9, 100), (DEEP, 0.9, 0.4, 900), (ROW[0], 0.6, 0.3, 50))
+    assert front_of(*networks) == [(DEEP, "front/1"), (SMALL, "front/2"), (WIDE, None), (ROW[0], "front/3")]
+    assert {folder for _, folder in front_of(*networks, deliver="Best")} == {None}
+
+
+def test_equal_networks_are_delivered_once() -> None:
+    assert front_of((SMALL, 0.8, 0.5, 100), (WIDE, 0.8, 0.5, 100)) == [(SMALL, "front/1"), (WIDE, None)]
+
+
+def test_a_delivered_front_counts_all_seeds() -> None:
+    """WIDE's best seed is above SMALL's, and its mean of 0.6 below."""
+    trials = [searched("a", 0.5, SMALL), searched("b", 0.6, WIDE)]
+    trials += [trained(f"f{seed}", 0.7, 0.5, SMALL, seed=seed) for seed in range(2)]
+    trials += [trained(f"g{seed}", 0.4 + 0.4 * seed, 0.5, WIDE, seed=seed) for seed in range(2)]
+    result = summarized(trials, final={"deliver": "Front", "top": 2, "seeds": 2, "metaIterations": 10})
+    assert [network.cell for network in result.delivered_front] == [SMALL]
+    assert result.delivered == result.delivered_front[0]
+
+
 def test_seeds_are_averaged_with_students_interval() -> None:
     trials = [searched("a", 0.5), *(trained(f"f{seed}", 0.5, 0.5 + seed / 10, seed=seed) for seed in range(3))]
     (network,) = summarized(trials, final={"seeds": 3}).final

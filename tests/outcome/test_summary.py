@@ -219,6 +219,26 @@ def test_it_says_where_the_weights_are(storage: Storage | None, place: str | Non
     assert delivered.weights == place
 
 
+def test_a_delivered_front_is_listed_in_few_words_and_else_there_is_no_such_field() -> None:
+    cells = (("a", SOME_CELL, 0.6, 900), ("b", "identity(-1)+identity(-2)", 0.5, 100))
+    trials = [
+        make_trial(f"{stage.lower()}-{name}", make_result(score, size, test=make_accuracies(0.5)), **spec)
+        for name, cell, score, size in cells
+        for stage in (Stage.SEARCH, Stage.FINAL)
+        for spec in ({"stage": stage, "candidate": cell},)
+    ]
+    final = {"deliver": "Front", "top": 2, "seeds": 1, "metaIterations": 10, "baselines": []}
+    front = status_of(summarized(trials, final=final)).model_dump(mode="json", by_alias=True)["deliveredFront"]
+    assert front == [
+        {"folder": "front/1", "parameterCount": 900, "score": "0.6", "trial": "final-a"},
+        {"folder": "front/2", "parameterCount": 100, "score": "0.5", "trial": "final-b"},
+    ]
+    best = status_of(summarized(trials, final={**final, "deliver": "Best"}))
+    written = best.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert "deliveredFront" not in written
+    assert "folder" not in written["delivered"]
+
+
 def test_weights_that_no_worker_kept_are_nowhere() -> None:
     result = make_result(0.6, test=make_accuracies(0.6))
     lost = make_trial("f", result, stage=Stage.FINAL)

@@ -106,6 +106,7 @@ def test_the_browser_shows_every_section_and_has_nothing_to_complain_of(browse: 
         "depth",
         "curves",
         "networks",
+        "board",
         "cost",
         "reproduce",
     ):
@@ -157,3 +158,42 @@ def test_the_ruler_would_find_what_is_cut_off(browse: Browse, report: Path) -> N
     assert "cut off: previous cell" in found
     assert "overlap: " in found
     assert "pixels wide" in found
+
+
+SORTER = """\
+<!DOCTYPE html>
+<iframe src="{address}" width="1200" height="900"></iframe>
+<script>
+addEventListener("load", () => {{
+  const page = document.querySelector("iframe").contentDocument;
+  page.querySelector('#board label[for="by-{column}"]').click();
+  const rows = [...page.querySelectorAll("#board tbody tr")];
+  rows.sort((one, other) => one.getBoundingClientRect().top - other.getBoundingClientRect().top);
+  const texts = rows.map((row) => row.children[{column} + 1].textContent.trim());
+  document.body.innerHTML = `<pre id="found">${{texts.join("|")}}</pre>`;
+}});
+</script>
+"""
+"""A page that chooses a heading of the board, and says what stands in that column from the top down."""
+
+
+def column_of(browse: Browse, report: Path, column: int) -> list[str]:
+    sorter = report.with_name("sorter.html")
+    sorter.write_text(SORTER.format(address=report.name, column=column), encoding="utf-8")
+    found = re.search(r'<pre id="found">(.*?)</pre>', browse("--dump-dom", sorter.as_uri()).stdout, re.DOTALL)
+    assert found is not None
+    return found[1].split("|")
+
+
+def test_the_board_is_sorted_by_the_heading_that_is_chosen(browse: Browse, report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    headings = re.findall(r'<label for="by-\d+">(.*?)</label>', text)
+    sizes = [int(each.replace(",", "")) for each in column_of(browse, report, headings.index("Parameters"))]
+    assert len(sizes) > 50
+    assert sizes == sorted(sizes)
+    scores = [float(each.split("&")[0]) for each in column_of(browse, report, headings.index("Score"))]
+    assert scores == sorted(scores, reverse=True)
+    stages = column_of(browse, report, headings.index("Stage"))
+    assert [each.split()[0] for each in stages] == sorted(
+        (each.split()[0] for each in stages), key=["Final", "Baseline", "Search"].index
+    )

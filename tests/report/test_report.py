@@ -21,6 +21,8 @@ from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch_cli.report import write_report
+from metasearch_cli.report.board import ROWS_SHOWN, board
+from metasearch_cli.report.formats import NOTHING
 from metasearch_cli.report.page import render
 
 if TYPE_CHECKING:
@@ -28,7 +30,19 @@ if TYPE_CHECKING:
 
 MakeScene = Callable[..., "Scene"]
 
-SECTIONS = ("figures", "progress", "predictions", "front", "cells", "depth", "curves", "networks", "cost", "reproduce")
+SECTIONS = (
+    "figures",
+    "progress",
+    "predictions",
+    "front",
+    "cells",
+    "depth",
+    "curves",
+    "networks",
+    "board",
+    "cost",
+    "reproduce",
+)
 VOID = {"meta", "link", "img", "br", "hr", "input", "wbr"}
 NO_SUCH_ADDRESS = re.compile(r"https?://(?!www\.w3\.org/)|(?<![a-z:])//[a-z]+\.")
 
@@ -139,6 +153,24 @@ def as_beginning(trial: Trial, *, is_drawn: bool = False) -> Trial:
 @pytest.fixture(scope="module", params=KINDS)
 def any_page(request: pytest.FixtureRequest, make_scene: MakeScene) -> Page:
     return page(make_scene(**KINDS[request.param]))
+
+
+# --- the board ----------------------------------------------------------------------------------------------------
+
+
+def test_every_row_of_the_board_has_a_place_in_the_order_of_every_column(five_rounds: Scene) -> None:
+    shown = board(five_rounds.result, five_rounds.trials)
+    assert len(shown.rows) == ROWS_SHOWN < shown.total
+    for index, heading in enumerate(shown.headings):
+        by_place = sorted(shown.rows, key=lambda row, index=index: row.places[index])  # type: ignore[misc]
+        assert [row.places[index] for row in by_place] == list(range(1, ROWS_SHOWN + 1))
+        if heading == "Parameters":
+            sizes = [int(row.texts[index].replace(",", "")) for row in by_place]
+            assert sizes == sorted(sizes)
+        if heading == "Test accuracy":  # search trials have none, and come last
+            known = [row.texts[index] != NOTHING for row in by_place]
+            assert known == sorted(known, reverse=True)
+            assert not all(known)
 
 
 # --- every page ---------------------------------------------------------------------------------------------------

@@ -100,6 +100,41 @@ def test_final_trials_are_of_the_best_candidates_with_every_seed() -> None:
     assert final == {(trial.spec.candidate, seed) for trial in best for seed in (0, 1)}
 
 
+FRONT = {"deliver": "Front", "top": 3, "seeds": 1, "metaIterations": 7, "baselines": []}
+
+
+def front_cells(
+    scores: dict[str, tuple[float, int]], confirmed: dict[str, float] | None = None, **final: Any
+) -> list[str]:
+    """Return the cells that are trained in full, given the score and size of each, and of some a second score."""
+    search = make_search(budget={"maxTrials": len(scores)}, final={**FRONT, **final})
+    looks = [(cell, score, size, 0) for cell, (score, size) in scores.items()]
+    looks += [(cell, score, scores[cell][1], 1) for cell, score in (confirmed or {}).items()]
+    trials = [
+        make_trial(f"t{place}", make_result(score, size), candidate=cell, seed=seed, meta_iterations=1000)
+        for place, (cell, score, size, seed) in enumerate(looks)
+    ]
+    return [spec.candidate.architecture for spec in plan(search, trials, STARTED).propose]
+
+
+CELLS = [f"{left}(-1)+{right}(-2)" for left in ("conv3x3", "identity") for right in ("conv3x3", "identity")]
+
+
+def test_of_a_front_the_cells_are_trained_that_no_other_beats_in_score_and_size() -> None:
+    """The second is beaten by the third, which is smaller and better."""
+    scores = dict(zip(CELLS, ((0.9, 400), (0.5, 300), (0.8, 200), (0.3, 100)), strict=True))
+    assert front_cells(scores) == [CELLS[0], CELLS[2], CELLS[3]]
+    assert front_cells(scores, top=2) == [CELLS[0], CELLS[2]]
+    assert front_cells(scores, deliver="Best") == [CELLS[0], CELLS[2], CELLS[1]]
+
+
+def test_the_best_after_a_second_look_is_trained_beside_the_front() -> None:
+    """The first two were trained again; the third was lucky once, and beats both in score and size."""
+    scores = dict(zip(CELLS[:3], ((0.9, 400), (0.89, 300), (0.88, 200)), strict=True))
+    confirmed = {CELLS[0]: 0.7, CELLS[1]: 0.69}
+    assert front_cells(scores, confirmed) == [CELLS[0], CELLS[2]]
+
+
 def test_the_baselines_are_trained_beside_the_found_networks() -> None:
     trials, _ = run(
         make_search(final={"top": 1, "seeds": 2, "metaIterations": 7, "baselines": ["Conv4", "Conv4Pooled"]})

@@ -265,6 +265,16 @@ RULE_CASES: Cases = {
             {**RECIPE, "candidate": ONE, "blocks": 1},
         ],
     ),
+    (Final, "must have a top of 2 to 20 where deliver is Front: one network is no front"): (
+        [{"deliver": "Front", "top": 1}, {"deliver": "Front", "top": 21}],
+        [
+            {"deliver": "Front"},
+            {"deliver": "Front", "top": 2},
+            {"deliver": "Front", "top": 20},
+            {"deliver": "Best", "top": 1},
+            {"top": 100},
+        ],
+    ),
     (Final, "must not name a network twice in baselines"): (
         [{"baselines": ["Conv4", "Conv4"]}, {"baselines": ["Conv4Pooled", "Conv4", "Conv4Pooled"]}],
         [{"baselines": []}, {"baselines": ["Conv4Pooled", "Conv4"]}],

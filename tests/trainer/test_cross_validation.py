@@ -159,10 +159,15 @@ def test_a_search_trial_trains_and_is_scored_on_each_fold(tmp_path: Path, monkey
         correct = torch.full((3, 10), share, dtype=torch.float64)
         return Answers(correct, torch.full_like(correct, 2 * share * math.log(2)))
 
+    def outer_step(_self: Reptile, _state: Learned, tasks: Tasks, _progress: torch.Tensor) -> torch.Tensor:
+        drawn.append(tasks)
+        return torch.tensor(2.0 if len(drawn) > 3 * META_ITERATIONS / 2 else 0.0)
+
     monkeypatch.setattr(training, "evaluate", answer)
-    monkeypatch.setattr(Reptile, "outer_step", lambda _self, _state, tasks, _progress: drawn.append(tasks))
+    monkeypatch.setattr(Reptile, "outer_step", outer_step)
     result = tiny_trainer(tmp_path, evaluation={"folds": 3, "curvePoints": 2}).run(tiny_trial(), ignore)
     assert (result.score, result.meta_iterations) == (pytest.approx(0.5), META_ITERATIONS)
+    assert result.training_score == pytest.approx(math.exp(-2))  # of the second half of all folds' steps
     assert [point.score for point in result.curve] == pytest.approx([0.5, 0.5])
     assert result.validation is not None
     assert (result.validation.transductive.mean, result.validation.transductive.tasks) == (0.5, 30)

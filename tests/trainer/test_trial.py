@@ -54,6 +54,14 @@ def test_a_search_trial_is_scored_on_validation_classes(tmp_path: Path) -> None:
     assert result.weights is None
 
 
+def test_the_loss_of_training_is_recorded_and_tells_more_after_more_of_it(tmp_path: Path) -> None:
+    short, long = (
+        tiny_trainer(tmp_path, training={"metaIterations": 60}).run(tiny_trial(meta_iterations=steps), ignore)
+        for steps in (4, 60)
+    )
+    assert 1 / 3 < (short.training_score or 0) < (long.training_score or 0) < 1
+
+
 @pytest.mark.parametrize("way", list(Classification))
 def test_the_score_is_an_accuracy_on_request(tmp_path: Path, way: Classification) -> None:
     evaluation = {"score": "Accuracy", "classification": str(way)}

@@ -79,7 +79,7 @@ class Training:
                 self._add_to_curve(state)
             if state.meta_iteration == end:
                 break
-            if self.trial.is_beginning and state.meta_iteration == end // 2:
+            if state.meta_iteration == end // 2:
                 state.losses = no_losses(self.images.train.device)  # the first half says more of the initial weights
             self._outer_step(state, state.meta_iteration / total)
             self.on_progress()
@@ -132,9 +132,13 @@ class Training:
         """Return the figure of an evaluation that ranks candidates."""
         return evaluated_score(answers, self.recipe.evaluation)
 
+    def training_score(self, state: TrainingState) -> Score | None:
+        """Return the score of the loss since half of the outer steps; None before, and of a learner without a loss."""
+        return None if state.losses is None else training_score(state.losses)
+
     def beginning_score(self, state: TrainingState) -> Score:
         """Return the score of the beginning of a training: its loss, or of a learner that has none a few tasks."""
-        score = None if state.losses is None else training_score(state.losses)
+        score = self.training_score(state)
         if score is not None:
             return score
         tasks = self.recipe.evaluation.curve_tasks

@@ -24,6 +24,7 @@ from metasearch_trainer.metalearners import build
 from metasearch_trainer.metalearners.unroll_memory import require_memory
 from metasearch_trainer.network import Network, cell_network, hand_made_network
 from metasearch_trainer.recipe import Recipe
+from metasearch_trainer.scoring import Score
 from metasearch_trainer.shifts import shifted
 from metasearch_trainer.storage import Storage
 from metasearch_trainer.training import Training, require_finite
@@ -144,6 +145,7 @@ class TrialRun:
             state=State.SUCCEEDED,
             score=score.value,
             score_error=score.error,
+            training_score=_value(training.training_score(state)),
             curve=(CurvePoint(state.meta_iteration, score.value, score.error),),
         )
 
@@ -159,6 +161,7 @@ class TrialRun:
             state=State.SUCCEEDED,
             score=score.value,
             score_error=score.error,
+            training_score=_value(training.training_score(state)),
             validation=validation.accuracies,
             test=test.accuracies if test else None,
             curve=(*earlier, CurvePoint(state.meta_iteration, score.value, score.error)),
@@ -252,3 +255,7 @@ class TrialRun:
         # A trial that is cut short is asked to stop at every report; only the worker's own end may still end it.
         with contextlib.suppress(TrialEnded) if self._is_cut_short else contextlib.nullcontext():
             self._observe(Progress(state.meta_iteration, state.curve))
+
+
+def _value(score: Score | None) -> float | None:
+    return None if score is None else score.value

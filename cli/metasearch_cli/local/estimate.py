@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metasearch.api import MetaSearchSpec, ProgressiveSearchSettings
+from metasearch.api import Deliver, MetaSearchSpec, ProgressiveSearchSettings
 from metasearch.search.build import build_search
 from metasearch.search.cells import parse_cell
 from metasearch.search.strategies import Answer
@@ -147,10 +147,12 @@ def _makespan(seconds: Sequence[float], workers: int) -> float:
 
 def sentences(spec: MetaSearchSpec, found: Estimate, workers: int) -> list[str]:
     """Return the estimate as a sentence, then a warning for each stage that `budget.wallTime` would cut short."""
+    # How many cells a front has is not known before the search.
+    most = "at most " if spec.final.deliver is Deliver.FRONT else ""
     duration = (
         f"about {_text(found.seconds)} on this machine with {_counted(workers, 'worker')}: "
         f"{_counted(found.search_trials, 'search trial')} {_text(found.search_seconds)}, "
-        f"{_counted(found.final_trainings, 'final training')} {_text(found.final_seconds)}"
+        f"{most}{_counted(found.final_trainings, 'final training')} {_text(found.final_seconds)}"
     )
     return [duration, *warnings(spec, found)]
 

@@ -5,6 +5,7 @@ The folder of a local run, which one driver at a time may use.
     result.json    what was found, see docs/reference/result.md
     report.html    the same to look at
     best/          the delivered network: cell.json, weights.safetensors, metrics.json, README.md, use.py
+    front/         where final.deliver is Front, the delivered networks: 1/, 2/, ... with the same files as best/
     weights/       of every final trial
     checkpoints/   of trials under way, and of beginnings that others may go on from; none once the search is over
     logs/          what worker processes print
@@ -22,7 +23,7 @@ from pathlib import Path
 from metasearch.api import CHANGEABLE, MetaSearch, MetaSearchSpec
 from metasearch.errors import FolderConflict, MetaSearchError, StoreUnavailable
 from metasearch.loading import parse_search
-from metasearch.storage_layout import CHECKPOINTS, WEIGHTS
+from metasearch.storage_layout import CHECKPOINTS, FRONT, WEIGHTS
 from metasearch.stores.sqlite import SearchRow, SqliteStore
 
 
@@ -35,6 +36,7 @@ class RunFolder:
         self.result = path / "result.json"
         self.report = path / "report.html"
         self.best = path / "best"
+        self.front = path / FRONT
         self.weights = path / WEIGHTS
         self.checkpoints = path / CHECKPOINTS
         self.logs = path / "logs"

@@ -167,13 +167,15 @@ def _one_thread() -> Iterator[None]:
 
 
 def publish(folder: RunFolder, snapshot: Snapshot) -> None:
-    """Write result.json, report.html and, where there is a network, best/."""
+    """Write result.json, report.html and, where there is a network, best/; where a front is delivered, front/ too."""
     with translated_disk_errors(folder.path):
         # The figures first: should the weights be gone or the drawing fail, they are there.
         text = snapshot.result.model_dump_json(by_alias=True, indent=2)
         folder.result.write_text(text + "\n", encoding="utf-8")
         if snapshot.result.delivered is not None:
             snapshot.export()
+        if snapshot.result.delivered_front:
+            snapshot.export_front()
         snapshot.write_report()
 
 
@@ -198,4 +200,4 @@ def load_snapshot(path: Path) -> Snapshot:
 
 def snapshot_of(folder: RunFolder, trials: Sequence[Trial], result: SearchResult) -> Snapshot:
     """Return what is known of a search together with the places in its folder."""
-    return Snapshot(trials, result, lambda _: nullcontext(folder.weights), folder.report, folder.best)
+    return Snapshot(trials, result, lambda _: nullcontext(folder.weights), folder.report, folder.best, folder.front)

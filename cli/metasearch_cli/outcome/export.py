@@ -1,5 +1,5 @@
 """
-Write the folder that a search hands over, which stands by itself.
+Write the folder of a network that a search hands over, which stands by itself.
 
     cell.json             the cell's structure, and all else it takes to build the network
     weights.safetensors   a trained network; loads with metasearch_trainer.learner
@@ -14,9 +14,10 @@ import json
 import shutil
 from pathlib import Path
 
+from metasearch.api import Deliver
 from metasearch.errors import FolderConflict, SearchFailed
 from metasearch.outcome.figures import FoundNetwork
-from metasearch.outcome.results import SearchResult
+from metasearch.outcome.results import SearchResult, compare
 from metasearch.search.cells import cell_to_json, parse_cell
 from metasearch.search.hyperparameters import varied_space
 from metasearch.storage_layout import file_name
@@ -44,19 +45,29 @@ def require_delivered(result: SearchResult) -> FoundNetwork[float]:
     return result.delivered
 
 
-def export(result: SearchResult, weights: Path, output: Path) -> FoundNetwork[float]:
+def require_front(result: SearchResult) -> tuple[FoundNetwork[float], ...]:
+    """Return the front to hand over, best score first; raises SearchFailed where there is none (yet)."""
+    if result.search.spec.final.deliver is not Deliver.FRONT:
+        raise SearchFailed(
+            f"the search {result.search.name!r} delivers its best network alone; a front is delivered where "
+            "final.deliver is Front"
+        )
+    require_delivered(result)
+    return result.delivered_front
+
+
+def export(result: SearchResult, network: FoundNetwork[float], weights: Path, output: Path) -> None:
     """
-    Write the delivered network's folder.
+    Write the folder of a network.
 
     Args:
+        network: one of the result's, found and trained in full.
         weights: the folder with the final trials' weights, `<trial>.safetensors` each.
         output: made where it is missing; files of an earlier export are replaced.
 
     Raises:
-        SearchFailed: the search has delivered none (yet).
         FolderConflict: the weights are gone.
     """
-    network = require_delivered(result)
     source = weights / file_name(network.trials[0])
     if not source.exists():
         raise weights_are_gone(str(source))
@@ -72,7 +83,13 @@ def export(result: SearchResult, weights: Path, output: Path) -> FoundNetwork[fl
     (output / "use.py").write_text(USE, encoding="utf-8")
     # Last, since it is the part that a full disk is most likely to refuse.
     shutil.copyfile(source, output / "weights.safetensors")
-    return network
+
+
+def drop_beyond(front: Path, number: int) -> None:
+    """Remove the folders of an earlier export of a front that had more networks; other files stay."""
+    for folder in front.iterdir():
+        if folder.name.isdecimal() and int(folder.name) > number:
+            shutil.rmtree(folder)
 
 
 def weights_are_gone(where: str) -> FolderConflict:
@@ -85,10 +102,11 @@ def _write(path: Path, value: object) -> None:
 
 
 def _metrics(result: SearchResult, network: FoundNetwork[float]) -> dict[str, object]:
+    comparison = compare(network, result.baselines) if result.baselines else None
     return {
         "search": result.search.name,
         "version": result.search.version,
         "delivered": network.model_dump(mode="json", by_alias=True),
         "baselines": [network.model_dump(mode="json", by_alias=True) for network in result.baselines],
-        "comparison": result.comparison.model_dump(mode="json", by_alias=True) if result.comparison else None,
+        "comparison": comparison.model_dump(mode="json", by_alias=True) if comparison else None,
     }

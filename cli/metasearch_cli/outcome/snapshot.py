@@ -13,7 +13,7 @@ from metasearch.outcome.results import SearchResult
 from metasearch.search.trials import Trial
 from metasearch.storage_layout import file_name
 from metasearch_cli.extras import Extra, needing
-from metasearch_cli.outcome.export import export, require_delivered
+from metasearch_cli.outcome.export import drop_beyond, export, require_delivered, require_front
 from metasearch_cli.report import write_report
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class Snapshot:
     """The default file of the report."""
     best: Path
     """The default folder of the delivered network."""
+    front: Path
+    """The default folder of the networks of a delivered front, which have folders in it."""
 
     def write_report(self, output: Path | None = None) -> Path:
         """Write the report anew, and return its path."""
@@ -50,10 +52,25 @@ class Snapshot:
         Raises:
             SearchFailed: the search has delivered none (yet).
         """
-        target = output or self.best
-        with self.weights(require_delivered(self.result)) as weights:
-            export(self.result, weights, target)
+        target, network = output or self.best, require_delivered(self.result)
+        with self.weights(network) as weights:
+            export(self.result, network, weights, target)
         return target
+
+    def export_front(self, output: Path | None = None) -> list[Path]:
+        """
+        Write the folders of a delivered front's networks, 1, 2, ..., and return their paths, best score first.
+
+        Raises:
+            SearchFailed: the search has delivered no front (yet).
+        """
+        target, written = output or self.front, list[Path]()
+        for number, network in enumerate(require_front(self.result), start=1):
+            written.append(target / str(number))
+            with self.weights(network) as weights:
+                export(self.result, network, weights, written[-1])
+        drop_beyond(target, len(written))
+        return written
 
     def learner(self, device: str = "cpu") -> FewShotLearner:
         """

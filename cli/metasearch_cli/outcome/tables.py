@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.console import Console
@@ -14,10 +11,10 @@ from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Stage, Trial
+from metasearch_cli.outcome import listing
+from metasearch_cli.outcome.listing import Value, text_of
 from metasearch_cli.report.certainty import certainty
 from metasearch_cli.report.examination import examination
-
-Value = str | int | float | bool | None
 
 _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "name": lambda trial: trial.name,
@@ -40,10 +37,6 @@ _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
 """The columns of a list of trials: a name, and a function that returns a trial's value."""
 
 COLUMNS = tuple(_COLUMNS)
-
-
-WIDEST = 10_000
-"""Characters, more than any table has."""
 
 
 def print_status(console: Console, result: SearchResult) -> None:
@@ -79,45 +72,22 @@ def print_status(console: Console, result: SearchResult) -> None:
 
 
 def print_trials(console: Console, trials: Sequence[Trial]) -> None:
-    """Print a table with a row per trial, as wide as it must be: a state that is cut short says nothing."""
-    table = Table(box=None, header_style="bold")
-    for column in COLUMNS:
-        table.add_column(
-            column,
-            justify="left" if column in ("name", "stage", "state", "reason", "cell") else "right",
-            no_wrap=True,
-        )
-    for trial in trials:
-        table.add_row(*(_cell_text(value) for value in _row(trial)))
-    # Rich would cut cells to the width of a terminal, or to 80 characters in a pipe.
-    table.width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
-    console.print(table, soft_wrap=True)
+    """Print a table with a line for each trial."""
+    listing.print_rows(console, COLUMNS, map(_row, trials))
 
 
 def trials_as_csv(trials: Sequence[Trial]) -> str:
-    """Return the trials as CSV with a header, for a spreadsheet or pandas."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(trial) for trial in trials)
-    return text.getvalue()
+    """Return the trials as CSV with a header."""
+    return listing.as_csv(COLUMNS, map(_row, trials))
 
 
 def trials_as_json(trials: Sequence[Trial]) -> str:
     """Return the trials as a JSON list of objects with the columns' names."""
-    return json.dumps([dict(zip(COLUMNS, _row(trial), strict=True)) for trial in trials], indent=2)
+    return listing.as_json(COLUMNS, map(_row, trials))
 
 
 def _row(trial: Trial) -> list[Value]:
     return [value(trial) for value in _COLUMNS.values()]
-
-
-def _cell_text(value: Value) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _blocks(trial: Trial) -> int | None:
@@ -149,7 +119,7 @@ def _rounds(result: SearchResult) -> Table:
         ceiling = "none" if round.ceiling is None and round.spearman is not None else round.ceiling
         figures = (round.best, round.spearman, ceiling, round.kendall, round.top_recall)
         row = (*trained, round.stopped, round.failed, *figures)
-        table.add_row(str(round.round), round.title, *map(_cell_text, row))
+        table.add_row(str(round.round), round.title, *map(text_of, row))
     return table
 
 
@@ -162,12 +132,14 @@ def _print_final(console: Console, result: SearchResult) -> None:
     for heading in ("parameters", "queries alone", "alone, support\nstatistics", "together\n(transductive)"):
         table.add_column(heading, justify="right")
     for number, network in enumerate(result.final, start=1):
-        _add_network(table, f"cell {number}{' (delivered)' if number == 1 else ''}", network)
+        is_delivered = number == 1 or network.folder is not None
+        _add_network(table, f"cell {number}{' (delivered)' if is_delivered else ''}", network)
     for baseline in result.baselines:
         _add_network(table, baseline.name, baseline)
     console.print(table)
     for number, network in enumerate(result.final, start=1):
-        console.print(f"cell {number}: {network.candidate}", highlight=False, markup=False, soft_wrap=True)
+        place = f", in {network.folder}" if network.folder else ""
+        console.print(f"cell {number}{place}: {network.candidate}", highlight=False, markup=False, soft_wrap=True)
     for name, each in _named(result):
         if each.cut_short:
             console.print(

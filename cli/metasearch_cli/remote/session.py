@@ -51,6 +51,7 @@ def load_snapshot(target: ClusterTarget, name: str, image: str | None = None) ->
         WeightsDownload(target, resource, spec, image),
         report=Path(f"{name}.html"),
         best=Path(f"{name}-best"),
+        front=Path(f"{name}-front"),
     )
 
 

@@ -207,7 +207,8 @@ def _front_keys(marks: charts.FrontMarks, result: SearchResult) -> list[Key]:
         name = "delivered cell, in the search" if marks.delivered else _best_name(result).lower()
         keys.append(Key("ring", "delivered", name))
     if marks.delivered:
-        keys.append(Key("diamond", "delivered", "delivered, trained in full"))
+        best = "best of the delivered front" if result.delivered_front else "delivered"
+        keys.append(Key("diamond", "delivered", f"{best}, trained in full"))
     if marks.others:
         keys.append(Key("hollow", "delivered", "others trained in full"))
     if result.baselines:

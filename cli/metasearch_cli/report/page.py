@@ -11,6 +11,7 @@ from metasearch.outcome.results import SearchResult
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Trial
 from metasearch_cli.report import figures, sentences, series, tables, tiles
+from metasearch_cli.report.board import board
 from metasearch_cli.report.certainty import certainty
 from metasearch_cli.report.examination import examination
 from metasearch_cli.report.formats import moment
@@ -85,6 +86,7 @@ def _networks(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object
         "networks": tables.networks(result),
         "intervals": sentences.intervals(result),
         "shifts": sentences.shifts(result.search.spec),
+        "board": board(result, trials),
     }
 
 

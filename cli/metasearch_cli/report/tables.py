@@ -64,6 +64,8 @@ class NetworkRow:
     cell: tuple[str, ...]
     """Its blocks."""
     is_delivered: bool
+    folder: str
+    """The folder of a network of a delivered front; else empty."""
     cells: tuple[str, ...]
     """Parameters, multiply-adds, seeds, score, and accuracy alone, alone by support statistics, and together."""
 
@@ -71,10 +73,12 @@ class NetworkRow:
 def networks(result: SearchResult) -> list[NetworkRow]:
     """Return the found networks best first, then the baselines."""
     found = (
-        NetworkRow("", blocks(network.candidate), index == 0, _network(network))
+        NetworkRow(
+            "", blocks(network.candidate), index == 0 or bool(network.folder), network.folder or "", _network(network)
+        )
         for index, network in enumerate(result.final)
     )
-    hand_made = (NetworkRow(network.name, (), False, _network(network)) for network in result.baselines)
+    hand_made = (NetworkRow(network.name, (), False, "", _network(network)) for network in result.baselines)
     return [*found, *hand_made]
 
 
@@ -125,10 +129,10 @@ FRONT_FIGURES: Mapping[str, Callable[[CellSummary[float]], str]] = {
 
 def front(result: SearchResult) -> list[FrontRow]:
     """Return the rows of the front, best score first."""
-    delivered = result.delivered.candidate if result.delivered else None
+    delivered = {network.candidate for network in result.final[:1] + result.delivered_front}
     return [
         FrontRow(
-            blocks(found.candidate), found.candidate == delivered, tuple(text(found) for text in FRONT_FIGURES.values())
+            blocks(found.candidate), found.candidate in delivered, tuple(text(found) for text in FRONT_FIGURES.values())
         )
         for found in result.front
     ]

@@ -9,7 +9,7 @@ the environment; `loading` turns a YAML file into them and their errors into sen
 from __future__ import annotations
 
 from metasearch.api.base import Rule, SpecModel
-from metasearch.api.budget import Baseline, Budget, Final
+from metasearch.api.budget import MAX_DELIVERED, Baseline, Budget, Deliver, Final
 from metasearch.api.data import Dataset, DatasetName, Folder, Task
 from metasearch.api.hyperparameters import (
     AVERAGING,
@@ -78,6 +78,7 @@ __all__ = [
     "AVERAGING",
     "CHANGEABLE",
     "MAX_CURVE_POINTS",
+    "MAX_DELIVERED",
     "MAX_HYPERPARAMETERS",
     "META_LEARNERS",
     "SETTINGS",
@@ -92,6 +93,7 @@ __all__ = [
     "Constraints",
     "Dataset",
     "DatasetName",
+    "Deliver",
     "Distribution",
     "EarlyStopping",
     "EarlyStoppingRule",

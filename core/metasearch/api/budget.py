@@ -68,11 +68,33 @@ class Baseline(StrEnum):
     CONV4_POOLED = "Conv4Pooled"
 
 
+class Deliver(StrEnum):
+    """The networks that a search hands over."""
+
+    BEST = "Best"
+    FRONT = "Front"
+
+
+MAX_DELIVERED = 20
+"""The most networks of a delivered front; a status lists them all."""
+
+
 class Final(SpecModel):
     """Full training of the best cells, scored on the test classes, and delivered."""
 
+    deliver: Deliver = Field(
+        default=Deliver.BEST,
+        description="deliver is Best (the top best cells are trained in full, and the network with the best score on "
+        "the classes of evaluation.split is delivered) or Front (of the cells that no other beats in both score and "
+        "parameters at most top are trained in full, best scores first, and so is the best cell; of their networks "
+        "those are delivered that, trained in full, no other beats in both). Default: Best.",
+    )
     top: int = Field(
-        default=10, ge=1, le=100, description="top is the number of best cells trained in full. Default: 10."
+        default=10,
+        ge=1,
+        le=100,
+        description=f"top is the number of best cells trained in full; where deliver is Front at least 2 and at most "
+        f"{MAX_DELIVERED}. Default: 10.",
     )
     seeds: int = Field(default=3, ge=1, le=20, description="seeds is how often each is trained. Default: 3.")
     meta_iterations: int = Field(
@@ -105,6 +127,12 @@ class Final(SpecModel):
     )
 
     rules = (
+        Rule(
+            cel="!has(self.deliver) || self.deliver != 'Front' || !has(self.top) || "
+            f"(self.top >= 2 && self.top <= {MAX_DELIVERED})",
+            message=f"must have a top of 2 to {MAX_DELIVERED} where deliver is Front: one network is no front",
+            holds=lambda final: final.deliver is Deliver.BEST or 2 <= final.top <= MAX_DELIVERED,
+        ),
         Rule(
             cel="!has(self.baselines) || self.baselines.all(x, self.baselines.exists_one(y, y == x))",
             message="must not name a network twice in baselines",

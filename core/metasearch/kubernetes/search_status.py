@@ -3,7 +3,7 @@ The status of a MetaSearch: a summary of the search for `kubectl get`, dashboard
 
 It is computed from the trials. Only the times in it (`timing.py`) and whether the search has ended are read back, for
 no trial records them. Its size does not grow with the trials: every text has a greatest length and every list a
-greatest number of entries, so that it takes at most 64 KiB.
+greatest number of entries, so that it takes at most 100 KiB.
 
 Cells and networks are those of `metasearch.outcome.figures`, as in `result.json`. Times are durations, as in the spec
 that limits them.
@@ -16,9 +16,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from metasearch.api import MAX_DELIVERED
 from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import CellSummary, Count, FoundNetwork, HandMadeNetwork, TrialCounts
+from metasearch.outcome.figures import CellSummary, Count, FoundNetwork, FrontNetwork, HandMadeNetwork, TrialCounts
 from metasearch.quantities import DecimalText, Duration, NumberText
 
 MAX_ROUNDS = 16
@@ -207,6 +208,13 @@ class SearchStatus(ClusterModel):
     )
     delivered: FoundNetwork[NumberText] | None = Field(
         default=None, description="delivered is the network that the search hands over, once one is trained in full."
+    )
+    delivered_front: tuple[FrontNetwork[NumberText], ...] | None = Field(
+        default=None,
+        max_length=MAX_DELIVERED,
+        description="deliveredFront are the networks that the search hands over where final.deliver is Front, best "
+        f"score first; at most {MAX_DELIVERED}.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["folder"]},
     )
     baselines: tuple[HandMadeNetwork[NumberText], ...] = Field(
         default=(),

@@ -240,6 +240,10 @@ class ResultResource(ClusterModel):
     )
     score: Share | None = Field(default=None, description="score is what ranks the candidate, in [0, 1].")
     score_error: NumberText | None = Field(default=None, ge=0, description="scoreError is the score's standard error.")
+    training_score: Share | None = Field(
+        default=None,
+        description="trainingScore is exp(-loss) of training tasks in the second half of the outer steps, in [0, 1].",
+    )
     validation: AccuraciesResource | None = Field(
         default=None, description="validation is measured on the classes that scores come from."
     )

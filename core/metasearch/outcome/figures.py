@@ -33,6 +33,11 @@ Count = Annotated[int, Field(ge=0)]
 HyperparameterText = Annotated[
     str, Field(min_length=1, max_length=DECIMAL_MAX_LENGTH + 1, pattern=r"^[-A-Za-z0-9_.]+$")
 ]
+FrontFolder = Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[a-z0-9/]+$")]
+FOLDER_DESCRIPTION = (
+    "folder is where its files are, in the folder of a run and in an export with --front, such as front/1, which has "
+    "the best score."
+)
 TrialName = Annotated[str, Field(max_length=TRIAL_NAME_MAX_LENGTH, pattern=LABEL_PATTERN)]
 
 
@@ -195,11 +200,31 @@ class FoundNetwork(FinalNetwork[Fraction], Generic[Fraction]):
         "weights, on a cluster an address below spec.storage.url, or the claim and the path on its volume, such as "
         "models/team-a/omniglot-1b9d6bcd/weights/omniglot-5-0a1b2c3d4e.safetensors. Default: none, they were not kept.",
     )
+    folder: FrontFolder | None = Field(
+        default=None,
+        description=f"{FOLDER_DESCRIPTION} Default: none, it is not of a delivered front (final.deliver).",
+    )
 
     @property
     def candidate(self) -> Candidate:
         """The cell with its hyperparameters."""
         return Candidate(self.cell, self.hyperparameters)
+
+
+class FrontNetwork(OutcomeModel, Generic[Fraction]):
+    """A network of a delivered front, in few words."""
+
+    folder: FrontFolder = Field(description=FOLDER_DESCRIPTION)
+    parameter_count: Count = Field(
+        description="parameterCount is the number of all that is trained, normalisation and classifier included."
+    )
+    score: Fraction = Field(
+        ge=0, le=1, description="score is the mean over seeds on the classes of evaluation.split, in [0, 1]."
+    )
+    trial: TrialName = Field(
+        description="trial is the name of the one whose weights are delivered: it has the cell, and its weights are "
+        "where delivered.weights are, in a file of its name."
+    )
 
 
 class HandMadeNetwork(FinalNetwork[Fraction], Generic[Fraction]):

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from metasearch.api import MetaSearchSpec
+from metasearch.api import MAX_DELIVERED, Deliver, MetaSearchSpec
 from metasearch.outcome.certainty import Certainty, certainty_of
 from metasearch.outcome.figures import (
     CellSummary,
@@ -30,6 +30,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
 from metasearch.search.planner import Phase, Plan, Search
 from metasearch.search.trials import NORMAL_95, Accuracy, Reason, Stage, Trial, by_round, count_by_state
+from metasearch.storage_layout import front_folder
 from metasearch.version import __version__
 
 SCHEMA_VERSION = 1
@@ -141,8 +142,13 @@ class SearchResult(OutcomeModel):
 
     @property
     def delivered(self) -> FoundNetwork[float] | None:
-        """The network to hand over."""
+        """The network to hand over; of a front, the one with the best score."""
         return self.final[0] if self.final else None
+
+    @property
+    def delivered_front(self) -> tuple[FoundNetwork[float], ...]:
+        """The networks to hand over where `final.deliver` is Front, best score first; else none."""
+        return tuple(network for network in self.final if network.folder is not None)
 
     @property
     def compared(self) -> HandMadeNetwork[float] | None:
@@ -165,9 +171,9 @@ def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float
         best=_best(ranked, final),
         front=tuple(cell_summary(trial) for trial in pareto.front(searching)[:FRONT_LENGTH]),
         ranked=tuple(cell_summary(trial) for trial in ranked[:RANKED_LENGTH]),
-        final=tuple(final),
+        final=tuple(_with_folders(final) if search.spec.final.deliver is Deliver.FRONT else final),
         baselines=tuple(baselines),
-        comparison=_compare(final[0], baselines) if final and baselines else None,
+        comparison=compare(final[0], baselines) if final and baselines else None,
         certainty=certainty_of(trials, final),
         spent=budget.spent(trials, search.wall_seconds(now), now),
     )
@@ -242,11 +248,19 @@ def _final_networks(trials: Sequence[Trial], make: Callable[[Sequence[Trial]], N
     """
     Return one entry per candidate with at least one network, best score first.
 
-    Seeds that were cut short count only where none was trained in full, for their accuracies are of less training.
-    Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
-
     Args:
         make: returns the network of one candidate's seeds.
+    """
+    networks = map(make, counted_seeds(trials))
+    return sorted(networks, key=lambda network: (-network.score, network.parameter_count))
+
+
+def counted_seeds(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """
+    Return the final trials, or those of baselines, whose figures count, by candidate; of each the best score first.
+
+    Seeds that were cut short count only where none was trained in full, for their accuracies are of less training.
+    Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
     """
     seeds: dict[Candidate, list[Trial]] = {}
     ranked = pareto.by_score(trials)
@@ -254,7 +268,7 @@ def _final_networks(trials: Sequence[Trial], make: Callable[[Sequence[Trial]], N
     for trial in ranked:
         if not trial.is_cut_short or trial.spec.candidate not in whole:
             seeds.setdefault(trial.spec.candidate, []).append(trial)
-    return sorted(map(make, seeds.values()), key=lambda network: (-network.score, network.parameter_count))
+    return list(seeds.values())
 
 
 def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:
@@ -266,6 +280,25 @@ def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:
         weights=_known(first.result).weights,
         **_final_network(seeds).model_dump(),
     )
+
+
+def _with_folders(networks: Sequence[FoundNetwork[float]]) -> list[FoundNetwork[float]]:
+    """
+    Number the networks of the front: those that, trained in full, no other beats in both score and parameters.
+
+    Their figures on the test classes count nothing here, for what chooses a network flatters it.
+
+    Args:
+        networks: best score first, of equal ones the smaller first.
+    """
+    front = pareto.unbeaten(networks, lambda network: (-network.score, network.parameter_count))[:MAX_DELIVERED]
+    numbers = {network.candidate: number for number, network in enumerate(front, start=1)}
+    return [
+        network.model_copy(update={"folder": front_folder(numbers[network.candidate])})
+        if network.candidate in numbers
+        else network
+        for network in networks
+    ]
 
 
 def _hand_made_network(seeds: Sequence[Trial]) -> HandMadeNetwork[float]:
@@ -307,7 +340,8 @@ def over_seeds(measured: Sequence[Accuracy]) -> Estimate[float]:
     return Estimate[float](accuracy=fmean(means), interval=interval)
 
 
-def _compare(delivered: FoundNetwork[float], baselines: Sequence[HandMadeNetwork[float]]) -> Comparison:
+def compare(delivered: FoundNetwork[float], baselines: Sequence[HandMadeNetwork[float]]) -> Comparison:
+    """Compare a delivered network with the most accurate baseline of about its size, or else of any; there is one."""
     near = [baseline for baseline in baselines if _are_same_size(delivered, baseline)]
     # By the accuracy that is compared, not by score: what the delivered network beats, it then beats of all of them.
     baseline = max(near or baselines, key=lambda network: (network.non_transductive.accuracy, -network.parameter_count))

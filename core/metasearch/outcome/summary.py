@@ -27,7 +27,7 @@ from metasearch.kubernetes.search_status import (
     SpentStatus,
 )
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import FoundNetwork
+from metasearch.outcome.figures import FoundNetwork, FrontNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.outcome.rounds import Round
 from metasearch.quantities import Duration
@@ -74,6 +74,7 @@ def search_status(
         ranked=result.ranked[:MAX_RANKED],
         front=result.front[:MAX_FRONT],
         delivered=_with_address(result.delivered, storage, folder) if result.delivered else None,
+        delivered_front=_delivered_front(result),
         baselines=result.baselines[:MAX_BASELINES],
         worker_image=worker_image[:IMAGE_MAX_LENGTH],
     )
@@ -158,6 +159,21 @@ def _with_address(network: FoundNetwork[float], storage: Storage | None, folder:
     is_kept = storage is not None and network.weights is not None
     address = _address(storage, weights_path(folder, network.trials[0])) if storage and is_kept else None
     return network.model_copy(update={"weights": address})
+
+
+def _delivered_front(result: SearchResult) -> tuple[FrontNetwork[float], ...] | None:
+    """Return the delivered front in few words; None where there is none, so that the status has no such field."""
+    front = tuple(
+        FrontNetwork[float](
+            folder=network.folder,
+            parameter_count=network.parameter_count,
+            score=network.score,
+            trial=network.trials[0],
+        )
+        for network in result.delivered_front
+        if network.folder is not None
+    )
+    return front or None
 
 
 def _address(storage: Storage, path: str) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from metasearch.search.trials import State, Trial, TrialResult
 
+T = TypeVar("T")
 Objective = Callable[[TrialResult], float | None]
 """Returns the figure of a result that should be small; None where it was not measured."""
 
@@ -34,15 +35,26 @@ def front(trials: Iterable[Trial], objectives: Sequence[Objective] = (negative_s
     """
     measured = _measured(trials, objectives)
     longest = max((_length(each.trial) for each in measured), default=0)
-    kept: list[_Measured] = []
-    for contender in sorted(measured, key=lambda each: (each.values, each.trial.name)):
-        # Sorted, so whatever beats this one has been kept before it.
-        is_beaten = any(
-            all(other <= own for other, own in zip(earlier.values, contender.values, strict=True)) for earlier in kept
-        )
-        if _length(contender.trial) == longest and not is_beaten:
+    contenders = sorted(
+        (each for each in measured if _length(each.trial) == longest), key=lambda each: (each.values, each.trial.name)
+    )
+    return [each.trial for each in unbeaten(contenders, lambda each: each.values)]
+
+
+def unbeaten(contenders: Sequence[T], values: Callable[[T], Sequence[float]]) -> list[T]:
+    """
+    Return those that none before them equals or beats in every value, in their order.
+
+    Args:
+        contenders: in ascending order of their values, so that none is beaten by a later one.
+        values: returns the figures of one that should be small.
+    """
+    kept: list[T] = []
+    for contender in contenders:
+        own = values(contender)
+        if not any(all(other <= mine for other, mine in zip(values(each), own, strict=True)) for each in kept):
             kept.append(contender)
-    return [each.trial for each in kept]
+    return kept
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
@@ -64,6 +76,20 @@ def by_score(trials: Iterable[Trial]) -> list[Trial]:
     return [trial for _, trial in sorted(valued, key=lambda each: (each[0], each[1].name))]
 
 
+def longest_trainings(trials: Iterable[Trial]) -> list[list[Trial]]:
+    """Return the trials of each candidate's longest training, one for each seed, the first seed first."""
+    by_candidate: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_candidate.setdefault(trial.spec.candidate.text, []).append(trial)
+    found = []
+    for same in by_candidate.values():
+        longest = max(map(_length, same))
+        found.append(
+            sorted((each for each in same if _length(each) == longest), key=lambda each: (each.spec.seed, each.name))
+        )
+    return found
+
+
 def _length(trial: Trial) -> int:
     return trial.spec.meta_iterations
 
@@ -79,17 +105,12 @@ class _Measured(NamedTuple):
 
 def _measured(trials: Iterable[Trial], objectives: Sequence[Objective]) -> list[_Measured]:
     """Return the measured candidates, each once, as its longest training says."""
-    by_candidate: dict[str, list[tuple[Trial, tuple[float, ...]]]] = {}
-    for trial in trials:
-        if (values := _values(trial, objectives)) is not None:
-            by_candidate.setdefault(trial.spec.candidate.text, []).append((trial, values))
+    valued = [(trial, values) for trial in trials if (values := _values(trial, objectives)) is not None]
+    values_of = {trial.name: values for trial, values in valued}
     measured = []
-    for same in by_candidate.values():
-        longest = max(_length(trial) for trial, _ in same)
-        seeds = [(trial, values) for trial, values in same if _length(trial) == longest]
-        first, _ = min(seeds, key=lambda each: (each[0].spec.seed, each[0].name))
-        means = tuple(map(fmean, zip(*(values for _, values in seeds), strict=True)))
-        measured.append(_Measured(first, means, len(seeds)))
+    for seeds in longest_trainings(trial for trial, _ in valued):
+        means = tuple(map(fmean, zip(*(values_of[trial.name] for trial in seeds), strict=True)))
+        measured.append(_Measured(seeds[0], means, len(seeds)))
     return measured
 
 

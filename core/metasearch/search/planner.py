@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from metasearch.api import MetaSearchSpec
+from metasearch.api import Deliver, Final, MetaSearchSpec
 from metasearch.errors import InvalidSpec
 from metasearch.search import baselines, budget, confirmation, pareto
 from metasearch.search.candidates import Candidate
@@ -232,12 +232,22 @@ def _no_network(final: Sequence[Trial]) -> str:
 
 def _final_trials(search: Search, searching: Sequence[Trial]) -> Iterator[TrialSpec]:
     final = search.spec.final
-    best = pareto.ranked(searching)[: final.top]
+    best = _final_cells(final, searching)
     for trial in best:
         yield from _seeds(search, Stage.FINAL, trial.spec.round, trial.spec.candidate)
     if best and best[0].result:
         for network in baselines.wanted(final.baselines, best[0].result, search.spec.task.ways):
             yield from _seeds(search, Stage.BASELINE, 0, Candidate(network.text))
+
+
+def _final_cells(final: Final, searching: Sequence[Trial]) -> list[Trial]:
+    """Return the search trials whose candidates are trained in full, best first."""
+    ranked = pareto.ranked(searching)
+    if final.deliver is Deliver.BEST:
+        return ranked[: final.top]
+    # The best has been looked at again, and one that was lucky once may seem to beat it; it is trained all the same.
+    others = [trial for trial in pareto.front(searching) if trial.name != ranked[0].name]
+    return [*ranked[:1], *others][: final.top]
 
 
 def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate) -> Iterator[TrialSpec]:

@@ -132,6 +132,8 @@ class TrialResult:
     """The figure that ranks the candidate, in [0, 1]; of a stopped trial, the last point of its curve."""
     score_error: float | None = None
     """The score's standard error: how far another seed's score may well be."""
+    training_score: float | None = None
+    """exp(-loss) of the training tasks in the second half of its outer steps; None where a learner has no loss."""
     validation: Accuracies | None = None
     """Measured on the classes that scores come from."""
     test: Accuracies | None = None
