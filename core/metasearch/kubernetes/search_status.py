@@ -95,7 +95,9 @@ class SpentStatus(ClusterModel):
         max_length=4,
         description="share is how much of spec.budget is used, of the limit that is nearest, such as 37%.",
     )
-    trials: Count = Field(description="trials is the number of search trials proposed.")
+    trials: Count = Field(
+        description="trials is the number of search trials proposed, without those that a limit stopped."
+    )
     failed_trials: Count = Field(description="failedTrials is the number of search trials that failed for good.")
     wall_time: Duration = Field(description="wallTime is the time since the start, suspension left out, such as 5400s.")
     worker_time: Duration = Field(

@@ -281,12 +281,27 @@ def _final_networks(trials: Sequence[Trial], make: Callable[[Sequence[Trial]], N
         make: returns the network of one candidate's seeds.
     """
     seeds: dict[Candidate, list[Trial]] = {}
-    ranked = pareto.by_score(trials)
+    ranked = pareto.by_score(_longest(trials))
     whole = {trial.spec.candidate for trial in ranked if not trial.is_cut_short}
     for trial in ranked:
         if not trial.is_cut_short or trial.spec.candidate not in whole:
             seeds.setdefault(trial.spec.candidate, []).append(trial)
     return sorted(map(make, seeds.values()), key=lambda network: (-network.score, network.parameter_count))
+
+
+def _longest(trials: Sequence[Trial]) -> list[Trial]:
+    """Return one network of each seed, the one trained longest: under a larger budget it may be trained anew."""
+    longest: dict[tuple[Candidate, int], Trial] = {}
+    for trial in (each for each in trials if each.has_network):
+        there = longest.setdefault((trial.spec.candidate, trial.spec.seed), trial)
+        if _done(there) < _done(trial):
+            longest[trial.spec.candidate, trial.spec.seed] = trial
+    return list(longest.values())
+
+
+def _done(trial: Trial) -> int:
+    """Return the meta-iterations of a trial with a network."""
+    return _known(trial.result).meta_iterations or trial.spec.meta_iterations
 
 
 def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:
