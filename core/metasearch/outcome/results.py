@@ -1,7 +1,8 @@
 """
 Summarize a search under way or over: `result.json`, which status, reports and exports are made from.
 
-Computed from the trials alone. The field descriptions are the schema's documentation (docs/reference/result.md).
+Computed from the trials and the ends on record. The field descriptions are the schema's documentation
+(docs/reference/result.md).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TypeVar
 from pydantic import Field
 
 from metasearch.api import MetaSearchSpec
+from metasearch.outcome.ends import End
 from metasearch.outcome.figures import (
     CellSummary,
     Estimate,
@@ -151,6 +153,11 @@ class SearchResult(OutcomeModel):
     )
     comparison: Comparison | None
     spent: budget.Spent
+    ends: tuple[End, ...] = Field(
+        default=(),
+        description="when and with what the search has ended, at most the last 4; all but the last of a search that "
+        "is over were followed by a larger budget",
+    )
 
     @property
     def delivered(self) -> FoundNetwork[float] | None:
@@ -164,8 +171,10 @@ class SearchResult(OutcomeModel):
         return next((network for network in self.baselines if network.name == name), None)
 
 
-def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float) -> SearchResult:
-    """Summarize a search; `decided` is what `plan` says of the same trials."""
+def summarize(
+    search: Search, trials: Sequence[Trial], decided: Plan, now: float, ends: Sequence[End] = ()
+) -> SearchResult:
+    """Summarize a search; `decided` is what `plan` says of the same trials, and `ends` are those on record."""
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
     final = _final_networks([trial for trial in trials if trial.spec.stage is Stage.FINAL], _found_network)
     baselines = _final_networks([trial for trial in trials if trial.spec.stage is Stage.BASELINE], _hand_made_network)
@@ -181,6 +190,7 @@ def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float
         baselines=tuple(baselines),
         comparison=_compare(final[0], baselines) if final and baselines else None,
         spent=budget.spent(trials, search.wall_seconds(now), now),
+        ends=tuple(ends),
     )
 
 
