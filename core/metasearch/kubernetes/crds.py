@@ -92,20 +92,19 @@ def _fixed_rule(name: str, part: Schema) -> Schema:
     changeable = [path.removeprefix(f"{name}.") for path in CHANGEABLE if path.startswith(f"{name}.")]
     if not changeable:
         return rule("self == oldSelf", f"{name} must not change once the search is there; make another search instead")
-    fixed = {field: schema for field, schema in part["properties"].items() if field not in changeable}
+    fixed = [field for field in part["properties"] if field not in changeable]
     message = (
         f"{name} must not change once the search is there, but for its {', '.join(changeable[:-1])} and "
         f"{changeable[-1]}; make another search instead"
     )
-    return rule(" && ".join(_same(field, schema) for field, schema in fixed.items()), message)
+    return rule(" && ".join(map(_same, fixed)), message)
 
 
-def _same(field: str, schema: Schema) -> str:
-    """Return the condition that a field is as it was: missing, too, where it has no default."""
-    same = f"self.{field} == oldSelf.{field}"
-    if "default" in schema:
-        return same
-    return f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})"
+def _same(field: str) -> str:
+    """Return the condition that a field is as it was, or missing as it was."""
+    # Those with defaults are missing, too, where Kubernetes checks that the part's own default, {}, is valid.
+    there, was_there = f"has(self.{field})", f"has(oldSelf.{field})"
+    return f"{there} == {was_there} && (!{there} || self.{field} == oldSelf.{field})"
 
 
 def _root(description: str, spec: Schema, status: Schema) -> Schema:
