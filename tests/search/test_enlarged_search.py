@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -131,6 +132,18 @@ def test_a_final_stage_under_way_comes_to_its_end_before_the_search_goes_on() ->
     assert (decided.phase, len(decided.propose)) == (Phase.SEARCHING, 6)
 
 
+def test_a_final_stage_under_way_is_not_left_where_less_time_counts_as_spent() -> None:
+    """A driver that is killed was last seen some seconds before, and what it then spent does not count."""
+    search = timed(100, trials=4)
+    begun = [Trial(spec=spec) for spec in plan(search, [], STARTED).propose]
+    some = [completed(begun[0], pretend_result(begun[0].spec)), *begun[1:]]
+    cut = stopped_at(search, some, STARTED + 50)
+    final = [*cut, *(Trial(spec=spec) for spec in plan(search, cut, STARTED + 50).propose)]
+    assert len(of_stage(final, Stage.FINAL)) == 2
+    assert plan(search, final, STARTED + 46).phase is Phase.FINAL
+    assert not plan(search, final, STARTED + 46).propose
+
+
 @pytest.mark.parametrize("part", [{"top": 3}, {"seeds": 3}, {"baselines": ["Conv4"]}])
 def test_more_final_training_after_the_end_is_caught_up_on(part: dict[str, Any]) -> None:
     trials, _ = run_planned(of_size("Random", 6), pretend_result)
@@ -255,6 +268,55 @@ def test_failures_under_a_larger_budget_do_not_undo_what_was_delivered() -> None
     more, ended = run_planned(large, failing, trials=trials)
     assert ended == Plan(Phase.SUCCEEDED, limit=Limit.FAILED_TRIALS)
     assert of_stage(more, Stage.FINAL) == of_stage(trials, Stage.FINAL)
+
+
+# --- anything at any moment ---
+
+
+def part_of(rng: random.Random, of: Sequence[Any], least: int) -> list[Any]:
+    return rng.sample(of, rng.randint(min(least, len(of)), len(of)))
+
+
+def some_result(rng: random.Random, spec: TrialSpec) -> TrialResult:
+    """Invent a result: some trials fail, and some search trials are given up early."""
+    match rng.randrange(20), spec.stage:
+        case 0, _:
+            return TrialResult(state=State.FAILED, reason=Reason.DIVERGED, message="NaN")
+        case 1, Stage.SEARCH:
+            return make_result(0.1, state=State.STOPPED, reason=Reason.EARLY_STOPPED)
+    return replace(pretend_result(spec), score_error=0.03)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_search_whose_budget_grows_at_any_moment_ends_within_it(strategy: str, seed: int) -> None:
+    """Drivers create a part of what they propose, trials end in any order, and the budget grows whenever it likes."""
+    rng = random.Random(seed)
+    trials, seconds, now = rng.randint(1, 30), 60, STARTED
+    known: dict[str, Trial] = {}
+    ends = 0
+    while ends < 4:
+        search = make_search(
+            search={**STRATEGIES[strategy], "confirmations": 2},
+            budget={"maxTrials": trials, "wallTime": f"{seconds}s", "maxFailedTrials": 4},
+            training={"metaIterations": 9},
+        )
+        decided = plan(search, rng.sample(list(known.values()), len(known)), now)
+        created = part_of(rng, decided.propose, 1)
+        assert not known.keys() & {spec.name for spec in created}
+        known |= {spec.name: Trial(spec=spec) for spec in created}
+        known |= {name: life.request_stop(known[name]) for name in decided.stop}
+        for trial in part_of(rng, [each for each in known.values() if not each.state.is_over], 0 if created else 1):
+            known[trial.name] = completed(trial, some_result(rng, trial.spec))
+        now += 3 * rng.random()
+        if decided.phase.is_over:
+            ends += 1
+            assert not created
+            assert spent(known.values(), 0.0, 0.0).trials <= trials
+        if decided.phase.is_over or rng.random() < 0.02:
+            trials, seconds = trials + rng.randint(0, 20), seconds + rng.randint(0, 60)
+    final = [(each.spec.candidate, each.spec.seed) for each in known.values() if each.has_network]
+    assert len(final) == len(set(final))
 
 
 # --- those who only look ---

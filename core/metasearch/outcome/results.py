@@ -28,6 +28,7 @@ from metasearch.outcome.figures import (
 from metasearch.search import budget, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
+from metasearch.search.cut_trials import without_replaced
 from metasearch.search.planner import Phase, Plan, Search
 from metasearch.search.ranking import predictions, ranking_quality
 from metasearch.search.trials import NORMAL_95, Accuracy, Reason, Stage, State, Trial, by_round, count_by_state
@@ -182,7 +183,7 @@ def summarize(
     return SearchResult(
         search=_state(search, trials, decided, now),
         trials=_counts(trials),
-        rounds=tuple(_round(search, trials) for trials in by_round(searching)),
+        rounds=tuple(_round(search, trials) for trials in by_round(without_replaced(searching))),
         best=_best(ranked, final),
         front=tuple(cell_summary(trial) for trial in pareto.front(searching)[:FRONT_LENGTH]),
         ranked=tuple(cell_summary(trial) for trial in ranked[:RANKED_LENGTH]),

@@ -27,6 +27,13 @@ def without_cut(trials: Iterable[Trial]) -> list[Trial]:
     return [trial for trial in trials if not is_cut(trial)]
 
 
+def without_replaced(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the trials in whose place there is no other."""
+    listed = list(trials)
+    replaced = {trial.spec.replaces for trial in listed}
+    return [trial for trial in listed if trial.name not in replaced]
+
+
 def missing(
     wanted: Iterable[TrialSpec], recorded: Sequence[Trial], named: Callable[[TrialSpec], TrialSpec]
 ) -> Iterator[TrialSpec]:

@@ -30,7 +30,7 @@ from metasearch.search.trials import Stage, State, Trial, TrialSpec, by_round
 
 @dataclass(frozen=True)
 class Search:
-    """A search to plan. Fixed from beginning to end, but for the budget and the time paused."""
+    """A search to plan. Fixed but for the budget, the amount of final training and the time paused."""
 
     name: str
     spec: MetaSearchSpec
@@ -297,8 +297,7 @@ def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate) -> It
 
 def _why_ended(search: Search, searching: Sequence[Trial], used: budget.Spent) -> budget.Limit | None:
     """Return the limit that ended the search stage before its strategy was done; None where it was not cut short."""
-    replaced = {trial.spec.replaces for trial in searching}
-    cut = any(is_cut(trial) and trial.name not in replaced for trial in searching)
+    cut = any(map(is_cut, cut_trials.without_replaced(searching)))
     # Without room a strategy only says whether it is done, which takes no time.
     if not cut and search.strategy.propose(_history(searching), room=0) is DONE:
         return None
