@@ -95,10 +95,24 @@ def problem_conditions(
     return (*_with_transition_times(states, before, generation, now), *kept)
 
 
-def has_ended(conditions: Iterable[Condition], generation: int) -> bool:
-    """Return whether the search has ended with the spec of this generation."""
+def still_ended_conditions(before: Sequence[Condition], generation: int, now: float) -> tuple[Condition, ...]:
+    """Return the conditions of a search that had ended with another spec, and has nothing more to do with this one."""
+    (end,) = (each for each in before if each.type in (SUCCEEDED, FAILED) and each.status is ConditionStatus.TRUE)
+    reason = ReadyReason(Phase.SUCCEEDED if end.type == SUCCEEDED else Phase.FAILED)
+    states = [
+        # Anew, because a problem with a spec in between has replaced them.
+        _State(READY, end.type == SUCCEEDED, reason, end.message),
+        _State(PROGRESSING, False, reason),
+    ]
+    kept = (each for each in before if each.type not in (READY, PROGRESSING))
+    states += [_State(each.type, each.status is ConditionStatus.TRUE, each.reason, each.message) for each in kept]
+    return _with_transition_times(states, before, generation, now)
+
+
+def has_ended(conditions: Iterable[Condition], generation: int | None = None) -> bool:
+    """Return whether the search has ended with the spec of this generation, or of any."""
     return any(
-        condition.status == "True" and condition.observed_generation == generation
+        condition.status == "True" and generation in (None, condition.observed_generation)
         for condition in conditions
         if condition.type in (SUCCEEDED, FAILED)
     )

@@ -20,8 +20,9 @@ from metasearch.kubernetes.timing import Timing, timing_of
 from metasearch.kubernetes.trial_conversion import OldTrial
 from metasearch.kubernetes.worker_job import worker_image, worker_job
 from metasearch.loading import parse_search
+from metasearch.outcome.ends import end_of, stays_ended, with_end
 from metasearch.outcome.results import SearchResult, summarize
-from metasearch.outcome.summary import search_status
+from metasearch.outcome.summary import recorded_ends, search_status
 from metasearch.reconcile import Step, reconcile
 from metasearch.search import budget
 from metasearch.search.build import build_search, require_known_names, require_possible
@@ -30,7 +31,13 @@ from metasearch.search.trials import State, Trial
 from metasearch.storage_layout import search_folder
 from metasearch.stores.kubernetes import KubernetesStore
 from metasearch_operator.cache import Cache, CachedTrial
-from metasearch_operator.conditions import Situation, compute_conditions, has_ended, problem_conditions
+from metasearch_operator.conditions import (
+    Situation,
+    compute_conditions,
+    has_ended,
+    problem_conditions,
+    still_ended_conditions,
+)
 from metasearch_operator.diagnosis import FIRST_POD_SECONDS, Problem, diagnose, job_without_pods
 from metasearch_operator.events import Event, events_between
 from metasearch_operator.jobs import delete_jobs, desired_pods, ensure_job
@@ -112,6 +119,7 @@ class _Reconciliation:
         self.api, self.cache = reconciler.api, reconciler.cache
         self.settings, self.ranking = reconciler.pod_settings, reconciler.ranking
         self.resource, self.spec, self.before = resource, spec, recorded_status(resource)
+        self.ends = recorded_ends(self.before)
         self.key = search_key(resource)
         self.namespace, self.name = self.key
         self.uid: str = resource["metadata"]["uid"]
@@ -126,6 +134,9 @@ class _Reconciliation:
             # It is not evaluated again: its trials may be deleted by now, and its status is to stay.
             delete_jobs(self.api, self.namespace, self.jobs)
             return ReconcileResult(self.before, is_urgent=False)
+        if has_ended(self.before.conditions) and stays_ended(self.ends, self.spec):
+            delete_jobs(self.api, self.namespace, self.jobs)
+            return self._still_ended()
         timing = timing_of(self.before, self.now)
         search = self._define(timing)
         cached = [each for each in self.cache.trials(self.key) if each.owner == self.uid]
@@ -138,6 +149,12 @@ class _Reconciliation:
         # A refused Job has no pods in which a cause could be found, so why it is refused comes first.
         problem = self._adjust_job(step) or self._diagnose(step.trials)
         return self._result(search, step, timing, problem, remarks)
+
+    def _still_ended(self) -> ReconcileResult:
+        """Return the status of a search that had ended and whose new spec gives it nothing more to do."""
+        conditions = still_ended_conditions(self.before.conditions, self.generation, self.now)
+        status = self.before.model_copy(update={"observed_generation": self.generation, "conditions": conditions})
+        return ReconcileResult(status, is_urgent=True, events=events_between(self.before, status))
 
     def _define(self, timing: Timing) -> Search:
         search = build_search(self.name, self.spec, timing.started_at, timing.paused_seconds(self.now))
@@ -187,7 +204,9 @@ class _Reconciliation:
         timing = timing.noted(self.now, is_over=is_over, is_suspended=self.spec.suspend and not is_over)
         # Only the pauses may have changed. To define the search anew would enumerate the whole space a second time.
         search = replace(search, paused_seconds=timing.paused_seconds(self.now))
-        outcome = summarize(search, step.trials, step.plan, timing.completed_at or self.now)
+        at = timing.completed_at or self.now
+        ends = with_end(self.ends, end_of(search, step.trials, step.plan, at)) if is_over else self.ends
+        outcome = summarize(search, step.trials, step.plan, at, ends)
         status = self._status(outcome, step, timing, problem, remarks)
         return ReconcileResult(
             status,

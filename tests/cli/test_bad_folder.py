@@ -63,7 +63,8 @@ def held(finished: Path, tmp_path: Path) -> Path:
             "small",
             {"task": {"ways": 4}},
             "{} holds this search with spec.task.ways 3 and now it is 4; "
-            "only budget, parallelism, storage, suspend and worker may change, "
+            "only budget, final.baselines, final.reserve, final.seeds, final.top, parallelism, storage, suspend and "
+            "worker may change, "
             "so set it back or choose another --output",
             id="other spec",
         ),

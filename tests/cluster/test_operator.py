@@ -103,10 +103,12 @@ def test_trials_of_a_finished_search_may_be_deleted(begin: Begin, client: Api) -
     with fake_worker(search):
         search.wait_until_over()
     client.delete(names.TRIAL.path(search.namespace, search.trials()[0].name))
+    trials = len(search.trials())
     search.edit(parallelism=5)  # looked at again, and nothing begun anew
     generation = search.resource["metadata"]["generation"]
-    search.wait_for(lambda: search.status["observedGeneration"] == generation or search.trials())
+    search.wait_for(lambda: search.status["observedGeneration"] == generation)
     assert search.condition("Succeeded")[0] == "True"
+    assert len(search.trials()) == trials
 
 
 def test_a_search_survives_its_operator(begin: Begin, operator: OperatorProcess, tmp_path: Path) -> None:
@@ -319,6 +321,24 @@ def test_a_search_that_was_cut_goes_on_with_a_larger_budget(begin: Begin) -> Non
     with fake_worker(search):
         assert search.wait_for(lambda: search.condition("Succeeded")[0] == "True")
     assert search.condition("Failed")[0] == "False"
+
+
+def test_a_search_that_has_ended_tries_more_with_a_larger_budget(begin: Begin) -> None:
+    search = begin(**PROGRESSIVE)
+    with fake_worker(search):
+        assert search.wait_until_over() == "Succeeded"
+    before, delivered = scores(search), search.status["delivered"]
+    search.edit(budget={"maxTrials": 20}, final={**PROGRESSIVE["final"], "seeds": 3})
+    search.wait_for(lambda: search.condition("Succeeded")[0] == "False")
+    assert search.status["delivered"] == delivered
+    with fake_worker(search):
+        search.wait_for(lambda: search.condition("Succeeded")[0] == "True")
+    assert search.status["spent"]["trials"] == 20
+    assert [end["trials"] for end in search.status["ends"]] == [14, 20]
+    assert search.status["ends"][0]["finalTrials"] == 4
+    assert before.items() <= scores(search).items()
+    assert search.status["delivered"]["score"] >= delivered["score"]
+    search.wait_for(lambda: not search.jobs())
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------------

@@ -200,8 +200,19 @@ def test_all_but_what_may_change_is_fixed() -> None:
         for name, node in NODES["MetaSearch.spec"]["properties"].items()
         if any(rule["rule"] == "self == oldSelf" for rule in node.get("x-kubernetes-validations", ()))
     }
-    assert fixed == set(MetaSearchSpec.model_fields) - set(CHANGEABLE)
-    assert set(CHANGEABLE) < set(MetaSearchSpec.model_fields)
+    assert fixed == set(MetaSearchSpec.model_fields) - {path.split(".")[0] for path in CHANGEABLE}
+    assert {path for path in CHANGEABLE if "." not in path} < set(MetaSearchSpec.model_fields)
+
+
+def test_of_final_only_what_decides_how_much_is_trained_may_change() -> None:
+    (fixed,) = (
+        rule
+        for rule in NODES["MetaSearch.spec.final"]["x-kubernetes-validations"]
+        if rule["message"].startswith("final must not change once the search is there, but for its baselines, reserve,")
+    )
+    named = set(re.findall(r"oldSelf\.(\w+)", fixed["rule"]))
+    assert named == {"metaIterations", "training", "tasks"}
+    assert named | {"baselines", "reserve", "seeds", "top"} == set(NODES["MetaSearch.spec.final"]["properties"])
 
 
 @pytest.mark.parametrize("name", sorted(set(MetaSearchSpec.model_fields) - set(CHANGEABLE)))

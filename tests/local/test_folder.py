@@ -14,6 +14,10 @@ from metasearch_cli.local.folder import RunFolder, open_search
 
 CHANGES: dict[str, Any] = {
     "budget": {"maxTrials": 7},
+    "final.baselines": {"baselines": []},
+    "final.reserve": {"reserve": "0.5"},
+    "final.seeds": {"seeds": 7},
+    "final.top": {"top": 7},
     "parallelism": 7,
     "storage": {"claim": "models"},
     "suspend": True,
@@ -31,14 +35,17 @@ def folder(tmp_path: Path) -> RunFolder:
 
 @pytest.mark.parametrize("part", CHANGEABLE)
 def test_what_decides_only_where_a_search_runs_and_ends_may_change(folder: RunFolder, part: str) -> None:
-    changed = make_resource(**{part: CHANGES[part]})
+    changed = make_resource(**{part.split(".")[0]: CHANGES[part]})
     store, row = open_search(folder, changed, resume=True, now=1.0)
     store.close()
     assert row.spec == changed.spec.model_dump_json(by_alias=True)
 
 
 def test_what_decides_what_it_finds_may_not(folder: RunFolder) -> None:
-    with pytest.raises(
-        FolderConflict, match=r"spec\.seed 0 and now it is 1; only budget, parallelism, storage, suspend and worker"
-    ):
+    with pytest.raises(FolderConflict, match=r"spec\.seed 0 and now it is 1; only budget, final\.baselines, .* worker"):
         open_search(folder, make_resource(seed=1), resume=True, now=1.0)
+
+
+def test_a_longer_final_training_is_refused(folder: RunFolder) -> None:
+    with pytest.raises(FolderConflict, match=r"spec\.final\.metaIterations 100000 and now it is 7; only budget"):
+        open_search(folder, make_resource(final={"metaIterations": 7}), resume=True, now=1.0)

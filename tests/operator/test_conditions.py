@@ -25,6 +25,7 @@ from metasearch_operator.conditions import (
     compute_conditions,
     has_ended,
     problem_conditions,
+    still_ended_conditions,
 )
 from metasearch_operator.diagnosis import Problem
 from metasearch_operator.reasons import ReadyReason
@@ -204,9 +205,21 @@ def test_a_search_that_ended_stays_so_for_the_spec_that_it_ended_with() -> None:
     ended = said(situation(Phase.SUCCEEDED), generation=3)
     assert has_ended(ended, 3)
     assert not has_ended(ended, 4)
+    assert has_ended(ended)
     assert has_ended(said(situation(Phase.FAILED), generation=3), 3)
     assert not has_ended(said(situation()), 1)
     assert not has_ended((), 1)
+
+
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED])
+def test_a_new_spec_without_more_to_do_leaves_a_search_as_it_ended(phase: Phase) -> None:
+    ended = said(situation(phase, limit=Limit.WALL_TIME, message="nothing worked"), generation=3)
+    for before in (ended, problem_conditions(WRONG, ended, generation=4, now=STARTED + 1)):
+        after = still_ended_conditions(before, generation=4, now=STARTED + 2)
+        assert has_ended(after, 4)
+        assert {each.type: (each.status, each.reason, each.message) for each in after} == {
+            each.type: (each.status, each.reason, each.message) for each in ended
+        }
 
 
 def test_a_problem_with_a_new_spec_does_not_end_a_search_with_it() -> None:

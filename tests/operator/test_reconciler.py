@@ -12,7 +12,7 @@ from operator_builders import UID, RecordingApi, claimed, make_job, make_pod, ma
 
 from metasearch.cluster.api import Conflict, NotFound, Refused
 from metasearch.errors import StoreUnavailable
-from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY, SearchStatus
+from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY, SUCCEEDED, SearchStatus
 from metasearch.loading import parse_search
 from metasearch.search.build import build_search
 from metasearch.search.planner import plan
@@ -83,10 +83,10 @@ def first_round(**spec: Any) -> list[Trial]:
     return [Trial(spec=each) for each in plan(definition, [], STARTED).propose]
 
 
-def succeeded() -> list[Trial]:
-    """Return the trials of a finished search of one round that delivered a network."""
-    definition = build_search("test", parse_search(search(**ONE_ROUND)).spec, STARTED)
-    trials: list[Trial] = []
+def succeeded(before: Sequence[CachedTrial] = (), **spec: Any) -> list[Trial]:
+    """Return the trials of a finished search, of one round unless it says otherwise, that delivered a network."""
+    definition = build_search("test", parse_search(search(**(spec or ONE_ROUND))).spec, STARTED)
+    trials = [each.trial for each in before if each.trial]
     while not (decided := plan(definition, trials, STARTED)).phase.is_over:
         trials += [completed(Trial(spec=each), pretend_result(each)) for each in decided.propose]
     return trials
@@ -266,6 +266,55 @@ def test_a_search_that_has_ended_goes_on_under_a_budget_with_room() -> None:
     assert [path for _, path, _ in api.asked] == [CREATE_TRIAL] * 4 + [CREATE_JOB]
     assert "completionTime" not in written(after)
     assert written(after)["suspendedTime"] == "60s"  # the time between does not count
+
+
+def test_a_search_that_has_ended_uses_more_trials_and_its_earlier_end_stays_on_record() -> None:
+    random = {"search": {"strategy": "Random"}}
+    few, many = ({**random, "budget": {"maxTrials": most}} for most in (4, 6))
+    cache = FakeCache(cached(succeeded(**few)))
+    before = reconciler(cache).reconcile(search(**few))
+    assert [(each["trials"], each["phase"]) for each in written(before)["ends"]] == [(4, "Succeeded")]
+    api = RecordingApi()
+    after = reconciler(cache, api, STARTED + 60).reconcile(search(written(before), generation=2, **many))
+    assert [path for _, path, _ in api.asked] == [CREATE_TRIAL] * 2 + [CREATE_JOB]
+    assert said(after, SUCCEEDED)[0] == "False"
+    assert written(after)["ends"] == written(before)["ends"]
+    assert written(after)["delivered"] == written(before)["delivered"]
+    more = FakeCache(cached(succeeded(cache.held_trials, **many)))
+    ended = reconciler(more, now=STARTED + 90).reconcile(search(written(after), generation=2, **many))
+    assert [(each["trials"], each["wallTime"]) for each in written(ended)["ends"]] == [(4, "0s"), (6, "30s")]
+    assert said(ended, SUCCEEDED)[0] == "True"
+
+
+def test_a_change_of_something_else_leaves_a_search_that_has_ended_as_it_is() -> None:
+    """Its trials may be deleted by now, and its weights are where they were put."""
+    status = ended()
+    api = RecordingApi()
+    changed = search(status, generation=2, **ONE_ROUND, parallelism=7, storage={"claim": "elsewhere"})
+    result = reconciler(FakeCache(), api, STARTED + 999).reconcile(changed)
+    assert not api.asked
+    assert not result.events
+    assert {each["observedGeneration"] for each in written(result)["conditions"]} == {2}
+    for each in (status, after := written(result)):
+        each.pop("observedGeneration")
+        for condition in each["conditions"]:
+            condition.pop("observedGeneration")
+    assert after == status
+
+
+def test_a_larger_budget_under_which_nothing_more_is_tried_is_noted_with_the_end() -> None:
+    status = ended()
+    cache = FakeCache(cached(succeeded(**ONE_ROUND)))
+    larger = {**ONE_ROUND, "budget": {"maxTrials": 500}}
+    api = RecordingApi()
+    result = reconciler(cache, api, STARTED + 60).reconcile(search(status, generation=2, **larger))
+    assert not api.asked
+    assert said(result, SUCCEEDED)[0] == "True"
+    after = written(result)
+    assert after["completionTime"] == status["completionTime"]
+    (before,), (now,) = status["ends"], after["ends"]
+    assert now == {**before, "specHash": now["specHash"]}
+    assert now["specHash"] != before["specHash"]
 
 
 def test_trouble_of_the_operators_does_not_touch_a_search_that_has_ended() -> None:

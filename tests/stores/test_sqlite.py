@@ -60,6 +60,13 @@ def test_time_between_sessions_is_paused(store: SqliteStore) -> None:
     assert (row.paused_seconds, row.seen_at) == (1.0 + 350.0, 520.0)
 
 
+def test_ends_are_kept_in_their_order(store: SqliteStore) -> None:
+    assert store.ends() == []
+    store.replace_ends(["first"])
+    store.replace_ends(["second", "first"])
+    assert store.ends() == ["second", "first"]
+
+
 def test_a_write_by_another_changes_the_version(store: SqliteStore) -> None:
     other = SqliteStore(store.path)
     before = store.version()
@@ -135,7 +142,7 @@ def test_a_store_of_the_earlier_form_is_refused_in_a_sentence_and_left_as_it_is(
     with pytest.raises(FolderConflict) as raised:
         SqliteStore(path)
     assert str(raised.value) == (
-        f"{path} has the format 1 and this version of MetaSearch reads 3; "
+        f"{path} has the format 1 and this version of MetaSearch reads 4; "
         "go on with the version that began it, or choose another --output"
     )
     connection = sqlite3.connect(path)

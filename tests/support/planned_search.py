@@ -37,6 +37,7 @@ def run_planned(
         decided = plan(search, list(recorded.values()), now)
         recorded |= {spec.name: Trial(spec=spec) for spec in decided.propose if spec.name not in recorded}
         recorded |= {name: life.request_stop(recorded[name]) for name in decided.stop}
+        running = sorted(each for each in running if not recorded[each[1]].state.is_over)
         if decided.phase.is_over:
             return list(recorded.values()), decided
         pending = [trial.spec for trial in recorded.values() if trial.state is life.State.PENDING]
@@ -44,6 +45,8 @@ def run_planned(
         for spec in sorted((each for each in pending if each.name not in busy), key=sort_key):
             if len(running) < workers:
                 heapq.heappush(running, (now + seconds(spec), spec.name))
+        if decided.stop and not running:
+            continue
         assert running, f"nothing to do and not over: {decided}"
         now, name = heapq.heappop(running)
         recorded[name] = completed(recorded[name], measure(recorded[name].spec), now, now)

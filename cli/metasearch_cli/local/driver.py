@@ -16,13 +16,14 @@ from typing import Protocol
 import torch
 
 from metasearch.api import MetaSearch
+from metasearch.outcome.ends import end_of, with_end
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.reconcile import Step, reconcile
 from metasearch.search.build import build_search
 from metasearch.search.planner import Search
 from metasearch.search.trials import INTERRUPTED, LOST, Trial
 from metasearch.stores.sqlite import SqliteStore
-from metasearch_cli.local.folder import RunFolder, open_search, translated_disk_errors
+from metasearch_cli.local.folder import RunFolder, open_search, recorded_ends, translated_disk_errors
 from metasearch_cli.local.workers import Device, as_error, open_pool
 from metasearch_trainer.process_pool import PoolFailure, ProcessPool
 from metasearch_trainer.processes import Launcher
@@ -126,9 +127,15 @@ class _Loop:
                 self.store.release(worker, self.clock.now(), INTERRUPTED)
             self.display.show(self.search, step, self.clock.now())
             if step.plan.phase.is_over:
-                return summarize(self.search, step.trials, step.plan, self.clock.now())
+                return self._ended(step, self.clock.now())
             if not step.changed:
                 self._wait_for_news(version)
+
+    def _ended(self, step: Step, now: float) -> SearchResult:
+        """Record the end of the search, and summarize it."""
+        ends = with_end(recorded_ends(self.store), end_of(self.search, step.trials, step.plan, now))
+        self.store.replace_ends(each.model_dump_json(by_alias=True) for each in ends)
+        return summarize(self.search, step.trials, step.plan, now, ends)
 
     def _wait_for_news(self, version: int) -> None:
         """Replace dead workers until one has written something, or a limit may have been reached."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from metasearch.api import CHANGEABLE, MetaSearch, MetaSearchSpec
 from metasearch.errors import FolderConflict, MetaSearchError, StoreUnavailable
 from metasearch.loading import parse_search
+from metasearch.outcome.ends import End
 from metasearch.storage_layout import CHECKPOINTS, FRONT, WEIGHTS
 from metasearch.stores.sqlite import SearchRow, SqliteStore
 
@@ -109,6 +110,11 @@ def open_search(folder: RunFolder, resource: MetaSearch, resume: bool, now: floa
     row = store.search()
     assert row is not None
     return store, row
+
+
+def recorded_ends(store: SqliteStore) -> tuple[End, ...]:
+    """Return the ends that the search of a store has come to."""
+    return tuple(map(End.model_validate_json, store.ends()))
 
 
 def _require_same(path: Path, row: SearchRow, name: str, spec: MetaSearchSpec, resume: bool) -> None:

@@ -14,12 +14,13 @@ from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.dataset_metadata import DatasetMetadata
 from metasearch.errors import SearchFailed
 from metasearch.loading import parse_search
+from metasearch.outcome.ends import stays_ended
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.build import build_search, require_known_names, require_possible
 from metasearch.search.planner import Phase, current_status
 from metasearch.search.trials import Trial
 from metasearch_cli.extras import Extra, is_installed, needing, require
-from metasearch_cli.local.folder import RunFolder, translated_disk_errors
+from metasearch_cli.local.folder import RunFolder, recorded_ends, translated_disk_errors
 from metasearch_cli.outcome.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def load_snapshot(path: Path) -> Snapshot:
     folder = RunFolder(path)
     store = folder.open_store()
     try:
-        row, trials = store.search(), store.trials()
+        row, trials, ends = store.search(), store.trials(), recorded_ends(store)
     finally:
         store.close()
     if row is None:
@@ -194,7 +195,8 @@ def load_snapshot(path: Path) -> Snapshot:
     )
     # A search that nobody drives has used no time since its driver was last seen.
     now = min(time.time(), row.seen_at)
-    result = summarize(search, trials, current_status(search, trials, now), now)
+    stands = current_status(search, trials, now, has_ended=stays_ended(ends, search.spec))
+    result = summarize(search, trials, stands, now, ends)
     return snapshot_of(folder, trials, result)
 
 

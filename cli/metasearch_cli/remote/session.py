@@ -15,7 +15,9 @@ from metasearch.kubernetes import names
 from metasearch.kubernetes.search_status import READY, ConditionStatus, SearchStatus
 from metasearch.kubernetes.timing import timing_of
 from metasearch.loading import parse_search
+from metasearch.outcome.ends import stays_ended
 from metasearch.outcome.results import summarize
+from metasearch.outcome.summary import recorded_ends
 from metasearch.search.build import build_search
 from metasearch.search.planner import Plan, current_status
 from metasearch.stores.kubernetes import KubernetesStore
@@ -44,10 +46,12 @@ def load_snapshot(target: ClusterTarget, name: str, image: str | None = None) ->
     # A search that is over is shown as it was then: its wall time must not grow with every look.
     at = now if timing.completed_at is None else timing.completed_at
     search = build_search(name, spec, timing.started_at, timing.paused_seconds(at))
-    stands = with_trouble(current_status(search, trials, at), status)
+    ends = recorded_ends(status)
+    has_ended = timing.completed_at is not None and stays_ended(ends, spec)
+    stands = with_trouble(current_status(search, trials, at, has_ended), status)
     return Snapshot(
         trials,
-        summarize(search, trials, stands, at),
+        summarize(search, trials, stands, at, ends),
         WeightsDownload(target, resource, spec, image),
         report=Path(f"{name}.html"),
         best=Path(f"{name}-best"),

@@ -19,9 +19,19 @@ from metasearch.api.worker import Worker
 
 NAME_MAX_LENGTH = 40  # leaves room for "-<round>-<hash>" within the 63 characters of a label value
 
-CHANGEABLE = ("budget", "parallelism", "storage", "suspend", "worker")
+CHANGEABLE = (
+    "budget",
+    "final.baselines",
+    "final.reserve",
+    "final.seeds",
+    "final.top",
+    "parallelism",
+    "storage",
+    "suspend",
+    "worker",
+)
 """Parts of a spec that may change once the search has begun: they decide when it ends and where it runs, not how trials
-are scored."""
+are trained and scored."""
 
 
 class MetaSearchSpec(SpecModel):

@@ -83,14 +83,30 @@ def _fixed(spec: Schema) -> Schema:
     # A rule for each part rather than for the spec, so that the refusal names the part. A rule about oldSelf is skipped
     # where a part is missing, but these are required or have defaults.
     parts = {
-        name: part if name in CHANGEABLE else with_rules(part, rule("self == oldSelf", _fixed_message(name)))
+        name: part if name in CHANGEABLE else with_rules(part, _fixed_rule(name, part))
         for name, part in spec["properties"].items()
     }
     return {**spec, "properties": parts}
 
 
-def _fixed_message(name: str) -> str:
-    return f"{name} must not change once the search is there; make another search instead"
+def _fixed_rule(name: str, part: Schema) -> Schema:
+    """Return the rule that a part does not change, but for those of its fields that are CHANGEABLE."""
+    changeable = [path.removeprefix(f"{name}.") for path in CHANGEABLE if path.startswith(f"{name}.")]
+    if not changeable:
+        return rule("self == oldSelf", f"{name} must not change once the search is there; make another search instead")
+    fixed = [field for field in part["properties"] if field not in changeable]
+    message = (
+        f"{name} must not change once the search is there, but for its {', '.join(changeable[:-1])} and "
+        f"{changeable[-1]}; make another search instead"
+    )
+    return rule(" && ".join(map(_same, fixed)), message)
+
+
+def _same(field: str) -> str:
+    """Return the condition that a field is as it was, or missing as it was."""
+    # Those with defaults are missing, too, where Kubernetes checks that the part's own default, {}, is valid.
+    there, was_there = f"has(self.{field})", f"has(oldSelf.{field})"
+    return f"{there} == {was_there} && (!{there} || self.{field} == oldSelf.{field})"
 
 
 def _root(description: str, spec: Schema, status: Schema) -> Schema:

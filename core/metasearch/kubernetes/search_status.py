@@ -19,8 +19,18 @@ from pydantic import Field
 from metasearch.api import MAX_DELIVERED
 from metasearch.kubernetes.models import INT32_MAX, ClusterModel, Share
 from metasearch.kubernetes.times import Time
-from metasearch.outcome.figures import CellSummary, Count, FoundNetwork, FrontNetwork, HandMadeNetwork, TrialCounts
+from metasearch.outcome.figures import (
+    MAX_ENDS,
+    CellSummary,
+    Count,
+    FoundNetwork,
+    FrontNetwork,
+    HandMadeNetwork,
+    TrialCounts,
+)
 from metasearch.quantities import DecimalText, Duration, NumberText
+from metasearch.search.budget import Limit
+from metasearch.search.planner import Phase
 
 MAX_ROUNDS = 16
 """The last ones, of strategies that have more."""
@@ -120,7 +130,9 @@ class SpentStatus(ClusterModel):
         max_length=4,
         description="share is how much of spec.budget is used, of the limit that is nearest, such as 37%.",
     )
-    trials: Count = Field(description="trials is the number of search trials proposed.")
+    trials: Count = Field(
+        description="trials is the number of search trials proposed, without those that a limit stopped."
+    )
     failed_trials: Count = Field(description="failedTrials is the number of search trials that failed for good.")
     wall_time: Duration = Field(description="wallTime is the time since the start, suspension left out, such as 5400s.")
     worker_time: Duration = Field(
@@ -138,6 +150,29 @@ class Left(ClusterModel):
     failed_trials: Count = Field(description="failedTrials is the number of failures that are still allowed.")
     wall_time: Duration | None = Field(default=None, description="wallTime is what is left of it, such as 5400s.")
     gpu_hours: DecimalText | None = Field(default=None, description='gpuHours is what is left of them, such as "12.5".')
+
+
+class EndStatus(ClusterModel):
+    """An end of the search, and what it had used and found by then."""
+
+    completion_time: Time = Field(description="completionTime is when, in UTC, such as 2026-01-31T12:00:00Z.")
+    phase: Phase = Field(description="phase is Succeeded or Failed.")
+    limit: Limit | None = Field(
+        default=None, description="limit is the limit of spec.budget that had ended a stage early. Default: none had."
+    )
+    trials: Count = Field(description="trials is the number of search trials proposed by then.")
+    final_trials: Count = Field(description="finalTrials is the number of final trials by then, baselines' too.")
+    wall_time: Duration = Field(description="wallTime is the time from the start, suspension left out, such as 5400s.")
+    gpu_hours: DecimalText = Field(description='gpuHours is the GPU share x hours used by then, such as "12.5".')
+    best_score: Share | None = Field(
+        default=None, description="bestScore is the best search score by then, in [0, 1]. Default: none."
+    )
+    spec_hash: str = Field(
+        max_length=16,
+        pattern=r"^[0-9a-f]+$",
+        description="specHash is a digest of spec.budget and spec.final as they were. A search that has ended goes on "
+        "only after a change of them.",
+    )
 
 
 class SearchStatus(ClusterModel):
@@ -165,6 +200,12 @@ class SearchStatus(ClusterModel):
     )
     completion_time: Time | None = Field(
         default=None, description="completionTime is when the search ended, in UTC, such as 2026-01-31T12:00:00Z."
+    )
+    ends: tuple[EndStatus, ...] = Field(
+        default=(),
+        max_length=MAX_ENDS,
+        description="ends are those that the search has come to, in order, at most the last 4; after all but the last "
+        "it went on under a larger budget.",
     )
     round: int | None = Field(
         default=None,

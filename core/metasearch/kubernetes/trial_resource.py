@@ -125,6 +125,13 @@ class MetaTrialSpec(ClusterModel):
         description="resumes is the name of the MetaTrial of the same candidate and seed whose checkpoint it goes on "
         "from; where that is gone, it begins anew, with the same end. Default: it begins anew.",
     )
+    replaces: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=TRIAL_NAME_MAX_LENGTH,
+        description="replaces is the name of the MetaTrial that a limit of the budget stopped, and whose training this "
+        "one does anew under a larger budget. Default: none.",
+    )
 
     rules = (
         Rule(cel="self == oldSelf", message="must not change"),

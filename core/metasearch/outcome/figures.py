@@ -25,6 +25,8 @@ WEIGHTS_MAX_LENGTH = 1280
 
 MAX_SEEDS = 20  # as spec.final.seeds
 MAX_BLOCKS = 8  # as spec.space.maxBlocks
+MAX_ENDS = 4
+"""The last ends of a search, of those that have more."""
 
 Fraction = TypeVar("Fraction", bound=float)
 """The type of numbers that may have a fraction: `float` or `NumberText`."""

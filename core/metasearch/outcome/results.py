@@ -1,7 +1,8 @@
 """
 Summarize a search under way or over: `result.json`, which status, reports and exports are made from.
 
-Computed from the trials alone. The field descriptions are the schema's documentation (docs/reference/result.md).
+Computed from the trials and the ends on record. The field descriptions are the schema's documentation
+(docs/reference/result.md).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from metasearch.api import MAX_DELIVERED, Deliver, MetaSearchSpec
 from metasearch.outcome.certainty import Certainty, certainty_of
+from metasearch.outcome.ends import End
 from metasearch.outcome.figures import (
     CellSummary,
     Estimate,
@@ -28,6 +30,7 @@ from metasearch.outcome.rounds import Examination, Round, examine, summarize_rou
 from metasearch.search import budget, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
+from metasearch.search.cut_trials import without_replaced
 from metasearch.search.planner import Phase, Plan, Search
 from metasearch.search.trials import NORMAL_95, Accuracy, Reason, Stage, Trial, by_round, count_by_state
 from metasearch.storage_layout import front_folder
@@ -139,6 +142,11 @@ class SearchResult(OutcomeModel):
     comparison: Comparison | None
     certainty: Certainty
     spent: budget.Spent
+    ends: tuple[End, ...] = Field(
+        default=(),
+        description="when and with what the search has ended, at most the last 4; all but the last of a search that "
+        "is over were followed by a larger budget",
+    )
 
     @property
     def delivered(self) -> FoundNetwork[float] | None:
@@ -157,8 +165,10 @@ class SearchResult(OutcomeModel):
         return next((network for network in self.baselines if network.name == name), None)
 
 
-def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float) -> SearchResult:
-    """Summarize a search; `decided` is what `plan` says of the same trials."""
+def summarize(
+    search: Search, trials: Sequence[Trial], decided: Plan, now: float, ends: Sequence[End] = ()
+) -> SearchResult:
+    """Summarize a search; `decided` is what `plan` says of the same trials, and `ends` are those on record."""
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
     final = _final_networks([trial for trial in trials if trial.spec.stage is Stage.FINAL], _found_network)
     baselines = _final_networks([trial for trial in trials if trial.spec.stage is Stage.BASELINE], _hand_made_network)
@@ -166,7 +176,7 @@ def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float
     return SearchResult(
         search=_state(search, trials, decided, now),
         trials=_counts(trials),
-        rounds=tuple(summarize_round(search, trials) for trials in by_round(searching)),
+        rounds=tuple(summarize_round(search, trials) for trials in by_round(without_replaced(searching))),
         examination=examine(searching),
         best=_best(ranked, final),
         front=tuple(cell_summary(trial) for trial in pareto.front(searching)[:FRONT_LENGTH]),
@@ -176,6 +186,7 @@ def summarize(search: Search, trials: Sequence[Trial], decided: Plan, now: float
         comparison=compare(final[0], baselines) if final and baselines else None,
         certainty=certainty_of(trials, final),
         spent=budget.spent(trials, search.wall_seconds(now), now),
+        ends=tuple(ends),
     )
 
 
@@ -263,12 +274,27 @@ def counted_seeds(trials: Sequence[Trial]) -> list[list[Trial]]:
     Candidates are ranked by score all the same: it is what was measured, on the same tasks for all.
     """
     seeds: dict[Candidate, list[Trial]] = {}
-    ranked = pareto.by_score(trials)
+    ranked = pareto.by_score(_longest(trials))
     whole = {trial.spec.candidate for trial in ranked if not trial.is_cut_short}
     for trial in ranked:
         if not trial.is_cut_short or trial.spec.candidate not in whole:
             seeds.setdefault(trial.spec.candidate, []).append(trial)
     return list(seeds.values())
+
+
+def _longest(trials: Sequence[Trial]) -> list[Trial]:
+    """Return one network of each seed, the one trained longest: under a larger budget it may be trained anew."""
+    longest: dict[tuple[Candidate, int], Trial] = {}
+    for trial in (each for each in trials if each.has_network):
+        there = longest.setdefault((trial.spec.candidate, trial.spec.seed), trial)
+        if _done(there) < _done(trial):
+            longest[trial.spec.candidate, trial.spec.seed] = trial
+    return list(longest.values())
+
+
+def _done(trial: Trial) -> int:
+    """Return the meta-iterations of a trial with a network."""
+    return _known(trial.result).meta_iterations or trial.spec.meta_iterations
 
 
 def _found_network(seeds: Sequence[Trial]) -> FoundNetwork[float]:

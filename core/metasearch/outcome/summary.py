@@ -20,6 +20,7 @@ from metasearch.kubernetes.search_status import (
     MAX_ROUNDS,
     PREDICTED_BY_MAX_LENGTH,
     Condition,
+    EndStatus,
     ExaminationStatus,
     Left,
     RoundStatus,
@@ -27,6 +28,7 @@ from metasearch.kubernetes.search_status import (
     SpentStatus,
 )
 from metasearch.kubernetes.times import Time
+from metasearch.outcome.ends import End
 from metasearch.outcome.figures import FoundNetwork, FrontNetwork
 from metasearch.outcome.results import SearchResult
 from metasearch.outcome.rounds import Round
@@ -61,8 +63,10 @@ def search_status(
         observed_generation=generation,
         conditions=tuple(conditions),
         start_time=Time.at(result.search.started_at),
-        suspended_time=_duration(suspended_seconds),
+        # Rounded down, so that the time that is spent never becomes less.
+        suspended_time=_duration(math.floor(suspended_seconds)),
         completion_time=None if completed_at is None else Time.at(completed_at),
+        ends=tuple(map(_end, result.ends)),
         round=result.rounds[-1].round if result.rounds else 0,
         trials=result.trials,
         rounds=tuple(map(_round, result.rounds[-MAX_ROUNDS:])),
@@ -80,7 +84,39 @@ def search_status(
     )
 
 
+def recorded_ends(status: SearchStatus) -> tuple[End, ...]:
+    """Return the ends that a status has on record; that they were is told by nothing else."""
+    return tuple(
+        End(
+            at=each.completion_time.unix_seconds,
+            phase=each.phase,
+            limit=each.limit,
+            trials=each.trials,
+            final_trials=each.final_trials,
+            wall_seconds=each.wall_time.seconds,
+            gpu_hours=float(each.gpu_hours),
+            best_score=each.best_score,
+            spec_hash=each.spec_hash,
+        )
+        for each in status.ends
+    )
+
+
 # --- parts --------------------------------------------------------------------------------------------------------
+
+
+def _end(end: End) -> EndStatus:
+    return EndStatus(
+        completion_time=Time.at(end.at),
+        phase=end.phase,
+        limit=end.limit,
+        trials=end.trials,
+        final_trials=end.final_trials,
+        wall_time=_duration(end.wall_seconds),
+        gpu_hours=_hours(end.gpu_hours),
+        best_score=end.best_score,
+        spec_hash=end.spec_hash,
+    )
 
 
 def _round(round: Round) -> RoundStatus:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from metasearch.api import MetaSearchSpec, SpecModel
+from metasearch.search.cut_trials import is_cut
 from metasearch.search.trials import Stage, State, Trial
 
 SECONDS_PER_HOUR = 3600
@@ -26,7 +27,7 @@ class Limit(StrEnum):
 class Spent(SpecModel):
     """The trials, time and GPU-hours that a search has used so far."""
 
-    trials: int = Field(description="search trials proposed")
+    trials: int = Field(description="search trials proposed, without those that a limit stopped")
     failed_trials: int = Field(description="search trials that failed")
     wall_seconds: float = Field(description="since the search began, pauses left out")
     worker_seconds: float = Field(description="sum over all attempts, failed and lost ones too")
@@ -40,7 +41,8 @@ def spent(trials: Iterable[Trial], wall_seconds: float, now: float) -> Spent:
     for trial in trials:
         # Final trials are not counted: maxTrials and maxFailedTrials are limits of the search stage.
         if trial.spec.stage is Stage.SEARCH:
-            proposed += 1
+            # A trial that a limit stopped has told nothing, and under a larger budget another takes its place.
+            proposed += not is_cut(trial)
             failed += trial.state is State.FAILED
         for attempt in trial.attempts:
             seconds = max(0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at)

@@ -54,8 +54,15 @@ def wanted(spec: MetaSearchSpec, searching: Sequence[Trial]) -> list[Trial]:
 
 def second_look(trial: Trial) -> Trial:
     """Return the trial that trains the same candidate with another seed, from the beginning."""
-    asked = replace(trial.spec, seed=SEED, resumes=None, predicted=None, predicted_by=None, is_drawn=False)
-    return replace(trial, spec=asked)
+    spec = replace(
+        trial.spec, seed=SEED, resumes=None, replaces=None, predicted=None, predicted_by=None, is_drawn=False
+    )
+    return replace(trial, spec=spec)
+
+
+def second_looks(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the search trials that train a contender once more."""
+    return [trial for trial in trials if trial.spec.seed == SEED]
 
 
 def _cannot_be_told(best: Trial, other: Trial) -> bool:

@@ -2,6 +2,8 @@
 plan(): the whole search as one pure function of its spec, its trials and the time.
 
     search trials, as the strategy proposes them ─▶ final trials and baselines ─▶ done
+                      ▲                                                            │
+                      └─────────────────────── a larger budget ────────────────────┘
     a limit of the budget ends whichever stage it is reached in
 
 Nothing is remembered between calls. A driver creates the proposed trials, stops those that are to be stopped, and calls
@@ -10,15 +12,16 @@ again. A driver that is killed anywhere can be replaced by another: the trials a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from metasearch.api import Deliver, Final, MetaSearchSpec
 from metasearch.errors import InvalidSpec
-from metasearch.search import baselines, budget, confirmation, pareto
+from metasearch.search import baselines, budget, confirmation, cut_trials, pareto
 from metasearch.search.candidates import Candidate
+from metasearch.search.cut_trials import is_cut, without_cut
 from metasearch.search.space import Space, candidate_key
 from metasearch.search.strategies.base import DONE, Answer, Proposal, Strategy
 from metasearch.search.trial_names import trial_name
@@ -27,7 +30,7 @@ from metasearch.search.trials import Stage, State, Trial, TrialSpec, by_round
 
 @dataclass(frozen=True)
 class Search:
-    """A search to plan. Fixed from beginning to end, but for the budget and the time paused."""
+    """A search to plan. Fixed but for the budget, the amount of final training and the time paused."""
 
     name: str
     spec: MetaSearchSpec
@@ -80,39 +83,34 @@ def plan(search: Search, trials: Sequence[Trial], now: float) -> Plan:
         now: Unix time in seconds.
     """
     used = budget.spent(trials, search.wall_seconds(now), now)
-    searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
-    final = [trial for trial in trials if trial.spec.stage is not Stage.SEARCH]
-    if final:  # once entered, the final stage is not left
+    searching, final = _by_stage(trials)
+    if not _are_over(final):  # a final stage that has begun comes to its end, whatever the budget is by now
         return _plan_final(search, searching, final, used)
-    limit = budget.reached(search.spec, used, Stage.SEARCH)
-    # Second looks are begun after the search stage's limits, so these do not stop them.
-    running = [trial for trial in confirmation.first_looks(searching) if not trial.state.is_over]
-    if limit is not None and running:
-        # Their scores so far may still be the best, so the final stage waits until they have all stopped.
-        return Plan(Phase.SEARCHING, stop=_names_to_stop(running), limit=limit)
-    if limit is budget.Limit.FAILED_TRIALS:
-        allowed = search.spec.budget.max_failed_trials
-        failed = "1 trial" if used.failed_trials == 1 else f"{used.failed_trials} trials"
-        message = f"{failed} failed, more than budget.maxFailedTrials allows ({allowed})"
-        return Plan(Phase.FAILED, limit=limit, message=message)
-    if limit is None:
-        proposals = _next_trials(search, searching)
-        if proposals or running:
-            return Plan(Phase.SEARCHING, propose=proposals)
-    return _plan_second_looks(search, searching, used) or _plan_final(search, searching, final, used)
+    # What has ended the search stage once, ends it again, unless the budget is larger: trials only become more, and
+    # time and GPU-hours grow.
+    return _plan_search(search, searching, final, used) or _plan_final(search, searching, final, used)
 
 
-def current_status(search: Search, trials: Sequence[Trial], now: float) -> Plan:
+def current_status(search: Search, trials: Sequence[Trial], now: float, has_ended: bool = False) -> Plan:
     """
     Say where a search is, for those who only look: a plan that proposes and stops nothing.
 
     It is cheap: a surrogate takes seconds to learn what to try next, and that is left to the driver.
+
+    Args:
+        has_ended: whether it is on record that the search has ended with this spec. Without it, a search with trials
+            left is taken to go on, since only its strategy could tell that it has nothing more to try.
     """
-    has_entered_final = any(trial.spec.stage is not Stage.SEARCH for trial in trials)
-    is_through = _are_over(trials) and search.strategy.propose(_history(trials), room=0) is DONE
     used = budget.spent(trials, search.wall_seconds(now), now)
-    if has_entered_final or is_through or budget.reached(search.spec, used, Stage.SEARCH):
-        return replace(plan(search, trials, now), propose=(), stop=())
+    searching, final = _by_stage(trials)
+    if final and (not _are_over(final) or (has_ended and _are_over(searching))):
+        return _only_looked_at(_plan_final(search, searching, final, used))
+    history = _history(searching)
+    is_through = _are_over(trials) and (
+        _room(search, searching, history) == 0 or search.strategy.propose(history, room=0) is DONE
+    )
+    if is_through or budget.reached(search.spec, used, Stage.SEARCH):
+        return _only_looked_at(plan(search, trials, now))
     return Plan(Phase.SEARCHING)
 
 
@@ -140,17 +138,52 @@ def belongs_to(search: Search, trial: Trial) -> bool:
 # --- the search stage ---------------------------------------------------------------------------------------------
 
 
+def _plan_search(search: Search, searching: Sequence[Trial], final: Sequence[Trial], used: budget.Spent) -> Plan | None:
+    """Try what the strategy proposes, then train contenders once more; None where both are done."""
+    limit = budget.reached(search.spec, used, Stage.SEARCH)
+    # Second looks are begun after the search stage's limits, so these do not stop them.
+    running = [trial for trial in confirmation.first_looks(searching) if not trial.state.is_over]
+    if limit is not None and running:
+        # Their scores so far may still be the best, so the final stage waits until they have all stopped.
+        return Plan(Phase.SEARCHING, stop=_names_to_stop(running), limit=limit)
+    if limit is budget.Limit.FAILED_TRIALS:
+        return _too_many_failures(search, final, used)
+    if limit is None:
+        proposals = _next_trials(search, searching)
+        if proposals or running:
+            return Plan(Phase.SEARCHING, propose=proposals)
+    return _plan_second_looks(search, searching, used)
+
+
+def _too_many_failures(search: Search, final: Sequence[Trial], used: budget.Spent) -> Plan:
+    limit = budget.Limit.FAILED_TRIALS
+    if _have_network(final):  # of an earlier end, which failures under a larger budget do not undo
+        return Plan(Phase.SUCCEEDED, limit=limit)
+    allowed = search.spec.budget.max_failed_trials
+    failed = "1 trial" if used.failed_trials == 1 else f"{used.failed_trials} trials"
+    return Plan(
+        Phase.FAILED, limit=limit, message=f"{failed} failed, more than budget.maxFailedTrials allows ({allowed})"
+    )
+
+
 def _next_trials(search: Search, trials: Sequence[Trial]) -> tuple[TrialSpec, ...]:
     """Return the trials that the strategy proposes; none where it waits for others, or has nothing more to try."""
     history = _history(trials)
-    room = max(0, search.spec.budget.max_trials - confirmation.reserved(search.spec) - len(history))
+    room = _room(search, trials, history)
     answer = search.strategy.propose(history, room)
     if isinstance(answer, Answer):
         return ()
     wanted = [_search_trial(search, each, len(history) + index) for index, each in enumerate(answer[:room])]
-    there = {trial.name for trial in history}
     # A driver plans again at once after a proposal, so a trial that exists already would keep it in a loop.
-    return tuple(spec for spec in wanted if spec.name not in there)
+    return _missing(search, wanted, trials)
+
+
+def _room(search: Search, searching: Sequence[Trial], history: Sequence[Trial]) -> int:
+    """Return how many more trials the strategy may propose."""
+    # Those of an earlier end are spent, and the next one is to have as many.
+    second_looks = without_cut(confirmation.second_looks(searching))
+    reserved = confirmation.reserved(search.spec) + len(second_looks)
+    return max(0, search.spec.budget.max_trials - reserved - len(history))
 
 
 def _search_trial(search: Search, proposal: Proposal, position: int) -> TrialSpec:
@@ -180,17 +213,20 @@ def _search_trial(search: Search, proposal: Proposal, position: int) -> TrialSpe
 
 
 def _history(trials: Sequence[Trial]) -> list[Trial]:
-    """Pick the trials that the strategy proposed, by round and priority, an order that a store need not keep."""
-    return [trial for round in by_round(confirmation.first_looks(trials)) for trial in round]
+    """
+    Pick the trials that the strategy sees, by round and priority, an order that a store need not keep.
+
+    Those are the trials that it proposed, without those that a limit stopped: it proposes them again where there is
+    budget for them.
+    """
+    return [trial for round in by_round(without_cut(confirmation.first_looks(trials))) for trial in round]
 
 
 def _plan_second_looks(search: Search, searching: Sequence[Trial], used: budget.Spent) -> Plan | None:
     """Train contenders once more, in the time of the final stage; None where that is done or there are none."""
     looks = [confirmation.second_look(trial).spec for trial in confirmation.wanted(search.spec, searching)]
-    named = [_named(search, spec) for spec in looks]
-    there = {trial.name: trial for trial in searching}
-    missing = tuple(spec for spec in named if spec.name not in there)
-    running = [there[spec.name] for spec in named if spec.name in there and not there[spec.name].state.is_over]
+    missing = _missing(search, [_named(search, spec) for spec in looks], searching)
+    running = [trial for trial in confirmation.second_looks(searching) if not trial.state.is_over]
     if not missing and not running:
         return None
     if budget.reached(search.spec, used, Stage.FINAL) is None:
@@ -207,8 +243,7 @@ def _plan_final(search: Search, searching: Sequence[Trial], final: Sequence[Tria
     if not wanted:
         return Plan(Phase.FAILED, limit=_why_ended(search, searching, used), message="no search trial succeeded")
     limit = budget.reached(search.spec, used, Stage.FINAL)
-    there = {trial.name for trial in final}
-    missing = tuple(trial for trial in wanted if trial.name not in there)
+    missing = _missing(search, wanted, final)
     running = [trial for trial in final if not trial.state.is_over]
     if limit is not None and running:
         return Plan(Phase.FINAL, stop=_names_to_stop(running), limit=limit)
@@ -217,7 +252,7 @@ def _plan_final(search: Search, searching: Sequence[Trial], final: Sequence[Tria
     # Time goes on after the end, so a limit counts here only where it has left final trials out or stopped them.
     is_cut = bool(missing) or any(trial.stop_requested for trial in final)
     limit = (limit if is_cut else None) or _why_ended(search, searching, used)
-    if any(trial.spec.stage is Stage.FINAL and trial.has_network for trial in final):
+    if _have_network(final):
         return Plan(Phase.SUCCEEDED, limit=limit)
     return Plan(Phase.FAILED, limit=limit, message=_no_network(final))
 
@@ -272,13 +307,32 @@ def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate) -> It
 
 def _why_ended(search: Search, searching: Sequence[Trial], used: budget.Spent) -> budget.Limit | None:
     """Return the limit that ended the search stage before its strategy was done; None where it was not cut short."""
-    cut = any(trial.state is State.STOPPED and trial.stop_requested for trial in searching)
+    cut = any(map(is_cut, cut_trials.without_replaced(searching)))
     # Without room a strategy only says whether it is done, which takes no time.
     if not cut and search.strategy.propose(_history(searching), room=0) is DONE:
         return None
     if used.trials >= search.spec.budget.max_trials and not cut:
         return budget.Limit.TRIALS
     return budget.reached(search.spec, used, Stage.SEARCH)
+
+
+def _by_stage(trials: Sequence[Trial]) -> tuple[list[Trial], list[Trial]]:
+    """Return the search trials, and all others."""
+    searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
+    return searching, [trial for trial in trials if trial.spec.stage is not Stage.SEARCH]
+
+
+def _missing(search: Search, wanted: Iterable[TrialSpec], recorded: Sequence[Trial]) -> tuple[TrialSpec, ...]:
+    """Return the trials to propose, of those wanted."""
+    return tuple(cut_trials.missing(wanted, recorded, lambda spec: _named(search, spec)))
+
+
+def _have_network(final: Sequence[Trial]) -> bool:
+    return any(trial.spec.stage is Stage.FINAL and trial.has_network for trial in final)
+
+
+def _only_looked_at(plan: Plan) -> Plan:
+    return replace(plan, propose=(), stop=())
 
 
 def _are_over(trials: Sequence[Trial]) -> bool:

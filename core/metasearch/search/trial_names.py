@@ -21,5 +21,6 @@ def trial_name(search: str, spec: TrialSpec, key: str, search_seed: int) -> str:
     # Part of the name, because it may end elsewhere; but only where given, so that other names stay as they were.
     identity += [spec.resumes] if spec.resumes else []
     identity += ["beginning"] if spec.is_beginning else []
+    identity += ["replaces", spec.replaces] if spec.replaces else []
     # Ten hex digits are 40 bits: of 100,000 trials, any two share a name with a probability of 0.5%.
     return f"{search}-{spec.round}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:10]}"

@@ -209,6 +209,8 @@ class TrialSpec:
     The name of the trial whose checkpoint it goes on from; None where it begins anew. Where the checkpoint is gone it
     begins anew too, and ends the same.
     """
+    replaces: str | None = None
+    """The name of the trial that a limit of the budget stopped, and whose training this one does; see `cut_trials`."""
 
 
 @dataclass(frozen=True)

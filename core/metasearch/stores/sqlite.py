@@ -22,7 +22,9 @@ from metasearch.search import trials
 from metasearch.search.trials import Progress, State, Trial, TrialResult, TrialSpec, trial_json
 from metasearch.stores.order import sort_key
 
-SCHEMA_VERSION = 3  # 1 was that of trials with a level and a bare cell, 2 that of results with two accuracies
+SCHEMA_VERSION = 4
+"""1 was that of trials with a level and a bare cell, 2 that of results with two accuracies, 3 that without ends."""
+
 BUSY_SECONDS = 30.0
 """The wait for another process's transaction, at most; they take milliseconds."""
 
@@ -32,6 +34,7 @@ CREATE TABLE sessions (id INTEGER PRIMARY KEY, began_at REAL NOT NULL, seen_at R
 CREATE TABLE trials (
     name TEXT PRIMARY KEY, state TEXT NOT NULL, claim_order TEXT NOT NULL, worker TEXT, document TEXT NOT NULL
 ) STRICT;
+CREATE TABLE ends (position INTEGER PRIMARY KEY, document TEXT NOT NULL) STRICT;
 CREATE INDEX trials_by_state ON trials (state, claim_order);
 """
 
@@ -111,6 +114,17 @@ class SqliteStore:
         """Record that the driver is still at work."""
         with self._transaction() as connection:
             connection.execute("UPDATE sessions SET seen_at = ? WHERE id = (SELECT max(id) FROM sessions)", (now,))
+
+    def ends(self) -> list[str]:
+        """Return the ends of the search on record, in order, as JSON."""
+        with _translated(self.path):
+            return [document for (document,) in self._connection.execute("SELECT document FROM ends ORDER BY position")]
+
+    def replace_ends(self, ends: Iterable[str]) -> None:
+        """Record the ends of the search, each as JSON, in order."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM ends")
+            connection.executemany("INSERT INTO ends VALUES (?, ?)", enumerate(ends))
 
     def version(self) -> int:
         """Return a number that changes whenever another process has written."""
