@@ -172,11 +172,11 @@ def front_result(**final: object) -> SearchResult:
     """Return the result of a search with two cells, the smaller of which scores less, trained in full."""
     cells = (("a", CELL, 0.6, 1_234), ("b", "identity(-1)+identity(-2)", 0.5, 200))
     trials = [
-        make_trial(f"test-{stage}-{name}", make_result(score, size, **measured), stage=stage, candidate=cell)
+        make_trial(f"test-{stage.lower()}-{name}", make_result(score, size, **measured), stage=stage, candidate=cell)
         for name, cell, score, size in cells
         for stage, measured in (
             (Stage.SEARCH, {}),
-            (Stage.FINAL, {"test": make_accuracies(0.25), "weights": f"test-Final-{name}.safetensors"}),
+            (Stage.FINAL, {"test": make_accuracies(0.25), "weights": f"test-final-{name}.safetensors"}),
         )
     ]
     tested = make_result(0.6, 210, test=make_accuracies(0.75))

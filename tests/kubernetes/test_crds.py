@@ -211,7 +211,7 @@ def test_of_final_only_what_decides_how_much_is_trained_may_change() -> None:
         if rule["message"].startswith("final must not change once the search is there, but for its baselines, reserve,")
     )
     named = set(re.findall(r"oldSelf\.(\w+)", fixed["rule"]))
-    assert named == {"metaIterations", "training", "tasks"}
+    assert named == {"metaIterations", "training", "tasks", "deliver"}
     assert named | {"baselines", "reserve", "seeds", "top"} == set(NODES["MetaSearch.spec.final"]["properties"])
 
 

@@ -46,9 +46,9 @@ def as_json(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:
 
 
 def text_of(value: Value) -> str:
-    """Return a value as a table has it: a dash where there is none."""
+    """Return a value as a table has it: a dash where there is none, or what it would mark is not so."""
     if value is None:
         return "-"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return "yes" if value else "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
