@@ -39,9 +39,9 @@ class Scores:
     """The measurements of one network."""
 
     validation: float
-    """What a search sees."""
+    """The score that a search sees."""
     test: float | None = None
-    """What the network found is judged by as well, if it is known."""
+    """The score by which the network found is judged as well, if it is known."""
     cost: float | None = None
     """The network's size, such as its parameters, if it is known."""
 

@@ -108,7 +108,7 @@ class ParentScore:
 
 
 class ParentScorePredictor:
-    """What `ParentScore` predicts."""
+    """Predicts as `ParentScore` says."""
 
     description = "the parent's score"
 

@@ -16,7 +16,7 @@ from metasearch.search.trials import Stage, Trial, TrialResult, TrialSpec, claim
 from metasearch.stores.order import sort_key
 
 Order = Callable[[TrialSpec, int], tuple[Any, ...]]
-"""What waiting trials are sorted by, from a trial and the number of trials proposed before it."""
+"""Returns the key that waiting trials are sorted by, of a trial and the number of trials proposed before it."""
 
 
 def by_priority(spec: TrialSpec, position: int) -> tuple[Any, ...]:
