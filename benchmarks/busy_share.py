@@ -16,7 +16,6 @@ proposing, which is best predicted first.
 from __future__ import annotations
 
 import argparse
-import heapq
 import statistics
 import sys
 import time
@@ -34,9 +33,9 @@ from metasearch.search.encoded_cells import EncodedCells
 from metasearch.search.network_size import network_sizes
 from metasearch.search.space import CellSpace
 from metasearch.search.strategies import History, Proposals, Strategy
-from metasearch.search.trials import State, Trial, TrialResult, TrialSpec, claim, complete
-from metasearch.stores.order import sort_key
+from metasearch.search.trials import State, TrialResult, TrialSpec
 from reporting import Claim, parser, publish
+from simulation import by_priority, simulate
 
 START, PER_MILLION = 1.57, 6.90
 """Seconds of a trial, and seconds more for each million multiply-adds: 40 meta-iterations on one core."""
@@ -68,7 +67,7 @@ WITH_ROUNDS = ("Progressive", "LocalSearch", "LocalSearch, 16 starts")
 ClaimKey = Callable[[TrialSpec, int, float], tuple[Any, ...]]
 
 ORDERS: dict[str, ClaimKey] = {
-    "by priority": lambda spec, _position, _million: sort_key(spec),
+    "by priority": lambda spec, position, _million: by_priority(spec, position),
     "multiply-adds": lambda spec, _position, million: (spec.round, -million),
     "as proposed": lambda spec, position, _million: (spec.round, position),
 }
@@ -135,32 +134,17 @@ class World:
         return float(np.clip(0.45 + 0.07 * log(self.million(spec) + 0.1) + 0.05 * own, 0.0, 1.0))
 
 
-def simulate(search: planner.Search, world: World, workers: int, order: ClaimKey) -> Simulated:
+def simulated(search: planner.Search, world: World, workers: int, order: ClaimKey) -> Simulated:
     """Run the search stage with so many workers, each of which claims its next trial as soon as it is free."""
-    now = work = ended = 0.0
-    trials: dict[str, Trial] = {}
-    waiting: list[tuple[tuple[Any, ...], str]] = []
-    running: list[tuple[float, str]] = []
-    while True:
-        step = planner.plan(search, list(trials.values()), now=0.0)
-        if step.phase is not planner.Phase.SEARCHING:
-            return Simulated(len(trials), ended, work)
-        for spec in step.propose:
-            heapq.heappush(waiting, (order(spec, len(trials), world.million(spec)), spec.name))
-            trials[spec.name] = Trial(spec=spec)
-        while waiting and len(running) < workers:
-            _, name = heapq.heappop(waiting)
-            seconds = world.seconds(trials[name].spec)
-            work += seconds
-            heapq.heappush(running, (now + seconds, name))
-        now, name = heapq.heappop(running)
-        trials[name], ended = _over(trials[name], world), now
 
+    def result(spec: TrialSpec) -> TrialResult:
+        return TrialResult(state=State.SUCCEEDED, score=world.score(spec))
 
-def _over(trial: Trial, world: World) -> Trial:
-    running = claim(trial, "worker", now=0.0, gpus=0.0)
-    result = TrialResult(state=State.SUCCEEDED, score=world.score(trial.spec))
-    return complete(running, running.epoch, result, now=0.0, max_attempts=1)
+    def key(spec: TrialSpec, position: int) -> tuple[Any, ...]:
+        return order(spec, position, world.million(spec))
+
+    ended = list(simulate(search, result, world.seconds, workers, key))
+    return Simulated(len(ended), ended[-1].ended, sum(each.ended - each.begun for each in ended))
 
 
 # --- searches -----------------------------------------------------------------------------------------------------
@@ -192,7 +176,7 @@ def rows_of(name: str, trials: int, workers: int, seeds: Iterable[int], orders: 
         search, world = search_of(name, trials, workers, seed)
         remembered = replace(search, strategy=Remembered(search.strategy))
         for order in orders:
-            found[order].append(simulate(remembered, world, workers, ORDERS[order]))
+            found[order].append(simulated(remembered, world, workers, ORDERS[order]))
     spent = time.process_time() - began
     return [
         {

@@ -32,8 +32,8 @@ from metasearch.search.ranking import ranking_quality
 from metasearch.search.strategies.measured import Measured
 from metasearch.search.surrogates.base import Candidates
 from metasearch.search.trials import Stage, State, Trial, TrialSpec
-from metasearch.stores.order import sort_key
 from reporting import Claim, parser, publish
+from simulation import simulate
 
 BEST_SHARE = 0.02
 """The share of the cells of three blocks that counts as the best."""
@@ -89,29 +89,10 @@ def seconds_to_best(cells: MeasuredCells, name: str, seeds: Sequence[int]) -> li
 
 
 def _seconds_to(cells: MeasuredCells, best: set[str], name: str, seed: int) -> float:
-    search, spent = _search(cells, name, seed), 0.0
-    for trial in run(search, cells):
-        spent += cells.seconds(trial.spec)
-        if trial.spec.candidate.architecture in best and not trial.spec.is_beginning:
-            return spent
+    for each in simulate(_search(cells, name, seed), cells.result, cells.seconds):
+        if each.trial.spec.candidate.architecture in best and not each.trial.spec.is_beginning:
+            return each.ended
     return float("inf")
-
-
-def run(search: planner.Search, cells: MeasuredCells) -> Iterator[Trial]:
-    """Run the search stage with one worker; yields every trial as it ends."""
-    trials: dict[str, Trial] = {}
-    while True:
-        step = planner.plan(search, list(trials.values()), now=0.0)
-        trials |= {spec.name: Trial(spec=spec) for spec in step.propose if spec.stage is Stage.SEARCH}
-        pending = sorted((each.spec for each in trials.values() if not each.state.is_over), key=sort_key)
-        if not pending or step.phase is not planner.Phase.SEARCHING:
-            return
-        trials[pending[0].name] = ended = _ended(pending[0], cells)
-        yield ended
-
-
-def _ended(spec: TrialSpec, cells: MeasuredCells) -> Trial:
-    return Trial(spec=spec, state=State.SUCCEEDED, result=cells.result(spec))
 
 
 def _search(cells: MeasuredCells, name: str, seed: int) -> planner.Search:
@@ -241,7 +222,9 @@ def _one_block(search: planner.Search, cells: MeasuredCells, is_beginning: bool)
         )
         for cell in cells.one_block
     ]
-    return Measured(search.space, [_ended(spec, cells) for spec in specs])
+    return Measured(
+        search.space, [Trial(spec=spec, state=State.SUCCEEDED, result=cells.result(spec)) for spec in specs]
+    )
 
 
 def _ranking_claims(learner: str, rankings: Sequence[dict[str, Any]]) -> Iterator[Claim]:

@@ -1,12 +1,17 @@
 """
 Compare search methods by the best network that they find in a number of trials, on a table of trained networks.
 
-    python benchmarks/search_quality.py                             NAS-Bench-Macro, about ten minutes on two cores
-    python benchmarks/search_quality.py --table my.json --filler 0  any other table of layer sequences
+    python benchmarks/search_quality.py                                            NAS-Bench-Macro
+    python benchmarks/search_quality.py --lines Random LocalSearch "Progressive, Ridge"      a minute on one core
+    python benchmarks/search_quality.py --table my.csv --separator - --score-field valid --test-field test
 
-MetaSearch's strategies run through its planner, as in any search, with scores from the table. A trial is a look-up. The
-strategies never propose a network twice; TPE may, and the repeat counts as a trial unless `--free-repeats` is given.
-The command fails when a claim below does not hold.
+A trial is a look-up. For every seed the order of the layers and the order of the choices are drawn anew, so no method
+gains by those of the file. A progressive search tries one uniform network for each choice first, and then fixes layer
+after layer: what the other layers have is what those trials favour. These trials count as all do. `table_file.py` says
+what a file must hold, `layer_table.py` how its networks grow.
+
+The strategies run through the planner, as in any search, and never propose a network twice; TPE may, and the repeat
+counts as a trial unless `--free-repeats` is given. The command fails where a line is better than ours.
 """
 
 from __future__ import annotations
@@ -16,12 +21,10 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
-from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -31,125 +34,121 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-import layer_table
-from layer_table import Layers, LayerTable
+import table_file
+from layer_table import LayerTable, Network
 from metasearch import api
 from metasearch.errors import MetaSearchError
 from metasearch.search import planner, strategies, surrogates
-from metasearch.search.ranking import ranking_quality
-from metasearch.search.trials import State, Trial, TrialResult, TrialSpec, by_round, claim, complete
+from metasearch.search.surrogates import Candidates, Observations
+from metasearch.search.surrogates.base import Scores
+from metasearch.search.trials import State, TrialResult, TrialSpec
 from reporting import Claim, parser, publish
+from simulation import simulate
 
 NAS_BENCH_MACRO = Path(__file__).parent / "data" / "nas-bench-macro" / "nas-bench-macro.json"
 
 ASKED_PER_TRIAL = 10
 """The most look-ups per trial of a method with free repeats, without which plain TPE would repeat itself for ever."""
 
+OURS = "Progressive"
+"""The default strategy with the default surrogate."""
 
-class Method(StrEnum):
-    """A search method."""
+WITHOUT_SURROGATE = "Progressive, parent's score"
+FROM_UNIFORM = "LocalSearch, uniform first"
 
-    LSTM = "Progressive LSTM"
-    MLP = "Progressive MLP"
-    RANDOM = "Random"
-    TPE = "TPE"
-    MULTIVARIATE_TPE = "Multivariate TPE"
-    EVOLUTION = "Evolution"
-    LOCAL_SEARCH = "LocalSearch"
+SEARCHES: dict[str, dict[str, Any]] = {
+    OURS: {"strategy": "Progressive"},
+    "Progressive, Ridge": {"strategy": "Progressive", "surrogate": {"type": "Ridge"}},
+    WITHOUT_SURROGATE: {"strategy": "Progressive"},
+    "LocalSearch": {"strategy": "LocalSearch"},
+    FROM_UNIFORM: {"strategy": "LocalSearch"},
+    "Evolution": {"strategy": "Evolution"},
+    "Random": {"strategy": "Random"},
+}
+"""Settings of `spec.search`."""
 
+TPE: dict[str, bool] = {"TPE": False, "Multivariate TPE": True}
+"""Optuna's methods, and whether each is multivariate."""
 
-MOST_REGRET = {(Method.LSTM, 35): 0.02, (Method.LSTM, 75): 0.0}
-"""The claims on NAS-Bench-Macro: the most median regret, in accuracy points, by method and trials."""
+LINES = (*SEARCHES, *TPE)
 
 
 @dataclass(frozen=True)
 class Task:
     """One search."""
 
-    method: Method
+    line: str
     trials: int
     seed: int
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The best network that a search found, and what the search cost."""
+    """The network with the best validation score that a search found, and what the search cost."""
 
     task: Task
     look_ups: int
     regret: float
-    """The accuracy of the table's best network less that of the best one found, in accuracy points."""
+    """The best validation score of the table less that of the network found, in points."""
+    test_regret: float | None
+    """The same of test scores; None where they are not known."""
     rank: int
-    """The rank of the best network found, 1 for the table's best."""
+    """The rank of the network found by validation score, 1 for the table's best."""
     seconds: float
-    spearman: tuple[float | None, ...] = ()
-    """The rank correlation of predictions and scores in each round from the second; empty except for Progressive."""
 
 
 # --- our own searches ---------------------------------------------------------------------------------------------
 
 
-def beam_width(table: LayerTable, trials: int) -> int:
-    """
-    Return the narrowest beam that spends all trials, or one less where the last round would then get none of them.
+class ParentScore:
+    """A surrogate that learns nothing: a candidate is worth what its parent scored, or the mean where none has."""
 
-    Every network tried grows on in the next round, by itself as the child that ends in the filler. So a round has as
-    many new children as there have been trials times the choices beside the filler; it tries them all, or the beam.
-    """
-
-    def tried(beam: int, size: int) -> int:
-        total = len(table.choices[0])
-        for choices in table.choices[1:size]:
-            total += min(beam, total * (len(choices) - 1))
-        return total
-
-    enough = next((beam for beam in range(1, trials) if tried(beam, table.max_size) >= trials), trials)
-    return enough if tried(enough, table.max_size - 1) < trials else max(1, enough - 1)
+    def fit(self, observations: Observations, seed: Sequence[int]) -> ParentScorePredictor:  # noqa: ARG002
+        return ParentScorePredictor(observations.scores)
 
 
-def run_search(table: LayerTable, search: api.Search, trials: int, seed: int) -> list[Trial]:
-    """Run the search stage through the planner, and return its trials with their scores."""
-    wanted = api.MetaSearchSpec(
-        dataset=api.Dataset(name=api.DatasetName.OMNIGLOT),
-        # A table has one score for each network: neither a part of a training nor a second one says anything.
-        search=search.model_copy(
-            update={"early_stopping": api.EarlyStopping(rule=api.EarlyStoppingRule.NEVER), "confirmations": 0}
-        ),
-        budget=api.Budget(max_trials=trials),
-        parallelism=1,
-        seed=seed,
+class ParentScorePredictor:
+    """Predicts as `ParentScore` says."""
+
+    description = "the parent's score"
+
+    def __init__(self, scores: Scores) -> None:
+        self._mean = float(scores.mean())
+        self.left_out: Scores = np.full(len(scores), np.nan)
+
+    def predict(self, candidates: Candidates) -> Scores:
+        parents = candidates.parent_scores
+        return np.where(np.isnan(parents), self._mean, parents)
+
+
+def run_search(table: LayerTable, task: Task) -> list[Network]:
+    """Run the search stage through the planner, and return the networks in the order in which they were tried."""
+    search = dict(SEARCHES[task.line])
+    if task.line == FROM_UNIFORM:
+        search["initial"] = [table.key(each) for each in table.smallest()][: task.trials]
+    spec = api.MetaSearchSpec.model_validate(
+        {
+            "dataset": {"name": "omniglot"},
+            # A table has one score for each network: neither a part of a training nor a second one says anything.
+            "search": {**search, "earlyStopping": {"rule": "Never"}, "confirmations": 0},
+            "budget": {"maxTrials": task.trials},
+            "parallelism": 1,
+            "seed": task.seed,
+        }
     )
-    strategy = strategies.build(wanted, table, surrogates.factory(wanted.search.surrogate, table))
-    planned = planner.Search("table", wanted, table, strategy, started_at=0.0)
-    done: list[Trial] = []
-    while (step := planner.plan(planned, done, now=0.0)).phase is planner.Phase.SEARCHING:
-        assert step.propose, "no trial is under way, so the planner has nothing to wait for"
-        done += [_looked_up(table, trial) for trial in step.propose]
-    return done
+    surrogate = ParentScore if task.line == WITHOUT_SURROGATE else surrogates.factory(spec.search.surrogate, table)
+    planned = planner.Search("table", spec, table, strategies.build(spec, table, surrogate), started_at=0.0)
 
+    def looked_up(wanted: TrialSpec) -> TrialResult:
+        return TrialResult(state=State.SUCCEEDED, score=table.score(table.read(wanted.candidate)))
 
-def _looked_up(table: LayerTable, wanted: TrialSpec) -> Trial:
-    running = claim(Trial(spec=wanted), "table", now=0.0, gpus=0.0)
-    result = TrialResult(state=State.SUCCEEDED, score=table.score(table.read(wanted.candidate)))
-    return complete(running, running.epoch, result, now=0.0, max_attempts=1)
-
-
-def spearman_by_round(trials: Sequence[Trial]) -> tuple[float | None, ...]:
-    """Return the rank correlation of predicted and measured scores, in [-1, 1], of each round with predictions."""
-    return tuple(
-        ranking_quality(
-            [trial.spec.predicted for trial in round if trial.spec.predicted is not None],
-            [trial.score for trial in round if trial.score is not None],
-        ).spearman
-        for round in by_round(trials)
-        if any(trial.spec.predicted is not None for trial in round)
-    )
+    return [table.read(each.trial.spec.candidate) for each in simulate(planned, looked_up)]
 
 
 # --- the others ---------------------------------------------------------------------------------------------------
 
 
-def ask_tpe(table: LayerTable, multivariate: bool, seed: int) -> Iterator[Layers]:
+def ask_tpe(table: LayerTable, multivariate: bool, seed: int) -> Iterator[Network]:
     """Yield the networks that Optuna's TPE suggests with its defaults; it learns the score of each before the next."""
     import optuna  # only this function needs it
 
@@ -160,16 +159,15 @@ def ask_tpe(table: LayerTable, multivariate: bool, seed: int) -> Iterator[Layers
     study = optuna.create_study(direction="maximize", sampler=sampler)
     while True:
         trial = study.ask()
-        layers = tuple(
-            trial.suggest_categorical(f"layer {place}", choices) for place, choices in enumerate(table.choices)
-        )
-        yield layers
-        study.tell(trial, table.score(layers))
+        layers = [trial.suggest_categorical(f"layer {place}", each) for place, each in enumerate(table.choices)]
+        network = Network(tuple(layers), len(layers))
+        yield network
+        study.tell(trial, table.score(network))
 
 
-def take(asked: Iterator[Layers], trials: int, free_repeats: bool) -> list[Layers]:
+def take(asked: Iterator[Network], trials: int, free_repeats: bool) -> list[Network]:
     """Return the networks that a method suggests until its trials are spent."""
-    networks: list[Layers] = []
+    networks: list[Network] = []
     for network in asked:
         networks.append(network)
         spent = len(set(networks)) if free_repeats else len(networks)
@@ -178,39 +176,32 @@ def take(asked: Iterator[Layers], trials: int, free_repeats: bool) -> list[Layer
     return networks
 
 
-# --- one search ---------------------------------------------------------------------------------------------------
+# --- all searches -------------------------------------------------------------------------------------------------
 
 
 def run(table: LayerTable, free_repeats: bool, task: Task) -> Outcome:
-    """Search once."""
+    """Search once, in the table with an order of its own for the seed."""
+    shuffled = table.shuffled(task.seed)
     started = time.perf_counter()
-    spearman: tuple[float | None, ...] = ()
-    match task.method:
-        case Method.LSTM | Method.MLP | Method.RANDOM | Method.EVOLUTION | Method.LOCAL_SEARCH:
-            trials = run_search(table, _search_spec(table, task), task.trials, task.seed)
-            spearman = spearman_by_round(trials)
-            networks = [table.read(trial.spec.candidate) for trial in trials]
-        case Method.TPE | Method.MULTIVARIATE_TPE:
-            multivariate = task.method is Method.MULTIVARIATE_TPE
-            networks = take(ask_tpe(table, multivariate, task.seed), task.trials, free_repeats)
-    seconds = time.perf_counter() - started
-    best = max(map(table.score, networks))
-    regret = 100 * (table.best_score - best)
-    return Outcome(task, len(networks), regret, table.rank(best), seconds, spearman)
+    if task.line in TPE:
+        networks = take(ask_tpe(shuffled, TPE[task.line], task.seed), task.trials, free_repeats)
+    else:
+        networks = run_search(shuffled, task)
+    return outcome(shuffled, task, networks, time.perf_counter() - started)
 
 
-def _search_spec(table: LayerTable, task: Task) -> api.Search:
-    if task.method in (Method.RANDOM, Method.EVOLUTION, Method.LOCAL_SEARCH):
-        return api.Search(strategy=task.method)
-    surrogate = "LSTM" if task.method is Method.LSTM else "MLP"
-    return api.Search(
-        strategy="Progressive",
-        progressive=api.ProgressiveSearchSettings(beam_width=beam_width(table, task.trials)),
-        surrogate=api.Surrogate(type=surrogate),
+def outcome(table: LayerTable, task: Task, networks: Sequence[Network], seconds: float) -> Outcome:
+    """Judge what a search has tried."""
+    found = max(networks, key=table.score)  # of equal ones the first that was tried
+    test = table.test(found)
+    return Outcome(
+        task=task,
+        look_ups=len(networks),
+        regret=100 * (table.best_score - table.score(found)),
+        test_regret=None if test is None or table.best_test is None else 100 * (table.best_test - test),
+        rank=table.rank(table.score(found)),
+        seconds=seconds,
     )
-
-
-# --- all searches -------------------------------------------------------------------------------------------------
 
 
 def run_all(table: LayerTable, tasks: Sequence[Task], free_repeats: bool, jobs: int) -> list[Outcome]:
@@ -222,77 +213,85 @@ def run_all(table: LayerTable, tasks: Sequence[Task], free_repeats: bool, jobs: 
 
 
 def rows(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """Summarize the outcomes of each method and number of trials over all seeds; regrets are in accuracy points."""
-    groups: dict[tuple[int, Method], list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault((outcome.task.trials, outcome.task.method), []).append(outcome)
+    """Summarize the outcomes of each line and number of trials over all seeds; regrets are in points."""
+    groups: dict[tuple[int, str], list[Outcome]] = {}
+    for each in outcomes:
+        groups.setdefault((each.task.trials, each.task.line), []).append(each)
     return [_row(*task, group) for task, group in groups.items()]
 
 
-def _row(trials: int, method: Method, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    lower, median, upper = np.quantile([outcome.regret for outcome in outcomes], (0.25, 0.5, 0.75)).round(4).tolist()
+def _row(trials: int, line: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    tests = [each.test_regret for each in outcomes if each.test_regret is not None]
     return {
         "trials": trials,
-        "method": str(method),
-        "median regret": median,
-        "lower quartile": lower,
-        "upper quartile": upper,
-        "median rank": float(statistics.median(outcome.rank for outcome in outcomes)),
-        "best found by": sum(outcome.rank == 1 for outcome in outcomes),
-        "look-ups": float(statistics.median(outcome.look_ups for outcome in outcomes)),
-        "seconds": statistics.median(outcome.seconds for outcome in outcomes),
-        "Spearman in rounds 2, 3, …": [_mean(round) for round in zip_longest(*(each.spearman for each in outcomes))],
+        "line": line,
+        "seeds": len(outcomes),
+        **_quartiles("regret", [each.regret for each in outcomes]),
+        **(_quartiles("test regret", tests) if tests else {}),
+        "median rank": float(statistics.median(each.rank for each in outcomes)),
+        "best found by": sum(each.rank == 1 for each in outcomes),
+        "look-ups": float(statistics.median(each.look_ups for each in outcomes)),
+        "seconds": statistics.median(each.seconds for each in outcomes),
     }
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return round(statistics.fmean(known), 2) if known else None
+def _quartiles(name: str, values: Sequence[float]) -> dict[str, float]:
+    lower, median, upper = np.quantile(values, (0.25, 0.5, 0.75)).round(4).tolist()
+    return {
+        name: median,
+        "25%" if name == "regret" else "test 25%": lower,
+        "75%" if name == "regret" else "test 75%": upper,
+    }
 
 
 def judged(found: Sequence[dict[str, Any]]) -> list[Claim]:
-    """Return the claims about methods and numbers of trials that are among the rows."""
-    return [
-        Claim(
-            f"{method} has a median regret of {row['median regret']:.3f} after {trials} trials, at most {most:.2f}",
-            row["median regret"] <= most,
+    """Return a claim for each number of trials: ours is no worse than the best of the others, within its quartiles."""
+    claims = []
+    for ours in (row for row in found if row["line"] == OURS):
+        others = [row for row in found if row["trials"] == ours["trials"] and row["line"] != OURS]
+        if not others:
+            continue
+        best = min(others, key=lambda row: (row["regret"], row["75%"]))
+        claims.append(
+            Claim(
+                f"after {ours['trials']} trials ours has a median regret of {ours['regret']:.3f}; the best other line, "
+                f"{best['line']}, has {best['regret']:.3f} ({best['25%']:.3f} to {best['75%']:.3f})",
+                ours["regret"] <= best["75%"],
+            )
         )
-        for (method, trials), most in MOST_REGRET.items()
-        for row in found
-        if (row["method"], row["trials"]) == (method, trials)
-    ]
+    return claims
 
 
 # --- the command --------------------------------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run every search, print and write what they found, judge it where the table is NAS-Bench-Macro."""
+    """Run every search, print and write what they found, and judge it."""
     options = _parser().parse_args(arguments)
+    fields = table_file.Fields(options.score_field, options.test_field, options.cost_field)
     try:
-        table = layer_table.load(
-            options.table, score_field=options.score_field, separator=options.separator, filler=options.filler
-        )
+        table = table_file.load(options.table, fields, options.separator)
     except MetaSearchError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(f"{options.table.name}: {len(table):,} networks of {table.max_size} layers; filler {table.filler}")
+    print(f"{options.table.name}: {len(table):,} networks of {len(table.choices)} layers")
     tasks = [
-        Task(method, trials, seed) for trials in options.trials for method in Method for seed in range(options.seeds)
+        Task(line, trials, seed) for trials in options.trials for line in options.lines for seed in range(options.seeds)
     ]
     started = time.perf_counter()
     found = rows(run_all(table, tasks, options.free_repeats, options.jobs))
     print(f"{len(tasks):,} searches, {options.seeds} of a kind, took {time.perf_counter() - started:.0f} s")
-    is_known = options.table == NAS_BENCH_MACRO and table.filler == "0"
-    return publish("search_quality", found, judged(found) if is_known else [], options.json)
+    return publish("search_quality", found, judged(found), options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
     made = parser(__doc__)
-    made.add_argument("--table", type=Path, default=NAS_BENCH_MACRO, help="JSON file; default: NAS-Bench-Macro")
-    made.add_argument("--filler", help="choice for the layers not fixed yet; default: the first that all layers offer")
+    made.add_argument("--table", type=Path, default=NAS_BENCH_MACRO, help="CSV or JSON; default: NAS-Bench-Macro")
     made.add_argument("--separator", default="", help='what stands between layers, such as "-"; default: nothing')
-    made.add_argument("--score-field", default="mean_acc", help="field of the accuracy; default: mean_acc")
+    made.add_argument("--score-field", default="mean_acc", help="field of the validation score; default: mean_acc")
+    made.add_argument("--test-field", help="field of the test score; default: none")
+    made.add_argument("--cost-field", default="params", help="field of the size, which may be missing; default: params")
+    made.add_argument("--lines", nargs="+", choices=LINES, default=list(LINES), help="default: all")
     made.add_argument("--trials", type=_numbers, default=(35, 75, 100, 150), help="default: 35,75,100,150")
     made.add_argument("--seeds", type=_positive, default=20, help="searches of a kind; default: 20")
     made.add_argument("--free-repeats", action="store_true", help="only different networks count as trials")

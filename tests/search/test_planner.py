@@ -498,7 +498,7 @@ def test_a_search_whose_final_trials_all_fail_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("most", "sizes"),
-    [(5, [1, 2, 2]), (10, [3, 3, 3, 1]), (12, [4, 4, 4]), (18, [6, 4, 4, 4]), (31, [10, 4, 4, 4, 4, 4, 1])],
+    [(5, [1, 1, 3]), (10, [3, 2, 4, 1]), (12, [4, 4, 4]), (18, [6, 4, 4, 4]), (31, [10, 4, 4, 4, 4, 4, 1])],
 )
 def test_no_more_trials_are_proposed_than_the_budget_has(most: int, sizes: list[int]) -> None:
     trials, decided = run(make_search(budget={"maxTrials": most}))

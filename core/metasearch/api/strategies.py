@@ -25,8 +25,9 @@ class ProgressiveSearchSettings(SpecModel):
         default=100,
         ge=1,
         le=2000,
-        description="beamWidth is the number of cells of each further size that are trained before larger ones; fewer "
-        "where the trials would not suffice for all sizes. Default: 100, Auto-Meta's.",
+        description="beamWidth is the number of cells of each further size that are trained before larger ones. Where "
+        "the trials would not suffice for all sizes, those below the largest share half of them. Default: 100, "
+        "Auto-Meta's.",
     )
     refit_trials: int = Field(
         default=8,

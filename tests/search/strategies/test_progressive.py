@@ -54,8 +54,9 @@ def test_one_step_candidates_are_at_most_a_third_of_the_trials() -> None:
         # The quick example: a dozen of 80, beams of 12, and a rest for the largest size.
         (55, 3, {"beam_width": 12}, 80, RoundSizes(12, 12, 8)),
         (55, 3, {"beam_width": 12, "first_trials": 55, "refit_trials": 4}, 40, RoundSizes(13, 12, 4)),
-        # What is left of a small budget is shared by the sizes.
-        (3, 6, {}, 35, RoundSizes(3, 6, 6)),
+        # Half of a small budget is for sizes below the largest: 17 less 3, by four sizes.
+        (3, 6, {}, 35, RoundSizes(3, 3, 8)),
+        (3, 6, {"beam_width": 2}, 35, RoundSizes(3, 2, 2)),
         (10, 1, {}, 100, RoundSizes(10, 10, 10)),
     ],
 )

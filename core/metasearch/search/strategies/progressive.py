@@ -4,7 +4,8 @@ surrogate that has learned from everything measured, try the best `beam_width`, 
 
 What the paper leaves to its budget is settled here, for budgets of any size (docs/choices.md):
 
-- one-step candidates are a dozen, and sizes share the rest where a whole beam of each is too much;
+- one-step candidates are a dozen, and where a whole beam of each size is too much, sizes below the largest share half
+  of the trials, and the largest has the other half;
 - at the largest size the surrogate learns anew after every few trials, and the search goes on while there are
   trials: with children, and with neighbours of the best, which differ from them in one choice;
 - one in eight trials of a round is drawn at random from the same pool. It examines the surrogate, which cannot be
@@ -31,6 +32,9 @@ from metasearch.search.surrogates.base import Candidates, Scores, Surrogate
 
 MAX_FIRST_SHARE = 1 / 3
 """The most of the trials that are of one step, which say little of what larger candidates do."""
+
+GROWING_SHARE = 1 / 2
+"""The most of the trials that are of sizes below the largest, where not all sizes can have a whole beam."""
 
 DRAWN_SHARE = 1 / 8
 """The share of a round that is drawn at random."""
@@ -61,8 +65,19 @@ class RoundSizes:
         first = min(one_step, settings.first_trials, max(1, math.floor(max_trials * MAX_FIRST_SHARE)))
         if max_size == 1:
             return cls(one_step, one_step, one_step)
-        beam = max(1, min(settings.beam_width, (max_trials - first) // (max_size - 1)))
-        return cls(first, beam, min(beam, settings.refit_trials))
+        return cls(
+            first,
+            _beam(first, max_size, settings.beam_width, max_trials),
+            min(settings.beam_width, settings.refit_trials),
+        )
+
+
+def _beam(first: int, max_size: int, wanted: int, max_trials: int) -> int:
+    """Return the number of trials of each size between the first and the largest."""
+    between = max_size - 2
+    if between == 0 or first + wanted * (between + 1) <= max_trials:
+        return wanted
+    return max(1, min(wanted, (math.floor(max_trials * GROWING_SHARE) - first) // between))
 
 
 class Progressive(Generic[C]):

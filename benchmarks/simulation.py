@@ -1,0 +1,76 @@
+"""
+A search in virtual time: the real planner and strategy, with invented or looked-up trials and any number of workers.
+
+A worker takes its next trial as soon as it is free. The time of planning is left out.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from metasearch.search import planner
+from metasearch.search.trials import Stage, Trial, TrialResult, TrialSpec, claim, complete
+from metasearch.stores.order import sort_key
+
+Order = Callable[[TrialSpec, int], tuple[Any, ...]]
+"""Returns the key that waiting trials are sorted by, of a trial and the number of trials proposed before it."""
+
+
+def by_priority(spec: TrialSpec, position: int) -> tuple[Any, ...]:
+    """Order trials as real workers claim them."""
+    del position
+    return sort_key(spec)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial with its result, and when a worker had it, in seconds from the beginning of the search."""
+
+    trial: Trial
+    begun: float
+    ended: float
+
+
+def simulate(
+    search: planner.Search,
+    result: Callable[[TrialSpec], TrialResult],
+    seconds: Callable[[TrialSpec], float] = lambda _: 1.0,
+    workers: int = 1,
+    order: Order = by_priority,
+) -> Iterator[Ended]:
+    """
+    Run the search stage; yields every trial as it ends.
+
+    Args:
+        result: what a trial ends with.
+        seconds: how long it takes.
+    """
+    now = 0.0
+    trials: dict[str, Trial] = {}
+    waiting: list[tuple[tuple[Any, ...], str]] = []
+    running: list[tuple[float, str, float]] = []
+    while True:
+        # Always at the same time, since no limit on time is simulated.
+        step = planner.plan(search, list(trials.values()), now=0.0)
+        if step.phase is not planner.Phase.SEARCHING:
+            return
+        for spec in step.propose:
+            if spec.stage is Stage.SEARCH:
+                heapq.heappush(waiting, (order(spec, len(trials)), spec.name))
+                trials[spec.name] = Trial(spec=spec)
+        while waiting and len(running) < workers:
+            _, name = heapq.heappop(waiting)
+            heapq.heappush(running, (now + seconds(trials[name].spec), name, now))
+        if not running:
+            return
+        now, name, begun = heapq.heappop(running)
+        trials[name] = _over(trials[name], result)
+        yield Ended(trials[name], begun, now)
+
+
+def _over(trial: Trial, result: Callable[[TrialSpec], TrialResult]) -> Trial:
+    running = claim(trial, "worker", now=0.0, gpus=0.0)
+    return complete(running, running.epoch, result(trial.spec), now=0.0, max_attempts=1)
