@@ -15,14 +15,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -30,10 +27,9 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Generator
 
+from kept_runs import measure_missing
 from learner_training import train
 from metasearch.api import Space, Task, Training
 from metasearch.outcome.results import over_seeds
@@ -118,14 +114,8 @@ def main() -> int:
     """Run what has no figures yet, and print the table."""
     arguments = _arguments()
     runs = list(_runs(arguments))
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    missing = [run for run in runs if not (arguments.folder / run.file_name).exists()]
-    # A process for each training: peak memory is a process's, and a long training must not find a warm allocator.
-    with ProcessPoolExecutor(arguments.processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        finished = pool.map(measure, missing)
-        for figures in track(finished, "trainings", len(missing), console=Console(stderr=True), transient=True):
-            (arguments.folder / figures.run.file_name).write_text(json.dumps(asdict(figures)), encoding="utf-8")
-    measured = [_figures((arguments.folder / run.file_name).read_text(encoding="utf-8")) for run in runs]
+    kept = measure_missing(runs, measure, arguments.folder, arguments.processes, "trainings")
+    measured = [Figures(**{**fields, "run": Run(**fields["run"])}) for fields in kept]
     return publish("learners", _rows(measured), [], arguments.json, published=PUBLISHED)
 
 
@@ -200,11 +190,6 @@ def _row(seeds: Sequence[Figures]) -> dict[str, Any]:
         "ms / test task": fmean(each.task_milliseconds for each in seeds),
         "peak MiB": max(each.peak_mebibytes for each in seeds),
     }
-
-
-def _figures(text: str) -> Figures:
-    fields = json.loads(text)
-    return Figures(**{**fields, "run": Run(**fields["run"])})
 
 
 def _runs(arguments: argparse.Namespace) -> Iterator[Run]:

@@ -15,34 +15,30 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from math import sqrt
-from multiprocessing import get_context
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import torch
-from rich.console import Console
-from rich.progress import track
 
+from kept_runs import measure_missing
 from metasearch.api import MetaSearchSpec
 from metasearch.loading import load_search
 from metasearch.outcome.results import SearchResult, summarize
-from metasearch.search import trials as life
+from metasearch.reconcile import reconcile
 from metasearch.search.build import build_search
-from metasearch.search.planner import Search, plan
-from metasearch.search.trials import Progress, Trial
-from metasearch.stores.order import sort_key
+from metasearch.search.intervals import student_interval
+from metasearch.search.planner import Search
+from metasearch.search.trials import Progress, Stage
+from metasearch.stores.sqlite import SqliteStore
 from metasearch_trainer.data import load
 from metasearch_trainer.storage import LocalStorage
 from metasearch_trainer.torch_setup import prepare_torch
@@ -68,10 +64,6 @@ MAX_TRIALS = {True: 400, False: 120}
 TEST_TASKS = 600
 POINTS = 0.03
 """The accuracy that ours is to be better than Random by, on average."""
-
-NO_INTERVAL = float("nan")
-T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-"""Student's 97.5% quantile by the number of seeds."""
 
 
 @dataclass(frozen=True)
@@ -113,18 +105,11 @@ def main() -> int:
     arguments = _arguments()
     # By seed first, so that an interrupted benchmark has some seeds of all searches.
     runs = [Run(name, seed, arguments.seconds) for seed, name in itertools.product(arguments.seeds, arguments.searches)]
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    missing = [run for run in runs if not (arguments.folder / run.file_name).exists()]
-    with ProcessPoolExecutor(arguments.processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        finished = pool.map(search_once, missing)
-        for figures in track(finished, "searches", len(missing), console=Console(stderr=True), transient=True):
-            (arguments.folder / figures.run.file_name).write_text(json.dumps(asdict(figures)), encoding="utf-8")
-    kept = [_figures((arguments.folder / run.file_name).read_text(encoding="utf-8")) for run in runs]
-    by_search = {name: [each for each in kept if each.run.search == name] for name in arguments.searches}
+    kept = measure_missing(runs, search_once, arguments.folder, arguments.processes, "searches")
+    found = [Figures(**{**fields, "run": Run(**fields["run"])}) for fields in kept]
+    by_search = {name: [each for each in found if each.run.search == name] for name in arguments.searches}
     rows = [_row(name, figures) for name, figures in by_search.items()]
-    return publish(
-        "real_search", rows, list(_claims(by_search)), arguments.json, searches=[asdict(each) for each in kept]
-    )
+    return publish("real_search", rows, list(_claims(by_search)), arguments.json, searches=kept)
 
 
 # --- one search ---------------------------------------------------------------------------------------------------
@@ -137,7 +122,8 @@ def search_once(run: Run) -> Figures:
     with TemporaryDirectory() as folder:
         storage = LocalStorage(checkpoints=Path(folder), weights=None)
         trainer = Trainer(spec, load(spec), torch.device("cpu"), storage, clock=time.process_time)
-        return _drive(run, build_search("real", spec, started_at=0.0), trainer)
+        store = SqliteStore(Path(folder) / "trials.db")
+        return _drive(run, build_search("real", spec, started_at=0.0), store, trainer)
 
 
 def _spec(run: Run) -> MetaSearchSpec:
@@ -157,27 +143,23 @@ def _spec(run: Run) -> MetaSearchSpec:
     return MetaSearchSpec.model_validate({**fields, **changes, "final": final})
 
 
-def _drive(run: Run, search: Search, trainer: Trainer) -> Figures:
+def _drive(run: Run, search: Search, store: SqliteStore, trainer: Trainer) -> Figures:
     """Run trials one after the other, in the time that they take the worker."""
-    trials: dict[str, Trial] = {}
     spent = planning = search_seconds = 0.0
     while True:
         began = time.process_time()
-        decided = plan(search, list(trials.values()), now=spent)
+        step = reconcile(search, store, now=spent)
         planning += time.process_time() - began
-        trials |= {spec.name: Trial(spec=spec) for spec in decided.propose if spec.name not in trials}
-        trials |= {name: life.request_stop(trials[name]) for name in decided.stop}
-        if decided.phase.is_over:
-            return _outcome(run, summarize(search, list(trials.values()), decided, spent), search_seconds, planning)
-        pending = sorted((each.spec for each in trials.values() if not each.state.is_over), key=sort_key)
-        if not pending:
+        if step.plan.phase.is_over:
+            return _outcome(run, summarize(search, step.trials, step.plan, spent), search_seconds, planning)
+        claimed = store.claim("worker", spent, 0.0)
+        if claimed is None:
             continue  # the others were asked to stop
-        trial = life.claim(trials[pending[0].name], "worker", spent, gpus=0.0)
         began = time.process_time()
-        result = trainer.run(trial.spec, _ignore)
+        result = trainer.run(claimed.spec, _ignore)
         spent += time.process_time() - began
-        trials[trial.name] = life.complete(trial, trial.epoch, result, spent, max_attempts=1)
-        if trial.spec.stage is life.Stage.SEARCH:
+        store.complete(claimed, result, spent)
+        if claimed.spec.stage is Stage.SEARCH:
             search_seconds = spent
 
 
@@ -199,11 +181,6 @@ def _outcome(run: Run, result: SearchResult, search_seconds: float, planning: fl
         search_seconds=search_seconds,
         planning_seconds=planning,
     )
-
-
-def _figures(text: str) -> Figures:
-    fields = json.loads(text)
-    return Figures(**{**fields, "run": Run(**fields["run"])})
 
 
 # --- tables -------------------------------------------------------------------------------------------------------
@@ -228,10 +205,8 @@ def _row(name: str, figures: Sequence[Figures]) -> dict[str, Any]:
 
 
 def half_width(values: Sequence[float]) -> float:
-    """Return half the width of the 95% interval of a mean over seeds; not a number for fewer than two or over ten."""
-    if len(values) not in T_95:
-        return NO_INTERVAL
-    return T_95[len(values)] * stdev(values) / sqrt(len(values))
+    """Return half the width of the 95% interval of a mean over seeds; not a number for a single one."""
+    return student_interval(values) if len(values) > 1 else float("nan")
 
 
 def _claims(by_search: dict[str, list[Figures]]) -> Iterator[Claim]:

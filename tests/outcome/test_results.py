@@ -10,8 +10,9 @@ from builders import STARTED, make_accuracies, make_result, make_search, make_tr
 from scipy.special import stdtrit
 
 from metasearch.api import Final
-from metasearch.outcome.results import STUDENT_QUANTILES, SearchResult, summarize
+from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search import trials as life
+from metasearch.search.intervals import STUDENT_QUANTILES
 from metasearch.search.planner import Phase, current_status
 from metasearch.search.trials import Accuracies, Accuracy, Reason, Stage, State, Trial, TrialResult
 

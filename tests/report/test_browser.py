@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
+from report_sections import SECTIONS
 
 from metasearch_cli.report import write_report
 
@@ -97,19 +98,7 @@ def complaints(run: subprocess.CompletedProcess[str]) -> list[str]:
 def test_the_browser_shows_every_section_and_has_nothing_to_complain_of(browse: Browse, report: Path) -> None:
     run = browse("--dump-dom", report.as_uri())
     assert complaints(run) == []
-    for section in (
-        "figures",
-        "progress",
-        "predictions",
-        "front",
-        "cells",
-        "depth",
-        "curves",
-        "networks",
-        "board",
-        "cost",
-        "reproduce",
-    ):
+    for section in SECTIONS:
         assert f'<section id="{section}"' in run.stdout
     assert run.stdout.count("<svg") == 11
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from report_sections import SECTIONS
 
 from metasearch.errors import MetaSearchError
 from metasearch.loading import parse_search
@@ -30,19 +31,6 @@ if TYPE_CHECKING:
 
 MakeScene = Callable[..., "Scene"]
 
-SECTIONS = (
-    "figures",
-    "progress",
-    "predictions",
-    "front",
-    "cells",
-    "depth",
-    "curves",
-    "networks",
-    "board",
-    "cost",
-    "reproduce",
-)
 VOID = {"meta", "link", "img", "br", "hr", "input", "wbr"}
 NO_SUCH_ADDRESS = re.compile(r"https?://(?!www\.w3\.org/)|(?<![a-z:])//[a-z]+\.")
 

@@ -126,8 +126,7 @@ def _training(trial: Trial, whole: int) -> str:
     if trial.spec.is_beginning:
         # By its training loss it may score far less than a whole training does when it is evaluated.
         return f" by the training loss of a beginning ({trial.spec.meta_iterations:,} of {whole:,} meta-iterations)"
-    is_second_look = trial.spec.stage is Stage.SEARCH and trial.spec.seed == confirmation.SEED
-    return " in a second look (another seed)" if is_second_look else ""
+    return " in a second look (another seed)" if confirmation.is_second_look(trial) else ""
 
 
 def _spending(search: Search, step: Step, now: float) -> str:

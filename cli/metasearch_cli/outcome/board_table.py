@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from metasearch.errors import InvalidSpec
-from metasearch.outcome.board import FIGURES, Row
+from metasearch.outcome.board import FIGURES, Row, cost
 from metasearch_cli.outcome.listing import Value
 
 _WORDS: Mapping[str, Callable[[Row], Value]] = {
@@ -58,8 +58,7 @@ def in_order(rows: Sequence[Row], column: str | None, reverse: bool) -> list[Row
     known = [row for row in rows if _value(row, name) is not None]
     unknown = [row for row in rows if _value(row, name) is None]
     if name in FIGURES:
-        sign = 1 if FIGURES[name].is_cost else -1
-        known.sort(key=lambda row: sign * (row.figures[name] or 0.0), reverse=reverse)
+        known.sort(key=lambda row: cost(row, name), reverse=reverse)
     elif name == "front":
         known.sort(key=lambda row: not row.is_on_front, reverse=reverse)
     elif name in ("seeds", "metaIterations"):

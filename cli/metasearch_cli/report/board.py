@@ -89,11 +89,9 @@ def board(result: SearchResult, trials: Sequence[Trial]) -> Board:
 
 def _places(rows: Sequence[Row], name: str) -> list[int]:
     """Return the place of each row, from 1, in the order by a figure."""
-    sign = 1 if FIGURES[name].is_cost else -1
 
     def key(index: int) -> tuple[bool, float]:
-        value = rows[index].figures[name]
-        return value is None, sign * (value or 0.0)
+        return rows[index].figures[name] is None, boards.cost(rows[index], name)
 
     places = [0] * len(rows)
     for place, index in enumerate(sorted(range(len(rows)), key=key), start=1):

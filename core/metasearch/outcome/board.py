@@ -17,6 +17,7 @@ from metasearch.errors import InvalidSpec
 from metasearch.outcome.results import counted_seeds
 from metasearch.search import pareto
 from metasearch.search.candidates import Candidate
+from metasearch.search.intervals import error_of_mean
 from metasearch.search.trials import Stage, State, Trial
 
 
@@ -76,6 +77,12 @@ def board(trials: Sequence[Trial], evaluation: Evaluation, front: Sequence[str] 
     return rows
 
 
+def cost(row: Row, name: str) -> float:
+    """Return a figure of a row so that less is better; infinity where it was not measured."""
+    value = row.figures[name]
+    return math.inf if value is None else value if FIGURES[name].is_cost else -value
+
+
 def require_front(names: Iterable[str]) -> None:
     """Raise InvalidSpec where one of the names is no figure that a front may be made by."""
     choosing = [name for name, figure in FIGURES.items() if figure.may_choose]
@@ -128,14 +135,9 @@ def _accuracy(field: str) -> Callable[[Trial, Evaluation], float | None]:
     return of_trial
 
 
-def _error_of_mean(errors: Sequence[float]) -> float:
-    """Return the standard error of the mean of independent scores."""
-    return math.hypot(*errors) / len(errors)
-
-
 FIGURES: Mapping[str, Figure] = {
     "score": Figure(_measured("score"), is_cost=False),
-    "scoreError": Figure(_measured("score_error"), _error_of_mean),
+    "scoreError": Figure(_measured("score_error"), error_of_mean),
     "trainingScore": Figure(_measured("training_score"), is_cost=False),
     "validationScore": Figure(_validation_score, is_cost=False),
     "crossValidationScore": Figure(_cross_validation_score, is_cost=False),
@@ -182,5 +184,4 @@ def _with_front(rows: Sequence[Row], front: Sequence[str]) -> list[Row]:
 
 def _values(row: Row, names: Sequence[str]) -> tuple[float, ...]:
     """Return figures so that less is better; of those that were not measured infinity."""
-    values = ((row.figures[name], FIGURES[name].is_cost) for name in names)
-    return tuple(math.inf if value is None else value if is_cost else -value for value, is_cost in values)
+    return tuple(cost(row, name) for name in names)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from metasearch.outcome.figures import FoundNetwork, OutcomeModel
 from metasearch.search import confirmation, pareto
+from metasearch.search.intervals import error_of_mean
 from metasearch.search.trials import NORMAL_95, Stage, State, Trial
 
 
@@ -61,7 +62,7 @@ def certainty_of(trials: Sequence[Trial], final: Sequence[FoundNetwork[float]]) 
     """
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
     by_name = {trial.name: trial for trial in trials}
-    looks = [trial for trial in searching if trial.spec.seed == confirmation.SEED and trial.state is State.SUCCEEDED]
+    looks = [trial for trial in confirmation.second_looks(searching) if trial.state is State.SUCCEEDED]
     return Certainty(
         search=_difference([_seeds(searching, best) for best in _whole(searching)[:2]]),
         final=_difference([[by_name[name] for name in network.trials] for network in final[:2]]),
@@ -105,6 +106,6 @@ def _standard_error(seeds: Sequence[Trial]) -> float | None:
     errors, scores = [trial.score_error for trial in seeds], [trial.score or 0.0 for trial in seeds]
     if 0.0 in errors:
         return None
-    over_tasks = math.hypot(*errors) / len(errors)
+    over_tasks = error_of_mean(errors)
     # Seeds that happen to agree say less than their tasks do.
     return max(over_tasks, stdev(scores) / math.sqrt(len(scores))) if len(scores) > 1 else over_tasks

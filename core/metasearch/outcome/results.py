@@ -7,9 +7,8 @@ Computed from the trials and the ends on record. The field descriptions are the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import TypeVar
 
 from pydantic import Field
@@ -31,6 +30,7 @@ from metasearch.search import budget, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
 from metasearch.search.cut_trials import without_replaced
+from metasearch.search.intervals import error_of_mean, student_interval
 from metasearch.search.planner import Phase, Plan, Search
 from metasearch.search.trials import NORMAL_95, Accuracy, Reason, Stage, Trial, by_round, count_by_state
 from metasearch.storage_layout import front_folder
@@ -39,30 +39,6 @@ from metasearch.version import __version__
 SCHEMA_VERSION = 1
 T = TypeVar("T")
 N = TypeVar("N", bound=FinalNetwork[float])
-STUDENT_QUANTILES = (
-    12.706204736174694,
-    4.302652729749462,
-    3.1824463052837078,
-    2.7764451051977934,
-    2.5705818356363146,
-    2.4469118511449786,
-    2.364624251592784,
-    2.306004135204166,
-    2.262157162798205,
-    2.228138851986274,
-    2.200985160091639,
-    2.1788128296672284,
-    2.1603686564627913,
-    2.144786687917804,
-    2.131449545559776,
-    2.1199052992212546,
-    2.1098155778333156,
-    2.1009220402410382,
-    2.0930240544083087,
-)
-"""The 97.5% quantiles of Student's t for 1 to 19 degrees of freedom, so for up to the 20 seeds that a spec may ask for.
-
-A table, for SciPy, which has the function, takes most of a second to import. Tests compare both."""
 
 SAME_SIZE = 1.25
 """The ratio of parameters up to which two networks count as of about the same size."""
@@ -358,11 +334,9 @@ def over_seeds(measured: Sequence[Accuracy]) -> Estimate[float]:
     One seed says nothing of how much seeds differ; its interval is that over its tasks.
     """
     means = [each.mean for each in measured]
-    # The errors of independent means add up in squares.
-    interval = math.hypot(*(each.interval for each in measured)) / len(measured)
+    interval = error_of_mean([each.interval for each in measured])
     if len(means) > 1:
-        quantile = STUDENT_QUANTILES[len(means) - 2]
-        interval = max(interval, quantile * stdev(means) / math.sqrt(len(means)))
+        interval = max(interval, student_interval(means))
     return Estimate[float](accuracy=fmean(means), interval=interval)
 
 

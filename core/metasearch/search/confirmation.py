@@ -13,7 +13,7 @@ from math import hypot
 
 from metasearch.api import MetaSearchSpec
 from metasearch.search import pareto
-from metasearch.search.trials import NORMAL_95, State, Trial
+from metasearch.search.trials import NORMAL_95, Stage, State, Trial
 
 SEED = 1
 """The seed of a second training; strategies propose the first one, 0."""
@@ -62,7 +62,12 @@ def second_look(trial: Trial) -> Trial:
 
 def second_looks(trials: Iterable[Trial]) -> list[Trial]:
     """Return the search trials that train a contender once more."""
-    return [trial for trial in trials if trial.spec.seed == SEED]
+    return [trial for trial in trials if is_second_look(trial)]
+
+
+def is_second_look(trial: Trial) -> bool:
+    """Tell whether a trial is a search trial that trains a contender once more."""
+    return trial.spec.stage is Stage.SEARCH and trial.spec.seed == SEED
 
 
 def _cannot_be_told(best: Trial, other: Trial) -> bool:
