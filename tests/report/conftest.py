@@ -153,8 +153,8 @@ def final_trials(
     """Yield final trials of the best cells and of hand-made networks, whose scores are given."""
     for best in pareto.ranked(trials)[:top]:
         for seed in range(seeds):
-            score = (best.score or 0.0) + 0.08 + float(generator.rng.normal(0, 0.004))
-            found = best.spec
+            score = best.score + 0.08 + float(generator.rng.normal(0, 0.004))
+            found = best.trial.spec
             yield generator.trial(
                 found.candidate.architecture,
                 score,

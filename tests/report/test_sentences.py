@@ -285,7 +285,7 @@ def test_the_best_so_far_is_never_a_beginning(make_scene: MakeScene) -> None:
     assert sum(each.is_beginning for each in ended) == 7
     whole = [each.score for each in ended if not each.is_beginning and each.score is not None]
     assert (ended[-1].best, max(each.best or 0 for each in ended)) == (max(whole), max(whole))
-    assert all(not trial.spec.is_beginning for trial in series.longest_trained(scene.trials))
+    assert all(not each.trial.spec.is_beginning for each in series.longest_trained(scene.trials))
     assert len(series.longest_trained(scene.trials)) == 5
     assert len(series.search_curves(scene.trials)) == 5
 

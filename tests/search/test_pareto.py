@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from builders import make_result, make_trial
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,8 +25,8 @@ def candidate(name: str) -> Candidate:
     return Candidate("conv3x3(-1)+identity(-2)", {"name": name})
 
 
-def names(trials: list[Trial]) -> list[str]:
-    return [each.name for each in trials]
+def names(candidates: list[pareto.MeasuredCandidate]) -> list[str]:
+    return [each.trial.name for each in candidates]
 
 
 def test_the_front_keeps_what_nothing_beats_in_everything() -> None:
@@ -86,13 +87,28 @@ def test_a_candidate_with_several_seeds_has_their_mean_score() -> None:
     assert names(pareto.ranked([*lucky, steady, again])) == ["steady", "seed-0"]
     # One that nobody has looked at again may have been lucky too.
     assert names(pareto.ranked([*lucky, steady])) == ["seed-0", "steady"]
-    assert names(pareto.by_score([*lucky, steady])) == ["seed-0", "steady", "seed-1"]
+    assert pareto.ranked(lucky)[0].score == pytest.approx(0.55)
+    assert [each.name for each in pareto.by_score([*lucky, steady])] == ["seed-0", "steady", "seed-1"]
+
+
+def test_the_error_of_a_mean_is_at_least_what_the_seeds_spread_says() -> None:
+    def error(*seeds: tuple[float, float | None]) -> float | None:
+        trials = [
+            make_trial(f"seed-{seed}", make_result(score, score_error=error), candidate=candidate("a"), seed=seed)
+            for seed, (score, error) in enumerate(seeds)
+        ]
+        return pareto.ranked(trials)[0].score_error
+
+    assert error((0.5, 0.03)) == pytest.approx(0.03)
+    assert error((0.5, 0.03), (0.5, 0.04)) == pytest.approx(0.025)  # sqrt(.03² + .04²) / 2
+    assert error((0.4, 0.03), (0.6, 0.04)) == pytest.approx(0.1)  # a spread of .1414, by the root of two
+    assert error((0.5, 0.03), (0.5, None)) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), max_size=12))
 def test_every_trial_off_the_front_is_beaten_by_one_on_it(values: list[tuple[int, int]]) -> None:
     trials = [trial(f"t{index}", score / 5, size) for index, (score, size) in enumerate(values)]
-    front = pareto.front(trials)
+    front = [each.trial for each in pareto.front(trials)]
 
     def beats(one: Trial, other: Trial) -> bool:
         assert one.result is not None

@@ -104,7 +104,7 @@ def _best_text(trials: Sequence[Trial]) -> str:
     ranked = pareto.ranked(trials)
     if not ranked:
         return ""
-    return f", best {'beginning ' if ranked[0].spec.is_beginning else ''}{ranked[0].score:.3f}"
+    return f", best {'beginning ' if ranked[0].trial.spec.is_beginning else ''}{ranked[0].score:.3f}"
 
 
 def _outcome(trial: Trial, whole: int) -> str:

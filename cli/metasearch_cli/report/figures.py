@@ -8,12 +8,13 @@ from itertools import islice
 
 from metasearch.api import MetaSearchSpec
 from metasearch.outcome.figures import CellSummary
-from metasearch.outcome.results import SearchResult
+from metasearch.outcome.results import SearchResult, cell_summary
 from metasearch.outcome.rounds import Round
 from metasearch.search import pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
 from metasearch.search.hyperparameters import varied_space
+from metasearch.search.pareto import MeasuredCandidate
 from metasearch.search.trials import Stage, State, Trial
 from metasearch_cli.report import charts, series
 from metasearch_cli.report.canvas import round_colour
@@ -182,12 +183,14 @@ def _is_cut_short(result: SearchResult) -> bool:
 
 def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontMarks:
     searched = series.longest_trained(trials)
-    names = {trial.name for trial in searched}
+    names = {each.trial.name for each in searched}
     best = result.best if result.best and result.best.search.trial in names else None
     final = [charts.Mark(network.parameter_count, network.score) for network in result.final]
     return charts.FrontMarks(
         trials=_marks(searched),
-        front=_marks(pareto.front(searched)),  # all of it; the result has the best of it only
+        front=_marks(
+            pareto.front(trial for each in searched for trial in each.seeds)
+        ),  # all of it; the result has the best of it only
         best=charts.Mark(best.parameter_count, best.search.score) if best else None,
         delivered=final[0] if final else None,
         others=final[1:],
@@ -195,10 +198,9 @@ def _front_marks(result: SearchResult, trials: Sequence[Trial]) -> charts.FrontM
     )
 
 
-def _marks(trials: Sequence[Trial]) -> list[charts.Mark]:
-    """Return the marks of all trials that have been measured."""
-    measured = [(each.parameter_count, each.score) for trial in trials if (each := trial.result)]
-    return [charts.Mark(size, score) for size, score in measured if size is not None and score is not None]
+def _marks(measured: Sequence[MeasuredCandidate]) -> list[charts.Mark]:
+    sizes = [each.trial.result.parameter_count if each.trial.result else None for each in measured]
+    return [charts.Mark(size, each.score) for size, each in zip(sizes, measured, strict=True) if size is not None]
 
 
 def _front_keys(marks: charts.FrontMarks, result: SearchResult) -> list[Key]:
@@ -229,29 +231,25 @@ def _best_name(result: SearchResult) -> str:
 def cells(result: SearchResult, trials: Sequence[Trial]) -> list[CellCard]:
     """Draw the delivered cell or the best so far, then the next on the front, then the next by score."""
     first = "Delivered" if result.delivered else _best_name(result)
-    chosen: dict[Candidate, tuple[str, CellSummary[float] | None]] = {}
+    chosen: dict[Candidate, tuple[str, CellSummary[float]]] = {}
     if result.best:
         chosen[result.best.search.candidate] = (first, result.best.search)
     for found in result.front:
         chosen.setdefault(found.candidate, ("On the front", found))
-    ranked = {trial.spec.candidate: trial for trial in pareto.ranked(series.of_stage(trials, Stage.SEARCH))}
-    for candidate in ranked:
-        chosen.setdefault(candidate, ("Next by score", None))
-    return [
-        _card(title, found, ranked[candidate], result.search.spec)
-        for candidate, (title, found) in islice(chosen.items(), CELLS_SHOWN)
-    ]
+    for measured in pareto.ranked(series.of_stage(trials, Stage.SEARCH)):
+        chosen.setdefault(measured.trial.spec.candidate, ("Next by score", cell_summary(measured)))
+    return [_card(title, found, result.search.spec) for title, found in islice(chosen.values(), CELLS_SHOWN)]
 
 
-def _card(title: str, found: CellSummary[float] | None, trial: Trial, spec: MetaSearchSpec) -> CellCard:
-    candidate = trial.spec.candidate
+def _card(title: str, found: CellSummary[float], spec: MetaSearchSpec) -> CellCard:
+    candidate = found.candidate
     cell, space = parse_cell(candidate.architecture), varied_space(spec.space, candidate.hyperparameters)
-    score = percent_with_interval(found.score, found.interval) if found else percent(trial.score)
-    parameters = trial.result.parameter_count if trial.result else None
-    steps = plural(trial.spec.meta_iterations, "meta-iteration")
+    score = percent_with_interval(found.score, found.interval)
+    steps = plural(found.meta_iterations, "meta-iteration")
     facts = (
-        f"score by the training loss of {steps} {score}" if trial.spec.is_beginning else f"search score {score}",
-        f"{count(parameters)} parameters",
+        f"score by the training loss of {steps} {score}" if found.is_beginning else f"search score {score}",
+        *([f"the mean of {found.seeds} seeds"] if found.seeds > 1 else []),
+        f"{count(found.parameter_count)} parameters",
         plural(len(cell), "block"),
         f"depth {cell.depth}",
     )

@@ -9,6 +9,7 @@ from scipy import stats
 
 from metasearch.outcome.results import SearchResult
 from metasearch.search import pareto
+from metasearch.search.pareto import MeasuredCandidate
 from metasearch.search.ranking import FEWEST, Prediction, predictions
 from metasearch.search.trials import Attempt, CurvePoint, Reason, Stage, State, Trial, by_round
 
@@ -113,14 +114,15 @@ class Curve:
 
 def search_curves(trials: Iterable[Trial]) -> list[Curve]:
     """Return the curves of the best search trials, best first. A beginning's one point is not part of a curve."""
-    whole = [trial for trial in pareto.ranked(of_stage(trials, Stage.SEARCH)) if not trial.spec.is_beginning]
+    ranked = [best.trial for best in pareto.ranked(of_stage(trials, Stage.SEARCH))]
+    whole = [trial for trial in ranked if not trial.spec.is_beginning]
     return _curves(whole[:CURVES_SHOWN])
 
 
-def longest_trained(trials: Iterable[Trial]) -> list[Trial]:
-    """Return, best first, the measured search trials of the most meta-iterations: only their scores are comparable."""
+def longest_trained(trials: Iterable[Trial]) -> list[MeasuredCandidate]:
+    """Return, best first, the cells measured with the most meta-iterations: only their scores are comparable."""
     ranked = pareto.ranked(of_stage(trials, Stage.SEARCH))
-    return [trial for trial in ranked if trial.spec.meta_iterations == ranked[0].spec.meta_iterations]
+    return [each for each in ranked if each.trial.spec.meta_iterations == ranked[0].trial.spec.meta_iterations]
 
 
 def final_curves(trials: Iterable[Trial]) -> list[Curve]:

@@ -1,21 +1,19 @@
 """
 Say how sure the choice of a cell is: the best beside the second, and whether contenders were trained again.
 
-A candidate's score is the mean over its seeds. The standard error of that mean comes from the scores' own errors, which
-are over tasks; where there are several seeds, it is at least what their spread says.
+A candidate's score is the mean over its seeds, with the standard error that `pareto.standard_error` returns.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 
 from pydantic import Field
 
 from metasearch.outcome.figures import FoundNetwork, OutcomeModel
 from metasearch.search import confirmation, pareto
-from metasearch.search.intervals import error_of_mean
 from metasearch.search.trials import NORMAL_95, Stage, State, Trial
 
 
@@ -62,50 +60,24 @@ def certainty_of(trials: Sequence[Trial], final: Sequence[FoundNetwork[float]]) 
     """
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
     by_name = {trial.name: trial for trial in trials}
+    whole = [each for each in pareto.ranked(searching) if not each.trial.spec.is_beginning]
     looks = [trial for trial in confirmation.second_looks(searching) if trial.state is State.SUCCEEDED]
     return Certainty(
-        search=_difference([_seeds(searching, best) for best in _whole(searching)[:2]]),
+        search=_difference([best.seeds for best in whole[:2]]),
         final=_difference([[by_name[name] for name in network.trials] for network in final[:2]]),
         second_looks=len(looks),
     )
-
-
-def _whole(searching: Sequence[Trial]) -> list[Trial]:
-    """Return the best search trials with a whole training."""
-    return [trial for trial in pareto.ranked(searching) if not trial.spec.is_beginning]
-
-
-def _seeds(searching: Sequence[Trial], best: Trial) -> list[Trial]:
-    """Return the trainings of a trial's candidate that are as long, one for each seed."""
-    asked = best.spec.candidate, best.spec.meta_iterations
-    return [
-        trial
-        for trial in searching
-        if (trial.spec.candidate, trial.spec.meta_iterations) == asked
-        and trial.state is State.SUCCEEDED
-        and trial.score is not None
-    ]
 
 
 def _difference(candidates: Sequence[Sequence[Trial]]) -> Difference | None:
     """Compare two candidates by the trials of their seeds; None where there are not two."""
     if len(candidates) < 2:
         return None
-    best, second = ([trial.score or 0.0 for trial in seeds] for seeds in candidates)
-    errors = [_standard_error(seeds) for seeds in candidates]
+    best, second = (fmean(trial.score or 0.0 for trial in seeds) for seeds in candidates)
+    errors = [pareto.standard_error(seeds) for seeds in candidates]
     known = [error for error in errors if error is not None]
     return Difference(
-        score_difference=fmean(best) - fmean(second),
+        score_difference=best - second,
         # The errors of independent means add up in squares.
         standard_error=math.hypot(*known) if len(known) == len(errors) else None,
     )
-
-
-def _standard_error(seeds: Sequence[Trial]) -> float | None:
-    """Return the standard error of the mean score over seeds; None where that of a score is not known."""
-    errors, scores = [trial.score_error for trial in seeds], [trial.score or 0.0 for trial in seeds]
-    if 0.0 in errors:
-        return None
-    over_tasks = error_of_mean(errors)
-    # Seeds that happen to agree say less than their tasks do.
-    return max(over_tasks, stdev(scores) / math.sqrt(len(scores))) if len(scores) > 1 else over_tasks

@@ -90,7 +90,7 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
         max_length=MAX_HYPERPARAMETERS,
         description="hyperparameters are those of spec.search.hyperparameters, as text. Default: none.",
     )
-    trial: TrialName = Field(description="trial is the name of the one it was measured in; of several, the best.")
+    trial: TrialName = Field(description="trial is the name of the one it was measured in; of several, the first.")
     blocks: int = Field(ge=1, le=MAX_BLOCKS, description="blocks is the number of its blocks.")
     depth: int = Field(ge=1, le=MAX_BLOCKS, description="depth is the number of blocks on its longest path.")
     parameter_count: Count = Field(
@@ -113,6 +113,13 @@ class CellSummary(OutcomeModel, Generic[Fraction]):
         "lengths are not comparable.",
     )
     interval: Fraction = Field(ge=0, description="interval is the half-width of the score's 95% interval.")
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_SEEDS,
+        description="seeds is the number of trainings that score is the mean of: more than one where the cell was "
+        "looked at again for being among the best. Other figures are of the first. Default: 1.",
+    )
     accuracy: Fraction | None = Field(
         default=None,
         ge=0,

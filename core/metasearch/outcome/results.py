@@ -31,6 +31,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.cells import parse_cell
 from metasearch.search.cut_trials import without_replaced
 from metasearch.search.intervals import error_of_mean, student_interval
+from metasearch.search.pareto import MeasuredCandidate
 from metasearch.search.planner import Phase, Plan, Search
 from metasearch.search.trials import NORMAL_95, Accuracy, Reason, Stage, Trial, by_round, count_by_state
 from metasearch.storage_layout import front_folder
@@ -155,8 +156,8 @@ def summarize(
         rounds=tuple(summarize_round(search, trials) for trials in by_round(without_replaced(searching))),
         examination=examine(searching),
         best=_best(ranked, final),
-        front=tuple(cell_summary(trial) for trial in pareto.front(searching)[:FRONT_LENGTH]),
-        ranked=tuple(cell_summary(trial) for trial in ranked[:RANKED_LENGTH]),
+        front=tuple(map(cell_summary, pareto.front(searching)[:FRONT_LENGTH])),
+        ranked=tuple(map(cell_summary, ranked[:RANKED_LENGTH])),
         final=tuple(_with_folders(final) if search.spec.final.deliver is Deliver.FRONT else final),
         baselines=tuple(baselines),
         comparison=compare(final[0], baselines) if final and baselines else None,
@@ -192,12 +193,14 @@ def _counts(trials: Sequence[Trial]) -> TrialCounts:
     return TrialCounts(total=len(trials), **{state.lower(): count for state, count in counts.items()})
 
 
-def cell_summary(trial: Trial) -> CellSummary[float]:
-    """Summarize a search trial that ran to its end."""
+def cell_summary(measured: MeasuredCandidate) -> CellSummary[float]:
+    """Summarize a cell by the search trials of its longest training, which ran to their end."""
+    trial = measured.trial
     result, cell = _known(trial.result), parse_cell(trial.spec.candidate.architecture)
     # By name, so that a new figure is only declared: in TrialResult, where it is measured, and in CellSummary.
     figures = {name: getattr(result, name) for name in CellSummary.model_fields if hasattr(result, name)}
-    figures["meta_iterations"] = trial.spec.meta_iterations  # those of the spec, which a result need not repeat
+    # Those of the spec, which a result need not repeat; and the score of all seeds.
+    figures |= {"meta_iterations": trial.spec.meta_iterations, "score": measured.score}
     return CellSummary[float](
         cell=trial.spec.candidate.architecture,
         hyperparameters=trial.spec.candidate.texts,
@@ -205,19 +208,20 @@ def cell_summary(trial: Trial) -> CellSummary[float]:
         blocks=len(cell),
         depth=cell.depth,
         is_beginning=trial.spec.is_beginning,
-        interval=NORMAL_95 * trial.score_error,
+        interval=NORMAL_95 * (measured.score_error or 0.0),
+        seeds=len(measured.seeds),
         accuracy=result.validation.non_transductive.mean if result.validation else None,
         **figures,
     )
 
 
-def _best(ranked: Sequence[Trial], final: Sequence[FoundNetwork[float]]) -> BestCell | None:
+def _best(ranked: Sequence[MeasuredCandidate], final: Sequence[FoundNetwork[float]]) -> BestCell | None:
     if not ranked:
         return None
     delivered = final[0] if final else None
-    by_candidate = {trial.spec.candidate: trial for trial in reversed(ranked)}  # of repeats, the best stays
+    by_candidate = {each.trial.spec.candidate: each for each in reversed(ranked)}  # of repeats, the best stays
     best = by_candidate[delivered.candidate] if delivered else ranked[0]
-    search, validation = cell_summary(best), _known(best.result).validation
+    search, validation = cell_summary(best), _known(best.trial.result).validation
     measured = delivered.non_transductive if delivered else None
     accuracy = validation.non_transductive if validation else None
     return BestCell(

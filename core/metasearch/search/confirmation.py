@@ -47,7 +47,7 @@ def wanted(spec: MetaSearchSpec, searching: Sequence[Trial]) -> list[Trial]:
         searching: all search trials, second looks too.
     """
     # By the first seed alone, so that what is measured meanwhile changes nothing.
-    ranked = pareto.ranked(first_looks(searching))
+    ranked = [best.trial for best in pareto.ranked(first_looks(searching))]
     tied = [trial for trial in ranked if _cannot_be_told(ranked[0], trial)]
     return tied[: reserved(spec)] if len(tied) > 1 else []
 

@@ -7,10 +7,13 @@ trained longest come first. A candidate that was measured with several seeds cou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from statistics import fmean
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import TypeVar
 
+from metasearch.search.intervals import error_of_mean
 from metasearch.search.trials import State, Trial, TrialResult
 
 T = TypeVar("T")
@@ -26,19 +29,63 @@ def parameters(result: TrialResult) -> float | None:
     return result.parameter_count
 
 
-def front(trials: Iterable[Trial], objectives: Sequence[Objective] = (negative_score, parameters)) -> list[Trial]:
-    """
-    Return the trials that no other beats (is as good in everything and better in something), by the first objective.
+@dataclass(frozen=True)
+class MeasuredCandidate:
+    """A candidate and what its longest training has measured."""
 
-    Only trials that ran to their end, were trained longest and have every objective measured take part. Of trials that
-    are equal in all objectives the first by name stands for the rest.
+    seeds: tuple[Trial, ...]
+    """The trials of that training, one for each seed, the first seed first; each has a score."""
+    objectives: tuple[float, ...]
+    """The means over seeds of the figures that it was ranked by."""
+
+    @property
+    def trial(self) -> Trial:
+        """The trial of the first seed, which stands for the candidate."""
+        return self.seeds[0]
+
+    @property
+    def score(self) -> float:
+        """The mean over seeds, in [0, 1]."""
+        return fmean(trial.score or 0.0 for trial in self.seeds)
+
+    @property
+    def score_error(self) -> float | None:
+        """The standard error of `score`; None where that of a seed's score is not known."""
+        return standard_error(self.seeds)
+
+
+def standard_error(seeds: Sequence[Trial]) -> float | None:
+    """
+    Return the standard error of the mean score of several trainings, or of the one of a single.
+
+    It comes from the scores' own errors, which are over tasks, and is at least what the spread over seeds says: seeds
+    that happen to agree say less than their tasks do. None where the error of a score is not known.
+    """
+    errors = [trial.score_error for trial in seeds]
+    if 0.0 in errors:
+        return None
+    over_tasks = error_of_mean(errors)
+    if len(seeds) == 1:
+        return over_tasks
+    return max(over_tasks, stdev(trial.score or 0.0 for trial in seeds) / math.sqrt(len(seeds)))
+
+
+def front(
+    trials: Iterable[Trial], objectives: Sequence[Objective] = (negative_score, parameters)
+) -> list[MeasuredCandidate]:
+    """
+    Return those that no other beats (is as good in everything and better in something), by the first objective.
+
+    Only trials that ran to their end, were trained longest and have every objective measured take part. Of candidates
+    that are equal in all objectives the first by its trial's name stands for the rest.
     """
     measured = _measured(trials, objectives)
     longest = max((_length(each.trial) for each in measured), default=0)
     contenders = sorted(
-        (each for each in measured if _length(each.trial) == longest), key=lambda each: (each.values, each.trial.name)
+        (each for each in measured if _length(each.trial) == longest),
+        key=lambda each: (each.objectives, each.trial.name),
     )
-    return [each.trial for each in unbeaten(contenders, lambda each: each.values)]
+    return unbeaten(contenders, lambda each: each.objectives)
 
 
 def unbeaten(contenders: Sequence[T], values: Callable[[T], Sequence[float]]) -> list[T]:
@@ -57,17 +104,17 @@ def unbeaten(contenders: Sequence[T], values: Callable[[T], Sequence[float]]) ->
     return kept
 
 
-def ranked(trials: Iterable[Trial]) -> list[Trial]:
+def ranked(trials: Iterable[Trial]) -> list[MeasuredCandidate]:
     """
-    Return one trial for each candidate that was measured, best first.
+    Return each candidate that was measured, best first.
 
     Those with more meta-iterations come first, of them those with more seeds, which were looked at again for being the
     best, then the better score; ties go to the fewer parameters, then to the name. A candidate counts as its longest
-    training says; of several seeds of that, the first stands for all.
+    training says.
     """
     measured = _measured(trials, (negative_score, parameters))
-    measured.sort(key=lambda each: (-_length(each.trial), -each.seeds, each.values, each.trial.name))
-    return [each.trial for each in measured]
+    measured.sort(key=lambda each: (-_length(each.trial), -len(each.seeds), each.objectives, each.trial.name))
+    return measured
 
 
 def by_score(trials: Iterable[Trial]) -> list[Trial]:
@@ -94,23 +141,14 @@ def _length(trial: Trial) -> int:
     return trial.spec.meta_iterations
 
 
-class _Measured(NamedTuple):
-    """A trial that stands for a candidate, and the candidate's objectives."""
-
-    trial: Trial
-    values: tuple[float, ...]
-    """Means over seeds."""
-    seeds: int
-
-
-def _measured(trials: Iterable[Trial], objectives: Sequence[Objective]) -> list[_Measured]:
+def _measured(trials: Iterable[Trial], objectives: Sequence[Objective]) -> list[MeasuredCandidate]:
     """Return the measured candidates, each once, as its longest training says."""
     valued = [(trial, values) for trial in trials if (values := _values(trial, objectives)) is not None]
     values_of = {trial.name: values for trial, values in valued}
     measured = []
     for seeds in longest_trainings(trial for trial, _ in valued):
         means = tuple(map(fmean, zip(*(values_of[trial.name] for trial in seeds), strict=True)))
-        measured.append(_Measured(seeds[0], means, len(seeds)))
+        measured.append(MeasuredCandidate(tuple(seeds), means))
     return measured
 
 

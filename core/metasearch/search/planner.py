@@ -277,12 +277,12 @@ def _final_trials(search: Search, searching: Sequence[Trial]) -> Iterator[TrialS
 
 def _final_cells(final: Final, searching: Sequence[Trial]) -> list[Trial]:
     """Return the search trials whose candidates are trained in full, best first."""
-    ranked = pareto.ranked(searching)
-    if final.deliver is Deliver.BEST:
-        return ranked[: final.top]
-    # The best has been looked at again, and one that was lucky once may seem to beat it; it is trained all the same.
-    others = [trial for trial in pareto.front(searching) if trial.name != ranked[0].name]
-    return [*ranked[:1], *others][: final.top]
+    chosen = pareto.ranked(searching)
+    if final.deliver is Deliver.FRONT:
+        # The best has been looked at again, and one that was lucky once may seem to beat it; it is trained anyway.
+        others = [each for each in pareto.front(searching) if each.trial.name != chosen[0].trial.name]
+        chosen = [*chosen[:1], *others]
+    return [each.trial for each in chosen[: final.top]]
 
 
 def _seeds(search: Search, stage: Stage, round: int, candidate: Candidate) -> Iterator[TrialSpec]:
