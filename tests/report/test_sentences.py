@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metasearch.outcome.certainty import Certainty, Difference
+from metasearch.outcome.ends import End
 from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork, HandMadeNetwork
 from metasearch.outcome.results import Comparison, SearchResult
 from metasearch.outcome.rounds import Examination
@@ -18,6 +19,7 @@ from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch_cli.report import formats, sentences, series
 from metasearch_cli.report.certainty import certainty
+from metasearch_cli.report.earlier_ends import earlier_ends
 from metasearch_cli.report.examination import examination
 from metasearch_cli.report.notices import Importance, Notice, compare, question
 
@@ -491,3 +493,33 @@ def test_the_headline_speaks_of_the_users_classes(make_scene: MakeScene) -> None
     scene = make_scene(dataset={"folder": {"path": "leaves"}}, task={"ways": 7, "shots": 3})
     assert "learns 7 new classes from 3 images of each" in plain(sentences.headline(scene.result))
     assert plain(sentences.subtitle(scene.result, scene.trials)).startswith("7-way 3-shot on leaves")
+
+
+# --- earlier ends ---------------------------------------------------------------------------------------------------
+
+
+def test_a_search_that_went_on_says_at_what_it_had_ended(make_scene: MakeScene) -> None:
+    result = make_scene((3,)).result
+    first, second = (
+        End(
+            at=1_700_000_000.0 + day * 86_400,
+            phase=Phase.SUCCEEDED,
+            limit=limit,
+            trials=40 * day,
+            final_trials=1,
+            wall_seconds=7_200.0 * day,
+            gpu_hours=0.0,
+            best_score=score,
+            spec_hash="0123456789abcdef",
+        )
+        for day, limit, score in ((1, Limit.WALL_TIME, 0.7125), (2, None, None))
+    )
+    over = result.model_copy(update={"ends": (first, second)})
+    assert plain(" ".join(earlier_ends(over))) == (
+        f"It had ended on {plain(formats.moment(first.at))}, by budget.wallTime, with 40 search trials and 1 final "
+        "trial in 2 h, best score 71.2 %, and went on."
+    )
+    assert earlier_ends(result.model_copy(update={"ends": (second,)})) == []  # it is at its first end
+    under_way = result.search.model_copy(update={"phase": Phase.SEARCHING})
+    (text,) = earlier_ends(result.model_copy(update={"ends": (second,), "search": under_way}))
+    assert plain(text).endswith("with 80 search trials and 1 final trial in 4 h, and went on.")

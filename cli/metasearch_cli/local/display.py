@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from metasearch.reconcile import Step
 from metasearch.search import budget, confirmation, pareto
+from metasearch.search.cut_trials import without_replaced
 from metasearch.search.planner import Search
 from metasearch.search.trials import Stage, State, Trial, by_round
 
@@ -87,7 +88,7 @@ def _stages(search: Search, trials: Sequence[Trial]) -> list[tuple[str, Sequence
     of = f" of {search.strategy.rounds}" if search.strategy.rounds else ""
     stages: list[tuple[str, Sequence[Trial]]] = [
         (f"Round {round[0].spec.round}{of}, {search.strategy.title(round[0].spec.round)}", round)
-        for round in by_round(trials)
+        for round in by_round(without_replaced(trials))
     ]
     final = [trial for trial in trials if trial.spec.stage is not Stage.SEARCH]
     return [*stages, ("Final", final)] if final else stages

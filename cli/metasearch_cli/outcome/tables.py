@@ -14,6 +14,7 @@ from metasearch.search.trials import Stage, Trial
 from metasearch_cli.outcome import listing
 from metasearch_cli.outcome.listing import Value, text_of
 from metasearch_cli.report.certainty import certainty
+from metasearch_cli.report.earlier_ends import earlier_ends
 from metasearch_cli.report.examination import examination
 
 _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
@@ -31,6 +32,7 @@ _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "parameterCount": lambda trial: trial.result.parameter_count if trial.result else None,
     "multiplyAdds": lambda trial: trial.result.multiply_adds if trial.result else None,
     "wallSeconds": lambda trial: trial.result.wall_seconds if trial.result else None,
+    "replaces": lambda trial: trial.spec.replaces,
     "attempts": lambda trial: len(trial.attempts),
     "cell": lambda trial: trial.spec.candidate.text,
 }
@@ -55,6 +57,8 @@ def print_status(console: Console, result: SearchResult) -> None:
         f"spent: {spent.wall_seconds:.0f} s, {spent.worker_seconds:.0f} s of workers, {spent.gpu_hours:.2f} GPU-hours",
         highlight=False,
     )
+    for earlier in earlier_ends(result):
+        console.print(earlier, highlight=False, soft_wrap=True)
     if result.rounds:
         console.print(_rounds(result))
     if tested := examination(result):

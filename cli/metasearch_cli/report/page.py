@@ -13,6 +13,7 @@ from metasearch.search.trials import Trial
 from metasearch_cli.report import figures, sentences, series, tables, tiles
 from metasearch_cli.report.board import board
 from metasearch_cli.report.certainty import certainty
+from metasearch_cli.report.earlier_ends import earlier_ends
 from metasearch_cli.report.examination import examination
 from metasearch_cli.report.formats import moment
 from metasearch_cli.report.notices import compare, question
@@ -94,6 +95,7 @@ def _cost(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:
     time = tables.time_spent(result, trials)
     return {
         "budget": tables.budget(result),
+        "earlier_ends": earlier_ends(result),
         "time": time,
         "outcomes": {outcome for row in time for outcome, _ in row.bars},
         "failed": list(tables.failed(trials, result)),

@@ -9,6 +9,7 @@ from scipy import stats
 
 from metasearch.outcome.results import SearchResult
 from metasearch.search import pareto
+from metasearch.search.cut_trials import without_replaced
 from metasearch.search.pareto import MeasuredCandidate
 from metasearch.search.ranking import FEWEST, Prediction, predictions
 from metasearch.search.trials import Attempt, CurvePoint, Reason, Stage, State, Trial, by_round
@@ -81,7 +82,7 @@ def has_predicted(trials: Iterable[Trial]) -> bool:
 
 def predicted_rounds(trials: Iterable[Trial]) -> list[PredictedRound]:
     """Return every round for which predictions were made."""
-    return [_predicted(round) for round in by_round(trials) if has_predicted(round)]
+    return [_predicted(round) for round in by_round(without_replaced(trials)) if has_predicted(round)]
 
 
 def _predicted(trials: Sequence[Trial]) -> PredictedRound:

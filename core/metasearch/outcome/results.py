@@ -154,7 +154,7 @@ def summarize(
         search=_state(search, trials, decided, now),
         trials=_counts(trials),
         rounds=tuple(summarize_round(search, trials) for trials in by_round(without_replaced(searching))),
-        examination=examine(searching),
+        examination=examine(without_replaced(searching)),
         best=_best(ranked, final),
         front=tuple(map(cell_summary, pareto.front(searching)[:FRONT_LENGTH])),
         ranked=tuple(map(cell_summary, ranked[:RANKED_LENGTH])),
