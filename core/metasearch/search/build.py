@@ -13,7 +13,8 @@ from metasearch.search.confirmation import strategy_spec
 from metasearch.search.constrained_space import ConstrainedSpace
 from metasearch.search.hyperparameters import VariedHyperparameters
 from metasearch.search.joint_space import JointSpace
-from metasearch.search.network_limits import Figures, NetworkLimits
+from metasearch.search.network_latency import require_parts
+from metasearch.search.network_limits import Figures, NetworkLimits, images_of
 from metasearch.search.planner import Search
 from metasearch.search.space import CellSpace, Space
 from metasearch.search.strategies.beginning import initial
@@ -94,4 +95,5 @@ def require_known_names(spec: MetaSearchSpec) -> None:
             require_known(Group.META_LEARNERS, training.meta_learner, META_LEARNERS, f"spec.{where}.metaLearner")
     if spec.dataset.name is not None:
         require_known(Group.DATASETS, spec.dataset.name, list(DatasetName), "spec.dataset.name")
+    require_parts(spec, images_of(spec))
     build_space(spec).smallest()
