@@ -19,13 +19,13 @@ class Part(NamedTuple):
     """A part of a network. Parts that are equal take equally long."""
 
     name: str
-    """An operation's, or one of those below, which begin with a capital."""
+    """The name of an operation, or one of those below, which begin with a capital."""
     channels: int
-    """Of the input; of a classifier, its features."""
+    """The channels of its input."""
     filters: int
-    """Channels of the output; of a classifier, the ways."""
+    """The channels of its output; of a classifier, the ways."""
     side: int
-    """Height and width of the input in pixels."""
+    """Height and width of its input in pixels."""
     stride: int = 1
 
     def __str__(self) -> str:
