@@ -91,8 +91,8 @@ class Latency(SpecModel):
     ways: int = Field(ge=2, le=200, description="ways is the task.ways that was measured with.")
     shots: int = Field(ge=1, le=100, description="shots is the task.shots that was measured with.")
     shifts: int = Field(ge=0, le=4, description="shifts is the evaluation.shifts that was measured with.")
-    device: str = Field(
-        default="",
+    device: str | None = Field(
+        default=None,
         max_length=200,
         description="device says what was measured on, for people only. Default: nothing is said.",
     )
