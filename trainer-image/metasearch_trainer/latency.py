@@ -57,9 +57,17 @@ def measure_parts(parts: Sequence[Part], batch: Batch, device: torch.device, rep
     return dict(zip(parts, np.median(milliseconds, axis=0).tolist(), strict=True))
 
 
-def measure(runs: Sequence[Callable[[], object]], device: torch.device, repeats: int) -> Floats:
+def measure(
+    runs: Sequence[Callable[[], object]],
+    device: torch.device,
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Floats:
     """
     Time functions in turn, so that what else the machine does meets all of them alike.
+
+    Args:
+        clock: returns seconds.
 
     Returns:
         Milliseconds, (repeats, functions).
@@ -67,15 +75,15 @@ def measure(runs: Sequence[Callable[[], object]], device: torch.device, repeats:
     with torch.no_grad():
         for run in (run for _ in range(WARM_UP) for run in runs):
             run()
-        return np.array([[_milliseconds(run, device) for run in runs] for _ in range(repeats)])
+        return np.array([[_milliseconds(run, device, clock) for run in runs] for _ in range(repeats)])
 
 
-def _milliseconds(run: Callable[[], object], device: torch.device) -> float:
-    started = time.perf_counter()
+def _milliseconds(run: Callable[[], object], device: torch.device, clock: Callable[[], float]) -> float:
+    started = clock()
     run()
     if device.type == "cuda":  # which returns before it has computed anything
         torch.cuda.synchronize(device)
-    return 1000 * (time.perf_counter() - started)
+    return 1000 * (clock() - started)
 
 
 def part_runner(part: Part, batch: Batch, device: torch.device) -> Callable[[], object]:
