@@ -77,7 +77,9 @@ class NetworkLimits:
             kept_values[indices] = sizes.kept_values
             if self._limits["max_latency"] is not None:
                 milliseconds[indices] = latencies(encoded, space, sizes.filters, images, ways, self._table)
-        found = Figures(parameters, multiply_adds, max_latency=milliseconds)
+        found = Figures(
+            parameters, multiply_adds, max_latency=None if self._limits["max_latency"] is None else milliseconds
+        )
         if self._limits["max_memory"] is None:
             return found
         # Many share one object, and a search has thousands of candidates with few trainings.
