@@ -16,7 +16,7 @@ from metasearch.api import Space
 from metasearch.api.latency import CLASSIFIER, CONCATENATION, STEM, SUM, Part
 from metasearch.search.cells import parse_cell
 from metasearch_cli.local.latency_table import measured
-from metasearch_trainer.latency import Batch, measure, measure_parts, part_runner
+from metasearch_trainer.latency import Batch, measure, part_runner
 from metasearch_trainer.network import cell_network
 
 CPU = torch.device("cpu")
@@ -102,9 +102,3 @@ def test_functions_are_timed_in_turn_after_a_warm_up() -> None:
     found = measure([lambda: calls.append("a"), lambda: calls.append("b")], CPU, 3, clock=lambda: float(next(ticks)))
     assert found.tolist() == [[1000.0, 1000.0]] * 3
     assert calls == ["a", "b"] * 8
-
-
-def test_a_larger_part_takes_longer() -> None:
-    small, large = Part("conv3x3", 8, 8, 8), Part("conv3x3", 8, 8, 128)
-    found = measure_parts([small, large], Batch(5, 1), CPU, repeats=5)
-    assert found[large] > 5 * found[small] > 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
@@ -225,14 +224,3 @@ def test_too_many_parts_are_refused_before_they_are_measured() -> None:
     spec = make_spec(space=SPACE, search={"hyperparameters": [filters]})
     with pytest.raises(InvalidSpec, match="have more than 600 different parts, too many for "):
         possible_parts(spec, images_of(spec))
-
-
-def test_a_hundred_thousand_networks_take_no_time() -> None:
-    space, rng = Space(operations=EVERY_OPERATION), np.random.default_rng(0)
-    sources = np.stack([rng.integers(0, 2 + block, (100_000, 2)) for block in range(5)], axis=1)
-    encoded = EncodedCells(sources, rng.integers(0, len(EVERY_OPERATION), sources.shape))
-    spec, images = make_spec(space=space.model_dump(by_alias=True, mode="json")), Images(1, 28)
-    table = {part: milliseconds_of(part) for part in possible_parts(spec, images)}
-    started = time.process_time()
-    latencies(encoded, space, np.full(len(encoded), 10), images, 5, table)
-    assert time.process_time() - started < 1
