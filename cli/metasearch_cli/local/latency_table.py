@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -78,13 +76,13 @@ def measured(spec: MetaSearchSpec, images: int, threads: int, device: str, repea
         MetaSearchError: PyTorch is not installed.
     """
     with needing(Extra.TRAINER, "a measurement of latencies"):
-        from metasearch_trainer import latency
+        from metasearch_trainer import latency, torch_setup
 
     asked, spec = spec.search.constraints.latency, _constrained(spec, None)
     require_known_names(spec)
     parts = possible_parts(spec, images_of(spec))
     where = _device(device)
-    with _threads(threads):
+    with torch_setup.threads(threads):
         found = latency.measure_parts(parts, latency.Batch.of(spec, images), where, repeats)
     table = Latency(
         max_milliseconds=NO_LIMIT,
@@ -153,15 +151,3 @@ def _described(device: torch.device, threads: int) -> str:
     return (
         f"{device.type} ({hardware}), {threads} {'thread' if threads == 1 else 'threads'}, PyTorch {torch.__version__}"
     )
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()  # given back, for in a notebook the process is the user's
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
