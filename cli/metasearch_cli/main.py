@@ -24,6 +24,7 @@ from rich.console import Console
 from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.version import __version__
 from metasearch_cli.extras import Extra, needing, require
+from metasearch_cli.latency import latency
 
 if TYPE_CHECKING:
     from metasearch_cli.outcome.snapshot import Snapshot
@@ -354,6 +355,9 @@ def inspect(
             print_dataset(Console(), dataset)
         case DatasetFormat.JSON:
             typer.echo(dataset.model_dump_json(by_alias=True, indent=2))
+
+
+app.command()(latency)
 
 
 def _is_remote(ctx: typer.Context, namespace: str | None, context: str | None) -> bool:

@@ -50,7 +50,7 @@ def test_the_docs_list_every_command() -> None:
 
 
 def test_kubectl_has_every_command_that_needs_no_data_here() -> None:
-    assert list(KUBECTL_COMMANDS) == [name for name in COMMANDS if name not in ("run", "inspect")]
+    assert list(KUBECTL_COMMANDS) == [name for name in COMMANDS if name not in ("run", "inspect", "latency")]
 
 
 def test_a_folder_is_looked_at_without_the_kubernetes_client(tmp_path: Path) -> None:

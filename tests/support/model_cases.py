@@ -36,6 +36,7 @@ from metasearch.api import (
     Training,
     TruncatedSettings,
 )
+from metasearch.api.latency import Latency
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.outcome.figures import FoundNetwork
@@ -55,6 +56,10 @@ OF_LEARNERS: Mapping[str, Mapping[str, Any]] = {
     "options": {"metaLearner": "OfAPackage"},
 }
 
+PART = {"part": "Stem", "channels": 1, "filters": 10, "side": 28, "stride": 1, "milliseconds": "0.1"}
+
+MEASURED: Mapping[str, Any] = {"ways": 5, "shots": 1, "shifts": 0, "parts": [PART]}
+
 SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     Dataset: {"": {"name": "omniglot"}, "name": {}, "folder": {}},
     Space: {"reductions": {"repeats": 1}},
@@ -73,6 +78,9 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
     MetaLearning: OF_LEARNERS,
     Training: OF_LEARNERS,
     Search: {to_camel(field): {"strategy": strategy} for strategy, field in STRATEGY_SETTINGS.items()},
+    Latency: {
+        left_out: {name: MEASURED[name] for name in MEASURED if name != left_out} for left_out in ("", *MEASURED)
+    },
     EvolutionSearchSettings: {"population": {"sample": 1}, "sample": {"population": 10_000}},
     PrototypesSettings: {"metaBatchSize": {"mergedTasks": 1}, "mergedTasks": {"metaBatchSize": 256}},
     TruncatedSettings: {"window": {"innerSteps": 1000}},
@@ -90,6 +98,7 @@ SAMPLES: Mapping[type[SpecModel], Mapping[str, Mapping[str, Any]]] = {
 OPEN = {
     *((MetaTrialStatus, "state"), (MetaTrialSpec, "stage"), (MetaTrialSpec, "blocks")),
     (Hyperparameter, "distribution"),
+    *((Latency, field) for field in ("ways", "shots", "shifts")),
 }
 """Fields whose values rules tie to others in more than one way."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from model_cases import PART
 from pydantic.alias_generators import to_camel
 
 from metasearch.api import (
@@ -43,6 +44,7 @@ MEASURED = {
 RECIPE = {"stage": "Search", "metaIterations": 1, "seed": 0, "round": 1}
 OMNIGLOT = {"dataset": {"name": "omniglot"}}
 ONE, TWO = {"architecture": "a(-1)+b(-2)"}, {"architecture": "a(-1)+b(-2) | a(0)+a(0)"}
+LATENCY: Json = {"maxMilliseconds": 5, "ways": 5, "shots": 1, "shifts": 0, "parts": [PART]}
 HERE, THERE = {"claim": "a", "mountPath": "/here"}, {"claim": "a", "mountPath": "/there"}
 
 Cases = Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]]
@@ -133,18 +135,42 @@ HYPERPARAMETER_CASES: Cases = {
     ),
     (
         MetaSearchSpec,
-        "must have dataset.imageSize where search.constraints has maxMultiplyAdds or maxMemory, unless the images are "
-        "Omniglot's",
+        "must have dataset.imageSize where search.constraints has maxMultiplyAdds, maxMemory or latency, unless the "
+        "images are Omniglot's",
     ): (
         [
             {"dataset": dataset, "search": {"constraints": constraints}}
             for dataset in ({"name": "own"}, {"folder": {"path": "images"}})
-            for constraints in ({"maxMultiplyAdds": 5}, {"maxMemory": "1Gi"})
+            for constraints in ({"maxMultiplyAdds": 5}, {"maxMemory": "1Gi"}, {"latency": LATENCY})
         ],
         [
             {"dataset": {"name": "own"}, "search": {"constraints": {"maxParameters": 5}}},
             {"dataset": {"name": "own", "imageSize": 84}, "search": {"constraints": {"maxMemory": "1Gi"}}},
             {"dataset": {"name": "omniglot-random"}, "search": {"constraints": {"maxMultiplyAdds": 5}}},
+            {"dataset": {"name": "own", "imageSize": 84}, "search": {"constraints": {"latency": LATENCY}}},
+        ],
+    ),
+    (
+        MetaSearchSpec,
+        "must have the task.ways, task.shots and evaluation.shifts that search.constraints.latency was measured with: "
+        "take it out and measure it anew with metasearch latency",
+    ): (
+        [
+            *(
+                {**OMNIGLOT, "search": {"constraints": {"latency": {**LATENCY, **other}}}}
+                for other in ({"ways": 4}, {"shots": 2}, {"shifts": 1})
+            ),
+            {**OMNIGLOT, "search": {"constraints": {"latency": LATENCY}}, "task": {"ways": 6}},
+            {**OMNIGLOT, "search": {"constraints": {"latency": LATENCY}}, "evaluation": {"shifts": 1}},
+        ],
+        [
+            {**OMNIGLOT, "search": {"constraints": {"latency": LATENCY}}},
+            {
+                **OMNIGLOT,
+                "search": {"constraints": {"latency": {**LATENCY, "ways": 6, "shots": 3, "shifts": 2}}},
+                "task": {"ways": 6, "shots": 3},
+                "evaluation": {"shifts": 2},
+            },
         ],
     ),
 }

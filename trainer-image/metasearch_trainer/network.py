@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from metasearch.api import Concat, Space
+from metasearch.api.latency import CLASSIFIER, CONCATENATION, INPUT, STEM, SUM, Part
 from metasearch.errors import InvalidSpec
 from metasearch.search.baselines import CONVOLUTIONS, FILTERS, HandMade
 from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
 from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, pool_globally
-from metasearch_trainer.operations import Layer, builder_of
+from metasearch_trainer.network_parts import classifier, convolution, operation
+from metasearch_trainer.operations import Layer
 from metasearch_trainer.parameters import ParameterLayout, Weights
 
 
@@ -85,27 +87,39 @@ class _CellLayers:
         out_side = -(-side // stride)
         self.cell = cell
         self.multiply_adds = 0
+        self.parts: list[Part] = []
         self.adapters: dict[int, ConvNormRelu] = {}
         for outer in OUTER_INPUTS:
             if outer in cell.inputs:
                 # Where the last cell was a reduction, the output of the one before it is twice as large.
                 shrink = 2 if inputs[outer].side > side else 1
-                adapter = ConvNormRelu(layout, f"{name}.input{outer}", inputs[outer].channels, filters, (1, 1), shrink)
-                self.adapters[outer] = adapter
+                part = Part(INPUT, inputs[outer].channels, filters, inputs[outer].side, shrink)
+                self.parts.append(part)
+                self.adapters[outer] = adapter = convolution(layout, f"{name}.input{outer}", part)
                 # After a shrink the adapter's output already has the side of the other input.
                 self.multiply_adds += adapter.multiply_adds(side)
         self.branches: list[tuple[Layer, ...]] = []
         for index, block in enumerate(cell.blocks):
-            layers = tuple(
-                builder_of(branch.operation)(
-                    layout, f"{name}.block{index}.{position}", filters, stride if branch.input in OUTER_INPUTS else 1
+            parts = [
+                Part(
+                    branch.operation,
+                    filters,
+                    filters,
+                    *((side, stride) if branch.input in OUTER_INPUTS else (out_side, 1)),
                 )
-                for position, branch in zip(("first", "second"), block, strict=True)
+                for branch in block
+            ]
+            layers = tuple(
+                operation(layout, f"{name}.block{index}.{position}", part)
+                for position, part in zip(("first", "second"), parts, strict=True)
             )
+            self.parts += [*parts, Part(SUM, filters, filters, out_side)]
             self.branches.append(layers)
             self.multiply_adds += sum(layer.multiply_adds(out_side) for layer in layers)
         self.outputs = tuple(range(len(cell))) if concat is Concat.ALL else cell.unused
         self.feature = _Feature(filters * len(self.outputs), out_side)
+        if len(self.outputs) > 1:
+            self.parts.append(Part(CONCATENATION, filters, self.feature.channels, out_side))
 
     def __call__(self, weights: Weights, before_previous: Tensor, previous: Tensor, tasks: int) -> Tensor:
         """Map two outputs (batch, tasks * channels, side, side) of earlier cells to this cell's."""
@@ -119,9 +133,13 @@ class _CellLayers:
 class CellNetwork(Network):
     """A stem, the same cell again and again with weights of its own each time, and a linear classifier."""
 
+    parts: list[Part]
+    """All that a forward pass computes, one after the other."""
+
     def __init__(self, cell: Cell, space: Space, channels: int, side: int, ways: int) -> None:
         self.layout, self.filters = ParameterLayout(), space.filters
-        self.stem = ConvNormRelu(self.layout, "stem", channels, space.filters, (3, 3), space.stem_stride)
+        self.parts = [Part(STEM, channels, space.filters, side, space.stem_stride)]
+        self.stem = convolution(self.layout, "stem", self.parts[0])
         feature = _Feature(space.filters, -(-side // space.stem_stride))
         self.multiply_adds = self.stem.multiply_adds(feature.side)
         self.cells: list[_CellLayers] = []
@@ -133,8 +151,10 @@ class CellNetwork(Network):
             layers = _CellLayers(self.layout, f"cell{index}", cell, inputs, filters, stride, space.concat)
             self.cells.append(layers)
             self.multiply_adds += layers.multiply_adds
+            self.parts += layers.parts
             inputs = {BEFORE_PREVIOUS: inputs[PREVIOUS], PREVIOUS: layers.feature}
-        self.head = Linear(self.layout, "head", inputs[PREVIOUS].channels, ways)
+        self.parts.append(Part(CLASSIFIER, inputs[PREVIOUS].channels, ways, inputs[PREVIOUS].side))
+        self.head = classifier(self.layout, "head", self.parts[-1])
         self.multiply_adds += self.head.multiply_adds()
 
     def _features(self, weights: Weights, x: Tensor, tasks: int) -> Tensor:

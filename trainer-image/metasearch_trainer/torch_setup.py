@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 
@@ -16,3 +19,14 @@ def prepare_torch() -> None:
     torch.set_flush_denormal(True)
     # cuDNN would otherwise try several algorithms and keep the fastest of the moment: other sums in each process.
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Compute with so many threads, and then with as many as before: in a notebook the process is the user's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +62,7 @@ def run(
     # First, so that the workers' imports and ours, seconds each, take place at the same time.
     with closing(open_launcher([WORKER_MODULE])) as launcher:
         from metasearch_cli.local import driver  # imports torch, which the other commands need not wait for
+        from metasearch_trainer.torch_setup import threads
 
         spec, folder = resource.spec, RunFolder(output or default_output(resource))
         require_known_names(spec)
@@ -71,7 +72,8 @@ def run(
         if announce is not None and not folder.store.exists():
             for sentence in estimate_time(spec, data, number):
                 announce(sentence)
-        with _one_thread():
+        # Workers have the other cores, and ranks are alike on all machines of a kind.
+        with threads(1):
             result = driver.run(resource, folder, number, resume, display, launcher)
     # The driver's result, not one computed anew from the folder, which would be that of a later moment.
     snapshot = replace(load_snapshot(folder.path), result=result)
@@ -149,22 +151,10 @@ def estimate_time(spec: MetaSearchSpec, data: DataSummary, workers: int) -> list
     if not is_installed(Extra.TRAINER):
         return []
     from metasearch_cli.local import costs
+    from metasearch_trainer.torch_setup import threads
 
-    with _one_thread():  # as a worker has it
+    with threads(1):  # as a worker has it
         return costs.measured_sentences(spec, data.channels, data.side, workers)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Rank with one thread of PyTorch: workers have the other cores, and sums are alike on all machines of a kind."""
-    import torch
-
-    threads = torch.get_num_threads()  # given back, for in a notebook the process is the user's
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def publish(folder: RunFolder, snapshot: Snapshot) -> None:

@@ -34,6 +34,11 @@ CHANGEABLE = (
 are trained and scored."""
 
 
+def _or_default(part: str, field: str, default: int) -> str:
+    """Return the value in CEL of a field of a part of the spec, either of which may be left out."""
+    return f"(has(self.{part}) && has(self.{part}.{field}) ? self.{part}.{field} : {default})"
+
+
 class MetaSearchSpec(SpecModel):
     """A search. `dataset` alone is a valid one."""
 
@@ -93,13 +98,24 @@ class MetaSearchSpec(SpecModel):
         ),
         Rule(
             cel="!has(self.search) || !has(self.search.constraints) || !(has(self.search.constraints.maxMultiplyAdds) "
-            "|| has(self.search.constraints.maxMemory)) || has(self.dataset.imageSize) || "
+            "|| has(self.search.constraints.maxMemory) || has(self.search.constraints.latency)) || "
+            "has(self.dataset.imageSize) || "
             f"(has(self.dataset.name) && self.dataset.name in {list(map(str, DatasetName))})",
-            message="must have dataset.imageSize where search.constraints has maxMultiplyAdds or maxMemory, unless the "
-            "images are Omniglot's",
+            message="must have dataset.imageSize where search.constraints has maxMultiplyAdds, maxMemory or latency, "
+            "unless the images are Omniglot's",
+            holds=lambda spec: not spec.search.constraints.need_image_side or spec.dataset.image_side is not None,
+        ),
+        Rule(
+            cel="!has(self.search) || !has(self.search.constraints) || !has(self.search.constraints.latency) || "
+            f"(self.search.constraints.latency.ways == {_or_default('task', 'ways', Task().ways)} && "
+            f"self.search.constraints.latency.shots == {_or_default('task', 'shots', Task().shots)} && "
+            f"self.search.constraints.latency.shifts == {_or_default('evaluation', 'shifts', Evaluation().shifts)})",
+            message="must have the task.ways, task.shots and evaluation.shifts that search.constraints.latency was "
+            "measured with: take it out and measure it anew with metasearch latency",
             holds=lambda spec: (
-                (spec.search.constraints.max_multiply_adds is None and spec.search.constraints.max_memory is None)
-                or spec.dataset.image_side is not None
+                (latency := spec.search.constraints.latency) is None
+                or (latency.ways, latency.shots, latency.shifts)
+                == (spec.task.ways, spec.task.shots, spec.evaluation.shifts)
             ),
         ),
     )

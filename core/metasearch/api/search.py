@@ -11,6 +11,7 @@ from pydantic import Field
 from metasearch.api import strategies
 from metasearch.api.base import Rule, SpecModel, only_where
 from metasearch.api.hyperparameters import MAX_HYPERPARAMETERS, Hyperparameter
+from metasearch.api.latency import Latency
 from metasearch.api.names import EXTENSION_MAX_LENGTH, EXTENSION_PATTERN, Architecture
 from metasearch.quantities import DecimalText, Memory
 
@@ -128,6 +129,16 @@ class Constraints(SpecModel):
         "own, in four bytes each. PyTorch itself comes on top (budget.trialMemory limits the whole process), and "
         "operations of installed packages count nothing. Default: no limit.",
     )
+    latency: Latency | None = Field(
+        default=None,
+        description="latency is a limit on the time that a network takes to classify, with a table that `metasearch "
+        "latency` measures. Default: no limit.",
+    )
+
+    @property
+    def need_image_side(self) -> bool:
+        """Tell whether a limit is on something that grows with the images."""
+        return any(limit is not None for limit in (self.max_multiply_adds, self.max_memory, self.latency))
 
 
 class Search(SpecModel):

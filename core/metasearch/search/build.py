@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from metasearch.api import META_LEARNERS, DatasetName, MetaSearchSpec, Operation
 from metasearch.errors import InvalidSpec
@@ -13,7 +15,8 @@ from metasearch.search.confirmation import strategy_spec
 from metasearch.search.constrained_space import ConstrainedSpace
 from metasearch.search.hyperparameters import VariedHyperparameters
 from metasearch.search.joint_space import JointSpace
-from metasearch.search.network_limits import Figures, NetworkLimits
+from metasearch.search.network_latency import require_parts
+from metasearch.search.network_limits import Figures, NetworkLimits, images_of
 from metasearch.search.planner import Search
 from metasearch.search.space import CellSpace, Space
 from metasearch.search.strategies.beginning import initial
@@ -58,20 +61,33 @@ def build_space(spec: MetaSearchSpec) -> Space[Any]:
     Raises:
         InvalidSpec: no candidate is within them, or hyperparameters cannot be drawn together.
     """
-    cells, limits = CellSpace(spec.space.operations, spec.space.max_blocks, spec.space), NetworkLimits(spec)
-    space = JointSpace(cells, VariedHyperparameters(spec), spec.seed, limits) if spec.search.hyperparameters else cells
+    limits = NetworkLimits(spec)
+    space, figures = _unlimited_space(spec, limits)
     if not limits.are_given:
         return space
-
-    def figures(candidates: Sequence[Any]) -> Figures:
-        if isinstance(space, JointSpace):
-            return space.figures(candidates)
-        return limits.figures(space.networks(candidates), lambda: [spec.training] * len(candidates))
-
     constrained: ConstrainedSpace[Any] = ConstrainedSpace(space, lambda candidates: limits.admit(figures(candidates)))
     if not constrained.smallest():
         raise InvalidSpec(limits.explain(figures(space.smallest())))
     return constrained
+
+
+def random_figures(spec: MetaSearchSpec, number: int, rng: np.random.Generator) -> Figures:
+    """Compute the figures of random candidates of a spec within its constraints, as many as asked for."""
+    space, (_, figures) = build_space(spec), _unlimited_space(spec, NetworkLimits(spec))
+    return figures([space.sample(rng) for _ in range(number)])
+
+
+def _unlimited_space(
+    spec: MetaSearchSpec, limits: NetworkLimits
+) -> tuple[Space[Any], Callable[[Sequence[Any]], Figures]]:
+    """Return the space without constraints, and what computes the figures of its candidates."""
+    cells = CellSpace(spec.space.operations, spec.space.max_blocks, spec.space)
+    if spec.search.hyperparameters:
+        joint = JointSpace(cells, VariedHyperparameters(spec), spec.seed, limits)
+        return joint, joint.figures
+    return cells, lambda candidates: limits.figures(
+        cells.networks(candidates), lambda: [spec.training] * len(candidates)
+    )
 
 
 def require_known_names(spec: MetaSearchSpec) -> None:
@@ -94,4 +110,5 @@ def require_known_names(spec: MetaSearchSpec) -> None:
             require_known(Group.META_LEARNERS, training.meta_learner, META_LEARNERS, f"spec.{where}.metaLearner")
     if spec.dataset.name is not None:
         require_known(Group.DATASETS, spec.dataset.name, list(DatasetName), "spec.dataset.name")
+    require_parts(spec, images_of(spec))
     build_space(spec).smallest()
