@@ -33,7 +33,7 @@ WORKER_CPU = Quantity("500m")
 
 PAUSED: Json = {
     "search": {"progressive": None, "surrogate": None, "confirmations": 0},
-    "training": {"metaIterations": 2000},
+    "training": {"metaIterations": 1200},
     "budget": {"maxTrials": 7},
     "final": {"seeds": 1, "baselines": []},
     "worker": {"template": {"resources": {"requests": {"cpu": str(WORKER_CPU), "memory": "1Gi"}}}},
@@ -41,13 +41,13 @@ PAUSED: Json = {
 """Changes to the tiny search by which a trial takes seconds, long enough to be interrupted."""
 
 HALVING = merged(PAUSED, {"search": {"strategy": "Halving", "halving": {"factor": 2, "rungs": 3}}, "parallelism": 1})
-"""4 trials of 500 meta-iterations, 2 of them go on to 1000, and 1 to 2000."""
+"""4 trials of 300 meta-iterations, 2 of them go on to 600, and 1 to 1200."""
 
 PRIORITY = merged(
     PAUSED,
     {"search": {"strategy": "Priority", "priority": {"quantum": "0.25", "children": 2, "roundTrials": 2}}},
 )
-"""Four rounds: in the second at least one of the first two goes on from 500 meta-iterations to 1000."""
+"""Four rounds: in the second at least one of the first two goes on from 300 meta-iterations to 600."""
 
 
 @pytest.fixture
