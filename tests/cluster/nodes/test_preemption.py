@@ -7,6 +7,7 @@ trained, the other goes on with.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ WORKER_CPU = Quantity("500m")
 
 PAUSED: Json = {
     "search": {"progressive": None, "surrogate": None, "confirmations": 0},
-    "training": {"metaIterations": 1200},
+    "training": {"metaIterations": 1600},
     "budget": {"maxTrials": 7},
     "final": {"seeds": 1, "baselines": []},
     "worker": {"template": {"resources": {"requests": {"cpu": str(WORKER_CPU), "memory": "1Gi"}}}},
@@ -41,13 +42,13 @@ PAUSED: Json = {
 """Changes to the tiny search by which a trial takes seconds, long enough to be interrupted."""
 
 HALVING = merged(PAUSED, {"search": {"strategy": "Halving", "halving": {"factor": 2, "rungs": 3}}, "parallelism": 1})
-"""4 trials of 300 meta-iterations, 2 of them go on to 600, and 1 to 1200."""
+"""4 trials of 400 meta-iterations, 2 of them go on to 800, and 1 to 1600."""
 
 PRIORITY = merged(
     PAUSED,
     {"search": {"strategy": "Priority", "priority": {"quantum": "0.25", "children": 2, "roundTrials": 2}}},
 )
-"""Four rounds: in the second at least one of the first two goes on from 300 meta-iterations to 600."""
+"""Four rounds: in the second at least one of the first two goes on from 400 meta-iterations to 800."""
 
 
 @pytest.fixture
@@ -110,8 +111,9 @@ class Watched:
         return self.search.wait_for(look, MINUTES)
 
     def resuming(self) -> Trial | None:
-        """Return a trial that runs and goes on from the checkpoint of another."""
-        return next((trial for trial in self.search.trials() if trial.holder and trial.spec.resumes), None)
+        """Return a trial that goes on from the checkpoint of another, and has done so for a second."""
+        running = [trial for trial in self.search.trials() if trial.holder and trial.spec.resumes]
+        return next((trial for trial in running if time.time() - trial.attempts[-1].started_at > 1.0), None)
 
     def pod(self, name: str | None) -> Json:
         (found,) = [pod for pod in pods_of(self.search) if pod["metadata"]["name"] == name]
@@ -207,7 +209,7 @@ def test_a_halving_search(
 def test_a_priority_search(
     volumes: Path, apply: Apply, preempt: Preempt, installation: OperatorInstallation, tmp_path: Path
 ) -> None:
-    """Of two workers one is preempted, and no operator is there to see it."""
+    """One of two workers is preempted, and no operator is there to see it."""
     local = undisturbed(tmp_path, PRIORITY)
     claim(installation, "models", volumes / "models")
     search = apply(**PRIORITY, storage={"claim": "models"})
