@@ -94,9 +94,9 @@ class SearchHandle:
     def store(self, pod_uid: str = "no-pod") -> KubernetesStore:
         return KubernetesStore(self.api, self.resource, max_attempts=2, pod_uid=pod_uid)
 
-    def wait_for(self, what: Callable[[], Any]) -> Any:
+    def wait_for(self, what: Callable[[], Any], seconds: float = SECONDS) -> Any:
         """Poll until an answer is true, and return it."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while not (answer := what()):
             assert time.monotonic() < deadline, f"in vain; the status is {yaml.safe_dump(self.status)}"
             time.sleep(0.1)

@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import MetaSearchError
 from metasearch.search.build import build_search
-from metasearch.search.strategies import Answer, History, Proposals, Strategy
+from metasearch.search.strategies import WITHOUT_SURROGATE, Answer, History, Proposals, Strategy
 
 
 class RankingFailed(MetaSearchError):
@@ -49,7 +49,7 @@ class RankingProcess:
 
 
 class SubprocessStrategy:
-    """A strategy that proposes the first round itself and ranks the others in a `RankingProcess`."""
+    """A strategy that proposes by itself where it needs no surrogate, and else ranks in a `RankingProcess`."""
 
     def __init__(self, spec: MetaSearchSpec, strategy: Strategy, ranking: RankingProcess) -> None:
         self._spec, self._strategy, self._ranking = spec, strategy, ranking
@@ -61,8 +61,9 @@ class SubprocessStrategy:
         answer = self._strategy.propose(history, room=0)
         if isinstance(answer, Answer) or room <= 0:
             return answer
-        # Without results there is nothing to learn from: no surrogate, so no child to wait seconds for.
-        if not any(trial.score is not None for trial in history):
+        # Without results there is nothing to learn from. No surrogate, and so no child to wait seconds for.
+        has_results = any(trial.score is not None for trial in history)
+        if not has_results or self._spec.search.strategy in WITHOUT_SURROGATE:
             return self._strategy.propose(history, room)
         return self._ranking.propose(self._spec, history, room)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -11,9 +12,10 @@ from builders import completed, make_spec, pretend_result
 from local_search import wait_until
 
 from metasearch.api import MetaSearchSpec
+from metasearch.search import surrogates
 from metasearch.search.build import build_search
 from metasearch.search.planner import plan
-from metasearch.search.strategies import DONE, WAIT, Answer
+from metasearch.search.strategies import BUILT_IN, DONE, WAIT, WITHOUT_SURROGATE, Answer
 from metasearch.search.trials import Trial
 from metasearch_operator.ranking_process import RankingFailed, RankingProcess, SubprocessStrategy
 
@@ -66,6 +68,29 @@ def test_a_round_under_way_and_a_spent_budget_take_no_child(strategy: Subprocess
     done = measured(SPEC)
     assert strategy.propose([*done[:-1], Trial(spec=done[-1].spec)], room=100) is WAIT
     assert strategy.propose(done, room=0) == ()
+
+
+@pytest.mark.usefixtures("no_child")
+@pytest.mark.parametrize("name", sorted(WITHOUT_SURROGATE))
+def test_strategies_without_a_surrogate_take_no_child(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surrogates, "factory", lambda *_: lambda: pytest.fail("a surrogate was made"))
+    spec = make_spec(
+        space={"operations": ["conv3x3", "identity"], "maxBlocks": 2},
+        search={"strategy": name},
+        budget={"maxTrials": 2000},  # enough for Grid, which tries the whole space
+    )
+    itself = build_search("test", spec, started_at=0.0)
+    search = replace(itself, strategy=SubprocessStrategy(spec, itself.strategy, RankingProcess()))
+    trials: list[Trial] = []
+    for _ in range(4):
+        proposed = plan(search, trials, now=0.0).propose
+        assert proposed == plan(itself, trials, now=0.0).propose
+        trials += [completed(Trial(spec=each), pretend_result(each)) for each in proposed]
+    assert len(trials) >= 4
+
+
+def test_all_others_are_taken_to_have_a_surrogate() -> None:
+    assert set(BUILT_IN) - WITHOUT_SURROGATE == {"Progressive"}
 
 
 @pytest.mark.usefixtures("no_child")

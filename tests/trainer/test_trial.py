@@ -211,6 +211,31 @@ def test_a_trial_that_is_interrupted_anywhere_goes_on_to_the_same_result(tmp_pat
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
+def test_a_worker_that_shuts_down_loses_nothing_of_a_trial_that_has_just_begun(tmp_path: Path) -> None:
+    """No checkpoint is due on a clock that stands still."""
+    whole = tiny_trainer(tmp_path / "whole").run(tiny_trial(), ignore)
+
+    def leave(progress: Progress) -> None:
+        if progress.meta_iteration == 3:
+            raise WorkerShutdown
+
+    with pytest.raises(WorkerShutdown):
+        tiny_trainer(tmp_path, clock=lambda: 0.0).run(tiny_trial(), leave)
+    seen: list[int] = []
+    result = tiny_trainer(tmp_path).run(tiny_trial(), lambda progress: seen.append(progress.meta_iteration))
+    assert seen[0] == 4
+    assert repeatable(result) == repeatable(whole)
+
+
+def test_a_full_disk_does_not_keep_a_worker_from_shutting_down(tmp_path: Path) -> None:
+    def leave(progress: Progress) -> None:
+        del progress
+        raise WorkerShutdown
+
+    with no_file_beyond(100), pytest.raises(WorkerShutdown):
+        tiny_trainer(tmp_path, clock=lambda: 0.0).run(tiny_trial(), leave)
+
+
 def test_time_before_an_interruption_counts(tmp_path: Path) -> None:
     def leave(progress: Progress) -> None:
         if progress.meta_iteration == 4:

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from metasearch.api import MetaSearchSpec
+from metasearch.errors import StoreUnavailable
 from metasearch.search.cells import parse_cell
 from metasearch.search.hyperparameters import varied_space
 from metasearch.search.trials import CurvePoint, Progress, Reason, Stage, State, TrialResult, TrialSpec
@@ -26,6 +27,7 @@ from metasearch_trainer.network import Network, cell_network, hand_made_network
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.scoring import Score
 from metasearch_trainer.shifts import shifted
+from metasearch_trainer.shutdown import WorkerShutdown
 from metasearch_trainer.storage import Storage
 from metasearch_trainer.training import Training, require_finite
 from metasearch_trainer.trial import Observer, TrialEnded
@@ -252,9 +254,22 @@ class TrialRun:
         # Besides `memory.limited`, which has no effect on other systems than Linux.
         if environment.max_bytes is not None and memory.resident_bytes() > environment.max_bytes:
             raise MemoryError(f"{memory.resident_bytes()} bytes are held")
-        # A trial that is cut short is asked to stop at every report; only the worker's own end may still end it.
-        with contextlib.suppress(TrialEnded) if self._is_cut_short else contextlib.nullcontext():
+        self._report(state)
+
+    def _report(self, state: TrainingState) -> None:
+        """Tell the observer of the progress; where that ends the worker, leave the newest state in the checkpoint."""
+        try:
             self._observe(Progress(state.meta_iteration, state.curve))
+        except TrialEnded:
+            # A trial that is cut short is asked to stop at every report; only the worker's own end may still end it.
+            if not self._is_cut_short:
+                raise
+        except WorkerShutdown:
+            # A disk that is full now costs the last seconds of training, and is no reason to end in another way.
+            with contextlib.suppress(StoreUnavailable):
+                self._save(state, self.environment.clock())
+                self.environment.storage.saved(self.trial)
+            raise
 
 
 def _value(score: Score | None) -> float | None:

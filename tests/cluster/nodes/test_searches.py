@@ -11,25 +11,19 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from chart import Helm, helm_or_skip
 from devcluster.access import ClusterAccess
-from devcluster.operator_installation import OperatorInstallation, operator_installed
-from devcluster.searches import SearchHandle
+from devcluster.operator_installation import OperatorInstallation
 from image_datasets import write_class_folders, write_split
+from installed_searches import Apply, Json, claim, pods_of, remote, scores_on
 from local_search import metasearch, scores_of, write_resource
 
-from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 from metasearch.search.trials import Trial
 from metasearch_operator.lost_workers import pod_of
-
-Json = dict[str, Any]
-Apply = Callable[..., SearchHandle]
 
 GPU = "example.com/gpu"
 
@@ -41,37 +35,6 @@ OTHER_LEARNERS: Json = {
 
 
 @pytest.fixture(scope="module")
-def installation(
-    cluster: ClusterAccess,
-    built_images: Mapping[str, object],  # noqa: ARG001
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[OperatorInstallation]:
-    folder = tmp_path_factory.mktemp("installation")
-    helm: Helm = helm_or_skip(folder)
-    with operator_installed(cluster, helm, {"worker": {"resources": {"requests": {"cpu": "100m"}}}}) as installation:
-        yield installation
-
-
-@pytest.fixture
-def apply(installation: OperatorInstallation, tmp_path: Path) -> Iterator[Apply]:
-    """Return a function that applies a search with kubectl; searches that are left are deleted in the end."""
-    api = Api.of_kubeconfig(str(installation.access.kubeconfig))
-    applied = []
-
-    def apply(name: str = "tiny", **changes: Any) -> SearchHandle:
-        file = write_resource(tmp_path, name, **changes)
-        installation.access.run("apply", f"--namespace={installation.namespace}", f"--filename={file}")
-        search = SearchHandle(api, api.get(names.SEARCH.path(installation.namespace, name)))
-        applied.append(search)
-        return search
-
-    yield apply
-    for search in applied:
-        search.delete()
-        search.wait_for(lambda search=search: not (search.trials() or search.jobs() or pods_of(search)))
-
-
-@pytest.fixture(scope="module")
 def local_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the same search run on this machine."""
     folder = tmp_path_factory.mktemp("local_run")
@@ -80,25 +43,8 @@ def local_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def pods_of(search: SearchHandle) -> list[Json]:
-    selector = f"{names.LABEL_SEARCH}={search.name}"
-    found, _ = search.api.list_all(names.POD.path(search.namespace), labelSelector=selector)
-    return found
-
-
 def is_ready(pod: Json) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
-
-
-def remote(installation: OperatorInstallation, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command about a search on the cluster."""
-    return metasearch(*arguments, "--namespace", installation.namespace, KUBECONFIG=str(installation.access.kubeconfig))
-
-
-def scores_on(installation: OperatorInstallation, search: SearchHandle) -> dict[str, tuple[str, float | None]]:
-    listed = remote(installation, "trials", search.name, "-o", "json")
-    assert listed.returncode == 0, listed.stderr
-    return {trial["name"]: (trial["state"], trial["score"]) for trial in json.loads(listed.stdout)}
 
 
 # --- the same as on one machine -----------------------------------------------------------------------------------
@@ -191,43 +137,6 @@ def test_nothing_of_a_deleted_search_stays(apply: Apply) -> None:
 
 
 # --- data and weights ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def volumes(installation: OperatorInstallation, tmp_path: Path) -> Iterator[Path]:
-    """Yield a folder that the claims `data` and `models` lead to; `data` does not exist yet."""
-    shared = tmp_path / "shared"
-    for name in ("data", "models"):
-        (shared / name).mkdir(parents=True)
-        (shared / name).chmod(0o777)
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    yield shared
-    for name in ("data", "models"):
-        here = f"--namespace={installation.namespace}"
-        installation.access.run("delete", "persistentvolumeclaim", here, name, "--ignore-not-found")
-        installation.access.run("delete", "persistentvolume", f"{installation.namespace}-{name}", "--ignore-not-found")
-
-
-def claim(installation: OperatorInstallation, name: str, folder: Path) -> None:
-    """Create a volume in a folder, and the claim for it."""
-    volume = f"{installation.namespace}-{name}"
-    common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
-    installation.access.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": volume},
-            "spec": {**common, "capacity": {"storage": "1Gi"}, "hostPath": {"path": str(folder)}},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": name, "namespace": installation.namespace},
-            "spec": {**common, "volumeName": volume, "resources": {"requests": {"storage": "1Gi"}}},
-        },
-    )
 
 
 def test_images_and_weights_are_on_volumes_and_what_is_wrong_with_them_is_reported(

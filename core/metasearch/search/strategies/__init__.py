@@ -6,7 +6,7 @@ Other packages add theirs through the entry point group `metasearch.strategies`;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from metasearch import api
@@ -16,7 +16,19 @@ from metasearch.search.strategies.base import DONE, WAIT, Answer, History, Propo
 from metasearch.search.strategies.halving import Rungs, SuccessiveHalving
 from metasearch.search.surrogates import Surrogate
 
-__all__ = ["BUILT_IN", "DONE", "WAIT", "Answer", "Builder", "History", "Proposal", "Proposals", "Strategy", "build"]
+__all__ = [
+    "BUILT_IN",
+    "DONE",
+    "WAIT",
+    "WITHOUT_SURROGATE",
+    "Answer",
+    "Builder",
+    "History",
+    "Proposal",
+    "Proposals",
+    "Strategy",
+    "build",
+]
 
 Builder = Callable[[api.MetaSearchSpec, Space[Any], Callable[[], Surrogate]], Strategy]
 """
@@ -33,6 +45,9 @@ BUILT_IN: Mapping[str, Builder] = {
     "Halving": deferred("metasearch.search.strategies.halving:build"),
     "Grid": deferred("metasearch.search.strategies.grid:Grid"),
 }
+
+WITHOUT_SURROGATE: Set[str] = frozenset({"Evolution", "LocalSearch", "Random", "Priority", "Halving", "Grid"})
+"""The names of those that never make one, and so propose at once in a process without PyTorch."""
 
 
 def build(spec: api.MetaSearchSpec, space: Space[Any], surrogate: Callable[[], Surrogate]) -> Strategy:
