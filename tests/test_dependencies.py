@@ -22,6 +22,7 @@ DISTRIBUTIONS = packages_distributions()
 EXTRAS_OF = {
     "core/metasearch": (),
     "core/metasearch/cluster": ("cluster",),
+    "core/metasearch/metrics": ("operator",),
     "core/metasearch/search/surrogates": ("trainer",),
     "operator/metasearch_operator": ("operator",),
     "trainer-image/metasearch_trainer": ("trainer", "storage"),
