@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,7 @@ from metasearch.version import __version__
 from metasearch_cli.extras import Extra, needing, require
 
 if TYPE_CHECKING:
+    from metasearch_cli.local.driver import Display
     from metasearch_cli.outcome.snapshot import Snapshot
     from metasearch_cli.remote.target import ClusterTarget
 
@@ -147,6 +149,10 @@ def run(
             help="Override a field of spec, such as search.progressive.beamWidth=8; repeatable.",
         ),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Answer Prometheus at http://127.0.0.1:PORT/metrics while it runs."),
+    ] = None,
 ) -> None:
     """Run a search on this machine, to its report."""
     from metasearch.loading import load_search
@@ -156,7 +162,7 @@ def run(
 
     resource, console = load_search(file, overrides or []), Console()
     try:
-        with display_for(console) as display:
+        with display_for(console) as shown, _with_metrics(shown, metrics_port) as display:
             snapshot = session.run(
                 resource,
                 output,
@@ -171,6 +177,16 @@ def run(
     print_status(console, snapshot.result)
     session.require_success(snapshot)
     console.print(f"report: {snapshot.report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _with_metrics(display: Display, port: int | None) -> AbstractContextManager[Display]:
+    """Return a context with a display that shows a search in metrics, too, where a port is given."""
+    if port is None:
+        return nullcontext(display)
+    with needing(Extra.TRAINER, "--metrics-port"):
+        from metasearch_cli.local.metrics import exposed_on
+
+    return exposed_on(port, display)
 
 
 @app.command()
