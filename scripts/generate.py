@@ -1,8 +1,9 @@
 """
 Write the generated files.
 
-The models give the references in docs/reference/ and the CRDs, both alone and as templates of the chart; the chart's
-values.yaml gives docs/values.md. With --check it only says which files are out of date, and fails if there are any.
+The models give the references in docs/reference/ and the CRDs, both alone and as templates of the chart; the catalogue
+of metrics gives theirs, and the chart's values.yaml gives docs/values.md. With --check it only says which files are out
+of date, and fails if there are any.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import metrics_table
 import values_table
 import yaml
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
@@ -71,6 +73,14 @@ The status of a MetaSearch, and the MetaTrials that it is computed from; made fr
 Numbers that may have a fraction are text, so that no digit is lost; times are in UTC. What was not measured is missing.
 """
 
+METRICS_HEAD = """\
+# Metrics
+
+What Prometheus can read of a search and of the operator, made from the catalogue in `metasearch.metrics` by `make
+generate`. The operator answers at port 8081 of its pod, `/metrics`; `metasearch run --metrics-port PORT` exposes those
+of its search at `http://127.0.0.1:PORT/metrics`, with an empty `namespace`. No label is a trial's or a worker's name.
+"""
+
 DEFINITION_HEAD = """\
 # Made from the models by `make generate`.
 """
@@ -121,6 +131,7 @@ def _files() -> Iterator[tuple[Path, str]]:
     kept = {"MetaSearch.status": SearchStatus, "MetaTrial.spec": MetaTrialSpec, "MetaTrial.status": MetaTrialStatus}
     sections = (section for path, model in kept.items() for section in _sections(model, path, with_bounds=False))
     yield reference / "kubernetes.md", KUBERNETES_HEAD + "".join(sections)
+    yield reference / "metrics.md", METRICS_HEAD + "".join(metrics_table.sections())
     for resource, definition in crds.definitions().items():
         text = yaml.safe_dump(definition, sort_keys=False, width=120)
         yield ROOT / "crds" / f"{resource.plural}.yaml", DEFINITION_HEAD + text

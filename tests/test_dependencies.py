@@ -22,6 +22,7 @@ DISTRIBUTIONS = packages_distributions()
 EXTRAS_OF = {
     "core/metasearch": (),
     "core/metasearch/cluster": ("cluster",),
+    "core/metasearch/metrics": ("operator",),
     "core/metasearch/search/surrogates": ("trainer",),
     "operator/metasearch_operator": ("operator",),
     "trainer-image/metasearch_trainer": ("trainer", "storage"),
@@ -29,6 +30,7 @@ EXTRAS_OF = {
     "cli/metasearch_cli/local/costs.py": ("trainer",),
     "cli/metasearch_cli/local/driver.py": ("trainer",),
     "cli/metasearch_cli/local/latency_table.py": ("trainer",),
+    "cli/metasearch_cli/local/metrics.py": ("trainer",),
     "cli/metasearch_cli/local/session.py": ("trainer",),
     "cli/metasearch_cli/remote/weights.py": ("storage",),
     "cli/metasearch_cli/report": ("report",),

@@ -25,7 +25,7 @@ class Extra(StrEnum):
 
 
 MODULES = {
-    Extra.TRAINER: ("torch", "PIL", "psutil", "safetensors", "sklearn"),
+    Extra.TRAINER: ("torch", "PIL", "prometheus_client", "psutil", "safetensors", "sklearn"),
     Extra.REPORT: ("jinja2", "matplotlib", "scipy"),
     Extra.CLUSTER: ("kubernetes", "urllib3", "websocket"),
     Extra.STORAGE: ("fsspec",),

@@ -148,16 +148,20 @@ def run(
             help="Override a field of spec, such as search.progressive.beamWidth=8; repeatable.",
         ),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Answer Prometheus at http://127.0.0.1:PORT/metrics while it runs."),
+    ] = None,
 ) -> None:
     """Run a search on this machine, to its report."""
     from metasearch.loading import load_search
     from metasearch_cli.local import session
-    from metasearch_cli.local.display import display_for
+    from metasearch_cli.local.display import progress_shown
     from metasearch_cli.outcome.tables import print_status
 
     resource, console = load_search(file, overrides or []), Console()
     try:
-        with display_for(console) as display:
+        with progress_shown(console, metrics_port) as display:
             snapshot = session.run(
                 resource,
                 output,

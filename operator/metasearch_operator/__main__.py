@@ -12,6 +12,7 @@ import kopf
 
 from metasearch.cluster.api import Api
 from metasearch.errors import MetaSearchError
+from metasearch.metrics.server import METRICS_PORT
 from metasearch_operator import probes
 from metasearch_operator.config import load_config
 from metasearch_operator.handlers import Operator
@@ -22,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Reconcile the MetaSearch resources of a cluster.")
     parser.add_argument("--config", type=Path, required=True, help="YAML file; the Helm chart writes it")
     parser.add_argument("--probes-port", type=int, default=probes.PORT, help="port of /healthz and /readyz")
+    parser.add_argument("--metrics-port", type=int, default=METRICS_PORT, help="port of /metrics")
     parser.add_argument("--verbose", action="store_true", help="log every event and request")
     arguments = parser.parse_args()
     kopf.configure(verbose=arguments.verbose, log_format=kopf.LogFormat.FULL)
@@ -34,7 +36,7 @@ def main() -> int:
     except MetaSearchError as error:
         sys.stderr.write(f"metasearch operator: {error}\n")
         return error.exit_code
-    operator = Operator(config, api, arguments.probes_port)
+    operator = Operator(config, api, arguments.probes_port, arguments.metrics_port)
     kopf.run(
         registry=operator.registry(),
         standalone=True,  # another kopf operator's peering must not pause this one

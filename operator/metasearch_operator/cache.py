@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,6 +22,8 @@ from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_conversion import OldTrial, trial_of
 from metasearch.kubernetes.worker_job import CONTAINER
 from metasearch.search.trials import Stage, State, Trial
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -108,22 +110,32 @@ class Cache:
         namespaces: Sequence[str],
         on_change: Callable[[SearchKey], None],
         clock: Callable[[], float] = time.monotonic,
+        on_break: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         """
         Args:
             namespaces: empty for all.
             on_change: called with the search of which an object has changed, from a reflector's thread.
             clock: monotonic, in seconds.
+            on_break: called with the plural of a kind and the name of the error where a watch breaks.
         """
         self._clock = clock
         scopes: Sequence[str | None] = list(dict.fromkeys(namespaces)) or [None]
-        self._trials = [Reflector(api, names.TRIAL, scope, cached_trial, on_change, clock) for scope in scopes]
-        self._jobs = [Reflector(api, names.JOB, scope, worker_job, on_change, clock) for scope in scopes]
+
+        def follow(
+            kind: names.Kind | names.Resource,
+            parse: Callable[[Json], T],
+            on_change: Callable[[SearchKey], None] = on_change,
+            selector: str = names.LABEL_SEARCH,
+        ) -> list[Reflector[T]]:
+            return [Reflector(api, kind, scope, parse, on_change, clock, selector, on_break) for scope in scopes]
+
+        self._trials, self._jobs = follow(names.TRIAL, cached_trial), follow(names.JOB, worker_job)
         # `metasearch export` starts pods with a search's label, too; they are none of its workers.
         workers = f"{names.LABEL_SEARCH},{names.LABEL_COMPONENT}={names.COMPONENT_WORKER}"
-        self._pods = [Reflector(api, names.POD, scope, worker_pod, on_change, clock, workers) for scope in scopes]
+        self._pods = follow(names.POD, worker_pod, selector=workers)
         # Renewals come every few seconds and need no reconcile: only a lease that is not renewed does.
-        self._leases = [Reflector(api, names.LEASE, scope, lease_name, lambda _: None, clock) for scope in scopes]
+        self._leases = follow(names.LEASE, lease_name, on_change=lambda _: None)
 
     def start(self) -> None:
         """Start to fill the cache, in threads."""
@@ -144,6 +156,15 @@ class Cache:
     def is_alive(self) -> bool:
         """False once a reflector's thread has died; only a restart helps then."""
         return all(reflector.is_alive for reflector in self._all)
+
+    def age_seconds(self, plural: str) -> float:
+        """Return the time since the API server was last heard of a kind, in the namespace where that is longest."""
+        return max(reflector.age_seconds for reflector in self._all if reflector.plural == plural)
+
+    @property
+    def plurals(self) -> Sequence[str]:
+        """The kinds that are followed."""
+        return list(dict.fromkeys(reflector.plural for reflector in self._all))
 
     def trials(self, search: SearchKey) -> list[CachedTrial]:
         """Return the search's trials, in no order."""

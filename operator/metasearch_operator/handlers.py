@@ -21,13 +21,15 @@ from metasearch.cluster.api import Api
 from metasearch.cluster.reflector import SearchKey
 from metasearch.errors import MetaSearchError
 from metasearch.kubernetes import names
+from metasearch.metrics.server import MetricsServer, all_addresses, serve
 from metasearch_operator import probes
 from metasearch_operator.cache import Cache
 from metasearch_operator.config import OperatorConfig
 from metasearch_operator.crd_check import require_crds
 from metasearch_operator.events import emit
+from metasearch_operator.metrics import OperatorMetrics
 from metasearch_operator.ranking_process import RankingProcess
-from metasearch_operator.reconciler import Reconciler
+from metasearch_operator.reconciler import Reconciler, ReconcileResult
 from metasearch_operator.search_tasks import SearchLoop, SearchTasks
 from metasearch_operator.searches import read_search, search_key, write_status
 
@@ -43,15 +45,26 @@ Json = dict[str, Any]
 class Operator:
     """The objects that live as long as the process. No search's state is among them."""
 
-    def __init__(self, config: OperatorConfig, api: Api, probes_port: int) -> None:
-        self._api, self._port = api, probes_port
-        self._tasks = SearchTasks(self._make_loop)
+    def __init__(self, config: OperatorConfig, api: Api, probes_port: int, metrics_port: int) -> None:
+        self._metrics = OperatorMetrics()
+        self._api = api.observed_by(self._metrics.request)
+        self._probes_port, self._metrics_port = probes_port, metrics_port
+        self._tasks = SearchTasks(self._make_loop, self._metrics.remove)
         # Not asyncio's default executor, which also resolves host names: waiting reconciles must not hold that up.
         self._threads = ThreadPoolExecutor(MAX_CONCURRENT_RECONCILES, thread_name_prefix="reconcile")
-        self._cache = Cache(api, config.namespaces, self._on_cache_change)
-        self._reconciler = Reconciler(api, self._cache, config.worker, RankingProcess(), time.time)
+        self._cache = Cache(self._api, config.namespaces, self._on_cache_change, on_break=self._metrics.watch_broke)
+        self._metrics.follow_cache(self._cache)
+        self._reconciler = Reconciler(
+            self._api,
+            self._cache,
+            config.worker,
+            RankingProcess(self._metrics.ranking),
+            time.time,
+            self._metrics.shows,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Any = None
+        self._metrics_server: MetricsServer | None = None
 
     def registry(self) -> kopf.OperatorRegistry:
         """Return the handlers, for kopf to call."""
@@ -77,7 +90,10 @@ class Operator:
             await self._run_in_thread(require_crds, self._api)
         except MetaSearchError as error:
             raise kopf.PermanentError(str(error)) from error  # otherwise kopf would try again for ever
-        self._server = await probes.serve(lambda: self._cache.is_alive, lambda: self._cache.is_synced, self._port)
+        self._server = await probes.serve(
+            lambda: self._cache.is_alive, lambda: self._cache.is_synced, self._probes_port
+        )
+        self._metrics_server = serve(self._metrics.registry, all_addresses(), self._metrics_port)
         self._cache.start()
         while not self._cache.is_synced:
             await asyncio.sleep(SYNC_SECONDS)
@@ -89,6 +105,8 @@ class Operator:
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._server is not None:
             await self._server.cleanup()
+        if self._metrics_server is not None:
+            self._metrics_server.close()
 
     async def on_event(self, type: str | None, body: kopf.Body, **_: Any) -> None:
         """Hand a search that exists, was changed or was deleted to its task. Does nothing that can fail."""
@@ -100,15 +118,23 @@ class Operator:
 
     def _make_loop(self, resource: Json) -> SearchLoop:
         return SearchLoop(
-            reconcile=self._reconciler.reconcile,
+            reconcile=self._reconcile,
             report_problem=self._reconciler.report_problem,
             read_search=functools.partial(read_search, self._api),
             write_status=functools.partial(write_status, self._api),
             run_in_thread=self._run_in_thread,
             emit=emit,
+            show=self._show,
             clock=time.monotonic,
             resource=resource,
         )
+
+    def _reconcile(self, resource: Json) -> ReconcileResult:
+        with self._metrics.reconcile():
+            return self._reconciler.reconcile(resource)
+
+    def _show(self, resource: Json, result: ReconcileResult) -> None:
+        self._metrics.show(search_key(resource), result.status.conditions, result.samples)
 
     def _on_cache_change(self, key: SearchKey) -> None:
         """Wake a search's task. Called from a reflector's thread, and asyncio's objects belong to the event loop's."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import MetaSearchError
@@ -25,7 +27,12 @@ class RankingFailed(MetaSearchError):
 class RankingProcess:
     """Runs strategies in child processes, one at a time. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, observe: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+        """
+        Args:
+            observe: returns a context within which candidates are ranked.
+        """
+        self._observe = observe
         # One child at a time: two would need twice the memory, and the pod's limit has room for one.
         self._one_at_a_time = threading.Lock()
 
@@ -38,7 +45,7 @@ class RankingProcess:
         """
         # A forked child would inherit kopf's event loop, the reflectors' locks and their open connections.
         context = multiprocessing.get_context("spawn")
-        with self._one_at_a_time, ProcessPoolExecutor(1, mp_context=context) as child:
+        with self._one_at_a_time, self._observe(), ProcessPoolExecutor(1, mp_context=context) as child:
             try:
                 return child.submit(_propose, spec, history, room).result()
             except BrokenProcessPool as error:

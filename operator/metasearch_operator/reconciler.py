@@ -6,13 +6,16 @@ It runs in a thread, because it waits for the API server. All it knows comes fro
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from metasearch.api import MetaSearchSpec
 from metasearch.cluster.api import Api, Refused
+from metasearch.cluster.reflector import SearchKey
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.kubernetes.search_status import SearchStatus
@@ -20,6 +23,8 @@ from metasearch.kubernetes.timing import Timing, timing_of
 from metasearch.kubernetes.trial_conversion import OldTrial
 from metasearch.kubernetes.worker_job import worker_image, worker_job
 from metasearch.loading import parse_search
+from metasearch.metrics.model import Sample
+from metasearch.metrics.of_search import Observation, samples
 from metasearch.outcome.ends import end_of, stays_ended, with_end
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.outcome.summary import recorded_ends, search_status
@@ -44,7 +49,7 @@ from metasearch_operator.jobs import delete_jobs, desired_pods, ensure_job
 from metasearch_operator.lost_workers import find_orphaned, release
 from metasearch_operator.ranking_process import RankingProcess, SubprocessStrategy
 from metasearch_operator.reasons import ReadyReason
-from metasearch_operator.searches import recorded_status, search_key
+from metasearch_operator.searches import recorded_status, search_key, status_json
 
 Json = dict[str, Any]
 
@@ -66,8 +71,8 @@ class ReconcileResult:
     """Time until something is due that no change of the cache announces."""
     events: Sequence[Event] = ()
     """Events to post once the status is written."""
-    outcome: SearchResult | None = None
-    """Everything that was measured of the search; None where it was not evaluated."""
+    samples: Sequence[Sample] | None = None
+    """The search's metrics; None where it was not evaluated."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Reconciler:
     ranking: RankingProcess
     now: Callable[[], float]
     """Unix time in seconds."""
+    is_shown: Callable[[SearchKey], bool] = lambda _: True
+    """Tells whether there are metrics of a search; where not, one that has ended is evaluated for them, too."""
 
     def reconcile(self, resource: Json) -> ReconcileResult:
         """
@@ -118,6 +125,7 @@ class _Reconciliation:
     def __init__(self, reconciler: Reconciler, resource: Json, spec: MetaSearchSpec) -> None:
         self.api, self.cache = reconciler.api, reconciler.cache
         self.settings, self.ranking = reconciler.pod_settings, reconciler.ranking
+        self.is_shown = reconciler.is_shown
         self.resource, self.spec, self.before = resource, spec, recorded_status(resource)
         self.ends = recorded_ends(self.before)
         self.key = search_key(resource)
@@ -133,7 +141,7 @@ class _Reconciliation:
         if has_ended(self.before.conditions, self.generation):
             # It is not evaluated again: its trials may be deleted by now, and its status is to stay.
             delete_jobs(self.api, self.namespace, self.jobs)
-            return ReconcileResult(self.before, is_urgent=False)
+            return ReconcileResult(self.before, is_urgent=False, samples=self._samples_after_end())
         if has_ended(self.before.conditions) and stays_ended(self.ends, self.spec):
             delete_jobs(self.api, self.namespace, self.jobs)
             return self._still_ended()
@@ -206,18 +214,48 @@ class _Reconciliation:
         search = replace(search, paused_seconds=timing.paused_seconds(self.now))
         at = timing.completed_at or self.now
         ends = with_end(self.ends, end_of(search, step.trials, step.plan, at)) if is_over else self.ends
-        outcome = summarize(search, step.trials, step.plan, at, ends)
-        status = self._status(outcome, step, timing, problem, remarks)
+        result = summarize(search, step.trials, step.plan, at, ends)
+        status = self._status(result, step, timing, problem, remarks)
         return ReconcileResult(
             status,
             is_urgent=_differs_in_more_than_figures(self.before, status),
             requeue_after_seconds=math.inf if is_over or self.spec.suspend else self._due_seconds(search),
             events=events_between(self.before, status),
-            outcome=outcome,
+            samples=self._samples(result, step.trials, status, timing.completed_at),
         )
 
+    def _samples_after_end(self) -> list[Sample] | None:
+        """
+        Return the metrics of a search that had ended before this operator began; None where they are known.
+
+        They are not computed where trials are missing, for then they would say something else than the status.
+        """
+        timing = timing_of(self.before, self.now)
+        if self.is_shown(self.key) or timing.completed_at is None:
+            return None
+        search = self._define(timing)
+        trials, _ = _own_trials(search, [each for each in self.cache.trials(self.key) if each.owner == self.uid])
+        if self.before.trials is None or len(trials) != self.before.trials.total:
+            return None
+        plan = current_status(search, trials, timing.completed_at)
+        result = summarize(search, trials, plan, timing.completed_at, self.ends)
+        return self._samples(result, trials, self.before, timing.completed_at)
+
+    def _samples(
+        self, result: SearchResult, trials: Sequence[Trial], status: SearchStatus, completed_at: float | None
+    ) -> list[Sample]:
+        seen = Observation(
+            namespace=self.namespace,
+            result=result,
+            trials=trials,
+            completed_at=completed_at,
+            status_bytes=len(json.dumps(status_json(status))),
+            workers=Counter("Terminating" if pod.is_terminating else pod.phase for pod in self.pods),
+        )
+        return samples(seen)
+
     def _status(
-        self, outcome: SearchResult, step: Step, timing: Timing, problem: Problem | None, remarks: Sequence[str]
+        self, result: SearchResult, step: Step, timing: Timing, problem: Problem | None, remarks: Sequence[str]
     ) -> SearchStatus:
         situation = Situation(
             spec=self.spec,
@@ -228,7 +266,7 @@ class _Reconciliation:
             remarks=remarks,
         )
         return search_status(
-            outcome,
+            result,
             generation=self.generation,
             conditions=compute_conditions(situation, self.before.conditions, self.generation, self.now),
             suspended_seconds=timing.suspended_seconds,

@@ -64,6 +64,8 @@ class SearchLoop:
     run_in_thread: RunInThread
     emit: Callable[[Json, Event], None]
     """Post an event of the search."""
+    show: Callable[[Json, ReconcileResult], None]
+    """Expose the search's metrics."""
     clock: Callable[[], float]
     """Monotonic, in seconds."""
     resource: Json
@@ -121,6 +123,7 @@ class SearchLoop:
         except Exception as error:
             logger.exception("the reconcile of %s failed", self._name)
             return await self._report_error(error)
+        self.show(resource, result)
         self.failures = 0
         return min(RESYNC_SECONDS, result.requeue_after_seconds) if is_current else RETRY_BACKOFF.first
 
@@ -143,7 +146,9 @@ class SearchLoop:
         message = str(error) if isinstance(error, MetaSearchError) else f"{type(error).__name__}: {error}"
         problem = Problem(ReadyReason.OPERATOR_ERROR, f"the operator cannot go on for now: {message}")
         try:
-            await self._publish(self.resource, self.report_problem(self.resource, problem))
+            result = self.report_problem(self.resource, problem)
+            self.show(self.resource, result)
+            await self._publish(self.resource, result)
         except MetaSearchError as unpublished:
             logger.warning("%s: that cannot be written either: %s", self._name, unpublished)
         return self._failed(message)
@@ -176,8 +181,12 @@ class SearchTasks:
     still made.
     """
 
-    def __init__(self, make_loop: Callable[[Json], SearchLoop]) -> None:
-        self._make_loop = make_loop
+    def __init__(self, make_loop: Callable[[Json], SearchLoop], on_gone: Callable[[SearchKey], None]) -> None:
+        """
+        Args:
+            on_gone: called with a search that is not reconciled any more.
+        """
+        self._make_loop, self._on_gone = make_loop, on_gone
         self._tasks: dict[SearchKey, SearchTask] = {}
 
     def upsert(self, resource: Json) -> None:
@@ -203,6 +212,7 @@ class SearchTasks:
         """End the task of a search that is gone."""
         if known := self._tasks.pop(key, None):
             known.task.cancel()
+            self._on_gone(key)
 
     async def stop(self) -> None:
         """End all tasks and wait for them. A reconcile may be cut at any point."""
@@ -218,3 +228,4 @@ class SearchTasks:
         # The entry may be that of a later search of the same name.
         if (known := self._tasks.get(key)) and known.task is task:
             del self._tasks[key]
+            self._on_gone(key)

@@ -11,6 +11,7 @@ from chart import Helm, Json, objects_of_kind, single
 
 from metasearch.kubernetes import crds
 from metasearch.loading import parse_search
+from metasearch.metrics.server import METRICS_PORT
 
 EVERYTHING: dict[str, Any] = {"networkPolicy": {"enabled": True}, "watch": {"namespaces": ["team-a", "team-b"]}}
 
@@ -76,7 +77,10 @@ def test_the_operator_runs_as_nobody_and_writes_to_tmp_alone(helm: Helm) -> None
 
 def test_the_operator_is_asked_how_it_is(helm: Helm) -> None:
     asked = container(helm.render())
-    assert asked["ports"] == [{"name": "http", "containerPort": 8080}]
+    assert asked["ports"] == [
+        {"name": "http", "containerPort": 8080},
+        {"name": "metrics", "containerPort": METRICS_PORT},
+    ]
     probes = {name: asked[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert probes == {
         "startup": {"path": "/healthz", "port": "http"},
@@ -315,7 +319,7 @@ def test_the_operator_speaks_to_dns_and_the_api_server_and_is_asked_how_it_is(he
     policy = network_policy(objects, "metasearch-operator")
     assert policy["podSelector"]["matchLabels"].items() <= pod(objects)["metadata"]["labels"].items()
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert policy["ingress"] == [{"ports": [{"port": 8080, "protocol": "TCP"}]}]
+    assert policy["ingress"] == [{"ports": [{"port": port, "protocol": "TCP"}]} for port in (8080, METRICS_PORT)]
     assert policy["egress"] == [DNS, API_SERVER]
 
 
@@ -341,6 +345,7 @@ PEERS: list[Json] = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metad
         ({"workerEgress": [STORE]}, "worker", lambda policy: policy["egress"], [DNS, API_SERVER, STORE]),
         ({"workerEgress": [STORE]}, "operator", lambda policy: policy["egress"], [DNS, API_SERVER]),
         ({"operatorIngress": PEERS}, "operator", lambda policy: policy["ingress"][0]["from"], PEERS),
+        ({"metricsIngress": PEERS}, "operator", lambda policy: policy["ingress"][1]["from"], PEERS),
         (
             {"dnsPorts": [5353]},
             "worker",

@@ -14,6 +14,7 @@ from metasearch.cluster.api import Conflict, NotFound, Refused
 from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY, SUCCEEDED, SearchStatus
 from metasearch.loading import parse_search
+from metasearch.metrics import of_search
 from metasearch.search.build import build_search
 from metasearch.search.planner import plan
 from metasearch.search.trials import Reason, State, Trial, TrialResult
@@ -102,8 +103,9 @@ def test_a_new_search_gets_its_trials_its_workers_and_a_status() -> None:
     assert created == [CREATE_TRIAL] * 10 + [CREATE_JOB]
     assert result.is_urgent
     assert said(result)[:2] == ("False", "WaitingForWorkers")
-    assert result.outcome is not None
-    assert result.outcome.trials.total == result.status.trials.total  # type: ignore[union-attr]
+    assert result.samples is not None
+    began = {each.value for each in result.samples if each.metric is of_search.STARTED}
+    assert began == {STARTED}
     assert written(result)["startTime"] == "1970-01-01T00:16:40.000000Z"
 
 
@@ -249,6 +251,21 @@ def test_a_search_that_has_ended_stays_so_without_its_trials() -> None:
     result = reconciler(FakeCache(held_jobs=[make_job()]), api, STARTED + 999).reconcile(search(status, **ONE_ROUND))
     assert (written(result), result.is_urgent, result.events) == (status, False, ())
     assert [verb for verb, *_ in api.asked] == ["delete"]
+
+
+def test_one_that_had_ended_before_the_operator_began_has_its_metrics_all_the_same() -> None:
+    status, cache = ended(), FakeCache(cached(succeeded()))
+    now = reconciler(cache, now=STARTED + 999)
+    assert now.reconcile(search(status, **ONE_ROUND)).samples is None  # they are known
+    (found,) = [
+        each
+        for each in replace(now, is_shown=lambda _: False).reconcile(search(status, **ONE_ROUND)).samples or ()
+        if each.metric is of_search.COMPLETED
+    ]
+    assert found.value == STARTED
+    # Without its trials they would say that nothing was tried.
+    lost = replace(reconciler(now=STARTED + 999), is_shown=lambda _: False)
+    assert lost.reconcile(search(status, **ONE_ROUND)).samples is None
 
 
 def test_a_search_that_has_ended_goes_on_under_a_budget_with_room() -> None:

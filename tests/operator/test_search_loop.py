@@ -46,6 +46,7 @@ class LoopHarness:
         self.written: list[SearchStatus] = []
         self.emitted: list[Event] = []
         self.problems: list[Problem] = []
+        self.shown: list[ReconcileResult] = []
         self.loop = SearchLoop(
             reconcile=self._reconcile,
             report_problem=self._report_problem,
@@ -53,6 +54,7 @@ class LoopHarness:
             read_search=self._read_search,
             run_in_thread=self._at_once,
             emit=lambda _resource, event: self.emitted.append(event),
+            show=lambda _resource, result: self.shown.append(result),
             clock=lambda: self.now,
             resource=SEARCH,
         )
@@ -203,6 +205,7 @@ def test_an_unexpected_error_is_written_where_people_look(harness: LoopHarness, 
     (problem,) = harness.problems
     assert problem.reason == "OperatorError"
     assert words in problem.message
+    assert harness.shown[-1].status.conditions == (not_ready(problem.message),)  # in metrics, too
     assert harness.written == [SearchStatus(conditions=(not_ready(problem.message),))]
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from metasearch.cluster.reflector import SearchKey
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch_operator.reconciler import ReconcileResult
 from metasearch_operator.search_tasks import SearchLoop, SearchTasks
-from metasearch_operator.searches import SearchGone
+from metasearch_operator.searches import SearchGone, search_key
 
 Json = dict[str, Any]
 
@@ -30,6 +31,8 @@ class Loops:
         self.made = 0
         self.reconciled: list[Json] = []
         self.problem: BaseException | None = None
+        self.shown: set[SearchKey] = set()
+        """The searches of which there are metrics."""
 
     def make(self, resource: Json) -> SearchLoop:
         self.made += 1
@@ -40,6 +43,7 @@ class Loops:
             read_search=lambda resource: resource,
             run_in_thread=self._at_once,
             emit=lambda _resource, _event: None,
+            show=lambda resource, _result: self.shown.add(search_key(resource)),
             clock=lambda: 0.0,
             resource=resource,
         )
@@ -66,7 +70,7 @@ def loops() -> Loops:
 
 def run(loops: Loops, play: Callable[[SearchTasks], Awaitable[None]]) -> None:
     async def stage() -> None:
-        tasks = SearchTasks(loops.make)
+        tasks = SearchTasks(loops.make, loops.shown.discard)
         await play(tasks)
         await tasks.stop()
         assert asyncio.all_tasks() == {asyncio.current_task()}  # none is left
@@ -93,6 +97,7 @@ def test_its_task_ends_once_it_is(how: str, loops: Loops) -> None:
     async def play(tasks: SearchTasks) -> None:
         tasks.upsert(search(1))
         await loops.reaches(1)
+        assert loops.shown == {KEY}
         if how == "gone":
             tasks.remove(KEY)
         else:
@@ -104,6 +109,7 @@ def test_its_task_ends_once_it_is(how: str, loops: Loops) -> None:
 
     run(loops, play)
     assert loops.reconciled == [search(1)]
+    assert not loops.shown
 
 
 def test_another_of_its_name_has_a_task_of_its_own(loops: Loops) -> None:

@@ -100,7 +100,6 @@ class TokenMeansPredictor:
         self._means, self._default = means, default
         self.left_out: Scores = np.array([])
         self.description = "means of tokens"
-        self.description = "means of tokens"
 
     def predict(self, candidates: Candidates) -> Scores:
         tokens = (itertools.chain.from_iterable(each) for each in candidates.tokens)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -13,11 +15,33 @@ from metasearch.search import budget, confirmation, pareto
 from metasearch.search.cut_trials import without_replaced
 from metasearch.search.planner import Search
 from metasearch.search.trials import Stage, State, Trial, by_round
+from metasearch_cli.extras import Extra, needing
+
+if TYPE_CHECKING:
+    from metasearch_cli.local.driver import Display
 
 
 def display_for(console: Console) -> BarDisplay | LineDisplay:
     """Return bars for a terminal, lines for a log."""
     return BarDisplay(console) if console.is_terminal else LineDisplay(console)
+
+
+@contextmanager
+def progress_shown(console: Console, metrics_port: int | None) -> Iterator[Display]:
+    """
+    Give a display on a console, which Prometheus reads too where a port is given.
+
+    Raises:
+        InvalidSpec: the port is in use, or may not be taken.
+        MetaSearchError: what exposes metrics is not installed.
+    """
+    with ExitStack() as stack:
+        display: Display = stack.enter_context(display_for(console))
+        if metrics_port is not None:
+            with needing(Extra.TRAINER, "--metrics-port"):
+                from metasearch_cli.local.metrics import exposed_on
+            display = stack.enter_context(exposed_on(metrics_port, display))
+        yield display
 
 
 class LineDisplay:

@@ -10,7 +10,8 @@ The client's errors are translated here and nowhere else. The type says what to 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +34,11 @@ SILENCE_SECONDS = 90.0
 
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
+
+
+Observe = Callable[[str, str, str, float], None]
+"""Called after a request: its verb (such as GET), the plural of what it is about, the code of the answer (empty where
+none came), and the seconds until it came."""
 
 
 class NotFound(MetaSearchError):
@@ -91,8 +97,12 @@ def _kubeconfig_errors() -> Iterator[None]:
 class Api:
     """A connection to one API server, as one user. Safe to use from several threads."""
 
-    def __init__(self, connection: client.ApiClient) -> None:
-        self._connection = connection
+    def __init__(self, connection: client.ApiClient, observe: Observe = lambda *_: None) -> None:
+        self._connection, self._observe = connection, observe
+
+    def observed_by(self, observe: Observe) -> Api:
+        """Return the same connection with a function that is told of each request."""
+        return Api(self._connection, observe)
 
     @classmethod
     def of_this_pod(cls) -> Api:
@@ -235,16 +245,28 @@ class Api:
         headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
         # `param_serialize` and `call_api` are below the generated classes, which know no custom resources.
         request = self.serialized(method, path, list(query.items()), headers, body)
+        began, code = time.monotonic(), ""
         try:
             answer = self._connection.call_api(*request, _request_timeout=timeout)
             response: urllib3.BaseHTTPResponse = answer.response
+            code = str(response.status)
             if response.status >= 400:
                 raise error_of(response.status, _status_of(response), f"{method} {path}")
         except client.ApiException as error:  # such as TLS trouble, with status 0
             raise StoreUnavailable(f"{method} {path} failed ({error.reason})") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"the API server cannot be reached ({_cause(error)})") from error
+        finally:
+            self._observe("WATCH" if "watch" in query else method, resource_of(path), code, time.monotonic() - began)
         return response
+
+
+def resource_of(path: str) -> str:
+    """Return the plural of what a path is about: "pods" of /api/v1/namespaces/a/pods/b/status."""
+    parts = path.strip("/").split("/")
+    group_end = 2 if parts[0] == "api" else 3  # /api/v1/…, /apis/GROUP/VERSION/…
+    rest = parts[group_end:]
+    return rest[2] if rest[:1] == ["namespaces"] and len(rest) > 2 else (rest or parts)[0]
 
 
 def _status_of(response: urllib3.BaseHTTPResponse) -> Json:

@@ -59,6 +59,7 @@ class Reflector(Generic[T]):
         on_change: Callable[[SearchKey], None],
         clock: Callable[[], float],
         selector: str = LABEL_SEARCH,
+        on_break: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         """
         Args:
@@ -67,9 +68,11 @@ class Reflector(Generic[T]):
             on_change: called with the search of which an object has changed, from the reflector's thread.
             clock: monotonic, in seconds.
             selector: a label selector of the API server. It must select the label of a search among others.
+            on_break: called with the plural of the kind and the name of the error where the connection breaks.
         """
         self._api, self._path, self._parse, self._selector = api, kind.path(namespace), parse, selector
-        self._on_change, self._clock = on_change, clock
+        self._on_change, self._on_break, self._clock = on_change, on_break, clock
+        self.plural, self._heard_at = kind.plural, clock()
         self._name = f"{kind.plural} in {namespace or 'all namespaces'}"
         self._entries: dict[SearchKey, dict[str, Entry[T]]] = {}
         self._unbroken_since = math.inf
@@ -101,6 +104,11 @@ class Reflector(Generic[T]):
         """Time, on the clock, since which every change has been seen; infinite while the connection is broken."""
         return self._unbroken_since
 
+    @property
+    def age_seconds(self) -> float:
+        """The time since the API server was last heard of: a list, a change or a bookmark."""
+        return self._clock() - self._heard_at
+
     def of(self, search: SearchKey) -> Sequence[Entry[T]]:
         """Return the objects of a search, in no order."""
         with self._lock:
@@ -125,12 +133,14 @@ class Reflector(Generic[T]):
                 self._unbroken_since = math.inf
                 pause = RETRY_BACKOFF.pause(failures)
                 failures += 1
+                self._on_break(self.plural, type(error).__name__)
                 logger.warning("cannot list and watch %s (%s); trying again in %s s", self._name, error, pause)
                 self._stopped.wait(pause)
 
     def _replace(self) -> str:
         """List everything, replace the copy, and return the version from which to watch."""
         items, version = self._api.list_all(self._path, labelSelector=self._selector)
+        self._heard_at = self._clock()
         fresh: dict[SearchKey, dict[str, Entry[T]]] = {}
         for item in items:
             # By uid: an object that is deleted and made anew under its name is another one.
@@ -149,7 +159,7 @@ class Reflector(Generic[T]):
         relist_at = self._clock() + RELIST_SECONDS
         while not self._stopped.is_set() and self._clock() < relist_at:
             for kind, item in self._api.watch(self._path, version, WATCH_SECONDS, labelSelector=self._selector):
-                version = item["metadata"]["resourceVersion"]
+                version, self._heard_at = item["metadata"]["resourceVersion"], self._clock()
                 if kind != "BOOKMARK":  # a bookmark only moves the version on, so that a quiet watch does not expire
                     self._apply(kind, item)
                 if self._stopped.is_set():

@@ -122,6 +122,7 @@ def trial_of(resource: Mapping[str, Any]) -> Trial:
         stop_requested=status.stop_requested,
         progress=_progress.validate_python(status.progress.model_dump()) if status.progress else Progress(),
         result=_result_of(status),
+        created_at=Time(created).unix_seconds if (created := resource["metadata"].get("creationTimestamp")) else None,
     )
 
 

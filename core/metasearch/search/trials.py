@@ -12,7 +12,7 @@ first result stays for ever, a result with an old epoch is refused, and losing a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pydantic import TypeAdapter
@@ -240,6 +240,8 @@ class Trial:
     stop_requested: bool = False
     progress: Progress = Progress()
     result: TrialResult | None = None
+    created_at: float | None = field(default=None, compare=False)
+    """Unix time in seconds at which it was proposed; None where that is not on record."""
 
     @property
     def name(self) -> str:

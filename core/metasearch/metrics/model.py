@@ -1,0 +1,80 @@
+"""The form of a metric and of its samples; nothing here knows Prometheus' client."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import accumulate
+
+PREFIX = "metasearch_"
+
+
+class Kind(StrEnum):
+    """The type of a metric, as Prometheus has them."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+class Unit(StrEnum):
+    """The base unit of a metric, which its name ends in; of a counter, before `_total`."""
+
+    SECONDS = "seconds"
+    BYTES = "bytes"
+    RATIO = "ratio"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: what is measured."""
+
+    name: str
+    kind: Kind
+    help: str
+    """A sentence, as in the exposition."""
+    labels: tuple[str, ...] = ()
+    unit: Unit | None = None
+    """None for a number of things, whose name is theirs."""
+    buckets: tuple[float, ...] = ()
+    """Upper bounds of a histogram without infinity, ascending."""
+
+    def __post_init__(self) -> None:
+        assert (self.kind is Kind.HISTOGRAM) == bool(self.buckets), f"{self.name}: a histogram has buckets"
+        assert (self.kind is Kind.COUNTER) == self.name.endswith("_total"), f"{self.name}: a counter ends in _total"
+        stem = self.name.removesuffix("_total")
+        assert self.unit is None or stem.endswith(f"_{self.unit}"), f"{self.name}: a name ends in its unit"
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """The observations of a histogram, counted by buckets."""
+
+    cumulative: tuple[int, ...]
+    """For each bound, how many are not above it; and then how many there are."""
+    total: float
+    """Their sum."""
+
+    @classmethod
+    def of(cls, values: Iterable[float], bounds: tuple[float, ...]) -> Histogram:
+        """Count values by buckets."""
+        counts, total = [0] * (len(bounds) + 1), 0.0
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+            total += value
+        return cls(tuple(accumulate(counts)), total)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A value of a metric."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    """The values of the metric's labels, in their order."""
+    value: float | Histogram
+
+    def __post_init__(self) -> None:
+        assert len(self.labels) == len(self.metric.labels), f"{self.metric.name} has the labels {self.metric.labels}"

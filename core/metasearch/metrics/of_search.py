@@ -1,0 +1,288 @@
+"""
+Compute the metrics of a search from what is on record of it.
+
+Counters and histograms, too: what is computed from records has no restart to begin anew at, and agrees with them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from metasearch.api import MetaSearchSpec
+from metasearch.metrics.model import PREFIX, Histogram, Kind, Metric, Sample, Unit
+from metasearch.outcome.results import SearchResult
+from metasearch.search.planner import Phase
+from metasearch.search.trials import Attempt, Stage, State, Trial
+
+SEARCH_LABELS = ("namespace", "search")
+
+SECONDS_PER_HOUR = 3600
+
+ROUNDS_SHOWN = 16
+"""Rounds that have series of their own, the last ones; a search may have hundreds."""
+
+TRIAL_BUCKETS = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200)
+"""Bounds of a trial's time, from a second to half a day."""
+
+WAIT_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400)
+
+
+def _gauge(name: str, help: str, *labels: str, unit: Unit | None = None) -> Metric:
+    return Metric(f"{PREFIX}{name}", Kind.GAUGE, help, (*SEARCH_LABELS, *labels), unit)
+
+
+def _counter(name: str, help: str, *labels: str, unit: Unit | None = None) -> Metric:
+    return Metric(f"{PREFIX}{name}", Kind.COUNTER, help, (*SEARCH_LABELS, *labels), unit)
+
+
+def _histogram(name: str, help: str, buckets: tuple[float, ...], *labels: str) -> Metric:
+    return Metric(f"{PREFIX}{name}", Kind.HISTOGRAM, help, (*SEARCH_LABELS, *labels), Unit.SECONDS, buckets)
+
+
+# --- the metrics --------------------------------------------------------------------------------------------------
+
+INFO = _gauge(
+    "search_info",
+    "Always 1; its labels say what a search is of.",
+    "dataset",
+    "strategy",
+    "surrogate",
+    "meta_learner",
+)
+PHASE = _gauge("search_phase", "1 for the phase that a search is in, 0 for the others.", "phase")
+CONDITION = _gauge(
+    "search_condition", "1 for the present status of each condition of a search.", "condition", "status", "reason"
+)
+STARTED = _gauge("search_started_timestamp_seconds", "Unix time at which a search began.", unit=Unit.SECONDS)
+COMPLETED = _gauge(
+    "search_completed_timestamp_seconds", "Unix time at which a search ended; absent before.", unit=Unit.SECONDS
+)
+ROUND = _gauge("search_round", "Number of a search's present round, from 1.")
+BEST_SCORE = _gauge(
+    "search_best_score_ratio",
+    "Best score of a whole training of a search, from 0 to 1; absent before there is one.",
+    unit=Unit.RATIO,
+)
+FRONT = _gauge("search_front_cells", "Cells that no other beats in both score and parameters.")
+ACCURACY = _gauge(
+    "delivered_accuracy_ratio",
+    "Accuracy on test classes of the network that is delivered, from 0 to 1; absent before there is one.",
+    "classification",
+    unit=Unit.RATIO,
+)
+STATUS_BYTES = _gauge("search_status_bytes", "Size of a search's status as JSON.", unit=Unit.BYTES)
+
+TRIALS = _gauge(
+    "trials",
+    f"Trials on record; those of the search stage in the last {ROUNDS_SHOWN} rounds. Final trials have round 0.",
+    "stage",
+    "round",
+    "state",
+)
+ENDED = _counter(
+    "trials_ended_total", "Trials that are over; the reason is empty for success.", "stage", "state", "reason"
+)
+ATTEMPTS = _counter("trial_attempts_total", "Claims of trials that are over.", "outcome")
+TRIAL_SECONDS = _histogram(
+    "trial_seconds", "Time of training and evaluation of trials that succeeded.", TRIAL_BUCKETS, "stage"
+)
+CLAIM_SECONDS = _histogram(
+    "trial_claim_seconds", "Time from a claim to its end, whatever the outcome.", TRIAL_BUCKETS, "stage"
+)
+QUEUE_SECONDS = _histogram(
+    "trial_queue_seconds", "Time from the creation of a trial to its first claim.", WAIT_BUCKETS, "stage"
+)
+WORKER_SECONDS = _counter(
+    "worker_busy_seconds_total", "Time in which slots of workers have held trials.", unit=Unit.SECONDS
+)
+
+CORRELATION = _gauge(
+    "surrogate_rank_correlation",
+    "Rank correlation of a round's predictions and scores; kind ceiling is what perfect predictions could have.",
+    "round",
+    "kind",
+)
+RECALL = _gauge(
+    "surrogate_top_recall_ratio",
+    "Share of a round's best quarter that was predicted to be in it.",
+    "round",
+    unit=Unit.RATIO,
+)
+EXAMINATION = _gauge(
+    "surrogate_examination_correlation",
+    "Spearman of predictions and scores of the trials drawn at random, all rounds together, and its ceiling.",
+    "kind",
+)
+EXAMINED = _gauge("surrogate_examination_trials", "Trials drawn at random that have examined the surrogate.")
+
+BUDGET_LIMIT = _gauge(
+    "budget_limit", "Limit of a search's budget, where it has one, in trials, seconds or GPU-seconds.", "unit"
+)
+BUDGET_SPENT = _gauge("budget_spent", "What a search has spent, in trials, seconds or GPU-seconds.", "unit")
+
+WORKERS = _gauge("workers", "Pods of a search's workers.", "phase")
+SLOTS = _gauge("slots", "Slots of running workers.", "state")
+
+METRICS: tuple[Metric, ...] = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
+"""All metrics of a search."""
+
+
+# --- the samples --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything that the metrics of one search are computed from."""
+
+    namespace: str
+    """Empty for a search on one machine."""
+    result: SearchResult
+    trials: Sequence[Trial]
+    """All on record."""
+    completed_at: float | None = None
+    """A Unix time in seconds; None while the search is under way."""
+    status_bytes: int | None = None
+    """None where there is no status."""
+    workers: Mapping[str, int] = field(default_factory=dict)
+    """The number of workers by their phase."""
+
+    @property
+    def spec(self) -> MetaSearchSpec:
+        """The search's spec."""
+        return self.result.search.spec
+
+
+def samples(seen: Observation) -> list[Sample]:
+    """Return the samples of a search; a metric that has no value now has none."""
+    labels = (seen.namespace, seen.result.search.name)
+    found = [*_of_result(seen), *_of_trials(seen.trials), *_of_surrogate(seen), *_of_budget(seen), *_of_workers(seen)]
+    return [Sample(metric, (*labels, *own), value) for metric, own, value in found]
+
+
+def condition_samples(namespace: str, search: str, conditions: Sequence[tuple[str, str, str]]) -> list[Sample]:
+    """
+    Return the samples of a search's conditions, which it has even where it cannot be evaluated.
+
+    Args:
+        conditions: type, status and reason of each.
+    """
+    return [Sample(CONDITION, (namespace, search, *condition), 1) for condition in conditions]
+
+
+_Part = Iterator[tuple[Metric, tuple[str, ...], float | Histogram]]
+"""Metrics with the values of their own labels."""
+
+
+def _of_result(seen: Observation) -> _Part:
+    result, spec = seen.result, seen.spec
+    surrogate = spec.search.surrogate.type if spec.search.strategy == "Progressive" else ""
+    yield INFO, (_dataset(spec), spec.search.strategy, surrogate, spec.training.meta_learner), 1
+    for phase in Phase:
+        yield PHASE, (phase,), phase is result.search.phase
+    yield STARTED, (), result.search.started_at
+    if seen.completed_at is not None:
+        yield COMPLETED, (), seen.completed_at
+    yield ROUND, (), result.rounds[-1].round if result.rounds else 0
+    if (best := next((each.score for each in result.ranked if not each.is_beginning), None)) is not None:
+        yield BEST_SCORE, (), best
+    yield FRONT, (), len(result.front)
+    if delivered := result.delivered:
+        yield ACCURACY, ("transductive",), delivered.transductive.accuracy
+        yield ACCURACY, ("non_transductive",), delivered.non_transductive.accuracy
+        yield ACCURACY, ("support_statistics",), delivered.support_statistics.accuracy
+    if seen.status_bytes is not None:
+        yield STATUS_BYTES, (), seen.status_bytes
+
+
+def _dataset(spec: MetaSearchSpec) -> str:
+    return spec.dataset.name or "folder"
+
+
+def _of_trials(trials: Sequence[Trial]) -> _Part:
+    counted = Counter((_place(trial), trial.state) for trial in trials)
+    shown = sorted({round for (stage, round), _ in counted if stage is Stage.SEARCH})[-ROUNDS_SHOWN:]
+    for stage, round in dict.fromkeys(place for place, _ in counted):
+        if round in shown or stage is not Stage.SEARCH:
+            # Every state, so that one that empties becomes 0 and does not vanish.
+            for state in State:
+                yield TRIALS, (stage, str(round), state), counted[(stage, round), state]
+    ended = Counter((trial.spec.stage, trial.state, trial.result.reason) for trial in trials if trial.result)
+    for (stage, state, reason), count in ended.items():
+        yield ENDED, (stage, state, reason or ""), count
+    attempts = [attempt for trial in trials for attempt in trial.attempts]
+    for outcome, count in Counter(attempt.outcome for attempt in attempts if attempt.ended_at is not None).items():
+        yield ATTEMPTS, (outcome or "",), count
+    yield from _times(trials)
+
+
+def _place(trial: Trial) -> tuple[Stage, int]:
+    stage = trial.spec.stage
+    return stage, trial.spec.round if stage is Stage.SEARCH else 0
+
+
+def _times(trials: Sequence[Trial]) -> _Part:
+    """Yield the histograms of each stage that has begun."""
+    for stage in dict.fromkeys(trial.spec.stage for trial in trials):
+        mine = [trial for trial in trials if trial.spec.stage is stage]
+        for metric, values in (
+            (TRIAL_SECONDS, map(_training_seconds, mine)),
+            (CLAIM_SECONDS, (_seconds(each) for trial in mine for each in trial.attempts)),
+            (QUEUE_SECONDS, map(_queue_seconds, mine)),
+        ):
+            known = (value for value in values if value is not None)
+            yield metric, (stage,), Histogram.of(known, metric.buckets)
+
+
+def _training_seconds(trial: Trial) -> float | None:
+    return trial.result.wall_seconds if trial.result and trial.state is State.SUCCEEDED else None
+
+
+def _seconds(attempt: Attempt) -> float | None:
+    return None if attempt.ended_at is None else max(0.0, attempt.ended_at - attempt.started_at)
+
+
+def _queue_seconds(trial: Trial) -> float | None:
+    if trial.created_at is None or not trial.attempts:
+        return None
+    return max(0.0, trial.attempts[0].started_at - trial.created_at)
+
+
+def _of_surrogate(seen: Observation) -> _Part:
+    for each in seen.result.rounds[-ROUNDS_SHOWN:]:
+        round = str(each.round)
+        for kind, value in (("spearman", each.spearman), ("kendall", each.kendall), ("ceiling", each.ceiling)):
+            if value is not None and each.spearman is not None:
+                yield CORRELATION, (round, kind), value
+        if each.top_recall is not None:
+            yield RECALL, (round,), each.top_recall
+    if found := seen.result.examination:
+        yield EXAMINED, (), found.trials
+        for kind, value in (("spearman", found.spearman), ("ceiling", found.ceiling)):
+            if value is not None:
+                yield EXAMINATION, (kind,), value
+
+
+def _of_budget(seen: Observation) -> _Part:
+    limits, spent = seen.spec.budget, seen.result.spent
+    yield BUDGET_LIMIT, ("trials",), limits.max_trials
+    yield BUDGET_LIMIT, ("failed_trials",), limits.max_failed_trials
+    if limits.wall_time is not None:
+        yield BUDGET_LIMIT, ("seconds",), limits.wall_time.seconds
+    if limits.gpu_hours is not None:
+        yield BUDGET_LIMIT, ("gpu_seconds",), float(limits.gpu_hours) * SECONDS_PER_HOUR
+    yield BUDGET_SPENT, ("trials",), spent.trials
+    yield BUDGET_SPENT, ("failed_trials",), spent.failed_trials
+    yield BUDGET_SPENT, ("seconds",), spent.wall_seconds
+    yield BUDGET_SPENT, ("gpu_seconds",), spent.gpu_hours * SECONDS_PER_HOUR
+    yield WORKER_SECONDS, (), spent.worker_seconds
+
+
+def _of_workers(seen: Observation) -> _Part:
+    for phase, count in seen.workers.items():
+        yield WORKERS, (phase,), count
+    busy = sum(trial.state is State.RUNNING for trial in seen.trials)
+    slots = seen.workers.get("Running", 0) * seen.spec.worker.slots
+    yield SLOTS, ("busy",), busy
+    yield SLOTS, ("idle",), max(0, slots - busy)
