@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -35,13 +35,14 @@ def progress_shown(console: Console, metrics_port: int | None) -> Iterator[Displ
         InvalidSpec: the port is in use, or may not be taken.
         MetaSearchError: what exposes metrics is not installed.
     """
-    with ExitStack() as stack:
-        display: Display = stack.enter_context(display_for(console))
-        if metrics_port is not None:
-            with needing(Extra.TRAINER, "--metrics-port"):
-                from metasearch_cli.local.metrics import exposed_on
-            display = stack.enter_context(exposed_on(metrics_port, display))
-        yield display
+    with display_for(console) as display:
+        if metrics_port is None:
+            yield display
+            return
+        with needing(Extra.TRAINER, "--metrics-port"):
+            from metasearch_cli.local.metrics import exposed_on
+        with exposed_on(metrics_port, display) as exposed:
+            yield exposed
 
 
 class LineDisplay:
