@@ -98,7 +98,7 @@ class Remembered:
         self._answers: dict[int, Proposals] = {}
 
     def propose(self, history: History, room: int) -> Proposals:
-        key = hash((room, tuple((trial.name, trial.score) for trial in history)))
+        key = hash((room, tuple((trial.name, trial.state, trial.score) for trial in history)))
         if key not in self._answers:
             self._answers[key] = self.strategy.propose(history, room)
         return self._answers[key]
