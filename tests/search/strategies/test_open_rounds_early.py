@@ -17,13 +17,12 @@ from metasearch.search.trials import Stage, State, Trial, TrialSpec, by_round
 
 
 def searching(early: bool = True, workers: int = 8, **search: Any) -> Search:
-    made = make_search(
+    return make_search(
         search={"progressive": {"beamWidth": 4, "openRoundsEarly": early}, **search},
         training={"metaIterations": 16},
         budget={"maxTrials": 40},
         parallelism=workers,
     )
-    return made
 
 
 def seconds(spec: TrialSpec) -> float:
