@@ -8,8 +8,8 @@ system, until the training is whole. So a training is switched for a better one 
 with once it has converged, or another of its length is better by more than the errors, with no more parameters.
 
 The first generation is that of `search.initial`, then drawn uniformly. The queue is replayed from the trials, round by
-round, and kept nowhere. A child waits as its parent's name only, and is drawn when it is taken: most are never taken, and
-to list a cell's children takes longer than to replay a hundred trials.
+round, and kept nowhere. A child waits as its parent's name only, and is drawn when it is taken: most never are, and to
+list a cell's children takes longer than to replay a hundred trials.
 
 Source: the explorer of companion paper 000 (CalcGraph): bounded queue, generation beside evaluation, time manager.
 """
