@@ -98,7 +98,7 @@ class Simulated:
     work: float
     """Seconds of all trials."""
     best: float
-    """Of the whole trainings."""
+    """The best score of a whole training."""
 
     def busy_share(self, workers: int) -> float:
         """Return the share of the workers' time in which they had a trial, in [0, 1]."""

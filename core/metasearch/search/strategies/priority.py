@@ -50,7 +50,7 @@ class Waiting:
     begun: Trial | None = None
     """The trial that it goes on from; None for a new candidate."""
     parent: Candidate | None = None
-    """Of a new candidate, which is drawn from the parent's children when it is taken; None to draw it from all."""
+    """A new candidate is drawn from its children when it is taken; None to draw it from all."""
 
 
 class Priority(Generic[C]):
