@@ -132,6 +132,6 @@ class PrioritySearchSettings(SpecModel):
         default=100,
         ge=1,
         le=100_000,
-        description="capacity is the most cells that wait in the queue; what overflows is dropped, the least promising "
-        "first. Default: 100.",
+        description="capacity is the most cells that wait in the queue, or roundTrials where that is more; what "
+        "overflows is dropped, the least promising first. Default: 100.",
     )

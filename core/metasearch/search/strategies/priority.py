@@ -75,7 +75,7 @@ class Priority(Generic[C]):
 
     def _choose(self, finished: Rounds) -> Sequence[Proposal]:
         given = len(self.spec.search.initial)
-        queue = _Queue(max(self.settings.capacity, given))
+        queue = _Queue(max(self.settings.capacity, self.settings.round_trials, given))  # lest a round find too few
         wanted = max(self.settings.round_trials, given)  # the first round has all that are given
         first_scores: dict[str, float] = {}
         measured = _Measured()
