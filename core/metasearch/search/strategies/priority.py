@@ -196,7 +196,7 @@ class _Queue:
 
 
 class _Measured:
-    """The trials with a score so far, by name, and their figures by length of training."""
+    """The trials with a score so far, by name, and by length of training the figures of those that may dominate."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Trial] = {}
@@ -208,7 +208,7 @@ class _Measured:
         self._by_name |= {trial.name: trial for trial in scored}
         for length in {trial.spec.meta_iterations for trial in scored}:
             rows = [_figures(trial) for trial in scored if trial.spec.meta_iterations == length]
-            self._figures[length] = np.concatenate([self._figures.get(length, np.empty((0, 3))), rows])
+            self._figures[length] = _strongest(np.concatenate([self._figures.get(length, np.empty((0, 3))), rows]))
 
     def has_ended(self, trial: Trial) -> bool:
         """Tell whether a training is not worth going on with: converged, or dominated by another of its length."""
@@ -229,6 +229,14 @@ def _lengths(whole: int, quantum: float) -> tuple[int, ...]:
     while lengths[-1] * 2 < whole:
         lengths.append(lengths[-1] * 2)
     return (*lengths, whole) if lengths[-1] < whole else (whole,)
+
+
+def _strongest(figures: Figures) -> Figures:
+    """Return the rows that no other makes needless: one with no lower score, no larger error and no more parameters."""
+    costs = np.unique(figures * (-1.0, 1.0, 1.0), axis=0)  # of equal rows one is enough
+    is_beaten = (costs[:, None] >= costs[None]).all(axis=2).sum(axis=1) > 1  # each row is as good as itself
+    strongest: Figures = costs[~is_beaten] * (-1.0, 1.0, 1.0)
+    return strongest
 
 
 def _figures(trial: Trial) -> tuple[float, float, int]:
