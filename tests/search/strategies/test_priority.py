@@ -125,7 +125,7 @@ def test_a_round_that_is_larger_than_the_queue_is_whole_all_the_same() -> None:
 
 
 def test_where_a_parent_has_no_more_children_another_is_drawn() -> None:
-    """Of one operation there are few cells, and each has fewer children than wait for it."""
+    """A space of one operation has few cells, and each has fewer children than wait for it."""
     search = make_search(
         space={"operations": ["identity"], "maxBlocks": 2},
         search={"strategy": "Priority", "priority": {"children": 1000, "quantum": "1"}},
