@@ -90,6 +90,7 @@ bench: setup ## Run the benchmarks behind the figures in docs/, which takes minu
 	$(BIN)/python benchmarks/surrogate_speed.py
 	$(BIN)/python benchmarks/search_quality.py
 	$(BIN)/python benchmarks/busy_share.py
+	$(BIN)/python benchmarks/early_rounds.py
 
 .PHONY: bench-learners
 bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours

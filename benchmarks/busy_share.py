@@ -1,11 +1,12 @@
 """
 Simulate searches of the paper's size, and show how much of the time their workers are at work.
 
-    python benchmarks/busy_share.py                       2, 8 and 112 workers, about five minutes on one core
+    python benchmarks/busy_share.py                       2, 8 and 112 workers, some ten minutes on one core
     python benchmarks/busy_share.py --trials 2000 --only Evolution
 
 The strategies run through the real planner; only the trials are pretended. A trial takes a constant and a multiple of
-its multiply-adds in seconds, the line that was measured on cells of the quick search, and some noise. It scores more
+its multiply-adds in seconds, the line that was measured on cells of the quick search, and some noise; a part of a
+training takes its share of the multiple, and the constant only where it is the last. It scores more
 the more multiply-adds the cell has, as real cells do, and by a part of its own. The time of planning is left out.
 
 Trials are claimed by priority, as everywhere. Strategies with rounds have their costliest trials first then, by
@@ -21,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import log
 from typing import Any
 
@@ -51,18 +53,30 @@ LONGER = 0.005
 
 Setting = dict[str, Any]
 
+RIDGE: Setting = {"type": "Ridge"}
+
+AUTO_META: Setting = {"firstTrials": 55, "beamWidth": 100, "refitTrials": 100}
+
 SETTINGS: dict[str, Setting] = {
-    "Progressive": {"search": {"surrogate": {"type": "Ridge"}}},
+    "Progressive": {"search": {"surrogate": RIDGE}},
+    "Progressive, opened early": {"search": {"surrogate": RIDGE, "progressive": {"openRoundsEarly": True}}},
+    "Progressive, Auto-Meta's plan": {"search": {"surrogate": RIDGE, "progressive": AUTO_META}},
+    "Progressive, Auto-Meta's plan opened early": {
+        "search": {"surrogate": RIDGE, "progressive": {**AUTO_META, "openRoundsEarly": True}}
+    },
     "Evolution": {"search": {}},
     "LocalSearch": {"search": {}},
     "LocalSearch, 16 starts": {"search": {"localSearch": {"starts": 16}}},
+    "Halving": {"search": {}},
+    "Priority": {"search": {}},
+    "Priority, 112 a round": {"search": {"priority": {"roundTrials": 112, "capacity": 1000}}},
     "Random": {"search": {}},
     # All 756 cells of up to two blocks of three operations.
     "Grid": {"search": {}, "space": {"operations": ["conv3x3", "conv5x5", "max_pool3x3"], "maxBlocks": 2}},
 }
 """Fields of each search. The name begins with the strategy's."""
 
-WITH_ROUNDS = ("Progressive", "LocalSearch", "LocalSearch, 16 starts")
+WITH_ROUNDS = ("Progressive, Auto-Meta's plan", "LocalSearch", "LocalSearch, 16 starts")
 
 ClaimKey = Callable[[TrialSpec, int, float], tuple[Any, ...]]
 
@@ -83,6 +97,8 @@ class Simulated:
     """The time from the first claim to the last end."""
     work: float
     """Seconds of all trials."""
+    best: float
+    """The best score of a whole training."""
 
     def busy_share(self, workers: int) -> float:
         """Return the share of the workers' time in which they had a trial, in [0, 1]."""
@@ -98,7 +114,7 @@ class Remembered:
         self._answers: dict[int, Proposals] = {}
 
     def propose(self, history: History, room: int) -> Proposals:
-        key = hash((room, tuple((trial.name, trial.score) for trial in history)))
+        key = hash((room, tuple((trial.name, trial.state, trial.score) for trial in history)))
         if key not in self._answers:
             self._answers[key] = self.strategy.propose(history, room)
         return self._answers[key]
@@ -107,12 +123,25 @@ class Remembered:
         return self.strategy.title(round)
 
 
+class ListedSpace(CellSpace):
+    """A space that lists the children of a cell only once: searches of a kind ask for the same ones again and again."""
+
+    def __init__(self, operations: Sequence[str], max_blocks: int, network: api.Space) -> None:
+        super().__init__(operations, max_blocks, network)
+        self.children = cache(lambda cell: list(CellSpace.children(self, cell)))  # type: ignore[method-assign]
+
+
 class World:
     """Knows the seconds and the score of every trial of a space."""
 
-    def __init__(self, space: CellSpace) -> None:
-        self.space = space
+    def __init__(self, space: CellSpace, meta_iterations: int) -> None:
+        """
+        Args:
+            meta_iterations: of a whole training.
+        """
+        self.space, self.whole = space, meta_iterations
         self._million: dict[str, float] = {}
+        self._lengths: dict[str, int] = {}
 
     def million(self, spec: TrialSpec) -> float:
         """Return the million multiply-adds of the trial's network."""
@@ -126,12 +155,18 @@ class World:
         return float(network_sizes(encoded, self.space.network, channels=1, side=28, ways=5).multiply_adds[0]) / 1e6
 
     def seconds(self, spec: TrialSpec) -> float:
+        """Return a trial's seconds; one that goes on takes the rest, and beginnings are not examined."""
+        self._lengths[spec.name] = spec.meta_iterations
+        share = (spec.meta_iterations - self._lengths.get(spec.resumes or "", 0)) / self.whole
         noise = np.random.default_rng([0, *spec.candidate.text.encode()]).normal()
-        return float((START + PER_MILLION * self.million(spec)) * np.exp(NOISE * noise))
+        examined = 0.0 if spec.is_beginning else START
+        return float((examined + PER_MILLION * self.million(spec) * share) * np.exp(NOISE * noise))
 
     def score(self, spec: TrialSpec) -> float:
+        """Return a score that rises with the length of training, by a fifth from nothing to the whole."""
         own = np.random.default_rng([1, *spec.candidate.text.encode()]).normal()
-        return float(np.clip(0.45 + 0.07 * log(self.million(spec) + 0.1) + 0.05 * own, 0.0, 1.0))
+        score = 0.45 + 0.07 * log(self.million(spec) + 0.1) + 0.05 * own
+        return float(np.clip(score * (0.8 + 0.2 * spec.meta_iterations / self.whole), 0.0, 1.0))
 
 
 def simulated(search: planner.Search, world: World, workers: int, order: ClaimKey) -> Simulated:
@@ -144,7 +179,9 @@ def simulated(search: planner.Search, world: World, workers: int, order: ClaimKe
         return order(spec, position, world.million(spec))
 
     ended = list(simulate(search, result, world.seconds, workers, key))
-    return Simulated(len(ended), ended[-1].ended, sum(each.ended - each.begun for each in ended))
+    whole = [each.trial.score or 0.0 for each in ended if not each.trial.spec.is_beginning]
+    work = sum(each.ended - each.begun for each in ended)
+    return Simulated(len(ended), ended[-1].ended, work, max(whole, default=0.0))
 
 
 # --- searches -----------------------------------------------------------------------------------------------------
@@ -163,9 +200,15 @@ def search_of(name: str, trials: int, workers: int, seed: int) -> tuple[planner.
     spec = api.MetaSearchSpec.model_validate(
         {**fields, "budget": {"maxTrials": max(trials, 756)} if "Grid" in name else {"maxTrials": trials}}
     ).model_copy(update={"parallelism": workers, "seed": seed})
-    space = CellSpace(spec.space.operations, spec.space.max_blocks, spec.space)
+    space = _space(spec.space.model_dump_json())
     strategy = strategies.build(spec, space, surrogates.factory(spec.search.surrogate, space))
-    return planner.Search("busy", spec, space, strategy, started_at=0.0), World(space)
+    return planner.Search("busy", spec, space, strategy, started_at=0.0), World(space, spec.training.meta_iterations)
+
+
+@cache
+def _space(fields: str) -> ListedSpace:
+    network = api.Space.model_validate_json(fields)
+    return ListedSpace(network.operations, network.max_blocks, network)
 
 
 def rows_of(name: str, trials: int, workers: int, seeds: Iterable[int], orders: Sequence[str]) -> list[dict[str, Any]]:
@@ -183,8 +226,10 @@ def rows_of(name: str, trials: int, workers: int, seeds: Iterable[int], orders: 
             "strategy": name,
             "workers": workers,
             "claimed": order,
+            "seeds": len(runs),
             "trials": int(statistics.median(each.trials for each in runs)),
             "busy share": round(statistics.median(each.busy_share(workers) for each in runs), 4),
+            "best score": round(statistics.median(each.best for each in runs), 3),
             "makespan, s": round(statistics.median(each.seconds for each in runs), 1),
             "planning, s": round(spent / len(runs), 1),
         }

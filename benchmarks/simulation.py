@@ -63,14 +63,11 @@ def simulate(
                 trials[spec.name] = Trial(spec=spec)
         while waiting and len(running) < workers:
             _, name = heapq.heappop(waiting)
+            trials[name] = claim(trials[name], "worker", now=0.0, gpus=0.0)
             heapq.heappush(running, (now + seconds(trials[name].spec), name, now))
         if not running:
             return
         now, name, begun = heapq.heappop(running)
-        trials[name] = _over(trials[name], result)
+        claimed = trials[name]
+        trials[name] = complete(claimed, claimed.epoch, result(claimed.spec), now=0.0, max_attempts=1)
         yield Ended(trials[name], begun, now)
-
-
-def _over(trial: Trial, result: Callable[[TrialSpec], TrialResult]) -> Trial:
-    running = claim(trial, "worker", now=0.0, gpus=0.0)
-    return complete(running, running.epoch, result(trial.spec), now=0.0, max_attempts=1)

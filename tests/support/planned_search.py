@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from builders import STARTED, completed
 
@@ -34,7 +34,7 @@ def run_planned(
     running: list[tuple[float, str]] = []
     now = STARTED
     while True:
-        decided = plan(search, list(recorded.values()), now)
+        decided = plan(search, _with_claims(recorded.values(), {name for _, name in running}, now), now)
         recorded |= {spec.name: Trial(spec=spec) for spec in decided.propose if spec.name not in recorded}
         recorded |= {name: life.request_stop(recorded[name]) for name in decided.stop}
         running = sorted(each for each in running if not recorded[each[1]].state.is_over)
@@ -50,3 +50,8 @@ def run_planned(
         assert running, f"nothing to do and not over: {decided}"
         now, name = heapq.heappop(running)
         recorded[name] = completed(recorded[name], measure(recorded[name].spec), now, now)
+
+
+def _with_claims(trials: Iterable[Trial], running: Container[str], now: float) -> list[Trial]:
+    """Return the trials as a driver sees them: those of these names have a worker."""
+    return [life.claim(trial, "worker", now, gpus=0.0) if trial.name in running else trial for trial in trials]

@@ -36,6 +36,12 @@ class ProgressiveSearchSettings(SpecModel):
         description="refitTrials is the number of trials of the largest size after which the surrogate learns anew; "
         "no fewer than workers, lest some be idle. Default: 8.",
     )
+    open_rounds_early: bool = Field(
+        default=False,
+        description="openRoundsEarly has the next round begin, by what is known then, where half of the last one is "
+        "over and a worker would be idle: fewer than parallelism trials run and none waits. The candidates then depend "
+        "on the number of workers and on how long trials take. Default: false.",
+    )
 
 
 class EvolutionSearchSettings(SpecModel):
@@ -126,6 +132,6 @@ class PrioritySearchSettings(SpecModel):
         default=100,
         ge=1,
         le=100_000,
-        description="capacity is the most cells that wait in the queue; what overflows is dropped, the least promising "
-        "first. Default: 100.",
+        description="capacity is the most cells that wait in the queue, or roundTrials where that is more; what "
+        "overflows is dropped, the least promising first. Default: 100.",
     )

@@ -119,6 +119,24 @@ def test_what_overflows_is_dropped_the_least_promising_first() -> None:
     assert len({spec.candidate.text for spec in rounds[:4]}) == 1
 
 
+def test_a_round_that_is_larger_than_the_queue_is_whole_all_the_same() -> None:
+    first = plan(priority(capacity=2, round_trials=9), [], 0.0).propose
+    assert len({spec.candidate.text for spec in first}) == 9
+
+
+def test_where_a_parent_has_no_more_children_another_is_drawn() -> None:
+    """A space of one operation has few cells, and each has fewer children than wait for it."""
+    search = make_search(
+        space={"operations": ["identity"], "maxBlocks": 2},
+        search={"strategy": "Priority", "priority": {"children": 1000, "quantum": "1"}},
+        budget={"maxTrials": 500},
+    )
+    trials, decided = run_planned(search, measured)
+    assert decided.phase is Phase.SUCCEEDED
+    keys = [search.space.key(search.space.read(trial.spec.candidate)) for trial in searched(trials)]
+    assert sorted(keys) == sorted(map(search.space.key, search.space.everything()))
+
+
 def test_a_training_that_no_longer_improves_is_not_gone_on_with() -> None:
     def flat(_: TrialSpec) -> TrialResult:
         return make_result(0.5, test=make_result().validation)

@@ -27,7 +27,7 @@ from metasearch.search.space import C, Space
 from metasearch.search.strategies.base import History, Proposal, Proposals
 from metasearch.search.strategies.beginning import initial_first
 from metasearch.search.strategies.measured import Measured
-from metasearch.search.strategies.rounds import RoundPlanner, Rounds
+from metasearch.search.strategies.rounds import RoundPlanner, Rounds, are_over
 from metasearch.search.surrogates.base import Candidates, Scores, Surrogate
 
 MAX_FIRST_SHARE = 1 / 3
@@ -92,7 +92,8 @@ class Progressive(Generic[C]):
         self._smallest = space.smallest()
         self.preliminary_rounds = space.max_size - 1
         self.sizes = RoundSizes.of(len(self._smallest), space.max_size, settings, spec.budget.max_trials)
-        self._planner = RoundPlanner(spec, space, self._choose, self._is_complete)
+        early = settings.open_rounds_early
+        self._planner = RoundPlanner(spec, space, self._choose, self._is_complete, opens_early=early)
 
     def propose(self, history: History, room: int) -> Proposals:
         return self._planner.propose(history, room)
@@ -110,14 +111,14 @@ class Progressive(Generic[C]):
         pool = measured.children(size)
         if len(finished) >= self.space.max_size:
             pool |= measured.neighbours(NEIGHBOURS_OF)
-        if not pool:
-            return []
+        count = self.sizes.batch if size == self.space.max_size else self.sizes.beam
+        if not pool or (len(pool) < count and not all(map(are_over, finished))):
+            return []  # a round that is opened early is as large as one that is not
         candidates = [candidate for candidate, _ in pool.values()]
         # The seed is of the round alone, so that a driver that resumes the search fits the same surrogate.
         predictor = self.surrogate().fit(measured.observations(), seed=(self.seed, len(finished)))
         parent_scores = [score for _, score in pool.values()]
         predicted = predictor.predict(Candidates.of(self.space, candidates, parent_scores))
-        count = self.sizes.batch if size == self.space.max_size else self.sizes.beam
         best = self._best(candidates, predicted, math.ceil(count * (1 - DRAWN_SHARE)))
         drawn = self._drawn(len(candidates), best, count - len(best), len(finished))
         return [
