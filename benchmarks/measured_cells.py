@@ -131,6 +131,11 @@ class MeasuredCells:
         """Return the score of a whole search trial; the best there is to say what a cell is worth."""
         return self.search_trials[cell].last.likelihood()[0]
 
+    def whole_seconds(self, cell: str) -> float:
+        """Return the CPU time of a whole search trial."""
+        last = self.search_trials[cell].last
+        return last.training_seconds + last.seconds
+
     def result(self, spec: TrialSpec) -> TrialResult:
         """Look up what a trial measures."""
         training = self.search_trials[spec.candidate.architecture]
@@ -146,10 +151,10 @@ class MeasuredCells:
     def seconds(self, spec: TrialSpec) -> float:
         """Return the CPU time of a trial: of a beginning without an examination, of what goes on from it the rest."""
         training = self.search_trials[spec.candidate.architecture]
-        begun, last = training.first.training_seconds, training.last
+        begun = training.first.training_seconds
         if spec.is_beginning:
             return begun
-        return last.training_seconds + last.seconds - (begun if spec.resumes else 0.0)
+        return self.whole_seconds(training.cell) - (begun if spec.resumes else 0.0)
 
 
 class MeasuredSpace(CellSpace):

@@ -1,8 +1,9 @@
 """
 Zero-cost proxies: figures of an untrained network, from a mini-batch or less, that are said to tell how well it learns.
 
-All are applied to the tasks of a meta-batch as a trainer draws them: the tasks share their parameters, and batch
-statistics are those of a task's images. The more a proxy gives, the better the network is said to be.
+All but the last are applied to the tasks of a meta-batch as a trainer draws them: the tasks share their parameters, and
+batch statistics are those of a task's images. The more a proxy gives, the better the network is said to be. The last,
+`expected_synflow`, is arithmetic on a cell and needs no network.
 
 A network of this project holds no modules with hooks, so what its layers do is seen, or left out, by a
 `TorchFunctionMode`: the functions of PyTorch that they call pass through it.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import log, pi, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from metasearch import api
+from metasearch.search.cells import BEFORE_PREVIOUS, PREVIOUS, Cell
+from metasearch.search.network_size import CONVOLUTIONS, STRIDED, strides
 from metasearch_trainer.network import Network
 from metasearch_trainer.tasks import Tasks
 
@@ -124,6 +129,45 @@ PROXIES: Mapping[str, Proxy] = {
 }
 
 
+def expected_synflow(cell: Cell, space: api.Space, channels: int) -> float:
+    """
+    Compute about what `synflow` is on average over initial weights, by arithmetic alone.
+
+    A weight of a convolution of n inputs is drawn with variance 2 / n, so its expected absolute value is
+    sqrt(4 / (pi n)), and the convolution multiplies what passes it by n times that. Left out are the borders of images,
+    the classifier, and that a way through the network counts once for each of its weights.
+
+    Args:
+        channels: of the images.
+
+    Returns:
+        The logarithm of the sum of the network's features for images of ones.
+    """
+    width = space.filters
+    # The channels of each of the two latest outputs, and what passes through all of them together.
+    before = previous = (width, width * _gain(9 * channels))
+    for stride in strides(space):
+        width *= space.filter_scale if stride == 2 else 1
+        # An adapter's channels each have the mean of what it reads, times its gain.
+        values = {
+            outer: total / count * _gain(count)
+            for outer, (count, total) in ((BEFORE_PREVIOUS, before), (PREVIOUS, previous))
+        }
+        for index, block in enumerate(cell.blocks):
+            values[index] = 0.0
+            for branch in block:
+                layers = (STRIDED if stride == 2 and branch.input < 0 else CONVOLUTIONS).get(branch.operation, ())
+                reach = [each.weights_per_pair * (1 if each.is_depthwise else width) for each in layers]
+                values[index] += values[branch.input] * prod(map(_gain, reach))
+        outputs = range(len(cell)) if space.concat is api.Concat.ALL else cell.unused
+        before, previous = previous, (width * len(outputs), width * sum(values[index] for index in outputs))
+    return log(previous[1])
+
+
+def _gain(inputs: int) -> float:
+    return sqrt(4 * inputs / pi)
+
+
 # --- parts --------------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +191,9 @@ def _weights_and_gradients(network: Network, theta: Tensor, batch: Batch) -> lis
     theta = theta.clone().requires_grad_()
     logits = network(theta.expand(len(batch.images), -1), batch.images)
     (gradient,) = torch.autograd.grad(F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten()), theta)
-    named = zip(network.layout.parameters, *map(network.layout.views, (theta.detach()[None], gradient[None])), strict=True)
+    named = zip(
+        network.layout.parameters, *map(network.layout.views, (theta.detach()[None], gradient[None])), strict=True
+    )
     return [(weight, slope) for parameter, weight, slope in named if parameter.name.endswith(".weight")]
 
 

@@ -17,43 +17,37 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import log
-from statistics import fmean, median
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from rich.console import Console
-from rich.progress import track
 from scipy.stats import rankdata
-from torch import Generator
 
+from cell_figures import (
+    ARITHMETIC,
+    BEGINNING,
+    TIMES,
+    Figure,
+    Floats,
+    beginnings,
+    correlation,
+    correlations,
+    sizes,
+    take_proxies,
+    whole_trials,
+)
 from cell_table import LEARNERS, SPACE
-from measured_cells import MeasuredCells, MeasuredSpace
-from metasearch.api import Task, Training
+from measured_cells import MeasuredCells, MeasuredSpace, Training
 from metasearch.search.cells import parse_cell
 from metasearch.search.surrogates.base import Candidates, Observations
 from metasearch.search.surrogates.least_squares import fit_ridge
 from metasearch.search.surrogates.ridge import RidgeSurrogate
-from metasearch_trainer.data import omniglot
-from metasearch_trainer.metalearners import build
-from metasearch_trainer.network import cell_network
-from metasearch_trainer.recipe import Recipe
-from metasearch_trainer.tasks import DeviceImages, sample_tasks, stream
-from proxies import PROXIES, Batch
 from real_cells import BEST_SHARE, search_of, seconds_of
 from reporting import Claim, parser, publish
-
-Floats = npt.NDArray[np.float64]
-
-TIMES = 3
-"""The number of times that proxies are taken, each with other weights and images."""
 
 RESAMPLES = 2000
 """Draws of cells for an interval."""
@@ -68,123 +62,59 @@ GOES_ON = 8
 """One in so many of the screened is trained on, as with the default of `search.screening`."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure of every cell that may say how good it is."""
+SCORES: dict[str, Callable[[Training], tuple[float, float]]] = {
+    "one-block cells": lambda training: training.last.likelihood(),
+    "their beginnings": Training.beginning,
+}
+"""Scores of the cells of one block, with their errors, from which Ridge learns to predict those of three."""
 
-    name: str
-    values: tuple[Mapping[str, float], ...]
-    """By cell; several where it was taken several times."""
-    seconds: float
-    """CPU time to take it once, the median over cells of three blocks."""
-    again: Mapping[str, float] | None = None
-    """Its values with another seed where there are some, of fewer cells, and `values` has one time only."""
-
-    def of(self, cells: Sequence[str]) -> Floats:
-        """Return the values of some cells, (times, cells)."""
-        return np.array([[each[cell] for cell in cells] for each in self.values])
-
-    @property
-    def reliability(self) -> float | None:
-        """The rank correlation of the cells of three blocks with themselves, taken another time; None where exact."""
-        if self.again is not None:
-            cells = list(self.again)
-            return correlation(self.of(cells)[0], np.array([self.again[cell] for cell in cells]))
-        values = self.of([cell for cell in self.values[0] if "|" in cell])
-        pairs = [(first, second) for first in range(len(values)) for second in range(first)]
-        return fmean(correlation(values[first], values[second]) for first, second in pairs) if pairs else None
+FILTERS = (0.5, 0.25)
+"""Shares of the cells, the best by a figure, to which a screening by beginnings is confined."""
 
 
 def main() -> int:
-    """Print all tables."""
+    """Print all tables, and whether what the documentation says holds."""
     arguments = _arguments()
-    tables = [MeasuredCells.of(learner) for learner in arguments.learners]
-    taken = take_proxies(sorted({cell for table in tables for cell in table.search_trials}))
+    tables = {learner: MeasuredCells.of(learner) for learner in arguments.learners}
+    taken = take_proxies(sorted({cell for cells in tables.values() for cell in cells.search_trials}))
     rows: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
     searches: list[dict[str, Any]] = []
-    for learner, cells in zip(arguments.learners, tables, strict=True):
-        figures = [*sizes(cells), *taken, *beginnings(cells)]
-        rows += [{"learner": learner, **row} for row in rankings(cells, figures)]
-        features += [{"learner": learner, **row} for row in as_features(cells, [*taken, *beginnings(cells)])]
-        searches += [{"learner": learner, **row} for row in screenings(cells, figures, arguments.seeds)]
+    claims: list[Claim] = []
+    for learner, cells in tables.items():
+        begun = beginnings(cells)
+        ranked = list(rankings(cells, [*sizes(cells), *taken, *begun, whole_trials(cells), *ridges(cells)]))
+        gained = list(as_features(cells, taken, begun))
+        claims += _claims(learner, ranked, gained, {each.name for each in taken})
+        rows += [{"learner": learner, **row} for row in ranked]
+        features += [{"learner": learner, **row} for row in gained]
+        searches += [{"learner": learner, **row} for row in screenings(cells, [*taken, *begun], arguments.seeds)]
         searches += [{"learner": learner, **row} for row in surrogate_searches(cells, taken, arguments.seeds)]
     for title, table in (("as features of Ridge", features), ("seconds to one of the best 2%", searches)):
         publish(title, table, [], None)
-    return publish("zero_cost", rows, _claims(), arguments.json, features=features, searches=searches)
+    return publish("zero_cost", rows, claims, arguments.json, features=features, searches=searches)
 
 
-def _claims() -> list[Claim]:
-    return []
-
-
-# --- figures ------------------------------------------------------------------------------------------------------
-
-
-def take_proxies(cells: Sequence[str]) -> list[Figure]:
-    """Take every proxy of every cell."""
-    cpu = torch.device("cpu")
-    images = DeviceImages(omniglot.load().train.rotated(4), cpu)
-    recipe = Recipe(task=Task(), training=Training.model_validate(LEARNERS["Prototypes"].settings))
-    values: dict[str, list[dict[str, float]]] = {name: [{} for _ in range(TIMES)] for name in PROXIES}
-    seconds: dict[str, list[float]] = {name: [] for name in PROXIES}
-    for cell in track(cells, "proxies", console=Console(stderr=True), transient=True):
-        network = cell_network(parse_cell(cell).canonical, SPACE, 1, omniglot.SIDE, recipe.task.ways)
-        learner = build(recipe, network, cpu)
-        for seed in range(TIMES):
-            theta = network.layout.initial(Generator().manual_seed(seed)).float()
-            rng = stream("zero cost", seed)
-            batch = Batch.of(
-                images.tasks(sample_tasks(rng, images.images, learner.training_tasks, learner.meta_batch_size))
-            )
-            for name, proxy in PROXIES.items():
-                started = time.process_time()
-                values[name][seed][cell] = proxy(network, theta, batch)
-                if "|" in cell:
-                    seconds[name].append(time.process_time() - started)
-    return [Figure(name, tuple(values[name]), median(seconds[name])) for name in PROXIES]
-
-
-def sizes(cells: MeasuredCells) -> list[Figure]:
-    """Return what costs nothing."""
-    trainings = cells.search_trials
-    return [
-        Figure("log parameters", ({cell: log(each.parameters) for cell, each in trainings.items()},), 0.0),
-        Figure("log multiply-adds", ({cell: log(each.multiply_adds) for cell, each in trainings.items()},), 0.0),
-    ]
-
-
-def beginnings(cells: MeasuredCells) -> list[Figure]:
-    """Return what a short training says: the loss of its first outer step or steps, and what screening goes by."""
-    trainings, again = cells.search_trials, cells.second_seeds
-    steps = next(iter(trainings.values())).first.meta_iteration
-    whole = median(trainings[cell].first.training_seconds for cell in cells.pool)
-    figures = []
-    for count in (1, 3):
-        first, second = (
-            {cell: -fmean(each.training_loss[:count]) for cell, each in some.items()} for some in (trainings, again)
-        )
-        name = f"training loss of {count} outer step{'s' if count > 1 else ''}"
-        figures.append(Figure(name, (first,), whole * count / steps, second))
-    first, second = ({cell: each.beginning()[0] for cell, each in some.items()} for some in (trainings, again))
-    # One name for both learners, whose beginnings are of 10 and of 12 outer steps.
-    return [*figures, Figure("training loss of the beginning", (first,), whole, second)]
+def _claims(
+    learner: str, ranked: Sequence[dict[str, Any]], gained: Sequence[dict[str, Any]], proxies: set[str]
+) -> Iterator[Claim]:
+    whole = {row["figure"]: row["whole"][0] for row in ranked}
+    ours, size, begun = whole[ARITHMETIC], whole["log parameters"], whole[BEGINNING]
+    yield Claim(
+        f"{learner}: the expected synflow ranks with {ours:.2f}, at least .1 above the number of parameters",
+        ours - size >= 0.1,
+    )
+    best = max(whole[name] for name in proxies)
+    yield Claim(
+        f"{learner}: the best proxy has {best:.2f}, a beginning {begun:.2f}, at least .05 more", begun - best >= 0.05
+    )
+    most = max(
+        row[f"{count} random cells: gain"][0] for row in gained if row["with"] in proxies for count in LEARNED_FROM
+    )
+    yield Claim(f"{learner}: no proxy adds .05 to Ridge from random cells; the most is {most:.3f}", most < 0.05)
 
 
 # --- rankings -----------------------------------------------------------------------------------------------------
-
-
-def correlation(first: Floats, second: Floats) -> float:
-    """Return Spearman's rank correlation of (cells,) and (cells,)."""
-    return float(correlations(first[None], second[None])[0])
-
-
-def correlations(first: Floats, second: Floats) -> Floats:
-    """Return Spearman's rank correlation of each row of (rows, cells) with that of another, (rows,)."""
-    ranks = [rankdata(each, axis=1) for each in (first, second)]
-    one, other = (each - each.mean(1, keepdims=True) for each in ranks)
-    found: Floats = (one * other).sum(1) / np.sqrt((one**2).sum(1) * (other**2).sum(1))
-    return found
 
 
 def with_interval(values: Floats, worth: Floats) -> list[float]:
@@ -200,13 +130,13 @@ def with_interval(values: Floats, worth: Floats) -> list[float]:
     return [fmean(correlation(each, worth) for each in values), *np.quantile(resampled, [0.025, 0.975]).tolist()]
 
 
-def given_sizes(values: Floats, worth: Floats, sizes: Floats) -> float:
-    """Return the mean rank correlation of what the ranks of sizes, (sizes, cells), leave over of the ranks of both."""
-    known = np.column_stack([np.ones(len(worth)), *rankdata(sizes, axis=1)])
+def beyond(values: Floats, worth: Floats, known: Floats) -> float:
+    """Return the mean rank correlation of what the ranks of what is known, (figures, cells), leave of both ranks."""
+    by = np.column_stack([np.ones(len(worth)), *rankdata(known, axis=1)])
 
     def left_over(each: Floats) -> Floats:
         ranks = rankdata(each)
-        left: Floats = ranks - known @ np.linalg.lstsq(known, ranks, rcond=None)[0]
+        left: Floats = ranks - by @ np.linalg.lstsq(by, ranks, rcond=None)[0]
         return left
 
     return fmean(float(np.corrcoef(left_over(each), left_over(worth))[0, 1]) for each in values)
@@ -222,46 +152,55 @@ def known_from_features(space: MeasuredSpace, cells: Sequence[str], values: Floa
 def rankings(cells: MeasuredCells, figures: Sequence[Figure]) -> Iterator[dict[str, Any]]:
     """Yield how well each figure ranks the cells of three blocks."""
     pool, long = cells.pool, [cell for cell in cells.pool if cell in cells.long]
-    worth = np.array([cells.worth(cell) for cell in pool])
-    long_worth = np.array([cells.long[cell].last.likelihood()[0] for cell in long])
-    space = MeasuredSpace(cells, SPACE)
-    by_size = np.concatenate([each.of(pool) for each in sizes(cells)])
-    best = np.argsort(-worth)[: len(pool) // 10]
+    worth, worth_of_long = (np.array([cells.worth(cell) for cell in some]) for some in (pool, long))
+    after_long = np.array([cells.long[cell].last.likelihood()[0] for cell in long])
+    by_size, space = np.concatenate([each.of(pool) for each in sizes(cells)]), MeasuredSpace(cells, SPACE)
+    best, best_quarter = (np.argsort(-worth)[: len(pool) // each] for each in (10, 4))
     for figure in figures:
         values = figure.of(pool)
-        is_size = figure.name in {each.name for each in sizes(cells)}
+        is_size, is_worth = figure.name in {each.name for each in sizes(cells)}, np.array_equal(values[0], worth)
         yield {
             "figure": figure.name,
             "seconds": figure.seconds,
             "with itself": figure.reliability,
             "whole": with_interval(values, worth),
-            "four times as long": with_interval(figure.of(long), long_worth),
-            "given sizes": None if is_size else given_sizes(values, worth, by_size),
-            "known from features": fmean(known_from_features(space, pool, each) for each in values),
-            "best tenth in its best quarter": fmean(
+            "four times as long": with_interval(figure.of(long), after_long),
+            "whole, given sizes": None if is_size else beyond(values, worth, by_size),
+            "long, given whole": None if is_worth else beyond(figure.of(long), after_long, worth_of_long[None]),
+            "whole, in the best quarter": fmean(
+                correlation(each[best_quarter], worth[best_quarter]) for each in values
+            ),
+            "best tenth in its quarter": fmean(
                 len(set(best) & set(np.argsort(-each)[: len(pool) // 4])) / len(best) for each in values
             ),
+            "known from features": fmean(known_from_features(space, pool, each) for each in values),
         }
+
+
+def ridges(cells: MeasuredCells) -> list[Figure]:
+    """Return the predictions of Ridge from the cells of one block; what that cost is not among their seconds."""
+    space, asked = MeasuredSpace(cells, SPACE), [*cells.one_block, *cells.pool]
+    figures = []
+    for name, score in SCORES.items():
+        predicted = _predicted(cells, space, cells.one_block, asked, score)
+        figures.append(Figure(f"Ridge, from {name}", (dict(zip(asked, predicted.tolist(), strict=True)),), 0.0))
+    return figures
 
 
 # --- features -----------------------------------------------------------------------------------------------------
 
 
-def as_features(cells: MeasuredCells, figures: Sequence[Figure]) -> Iterator[dict[str, Any]]:
+def as_features(cells: MeasuredCells, proxies: Sequence[Figure], begun: Sequence[Figure]) -> Iterator[dict[str, Any]]:
     """Yield how well Ridge ranks the cells of three blocks with and without further features."""
-    proxies = [each for each in figures if each.name in PROXIES]
-    # Several at once are named by the last but one row.
-    added = {"nothing": [], **{each.name: [each] for each in figures}, "all proxies": proxies}
+    # Beginnings are there for comparison: what costs a training, if a short one.
+    each_alone = {figure.name: [figure] for figure in (*proxies, *begun)}
     alone = _predictions(cells, [])
     worth = np.array([cells.worth(cell) for cell in cells.pool])
-    for name, some in added.items():
+    for name, some in {"nothing": [], **each_alone, "all proxies": proxies}.items():
         row: dict[str, Any] = {"with": name}
         for (key, before), (_, after) in zip(alone.items(), _predictions(cells, some).items(), strict=True):
             row[key] = fmean(correlation(each, worth[kept]) for each, kept in after)
-            if some:
-                row[f"{key}: gain"] = _gain(before, after, worth, over_cells=key == "one-block cells")
-            else:
-                row[f"{key}: gain"] = None
+            row[f"{key}: gain"] = _gain(before, after, worth, over_cells=key in SCORES) if some else None
         yield row
 
 
@@ -296,7 +235,8 @@ def _predictions(cells: MeasuredCells, added: Sequence[Figure]) -> dict[str, lis
     spaces = [MeasuredSpace(cells, SPACE, added_features(cells, added, turn)) for turn in range(TIMES)]
     everything = np.arange(len(cells.pool))
     predictions = {
-        "one-block cells": [(_predicted(cells, space, cells.one_block, cells.pool), everything) for space in spaces]
+        name: [(_predicted(cells, space, cells.one_block, cells.pool, score), everything) for space in spaces]
+        for name, score in SCORES.items()
     }
     for count in LEARNED_FROM:
         made: list[Prediction] = []
@@ -317,11 +257,19 @@ def added_features(cells: MeasuredCells, figures: Sequence[Figure], turn: int) -
     }
 
 
-def _predicted(cells: MeasuredCells, space: MeasuredSpace, learned: Sequence[str], asked: Sequence[str]) -> Floats:
+def _predicted(
+    cells: MeasuredCells,
+    space: MeasuredSpace,
+    learned: Sequence[str],
+    asked: Sequence[str],
+    score: Callable[[Training], tuple[float, float]] = SCORES["one-block cells"],
+) -> Floats:
+    """Return what Ridge predicts of some cells, (asked,), after it has learned from others."""
+
     def candidates(some: Sequence[str]) -> Candidates:
         return Candidates.of(space, [parse_cell(cell).canonical for cell in some], [np.nan] * len(some))
 
-    scores, errors = np.array([cells.search_trials[cell].last.likelihood() for cell in learned]).T
+    scores, errors = np.array([score(cells.search_trials[cell]) for cell in learned]).T
     rounds = np.ones(len(learned), dtype=np.int64)
     observations = Observations(candidates=candidates(learned), scores=scores, errors=errors, rounds=rounds)
     return RidgeSurrogate().fit(observations, seed=(0,)).predict(candidates(asked))
@@ -332,27 +280,40 @@ def _predicted(cells: MeasuredCells, space: MeasuredSpace, learned: Sequence[str
 
 def screenings(cells: MeasuredCells, figures: Sequence[Figure], seeds: int) -> Iterator[dict[str, Any]]:
     """
-    Yield how soon figures alone lead to one of the best.
+    Yield how soon random cells, of which one in eight goes on by a figure, have led to one of the best.
 
-    Cells come in random order and one in eight goes on by its figure, or all of them are looked at before any training.
+    Last are screenings by beginnings, of the cells alone that are among the best by another figure, one that is had
+    before any training.
     """
-    for figure in [None, *figures]:
-        found = [_screened(cells, figure, seed) for seed in range(seeds)]
-        yield _search_row(f"random cells, by {figure.name}" if figure else "random cells, all trained", found)
-    for figure in figures:
-        looking = figure.seconds * len(cells.pool)
-        found = [
-            looking + _trained_until_best(cells, sorted(cells.pool, key=values.__getitem__, reverse=True))
-            for values in figure.values
-        ]
-        yield _search_row(f"all cells, best first by {figure.name}", found)
+    yield _search_row("random cells, all trained", [_screened(cells, None, seed) for seed in range(seeds)])
+    for figure in (*sizes(cells), *figures):
+        yield _search_row(f"random cells, by {figure.name}", [_screened(cells, figure, seed) for seed in range(seeds)])
+    begun = next(figure for figure in figures if figure.name == BEGINNING)
+    for figure in (*sizes(cells), *figures):
+        for share in FILTERS if not figure.name.startswith("training") else ():
+            # Cells that are not begun cost what it takes to look at them.
+            looking = figure.seconds * len(cells.pool)
+            found = [looking + _screened(cells, begun, seed, (figure, share)) for seed in range(seeds)]
+            yield _search_row(f"best {share:.0%} by {figure.name}, by beginning", found, looking)
 
 
-def _screened(cells: MeasuredCells, figure: Figure | None, seed: int) -> float:
-    """Return the seconds of one worker; once all cells have been looked at, the best of the others are trained on."""
+def _screened(
+    cells: MeasuredCells, figure: Figure | None, seed: int, first: tuple[Figure, float] | None = None
+) -> float:
+    """
+    Return the seconds of one worker; once all cells have been looked at, the best of the others are trained on.
+
+    Args:
+        figure: what goes on is chosen by it; None where everything does.
+        first: a figure and the share of the cells, the best by it, that are taken at all before the others are.
+    """
     best, order = cells.best(BEST_SHARE), np.random.default_rng(seed).permutation(cells.pool).tolist()
+    if first is not None:
+        by = first[0].values[seed % len(first[0].values)]
+        least = float(np.quantile([by[cell] for cell in cells.pool], 1 - first[1]))
+        order.sort(key=lambda cell: by[cell] < least)  # the order is kept within both parts
     if figure is None:
-        return _trained_until_best(cells, order)
+        return _seconds_until_best(cells, order, best)
     values = figure.values[seed % len(figure.values)]
     seconds, waiting = 0.0, []
     for number, cell in enumerate(order, start=1):
@@ -361,26 +322,16 @@ def _screened(cells: MeasuredCells, figure: Figure | None, seed: int) -> float:
         if number % GOES_ON == 0:
             chosen = max(waiting, key=values.__getitem__)
             waiting.remove(chosen)
-            seconds += _whole_seconds(cells, chosen)
+            seconds += cells.whole_seconds(chosen) - (figure.seconds if figure.name == BEGINNING else 0.0)
             if chosen in best:
                 return seconds
-    waiting.sort(key=values.__getitem__, reverse=True)
-    return seconds + _trained_until_best(cells, waiting)
+    return seconds + _seconds_until_best(cells, sorted(waiting, key=values.__getitem__, reverse=True), best)
 
 
-def _trained_until_best(cells: MeasuredCells, order: Sequence[str]) -> float:
-    best, seconds = cells.best(BEST_SHARE), 0.0
-    for cell in order:
-        seconds += _whole_seconds(cells, cell)
-        if cell in best:
-            break
-    return seconds
-
-
-def _whole_seconds(cells: MeasuredCells, cell: str) -> float:
-    """Return the CPU time of a whole trial."""
-    last = cells.search_trials[cell].last
-    return last.training_seconds + last.seconds
+def _seconds_until_best(cells: MeasuredCells, order: Sequence[str], best: set[str]) -> float:
+    """Return the CPU time of training cells whole, one after another, up to the first of the best."""
+    last = next(number for number, cell in enumerate(order) if cell in best)
+    return sum(map(cells.whole_seconds, order[: last + 1]))
 
 
 def surrogate_searches(cells: MeasuredCells, proxies: Sequence[Figure], seeds: int) -> Iterator[dict[str, Any]]:
