@@ -348,7 +348,7 @@ def surrogate_searches(cells: MeasuredCells, proxies: Sequence[Figure], seeds: i
 
 def _search_row(name: str, seconds: Sequence[float], taking: float = 0.0) -> dict[str, Any]:
     low, middle, high = np.quantile(seconds, [0.25, 0.5, 0.75]).tolist()
-    return {"search": name, "seconds": middle, "25%": low, "75%": high, "of that proxies": taking}
+    return {"search": name, "seconds": middle, "25%": low, "75%": high, "of that before any training": taking}
 
 
 def _arguments() -> argparse.Namespace:
