@@ -8,7 +8,7 @@ that it took. Cells of one block are its smallest candidates, and all cells of t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp
@@ -20,6 +20,7 @@ import numpy as np
 from metasearch.api import Classification, Space
 from metasearch.search.candidates import Candidate
 from metasearch.search.cells import Cell, parse_cell
+from metasearch.search.encoded_cells import Floats
 from metasearch.search.space import CellSpace
 from metasearch.search.trials import State, TrialResult, TrialSpec
 
@@ -121,9 +122,19 @@ class MeasuredCells:
     def _is_short(self, training: Training) -> bool:
         return training.meta_iterations == self.short_length
 
+    def best(self, share: float) -> set[str]:
+        """Return that share of the cells of the largest size, at least one."""
+        ordered = sorted(self.pool, key=self.worth, reverse=True)
+        return set(ordered[: max(1, round(share * len(ordered)))])
+
     def worth(self, cell: str) -> float:
         """Return the score of a whole search trial; the best there is to say what a cell is worth."""
         return self.search_trials[cell].last.likelihood()[0]
+
+    def whole_seconds(self, cell: str) -> float:
+        """Return the CPU time of a whole search trial."""
+        last = self.search_trials[cell].last
+        return last.training_seconds + last.seconds
 
     def result(self, spec: TrialSpec) -> TrialResult:
         """Look up what a trial measures."""
@@ -140,23 +151,36 @@ class MeasuredCells:
     def seconds(self, spec: TrialSpec) -> float:
         """Return the CPU time of a trial: of a beginning without an examination, of what goes on from it the rest."""
         training = self.search_trials[spec.candidate.architecture]
-        begun, last = training.first.training_seconds, training.last
+        begun = training.first.training_seconds
         if spec.is_beginning:
             return begun
-        return last.training_seconds + last.seconds - (begun if spec.resumes else 0.0)
+        return self.whole_seconds(training.cell) - (begun if spec.resumes else 0.0)
 
 
 class MeasuredSpace(CellSpace):
     """The space of measured cells: of one block, and all others as their children."""
 
-    def __init__(self, cells: MeasuredCells, space: Space) -> None:
+    def __init__(self, cells: MeasuredCells, space: Space, added: Mapping[str, Sequence[float]] | None = None) -> None:
+        """
+        Make the space.
+
+        Args:
+            added: further features of every cell, by its text.
+        """
         super().__init__(space.operations, space.max_blocks, space)
+        self._added = added
         self.max_size = 2
         self._pool = [parse_cell(cell).canonical for cell in cells.pool]
         self._one_block = [parse_cell(cell).canonical for cell in cells.one_block]
 
     def read(self, recorded: Candidate) -> Cell:
         return parse_cell(recorded.architecture).canonical
+
+    def features(self, candidates: Sequence[Cell]) -> Floats:
+        known = super().features(candidates)
+        if self._added is None:
+            return known
+        return np.column_stack([known, [self._added[str(each)] for each in candidates]])
 
     def size(self, candidate: Cell) -> int:
         return min(len(candidate), 2)

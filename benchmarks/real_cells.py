@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -84,18 +84,28 @@ def main() -> int:
 
 def seconds_to_best(cells: MeasuredCells, name: str, seeds: Sequence[int]) -> list[float]:
     """Return, for each seed, the seconds of one worker until one of the best is trained; infinite where it never is."""
-    best = sorted(cells.pool, key=cells.worth, reverse=True)[: max(1, round(BEST_SHARE * len(cells.pool)))]
-    return [_seconds_to(cells, set(best), name, seed) for seed in seeds]
+    return [seconds_of(cells, search_of(cells, name, seed)) for seed in seeds]
 
 
-def _seconds_to(cells: MeasuredCells, best: set[str], name: str, seed: int) -> float:
-    for each in simulate(_search(cells, name, seed), cells.result, cells.seconds):
+def seconds_of(cells: MeasuredCells, search: planner.Search) -> float:
+    """Return the seconds of one worker until a search has trained one of the best; infinite where it never does."""
+    best = cells.best(BEST_SHARE)
+    for each in simulate(search, cells.result, cells.seconds):
         if each.trial.spec.candidate.architecture in best and not each.trial.spec.is_beginning:
             return each.ended
     return float("inf")
 
 
-def _search(cells: MeasuredCells, name: str, seed: int) -> planner.Search:
+def search_of(
+    cells: MeasuredCells, name: str, seed: int, added: Mapping[str, Sequence[float]] | None = None
+) -> planner.Search:
+    """
+    Set a search among measured cells up.
+
+    Args:
+        name: one of `SEARCHES`.
+        added: further features of every cell, by its text, for its surrogate.
+    """
     spec = MetaSearchSpec.model_validate(
         {
             "dataset": {"name": "omniglot"},
@@ -106,7 +116,7 @@ def _search(cells: MeasuredCells, name: str, seed: int) -> planner.Search:
             "seed": seed,
         }
     )
-    space = MeasuredSpace(cells, spec.space)
+    space = MeasuredSpace(cells, spec.space, added)
     strategy = strategies.build(strategy_spec(spec), space, surrogates.factory(spec.search.surrogate, space))
     return planner.Search("real", spec, space, strategy, started_at=0.0)
 
@@ -188,7 +198,7 @@ def one_block_rankings(cells: MeasuredCells) -> Iterator[dict[str, Any]]:
 
     A search without screening has trained the cells of one block whole, one with screening their beginnings only.
     """
-    search = _search(cells, OURS, 0)
+    search = search_of(cells, OURS, 0)
     pool = [parse_cell(cell).canonical for cell in cells.pool]
     worth = [cells.worth(cell) for cell in cells.pool]
     sizes = [float(np.log(cells.search_trials[cell].parameters)) for cell in cells.pool]
