@@ -99,7 +99,7 @@ def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
     left -= sum(numbers)
     if spec.search.strategy == "Progressive":
         settings = spec.search.settings(ProgressiveSearchSettings)
-        beam = RoundSizes.of(numbers[0], largest, settings, spec.budget.max_trials).beam
+        beam = RoundSizes.of(numbers[0], largest, settings, spec).beam
         for size in range(1, largest):
             numbers[size] = min(beam, left)
             left -= numbers[size]

@@ -29,12 +29,13 @@ class ProgressiveSearchSettings(SpecModel):
         "the trials would not suffice for all sizes, those below the largest share half of them. Default: 100, "
         "Auto-Meta's.",
     )
-    refit_trials: int = Field(
-        default=8,
+    refit_trials: int | None = Field(
+        default=None,
         ge=1,
         le=2000,
-        description="refitTrials is the number of trials of the largest size after which the surrogate learns anew; "
-        "no fewer than workers, lest some be idle. Default: 8.",
+        description="refitTrials is the number of trials of the largest size after which the surrogate learns anew, no "
+        "more than beamWidth. With fewer than parallelism, workers are idle. Default: 8, or parallelism where that is "
+        "more.",
     )
     open_rounds_early: bool = Field(
         default=False,

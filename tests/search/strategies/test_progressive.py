@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import SMALL, TokenMeans, completed, make_result, make_search, make_spec, pretend_result
 from planned_search import run_planned
@@ -47,23 +49,32 @@ def test_one_step_candidates_are_at_most_a_third_of_the_trials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one_step", "max_size", "settings", "max_trials", "expected"),
+    ("one_step", "max_size", "settings", "spec", "expected"),
     [
         # Auto-Meta: 55 cells of one block, then 100 of each further size.
-        (55, 5, {"first_trials": 55}, 455, RoundSizes(55, 100, 8)),
+        (55, 5, {"first_trials": 55}, {"budget": {"maxTrials": 455}}, RoundSizes(55, 100, 8)),
         # The quick example: a dozen of 80, beams of 12, and a rest for the largest size.
-        (55, 3, {"beam_width": 12}, 80, RoundSizes(12, 12, 8)),
-        (55, 3, {"beam_width": 12, "first_trials": 55, "refit_trials": 4}, 40, RoundSizes(13, 12, 4)),
+        (55, 3, {"beam_width": 12}, {"budget": {"maxTrials": 80}}, RoundSizes(12, 12, 8)),
+        (
+            55,
+            3,
+            {"beam_width": 12, "first_trials": 55, "refit_trials": 4},
+            {"budget": {"maxTrials": 40}, "parallelism": 6},
+            RoundSizes(13, 12, 4),
+        ),
         # Half of a small budget is for sizes below the largest: 17 less 3, by four sizes.
-        (3, 6, {}, 35, RoundSizes(3, 3, 8)),
-        (3, 6, {"beam_width": 2}, 35, RoundSizes(3, 2, 2)),
-        (10, 1, {}, 100, RoundSizes(10, 10, 10)),
+        (3, 6, {}, {"budget": {"maxTrials": 35}}, RoundSizes(3, 3, 8)),
+        (3, 6, {"beam_width": 2}, {"budget": {"maxTrials": 35}}, RoundSizes(3, 2, 2)),
+        (10, 1, {}, {"budget": {"maxTrials": 100}}, RoundSizes(10, 10, 10)),
+        # As many in a round as there are workers, but no more than the beam.
+        (55, 3, {}, {"budget": {"maxTrials": 455}, "parallelism": 30}, RoundSizes(12, 100, 30)),
+        (55, 3, {}, {"budget": {"maxTrials": 455}, "parallelism": 112}, RoundSizes(12, 100, 100)),
     ],
 )
 def test_a_budget_is_divided_among_sizes(
-    one_step: int, max_size: int, settings: dict[str, int], max_trials: int, expected: RoundSizes
+    one_step: int, max_size: int, settings: dict[str, int], spec: dict[str, Any], expected: RoundSizes
 ) -> None:
-    assert RoundSizes.of(one_step, max_size, ProgressiveSearchSettings(**settings), max_trials) == expected
+    assert RoundSizes.of(one_step, max_size, ProgressiveSearchSettings(**settings), make_spec(**spec)) == expected
 
 
 def test_later_rounds_are_the_best_children_and_one_in_eight_drawn_at_random() -> None:

@@ -39,6 +39,9 @@ GROWING_SHARE = 1 / 2
 DRAWN_SHARE = 1 / 8
 """The share of a round that is drawn at random."""
 
+REFIT_TRIALS = 8
+"""The least trials of a round at the largest size, where the spec does not say."""
+
 NEIGHBOURS_OF = 8
 """The number of best candidates whose neighbours are looked at."""
 
@@ -55,20 +58,22 @@ class RoundSizes:
     """Each round at the largest size."""
 
     @classmethod
-    def of(cls, one_step: int, max_size: int, settings: ProgressiveSearchSettings, max_trials: int) -> RoundSizes:
+    def of(cls, one_step: int, max_size: int, settings: ProgressiveSearchSettings, spec: MetaSearchSpec) -> RoundSizes:
         """
         Divide a budget.
 
         Args:
             one_step: the number of candidates of one step.
         """
+        max_trials = spec.budget.max_trials
         first = min(one_step, settings.first_trials, max(1, math.floor(max_trials * MAX_FIRST_SHARE)))
         if max_size == 1:
             return cls(one_step, one_step, one_step)
         return cls(
             first,
             _beam(first, max_size, settings.beam_width, max_trials),
-            min(settings.beam_width, settings.refit_trials),
+            # A round with fewer trials than workers would leave some idle until it is over.
+            min(settings.beam_width, settings.refit_trials or max(REFIT_TRIALS, spec.parallelism)),
         )
 
 
@@ -91,7 +96,7 @@ class Progressive(Generic[C]):
         settings = spec.search.settings(ProgressiveSearchSettings)
         self._smallest = space.smallest()
         self.preliminary_rounds = space.max_size - 1
-        self.sizes = RoundSizes.of(len(self._smallest), space.max_size, settings, spec.budget.max_trials)
+        self.sizes = RoundSizes.of(len(self._smallest), space.max_size, settings, spec)
         early = settings.open_rounds_early
         self._planner = RoundPlanner(spec, space, self._choose, self._is_complete, opens_early=early)
 
