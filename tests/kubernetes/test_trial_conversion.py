@@ -256,7 +256,7 @@ def test_the_longest_curve_fits() -> None:
     ("value", "model", "elsewhere"),
     [
         (TrialSpec, MetaTrialSpec, {"name"}),
-        (Trial, MetaTrialStatus, {"spec", "epoch"}),
+        (Trial, MetaTrialStatus, {"spec", "epoch", "created_at"}),
         (Attempt, AttemptResource, set()),
         (TrialResult, ResultResource, {"state"}),
         (Accuracies, AccuraciesResource, set()),

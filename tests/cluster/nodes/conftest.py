@@ -18,7 +18,7 @@ from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a second one would find the definitions of the first, which outlive it
 def installation(
     cluster: ClusterAccess,
     built_images: Mapping[str, object],  # noqa: ARG001
