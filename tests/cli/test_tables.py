@@ -92,6 +92,8 @@ def test_a_status_says_how_far_a_search_is() -> None:
     assert f"best cell: {CELL}\n" in text
     assert "search score 51.23 ± 0.00 after 10 meta-iterations with 1,234 parameters" in text
     assert "Only one cell had a whole training in the search" in text
+    looks = [make_trial(f"seed-{seed}", make_result(score), seed=seed) for seed, score in enumerate((0.8, 0.6))]
+    assert "search score 70.00 ± 0.00 (the mean of 2 seeds) after 10 meta-iterations" in status_of(looks)
 
 
 def test_a_status_tells_the_scores_of_beginnings_from_those_of_whole_trainings() -> None:

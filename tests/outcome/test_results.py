@@ -107,6 +107,20 @@ def test_the_best_so_far_has_the_accuracy_of_each_query_alone() -> None:
     assert (found.score, found.accuracy, found.interval) == (0.4, 0.6, pytest.approx(0.196, abs=1e-4))
 
 
+def test_a_cell_that_was_looked_at_again_has_the_mean_score_and_its_interval() -> None:
+    looks = [
+        make_trial(f"seed-{seed}", make_result(score, score_error=0.03), seed=seed)
+        for seed, score in enumerate((0.8, 0.6))
+    ]
+    result = summarized([*looks, searched("other", 0.75)])
+    assert result.best is not None
+    best = result.best.search
+    assert (best.score, best.seeds, best.trial) == (pytest.approx(0.7), 2, "seed-0")
+    # Two scores 0.2 apart have a standard deviation of 0.1414, so their mean a standard error of 0.1.
+    assert best.interval == pytest.approx(1.96 * 0.1, abs=1e-4)
+    assert result.ranked[0] == best
+
+
 def test_a_cell_whose_training_has_only_begun_has_no_accuracy() -> None:
     begun = make_trial("a", make_result(0.4, validation=None), meta_iterations=2, is_beginning=True)
     result = summarized([begun])

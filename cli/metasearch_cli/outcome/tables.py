@@ -103,10 +103,10 @@ def _blocks(trial: Trial) -> int | None:
 def _search_score(best: CellSummary[float]) -> str:
     """Return what the search measured of a cell, and of how much training that is."""
     score, steps = _share(best.score, best.interval), f"{best.meta_iterations:,} meta-iterations"
-    seeds = f", the mean of {best.seeds} seeds" if best.seeds > 1 else ""
+    seeds = f" (the mean of {best.seeds} seeds)" if best.seeds > 1 else ""
     if best.is_beginning:
         return f"no whole training yet; score of a beginning, by its training loss after {steps}: {score}"
-    return f"search score {score} after {steps}{seeds}"
+    return f"search score {score}{seeds} after {steps}"
 
 
 def _rounds(result: SearchResult) -> Table:
