@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 from operator_builders import RecordingApi
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes.search_status import Condition
 from metasearch.kubernetes.times import Time
 from metasearch.metrics.catalogue import METRICS
-from metasearch.metrics.exposition import exposed
 from metasearch.metrics.model import Sample
 from metasearch.metrics.of_search import ROUND
 from metasearch_operator.cache import Cache
@@ -23,7 +22,7 @@ KEY = ("team-a", "test")
 def values(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
     """Return the samples of a name, by their labels in the order of the metric."""
     (labels,) = {metric.labels for metric in METRICS if name.startswith(metric.name)}
-    families = text_string_to_metric_families(exposed(registry).decode())
+    families = text_string_to_metric_families(generate_latest(registry).decode())
     found = [sample for family in families for sample in family.samples if sample.name == name]
     return {tuple(sample.labels[label] for label in labels): sample.value for sample in found}
 

@@ -6,15 +6,13 @@ import threading
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import groupby
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client import Histogram as HistogramInstrument
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from metasearch.metrics.model import Histogram, Kind, Metric, Sample
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class SampleCollector(Collector):
@@ -90,8 +88,3 @@ def gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
 def histogram(metric: Metric, registry: CollectorRegistry) -> HistogramInstrument:
     """Return an instrument for what a process observes itself."""
     return HistogramInstrument(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)
-
-
-def exposed(registry: CollectorRegistry) -> bytes:
-    """Return what a scrape is answered with, of the type CONTENT_TYPE."""
-    return generate_latest(registry)

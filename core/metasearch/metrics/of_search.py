@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from metasearch.api import MetaSearchSpec
 from metasearch.metrics.model import PREFIX, Histogram, Kind, Metric, Sample, Unit
 from metasearch.outcome.results import SearchResult
+from metasearch.search.budget import SECONDS_PER_HOUR
 from metasearch.search.planner import Phase
+from metasearch.search.strategies import WITHOUT_SURROGATE
 from metasearch.search.trials import Attempt, Stage, State, Trial
 
 SEARCH_LABELS = ("namespace", "search")
-
-SECONDS_PER_HOUR = 3600
 
 ROUNDS_SHOWN = 16
 """Rounds that have series of their own, the last ones; a search may have hundreds."""
@@ -177,7 +177,7 @@ _Part = Iterator[tuple[Metric, tuple[str, ...], float | Histogram]]
 
 def _of_result(seen: Observation) -> _Part:
     result, spec = seen.result, seen.spec
-    surrogate = spec.search.surrogate.type if spec.search.strategy == "Progressive" else ""
+    surrogate = "" if spec.search.strategy in WITHOUT_SURROGATE else spec.search.surrogate.type
     yield INFO, (_dataset(spec), spec.search.strategy, surrogate, spec.training.meta_learner), 1
     for phase in Phase:
         yield PHASE, (phase,), phase is result.search.phase
@@ -185,8 +185,8 @@ def _of_result(seen: Observation) -> _Part:
     if seen.completed_at is not None:
         yield COMPLETED, (), seen.completed_at
     yield ROUND, (), result.rounds[-1].round if result.rounds else 0
-    if (best := next((each.score for each in result.ranked if not each.is_beginning), None)) is not None:
-        yield BEST_SCORE, (), best
+    if result.best_score is not None:
+        yield BEST_SCORE, (), result.best_score
     yield FRONT, (), len(result.front)
     if delivered := result.delivered:
         yield ACCURACY, ("transductive",), delivered.transductive.accuracy

@@ -136,6 +136,11 @@ class SearchResult(OutcomeModel):
         return tuple(network for network in self.final if network.folder is not None)
 
     @property
+    def best_score(self) -> float | None:
+        """The best score of a whole training; beginnings have lower ones of another kind."""
+        return next((each.score for each in self.ranked if not each.is_beginning), None)
+
+    @property
     def compared(self) -> HandMadeNetwork[float] | None:
         """The hand-made network that `comparison` is with."""
         name = self.comparison.baseline if self.comparison else None

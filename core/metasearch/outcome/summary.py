@@ -151,9 +151,7 @@ def _predicted_by(result: SearchResult) -> str | None:
 
 
 def _best_score(result: SearchResult) -> str | None:
-    # The scores of beginnings are lower ones of another kind, so the best of them would look like a bad search.
-    whole = [each.score for each in result.ranked if not each.is_beginning]
-    return f"{whole[0]:.4f}" if whole else None
+    return None if result.best_score is None else f"{result.best_score:.4f}"
 
 
 def _correlation(value: float | None) -> float | None:
