@@ -88,12 +88,12 @@ class Operator:
         self._loop = asyncio.get_running_loop()
         try:
             await self._run_in_thread(require_crds, self._api)
+            self._metrics_server = serve(self._metrics.registry, all_addresses(), self._metrics_port)
         except MetaSearchError as error:
             raise kopf.PermanentError(str(error)) from error  # otherwise kopf would try again for ever
         self._server = await probes.serve(
             lambda: self._cache.is_alive, lambda: self._cache.is_synced, self._probes_port
         )
-        self._metrics_server = serve(self._metrics.registry, all_addresses(), self._metrics_port)
         self._cache.start()
         while not self._cache.is_synced:
             await asyncio.sleep(SYNC_SECONDS)
