@@ -25,7 +25,9 @@ class OperatorProcess:
         self.log = folder / f"operator-{time.monotonic_ns()}.log"
         config = folder / "operator.yaml"
         config.write_text(yaml.safe_dump({"namespaces": namespaces, "worker": {"image": image}}))
-        self._command = [sys.executable, "-m", "metasearch_operator", "--config", str(config), "--probes-port=0"]
+        # Ports 0 take any that is free: several operators, of tests side by side, run on one machine.
+        ports = ["--probes-port=0", "--metrics-port=0"]
+        self._command = [sys.executable, "-m", "metasearch_operator", "--config", str(config), *ports]
         self._environment = {**os.environ, "KUBECONFIG": str(access.kubeconfig)}
         self.start()
 
@@ -48,6 +50,17 @@ class OperatorProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+    def require_running(self) -> None:
+        """
+        Check that the operator has not ended by itself.
+
+        Raises:
+            RuntimeError: it has; the message ends with the last lines of its log.
+        """
+        if (code := self._process.poll()) is not None:
+            lines = self.log.read_text().splitlines()[-10:]
+            raise RuntimeError("\n".join([f"the operator has ended with {code}:", *lines]))
 
     def wait(self) -> int:
         """Wait until it ends by itself, and return the exit code."""

@@ -49,8 +49,9 @@ def operator(cluster_with_crds: ClusterAccess, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def begin(operator: OperatorProcess, client: Api, namespace: str) -> Begin:  # noqa: ARG001
+def begin(operator: OperatorProcess, client: Api, namespace: str) -> Begin:
     """Return a function that creates a search."""
+    operator.require_running()
     client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
 
     def begin(name: str = "test", **spec: Any) -> SearchHandle:
