@@ -49,6 +49,7 @@ headline: setup ## Reach the paper's accuracy with a search of one's own, within
 .PHONY: test
 test: setup ## Run all tests; CLUSTER=<kubeconfig> uses an existing cluster
 	@scripts/setup.sh browser
+	@scripts/setup.sh prometheus
 	@$(if $(CLUSTER),,scripts/setup.sh cluster)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(if $(CLUSTER),--cluster "$(CLUSTER)") $(PYTEST_ARGS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from metasearch.metrics import of_operator, of_search
+from metasearch.metrics import of_operator, of_search, of_worker
 from metasearch.metrics.model import Metric
 
 SECTIONS: Sequence[tuple[str, str, Sequence[Metric]]] = (
@@ -16,6 +16,12 @@ SECTIONS: Sequence[tuple[str, str, Sequence[Metric]]] = (
         of_search.METRICS,
     ),
     ("Of the operator's process", "They begin anew when it does.", of_operator.METRICS),
+    (
+        "Of a worker",
+        "They begin anew with each pod, and what a pod did since the last scrape goes with it: they are for what a "
+        "worker does now, and those of a search for what was done and spent. They have the labels of a search, too.",
+        of_worker.METRICS,
+    ),
 )
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Sets up a bare machine.
-#   scripts/setup.sh           installs uv into .cache if it is missing, then the locked Python packages into .venv
-#   scripts/setup.sh browser   installs Chromium for the test that opens a report (Debian as root; elsewhere says how)
-#   scripts/setup.sh cluster   installs the programs of devcluster: etcd, containerd and buildah from Debian; Kubernetes,
-#                              Helm and Kueue built with Go into .cache
+#   scripts/setup.sh             installs uv into .cache if it is missing, then the locked Python packages into .venv
+#   scripts/setup.sh browser     installs Chromium for the test that opens a report (Debian as root; elsewhere says how)
+#   scripts/setup.sh prometheus  unpacks Debian's Prometheus, promtool, Alertmanager and amtool into .cache
+#   scripts/setup.sh cluster     installs the programs of devcluster: etcd, containerd and buildah from Debian; Kubernetes,
+#                                Helm and Kueue built with Go into .cache
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,6 +53,32 @@ setup_python() {
 setup_browser() {
   command -v chromium >/dev/null || command -v google-chrome >/dev/null && return
   apt_install chromium || echo "setup: no Chromium, so the test that opens a report is skipped; apt-get install chromium" >&2
+}
+
+PROMETHEUS=.cache/prometheus
+
+# Unpacks instead of installing: the packages would start services, which this machine may have no use for.
+setup_prometheus() {
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null; then
+    return
+  fi
+  [ ! -x "$PROMETHEUS/bin/prometheus-alertmanager" ] || return 0
+  if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+    echo "setup: no Prometheus, so its tests are skipped; install prometheus, promtool and alertmanager" >&2
+    return
+  fi
+  echo "setup: unpacking Prometheus and Alertmanager into $PROMETHEUS" >&2
+  rm -rf "$PROMETHEUS/new" && mkdir -p "$PROMETHEUS/new"
+  [ "$(id -u)" != 0 ] || apt-get update -qq
+  (cd "$PROMETHEUS/new" && apt-get -o APT::Sandbox::User=root download -qq prometheus prometheus-alertmanager >/dev/null) ||
+    die "apt-get cannot download prometheus and prometheus-alertmanager; the reason is above"
+  local package
+  for package in "$PROMETHEUS"/new/*.deb; do
+    dpkg -x "$package" "$PROMETHEUS/new"
+  done
+  # The folder appears as a whole, so that an interrupted unpacking is not taken for a complete one.
+  rm -rf "$PROMETHEUS/bin" && mv "$PROMETHEUS/new/usr/bin" "$PROMETHEUS/bin"
+  rm -rf "$PROMETHEUS/new"
 }
 
 KUBERNETES_BUILD=devcluster/build
@@ -171,6 +198,7 @@ setup_cluster() {
 case "${1:-python}" in
   python) setup_python ;;
   browser) setup_browser ;;
+  prometheus) setup_prometheus ;;
   cluster) setup_cluster ;;
-  *) die "knows python, browser and cluster, not $1" ;;
+  *) die "knows python, browser, prometheus and cluster, not $1" ;;
 esac

@@ -98,6 +98,13 @@ def test_times_and_attempts_are_those_on_record() -> None:
     assert (waits.cumulative[2:4], waits.total) == ((0, 1), 5)  # a value on a bound is not above it
 
 
+def test_meta_iterations_are_those_of_the_trials_over_and_under_way() -> None:
+    running = life.claim(make_trial("a"), "w", STARTED, gpus=0.0)
+    running = life.report(running, running.epoch, life.Progress(meta_iteration=30))
+    found = seen([running, make_trial("b", make_result(meta_iterations=100)), make_trial("c")])
+    assert values(found, of_search.META_ITERATIONS) == {(): 130}
+
+
 def test_a_trial_under_way_is_a_busy_slot() -> None:
     running = life.claim(make_trial("a"), "w", STARTED, gpus=0.0)
     found = seen([running], make_search(worker={"slots": 4}), {"Running": 2, "Pending": 1})

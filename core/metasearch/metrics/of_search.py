@@ -60,6 +60,17 @@ COMPLETED = _gauge(
     "search_completed_timestamp_seconds", "Unix time at which a search ended; absent before.", unit=Unit.SECONDS
 )
 ROUND = _gauge("search_round", "Number of a search's present round, from 1.")
+META_ITERATIONS = _gauge(
+    "search_meta_iterations", "Meta-iterations of all trials as last reported, those under way included."
+)
+PROGRESS = _gauge(
+    "search_progress_ratio", "Estimated share of a search's time that is over, from 0 to 1.", unit=Unit.RATIO
+)
+REMAINING = _gauge(
+    "search_remaining_seconds",
+    "Estimated time until a search ends; absent while nothing can be told.",
+    unit=Unit.SECONDS,
+)
 BEST_SCORE = _gauge(
     "search_best_score_ratio",
     "Best score of a whole training of a search, from 0 to 1; absent before there is one.",
@@ -201,6 +212,7 @@ def _dataset(spec: MetaSearchSpec) -> str:
 
 
 def _of_trials(trials: Sequence[Trial]) -> _Part:
+    yield META_ITERATIONS, (), sum(map(_meta_iterations, trials))
     counted = Counter((_place(trial), trial.state) for trial in trials)
     shown = sorted({round for (stage, round), _ in counted if stage is Stage.SEARCH})[-ROUNDS_SHOWN:]
     for stage, round in dict.fromkeys(place for place, _ in counted):
@@ -215,6 +227,11 @@ def _of_trials(trials: Sequence[Trial]) -> _Part:
     for outcome, count in Counter(attempt.outcome for attempt in attempts if attempt.ended_at is not None).items():
         yield ATTEMPTS, (outcome or "",), count
     yield from _times(trials)
+
+
+def _meta_iterations(trial: Trial) -> int:
+    done = trial.result.meta_iterations if trial.result else None
+    return done or trial.progress.meta_iteration
 
 
 def _place(trial: Trial) -> tuple[Stage, int]:
