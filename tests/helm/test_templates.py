@@ -10,8 +10,8 @@ import yaml
 from chart import Helm, Json, objects_of_kind, single
 
 from metasearch.kubernetes import crds
+from metasearch.kubernetes.names import METRICS_PORT
 from metasearch.loading import parse_search
-from metasearch.metrics.server import METRICS_PORT
 
 EVERYTHING: dict[str, Any] = {"networkPolicy": {"enabled": True}, "watch": {"namespaces": ["team-a", "team-b"]}}
 

@@ -22,7 +22,7 @@ from metasearch_trainer.cross_validation import Images
 from metasearch_trainer.data.images import Splits
 from metasearch_trainer.network import Network
 from metasearch_trainer.storage import Storage
-from metasearch_trainer.trial import Observer, TrialEnded
+from metasearch_trainer.trial import Observer, StepObserver, TrialEnded, ignore_step
 from metasearch_trainer.trial_run import Environment, TrialRun, build_network
 
 
@@ -37,17 +37,19 @@ class Trainer:
         storage: Storage,
         clock: Callable[[], float] = time.monotonic,
         cap: memory.Cap | None = None,
+        on_step: StepObserver = ignore_step,
     ) -> None:
         """
         Args:
             clock: returns seconds, from any start.
             cap: the most memory that may be held where that is less than `budget.trialMemory`.
+            on_step: observes the outer steps of all trials.
 
         Raises:
             InvalidSpec: a name in the spec is not installed here; better now than once per trial.
         """
         require_known_names(spec)
-        self.spec, self.device, self.storage, self.clock = spec, device, storage, clock
+        self.spec, self.device, self.storage, self.clock, self.on_step = spec, device, storage, clock, on_step
         self.cap = memory.lowest(memory.Cap.of_trial(spec.budget.trial_memory), cap)
         self.images = Images.of(splits, spec, device)
 
@@ -100,7 +102,7 @@ class Trainer:
 
     @property
     def _environment(self) -> Environment:
-        return Environment(self.spec, self.device, self.images, self.storage, self.clock, self._max_bytes)
+        return Environment(self.spec, self.device, self.images, self.storage, self.clock, self._max_bytes, self.on_step)
 
     @property
     def _max_bytes(self) -> int | None:

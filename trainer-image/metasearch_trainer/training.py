@@ -26,7 +26,7 @@ from metasearch_trainer.metalearners.base import State as Learned
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.scoring import Score, add_loss, evaluated_score, no_losses, training_score
 from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks, stream
-from metasearch_trainer.trial import TrialEnded
+from metasearch_trainer.trial import StepObserver, TrialEnded, ignore_step
 from metasearch_trainer.weight_averaging import add_to_mean, trained, with_mean
 
 FINITE_CHECK_STEPS = 50
@@ -44,6 +44,7 @@ class Training:
     search_seed: int
     on_progress: Callable[[], None]
     """Called after every outer step and between parts of an evaluation; may raise to end the training there."""
+    on_step: StepObserver = ignore_step
 
     @property
     def folds(self) -> tuple[Fold, ...]:
@@ -156,6 +157,8 @@ class Training:
             if averaging:
                 add_to_mean(learned, averaging, state.meta_iteration + 1)
         state.meta_iteration += 1
+        tasks, shape = self.learner.meta_batch_size * len(self.folds), self.learner.training_tasks
+        self.on_step(tasks, tasks * shape.images)
         # Now and then, for it waits for the device.
         if state.meta_iteration % FINITE_CHECK_STEPS == 0:
             require_finite(state)

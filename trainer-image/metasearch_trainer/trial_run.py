@@ -30,7 +30,7 @@ from metasearch_trainer.shifts import shifted
 from metasearch_trainer.shutdown import WorkerShutdown
 from metasearch_trainer.storage import Storage
 from metasearch_trainer.training import Training, require_finite
-from metasearch_trainer.trial import Observer, TrialEnded
+from metasearch_trainer.trial import Observer, StepObserver, TrialEnded, ignore_step
 from metasearch_trainer.weight_averaging import trained
 
 CHECKPOINT_SECONDS = 5.0
@@ -53,6 +53,7 @@ class Environment:
     """Returns seconds, from any start."""
     max_bytes: int | None
     """The most memory that the process may hold; None for no limit of ours."""
+    on_step: StepObserver = ignore_step
 
 
 def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> Network:
@@ -98,7 +99,13 @@ class TrialRun:
         learner = build(recipe, self.network, environment.device)
         require_memory(learner, environment.images.train.images, environment.device, environment.max_bytes)
         training = Training(
-            recipe, trial, learner, environment.images, environment.spec.seed, self._save_and_check_limits
+            recipe,
+            trial,
+            learner,
+            environment.images,
+            environment.spec.seed,
+            self._save_and_check_limits,
+            environment.on_step,
         )
         state = self.state = self._checkpointed() or training.begin()
         self._earlier_seconds = state.seconds

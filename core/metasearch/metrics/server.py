@@ -18,8 +18,6 @@ from prometheus_client.registry import Collector
 
 from metasearch.errors import InvalidSpec
 
-METRICS_PORT = 8081
-
 KEPT_SECONDS = 1.0
 
 
