@@ -9,6 +9,8 @@ here depends on the tests. The modules:
     cluster                 a control plane with nodes
     existing_cluster        a cluster that somebody else runs, used instead
     kueue                   Kueue on a control plane
+    monitoring_definitions  those of PrometheusRule, PodMonitor and ServiceMonitor on a cluster
+    prometheus              a Prometheus server, and promtool
     image_builder           builds the project's images from the Dockerfile
     image_store             gives the built images to every node
     operator_process        the operator as a process

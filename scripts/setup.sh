@@ -4,7 +4,7 @@
 #   scripts/setup.sh browser     installs Chromium for the test that opens a report (Debian as root; elsewhere says how)
 #   scripts/setup.sh prometheus  unpacks Debian's Prometheus, promtool, Alertmanager and amtool into .cache
 #   scripts/setup.sh cluster     installs the programs of devcluster: etcd, containerd and buildah from Debian; Kubernetes,
-#                                Helm and Kueue built with Go into .cache
+#                                Helm and Kueue built with Go into .cache, and the definitions of Prometheus' operator
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -155,6 +155,26 @@ build_kueue() {
   echo "$KUEUE_VERSION" >"$KUEUE/.version"
 }
 
+MONITORING=.cache/monitoring
+MONITORING_VERSION=v0.88.0
+
+# Keeps the definitions of the resources by which Prometheus' operator is configured; the operator itself is not needed.
+fetch_monitoring_definitions() {
+  local module=github.com/prometheus-operator/prometheus-operator@$MONITORING_VERSION source kind
+  [ "$(cat "$MONITORING/.version" 2>/dev/null)" != "$MONITORING_VERSION" ] || return 0
+  if ! command -v go >/dev/null; then
+    echo "setup: no Go, so tests with PrometheusRule, PodMonitor and ServiceMonitor are skipped" >&2
+    return
+  fi
+  rm -rf "$MONITORING" && mkdir -p "$MONITORING"
+  source=$(GOWORK=off go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  [ -n "$source" ] || die "cannot get the definitions of Prometheus' operator (go mod download $module says why)"
+  for kind in prometheusrules podmonitors servicemonitors; do
+    cp --no-preserve=mode "$source/example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml" "$MONITORING/$kind.yaml"
+  done
+  echo "$MONITORING_VERSION" >"$MONITORING/.version"
+}
+
 # Installs packages; if we may not, says which tests are skipped, and fails.
 install_or_skip() {
   local skipped=$1
@@ -177,6 +197,7 @@ setup_cluster() {
   in_assets $CONTROL_PLANE || build_kubernetes
   build_helm
   build_kueue
+  fetch_monitoring_definitions
   if [ "$(id -u)" != 0 ]; then
     echo "setup: not root, so $nodes are skipped; make test CLUSTER=<kubeconfig> uses a cluster you have" >&2
     return
