@@ -25,6 +25,8 @@ YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Json = dict[str, Any]
 
+MONITORING_KINDS = ("PodMonitor", "PrometheusRule", "ServiceMonitor")
+
 
 @dataclass(frozen=True)
 class Helm:
@@ -61,8 +63,9 @@ class Helm:
         return ended.stdout
 
     def render(self, namespace: str = "team-a", release: str = "metasearch", **values: Any) -> list[Json]:
-        """Return every object that an installation with these values consists of."""
-        text = self.run("template", release, self.chart, f"--namespace={namespace}", values=values)
+        """Return every object that an installation with these values consists of, where Prometheus' operator runs."""
+        versions = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in MONITORING_KINDS]
+        text = self.run("template", release, self.chart, f"--namespace={namespace}", *versions, values=values)
         return [each for each in yaml.load_all(text, YAML_LOADER) if each]
 
     def render_error(self, values: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the kernel counts of a container is read from both versions of control groups."""
+"""Control groups of both versions say what the kernel counts of a container."""
 
 from __future__ import annotations
 

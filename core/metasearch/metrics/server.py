@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -101,6 +102,11 @@ class _Server(ThreadingWSGIServer):
                 self.tls.load(self._context)
                 self._changed_at = self.tls.changed_at
         return super().get_request()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that breaks off: anybody may, and as often as they like."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Server6(_Server):
