@@ -7,12 +7,12 @@ A worker takes its next trial as soon as it is free. The time of planning is lef
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from metasearch.search import planner
-from metasearch.search.trials import Stage, Trial, TrialResult, TrialSpec, claim, complete
+from metasearch.search.trials import Stage, State, Trial, TrialResult, TrialSpec, claim, complete
 from metasearch.stores.order import sort_key
 
 Order = Callable[[TrialSpec, int], tuple[Any, ...]]
@@ -71,3 +71,39 @@ def simulate(
         claimed = trials[name]
         trials[name] = complete(claimed, claimed.epoch, result(claimed.spec), now=0.0, max_attempts=1)
         yield Ended(trials[name], begun, now)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A search at a moment at which trials have begun or ended."""
+
+    now: float
+    """Seconds from the beginning of the search."""
+    trials: Sequence[Trial]
+    phase: planner.Phase
+
+
+def course(
+    search: planner.Search,
+    result: Callable[[TrialSpec], TrialResult],
+    seconds: Callable[[TrialSpec], float],
+    workers: int,
+) -> Iterator[Moment]:
+    """Run a whole search, the final stage too, with the times on record; yields it after every end of a trial."""
+    now, trials = 0.0, dict[str, Trial]()
+    running: list[tuple[float, str, int]] = []
+    free = list(range(workers))
+    while True:
+        step = planner.plan(search, list(trials.values()), now)
+        trials |= {spec.name: Trial(spec=spec) for spec in step.propose if spec.name not in trials}
+        pending = sorted((each.spec for each in trials.values() if each.state is State.PENDING), key=sort_key)
+        for spec in pending[: len(free)]:
+            slot = free.pop()
+            trials[spec.name] = claim(trials[spec.name], f"session.{slot}-1", now, gpus=0.0)
+            heapq.heappush(running, (now + seconds(spec), spec.name, slot))
+        yield Moment(now, list(trials.values()), step.phase)
+        if step.phase.is_over:
+            return
+        now, name, slot = heapq.heappop(running)
+        free.append(slot)
+        trials[name] = complete(trials[name], trials[name].epoch, result(trials[name].spec), now, max_attempts=1)

@@ -37,6 +37,7 @@ def test_a_hand_made_network_is_as_large_as_a_plan_takes_it_to_be(
 ) -> None:
     network = hand_made_network(text, channels, side, ways)
     assert network.layout.size == HandMade.parse(text).parameter_count(channels, side, ways)
+    assert network.multiply_adds == HandMade.parse(text).multiply_adds(channels, side, ways)
 
 
 def test_conv4_without_further_words_is_reptiles_network() -> None:

@@ -32,6 +32,7 @@ from metasearch.search.candidates import Candidate
 from metasearch.search.cells import Cell
 from metasearch.search.hyperparameters import typical_spec
 from metasearch.search.space import CellSpace
+from metasearch.search.trial_costs import CELLS_DRAWN, TYPICAL
 from metasearch.search.trials import Progress, Stage, State, TrialSpec
 from metasearch_cli.local.estimate import Cost, Costs, estimate, sentences
 from metasearch_trainer.data.images import ImageSet, Splits
@@ -39,12 +40,6 @@ from metasearch_trainer.evaluation import TASKS_AT_ONCE
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.storage import LocalStorage
 from metasearch_trainer.trainer import Trainer
-
-CELLS_DRAWN = 15
-"""The number of random cells of one size among which the typical one is chosen."""
-
-TYPICAL = 0.7
-"""The quantile, by multiply-adds, of the drawn cell that is measured: a search prefers larger cells a little."""
 
 META_ITERATIONS = 3
 """The number of meta-iterations of a measured training. The first one warms up and is not counted."""

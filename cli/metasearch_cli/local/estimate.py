@@ -7,16 +7,15 @@ workers are left out.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metasearch.api import Deliver, MetaSearchSpec, ProgressiveSearchSettings
+from metasearch.api import Deliver, MetaSearchSpec
 from metasearch.search.build import build_search
 from metasearch.search.cells import parse_cell
 from metasearch.search.strategies import Answer
+from metasearch.search.strategies.base import Foreseeing
 from metasearch.search.strategies.halving import Rungs
-from metasearch.search.strategies.progressive import RoundSizes
+from metasearch.search.trial_costs import makespan
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def estimate(spec: MetaSearchSpec, costs: Costs, workers: int) -> Estimate:
     # Round by round: a progressive search, the default, proposes a round only when the one before is over.
     sizes = trials_by_blocks(spec)
     searching = (
-        _makespan([_search_seconds(spec, cost)] * size, workers) for size, cost in zip(sizes, costs.cells, strict=True)
+        makespan([_search_seconds(spec, cost)] * size, workers) for size, cost in zip(sizes, costs.cells, strict=True)
     )
     # Scores mostly rise with size, so the best cells are taken to be among the largest.
     largest = max(index for index, number in enumerate(sizes) if number)
@@ -77,19 +76,23 @@ def estimate(spec: MetaSearchSpec, costs: Costs, workers: int) -> Estimate:
     final = [_final_seconds(spec, cell)] * (min(spec.final.top, sum(sizes)) * spec.final.seeds)
     if costs.baseline is not None:
         final += [_final_seconds(spec, costs.baseline)] * (len(spec.final.baselines) * spec.final.seeds)
-    return Estimate(sum(sizes), sum(searching), len(final), _makespan(final, workers))
+    return Estimate(sum(sizes), sum(searching), len(final), makespan(final, workers))
 
 
 def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
     """
     Return the number of search trials whose cells have 1, 2, ... `space.maxBlocks` blocks.
 
-    The first round is the strategy's own answer. What comes later needs scores. Progressive has a beam of each further
-    size and goes on at the largest; others are taken to have cells as large as their first ones. Trainings that go on
-    are of the sizes that they have begun with.
+    As the strategy foresees it. Others are taken to have cells as large as those of their first round, which needs no
+    scores. Trainings that go on are of the sizes that they have begun with.
     """
     strategy, largest = build_search("estimate", spec, started_at=0.0).strategy, spec.space.max_blocks
     left, numbers = spec.budget.max_trials, [0] * largest
+    if isinstance(strategy, Foreseeing) and (shares := strategy.foresee(left)):
+        for share in shares:
+            numbers[share.size - 1] += round(share.trials)
+        numbers[largest - 1] += left - sum(numbers)
+        return numbers
     first = strategy.propose([], left)  # needs no scores, and so trains no surrogate
     blocks = largest
     if not isinstance(first, Answer):
@@ -97,13 +100,6 @@ def trials_by_blocks(spec: MetaSearchSpec) -> list[int]:
         numbers = [sizes.count(size) for size in range(1, largest + 1)]
         blocks = max(sizes, default=largest)
     left -= sum(numbers)
-    if spec.search.strategy == "Progressive":
-        settings = spec.search.settings(ProgressiveSearchSettings)
-        beam = RoundSizes.of(numbers[0], largest, settings, spec).beam
-        for size in range(1, largest):
-            numbers[size] = min(beam, left)
-            left -= numbers[size]
-        blocks = largest
     numbers[blocks - 1] += left
     return numbers
 
@@ -128,18 +124,6 @@ def _scored_tasks(spec: MetaSearchSpec) -> int:
     evaluation = spec.evaluation
     # The last point of the curve is the score itself, which is measured on more tasks.
     return evaluation.tasks + (evaluation.curve_points - 1) * evaluation.curve_tasks
-
-
-def _makespan(seconds: Sequence[float], workers: int) -> float:
-    """
-    Return the time at which the last of some trials ends, in seconds after the start of the first.
-
-    Each begins as soon as a worker is free, the longest first (Graham's rule, 1969).
-    """
-    ends = [0.0] * workers
-    for each in sorted(seconds, reverse=True):
-        heapq.heappush(ends, heapq.heappop(ends) + each)
-    return max(ends)
 
 
 # --- words --------------------------------------------------------------------------------------------------------

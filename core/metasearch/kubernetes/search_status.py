@@ -22,6 +22,7 @@ from metasearch.kubernetes.times import Time
 from metasearch.outcome.figures import (
     MAX_ENDS,
     CellSummary,
+    Confidence,
     Count,
     FoundNetwork,
     FrontNetwork,
@@ -143,6 +144,21 @@ class SpentStatus(ClusterModel):
     )
 
 
+class ProgressStatus(ClusterModel):
+    """How far the search is, and when it will end, estimated from its trials."""
+
+    percentage: int = Field(
+        ge=0, le=100, description="percentage is how much of the search's time is over, suspension left out."
+    )
+    estimated_remaining_seconds: Count = Field(
+        description="estimatedRemainingSeconds is the time until the search ends in seconds, rounded to two digits."
+    )
+    confidence: Confidence = Field(
+        description="confidence is Low until a trial of the largest cells is over, High once a final training is, and "
+        "Medium between them."
+    )
+
+
 class Left(ClusterModel):
     """The part of the budget that is left; limits that spec.budget does not set are missing."""
 
@@ -230,6 +246,11 @@ class SearchStatus(ClusterModel):
     )
     spent: SpentStatus | None = Field(default=None, description="spent is what the search has used.")
     left: Left | None = Field(default=None, description="left is what the search may still use.")
+    progress: ProgressStatus | None = Field(
+        default=None,
+        description="progress is how far the search is and when it will end, as estimated; left out while nothing can "
+        "be told, such as before the first trial is over or while no worker is at work.",
+    )
     best_score: str | None = Field(
         default=None,
         pattern=r"^[01]\.[0-9]{4}$",

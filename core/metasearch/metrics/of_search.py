@@ -196,6 +196,9 @@ def _of_result(seen: Observation) -> _Part:
     if seen.completed_at is not None:
         yield COMPLETED, (), seen.completed_at
     yield ROUND, (), result.rounds[-1].round if result.rounds else 0
+    if (remaining := result.remaining) is not None:
+        yield PROGRESS, (), remaining.share
+        yield REMAINING, (), remaining.seconds
     if result.best_score is not None:
         yield BEST_SCORE, (), result.best_score
     yield FRONT, (), len(result.front)

@@ -8,6 +8,7 @@ with the field's name.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import ConfigDict, Field
@@ -41,6 +42,16 @@ FOLDER_DESCRIPTION = (
     "the best score."
 )
 TrialName = Annotated[str, Field(max_length=TRIAL_NAME_MAX_LENGTH, pattern=LABEL_PATTERN)]
+
+
+class Confidence(StrEnum):
+    """How sure an estimate of the end of a search is; docs/watching.md has the errors that were measured of each."""
+
+    LOW = "Low"
+    """No trial of the largest cells is over."""
+    MEDIUM = "Medium"
+    HIGH = "High"
+    """A training of the final stage is over."""
 
 
 class OutcomeModel(SpecModel):

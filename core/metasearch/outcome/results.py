@@ -25,6 +25,7 @@ from metasearch.outcome.figures import (
     OutcomeModel,
     TrialCounts,
 )
+from metasearch.outcome.remaining import Remaining, remaining
 from metasearch.outcome.rounds import Examination, Round, examine, summarize_round
 from metasearch.search import budget, pareto
 from metasearch.search.candidates import Candidate
@@ -119,6 +120,9 @@ class SearchResult(OutcomeModel):
     comparison: Comparison | None
     certainty: Certainty
     spent: budget.Spent
+    remaining: Remaining | None = Field(
+        default=None, description="when the search will end, as estimated; null while nothing can be told"
+    )
     ends: tuple[End, ...] = Field(
         default=(),
         description="when and with what the search has ended, at most the last 4; all but the last of a search that "
@@ -168,6 +172,7 @@ def summarize(
         comparison=compare(final[0], baselines) if final and baselines else None,
         certainty=certainty_of(trials, final),
         spent=budget.spent(trials, search.wall_seconds(now), now),
+        remaining=remaining(search, trials, decided.phase, now),
         ends=tuple(ends),
     )
 

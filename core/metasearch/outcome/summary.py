@@ -23,6 +23,7 @@ from metasearch.kubernetes.search_status import (
     EndStatus,
     ExaminationStatus,
     Left,
+    ProgressStatus,
     RoundStatus,
     SearchStatus,
     SpentStatus,
@@ -73,6 +74,7 @@ def search_status(
         examination=_examination(result),
         predicted_by=_predicted_by(result),
         spent=_spent(result),
+        progress=_progress(result),
         left=_left(result),
         best_score=_best_score(result),
         ranked=result.ranked[:MAX_RANKED],
@@ -176,6 +178,17 @@ def _percent(result: SearchResult) -> int:
     share = budget.used_share(result.search.spec, result.spent)
     # The small addend undoes rounding: 100 * 0.29 is 28.999999999999996. The status has room for three digits.
     return min(999, math.floor(100 * share + 1e-9))
+
+
+def _progress(result: SearchResult) -> ProgressStatus | None:
+    found = result.remaining
+    if found is None:
+        return None
+    # Two digits are what the estimate is worth, and a status that is all but the same is not written again.
+    seconds = int(float(f"{found.seconds:.2g}"))
+    return ProgressStatus(
+        percentage=math.floor(100 * found.share), estimated_remaining_seconds=seconds, confidence=found.confidence
+    )
 
 
 def _left(result: SearchResult) -> Left:

@@ -74,6 +74,16 @@ class HandMade:
         pixels = 1 if self.is_pooled else side * side
         return self.filters * (first + others) + ways * (self.filters * pixels + 1)
 
+    def multiply_adds(self, channels: int, side: int, ways: int) -> int:
+        """Count the network's multiply-adds for one image; the arguments are those of `parameter_count`."""
+        total, width = 0, channels
+        for _ in range(CONVOLUTIONS):
+            side = -(-side // 2)
+            total += side * side * 9 * width * self.filters
+            width = self.filters
+        pixels = 1 if self.is_pooled else side * side
+        return total + self.filters * pixels * ways
+
 
 def matched(parameters: int, channels: int, side: int, ways: int) -> HandMade:
     """

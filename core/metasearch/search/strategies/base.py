@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Threshold, Trial
@@ -98,4 +98,23 @@ class Strategy(Protocol):
 
     def title(self, round: int) -> str:
         """Name a round for people, in lower case, such as "2 blocks"."""
+        ...
+
+
+@dataclass(frozen=True)
+class Share:
+    """Some of the trials that a strategy is going to propose, alike in what they cost."""
+
+    size: int
+    """Steps of the candidates, such as blocks."""
+    meta_iterations: int
+    trials: float
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A strategy that knows beforehand how large the candidates are that it is going to propose."""
+
+    def foresee(self, trials: int) -> Sequence[Share]:
+        """Return about how many trials it proposes of each size and length, of so many in all."""
         ...

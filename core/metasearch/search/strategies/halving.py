@@ -20,7 +20,7 @@ from typing import Any
 from metasearch.api import MetaSearchSpec
 from metasearch.api.strategies import HalvingSearchSettings
 from metasearch.search.space import Space
-from metasearch.search.strategies.base import DONE, WAIT, History, Proposal, Proposals, Strategy
+from metasearch.search.strategies.base import DONE, WAIT, Foreseeing, History, Proposal, Proposals, Share, Strategy
 from metasearch.search.strategies.random import Random
 from metasearch.search.surrogates.base import Surrogate
 from metasearch.search.trials import State, Trial
@@ -106,6 +106,24 @@ class SuccessiveHalving:
 
     def title(self, round: int) -> str:
         return self._inner.title(round)
+
+    def foresee(self, trials: int) -> Sequence[Share]:
+        """See `Foreseeing`; no shares where the strategy whose candidates are halved foresees none."""
+        if not isinstance(self._inner, Foreseeing):
+            return []
+        first, *longer = self._rungs.meta_iterations
+        begun = [replace(each, meta_iterations=first) for each in self._inner.foresee(self._rungs.first_trials(trials))]
+        largest = max(each.size for each in begun)
+        going_on = trials - sum(each.trials for each in begun)
+        _, *shares = self._rungs.shares
+        return [
+            *begun,
+            # Those that go on are of the largest size, but for a few: what comes before is only learned from.
+            *(
+                Share(largest, length, going_on * share / sum(shares))
+                for length, share in zip(longer, shares, strict=True)
+            ),
+        ]
 
     def _begin(self, proposal: Proposal) -> Proposal:
         length = self._rungs.meta_iterations[0]

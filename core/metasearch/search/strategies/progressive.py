@@ -24,7 +24,7 @@ import numpy as np
 
 from metasearch.api import MetaSearchSpec, ProgressiveSearchSettings
 from metasearch.search.space import C, Space
-from metasearch.search.strategies.base import History, Proposal, Proposals
+from metasearch.search.strategies.base import History, Proposal, Proposals, Share
 from metasearch.search.strategies.beginning import initial_first
 from metasearch.search.strategies.measured import Measured
 from metasearch.search.strategies.rounds import RoundPlanner, Rounds, are_over
@@ -105,6 +105,15 @@ class Progressive(Generic[C]):
 
     def title(self, round: int) -> str:
         return self.space.size_text(self._size(round))
+
+    def foresee(self, trials: int) -> Sequence[Share]:
+        first, between, left = self.sizes.first, max(0, self.space.max_size - 2), trials
+        found = []
+        for size, wanted in enumerate([first, *[self.sizes.beam] * between, trials], start=1):
+            count = min(wanted, left)
+            found.append(Share(min(size, self.space.max_size), self.spec.training.meta_iterations, count))
+            left -= count
+        return found
 
     def _size(self, round: int) -> int:
         return min(round, self.space.max_size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Generic
@@ -12,7 +12,7 @@ import numpy as np
 
 from metasearch.api import MetaSearchSpec
 from metasearch.search.space import C, Space, candidate_key
-from metasearch.search.strategies.base import DONE, WAIT, History, Proposal, Proposals
+from metasearch.search.strategies.base import DONE, WAIT, History, Proposal, Proposals, Share
 from metasearch.search.strategies.beginning import draw_untried, initial_first
 from metasearch.search.surrogates.base import Surrogate
 
@@ -44,6 +44,9 @@ class Random(Generic[C]):
 
     def title(self, round: int) -> str:  # noqa: ARG002
         return "random cells"
+
+    def foresee(self, trials: int) -> Sequence[Share]:
+        return [Share(self.space.max_size, self.spec.training.meta_iterations, trials)]
 
     @cached_property
     def _drawn(self) -> dict[str, Proposal]:

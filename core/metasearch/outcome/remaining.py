@@ -1,0 +1,282 @@
+"""
+Estimate when a search will end, from its trials on record.
+
+What is left is, in the search stage, the work that the strategy foresees less what is on record, spread over the slots
+that are at work at the share of the time for which they have been busy so far; and in the final stage each training by
+itself, on as many slots. The budget's limits on time and GPU-hours end a stage earlier.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from statistics import fmean, median
+
+from pydantic import Field
+
+from metasearch.api import Deliver, MetaSearchSpec
+from metasearch.outcome.figures import Confidence, OutcomeModel
+from metasearch.search import baselines, pareto
+from metasearch.search.cells import parse_cell
+from metasearch.search.planner import Phase, Search
+from metasearch.search.strategies.base import Foreseeing, Share
+from metasearch.search.trial_costs import TrialCosts, Work, makespan, typical_multiply_adds, work_of
+from metasearch.search.trials import Attempt, Stage, Trial
+from metasearch.worker_names import WorkerName
+
+LEAST_BUSY = 0.2
+"""The least share of the time for which slots are taken to be busy: at the start of a search it may seem to be less."""
+
+LATEST = 20
+"""The number of candidates of a size whose mean stands for those to come."""
+
+RECENT = 3.0
+"""Multiples of the median attempt's time for which a slot without a trial still counts as being there."""
+
+
+class Remaining(OutcomeModel):
+    """The estimated end of a search."""
+
+    share: float = Field(description="how much of the search's time is over, in [0, 1]")
+    seconds: float = Field(description="until the search ends")
+    confidence: Confidence = Field(description="how sure that is")
+
+
+def remaining(search: Search, trials: Sequence[Trial], phase: Phase, now: float) -> Remaining | None:
+    """
+    Estimate the time until a search ends.
+
+    Args:
+        phase: what `plan` says of the same trials.
+        now: a Unix time in seconds.
+
+    Returns:
+        None while nothing can be told: no trial is over, no slot is at work, or the search is suspended.
+    """
+    if phase.is_over:
+        return Remaining(share=1.0, seconds=0.0, confidence=Confidence.HIGH)
+    if search.spec.suspend:
+        return None
+    costs, slots = TrialCosts.of(search.spec, trials), _slots(trials, now)
+    images = next(((r.image_channels, r.image_side) for trial in trials if (r := trial.result) and r.image_side), None)
+    if costs is None or not slots or images is None or images[0] is None or images[1] is None:
+        return None
+    estimator = _Estimator(search, trials, costs, slots, (images[0], images[1]), now)
+    seconds = estimator.search_seconds() if phase is Phase.SEARCHING else 0.0
+    elapsed = search.wall_seconds(now)
+    seconds = _within(search.spec, seconds + estimator.final_seconds(), elapsed, 1.0)
+    share = elapsed / (elapsed + seconds) if elapsed + seconds else 0.0
+    return Remaining(share=share, seconds=seconds, confidence=estimator.confidence)
+
+
+def _within(spec: MetaSearchSpec, seconds: float, elapsed: float, share: float) -> float:
+    """Return the seconds after which a stage ends, no later than at a share of `budget.wallTime`."""
+    if spec.budget.wall_time is None:
+        return seconds
+    return min(seconds, max(0.0, share * spec.budget.wall_time.seconds - elapsed))
+
+
+def _slots(trials: Sequence[Trial], now: float) -> int:
+    """Return the number of slots that are at work: those with a trial, and those that had one a short time ago."""
+    attempts = [attempt for trial in trials for attempt in trial.attempts]
+    ended = [_seconds(each, now) for each in attempts if each.ended_at is not None]
+    since = now - RECENT * median(ended) if ended else now
+    there = (each for each in attempts if each.ended_at is None or each.ended_at >= since)
+    return len({_slot(each.worker) for each in there})
+
+
+def _slot(worker: str) -> tuple[str, int]:
+    try:
+        name = WorkerName.parse(worker)
+    except ValueError:
+        return worker, 0
+    return name.pod, name.slot
+
+
+def _seconds(attempt: Attempt, now: float) -> float:
+    return max(0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at)
+
+
+def _size(trial: Trial) -> int:
+    """Return the number of blocks of a trial's cell."""
+    return _blocks_of(trial.spec.candidate.architecture)
+
+
+@lru_cache(maxsize=20_000)
+def _blocks_of(architecture: str) -> int:
+    """Return the number of blocks of a cell; kept, since a search is estimated again and again."""
+    return len(parse_cell(architecture))
+
+
+@dataclass(frozen=True)
+class _Estimator:
+    """The parts of an estimate."""
+
+    search: Search
+    trials: Sequence[Trial]
+    costs: TrialCosts
+    slots: int
+    images: tuple[int, int]
+    """Channels and side."""
+    now: float
+
+    @property
+    def confidence(self) -> Confidence:
+        """How sure the estimate is."""
+        if any(trial.spec.stage is Stage.FINAL and _multiply_adds(trial) for trial in self.trials):
+            return Confidence.HIGH
+        return Confidence.MEDIUM if self.search.spec.space.max_blocks in self._known_sizes else Confidence.LOW
+
+    # --- the search stage ---
+
+    def search_seconds(self) -> float:
+        """Return the seconds until the search stage ends."""
+        open_work = sum(self._seconds_left(trial) for trial in self._searching if not trial.state.is_over)
+        to_come = sum(self._seconds_to_come())
+        seconds = (open_work + to_come) / (self.slots * self._busy_share())
+        reserve = 1 - float(self.search.spec.final.reserve)
+        return _within(self.search.spec, seconds, self.search.wall_seconds(self.now), reserve)
+
+    def _seconds_to_come(self) -> Iterator[float]:
+        """Yield the seconds of trials that are not on record yet, of each size and length."""
+        left = self.search.spec.budget.max_trials - len(self._searching)
+        if left <= 0:
+            return
+        recorded = Counter((_size(trial), trial.spec.meta_iterations) for trial in self._searching)
+        shares = self._foreseen(recorded)
+        open_shares = [
+            (share, max(0.0, share.trials - recorded[share.size, share.meta_iterations])) for share in shares
+        ]
+        total = sum(count for _, count in open_shares)
+        for share, count in open_shares:
+            if total:
+                # As many as the budget leaves, for what was foreseen is not kept to the last trial.
+                yield count / total * left * self._search_trial_seconds(share, shares)
+
+    def _foreseen(self, recorded: Counter[tuple[int, int]]) -> Sequence[Share]:
+        """Return what the strategy foresees; of one that does not, all is taken to be as it was so far."""
+        most = self.search.spec.budget.max_trials
+        strategy = self.search.strategy
+        if isinstance(strategy, Foreseeing) and (found := strategy.foresee(most)):
+            return found
+        done = sum(recorded.values())
+        return [Share(size, length, most * count / done) for (size, length), count in recorded.items()]
+
+    def _search_trial_seconds(self, share: Share, shares: Sequence[Share]) -> float:
+        lengths = sorted({each.meta_iterations for each in shares})
+        before = max((length for length in lengths if length < share.meta_iterations), default=0)
+        evaluation = self.search.spec.evaluation
+        is_whole = share.meta_iterations >= self.search.spec.training.meta_iterations
+        points = 0 if before else evaluation.curve_points - 1
+        tasks = (evaluation.tasks + points * evaluation.curve_tasks) * evaluation.folds if is_whole else 0
+        work = Work((share.meta_iterations - before) * evaluation.folds, tasks)
+        return self.costs.seconds(self._multiply_adds_of_size(share.size), work)
+
+    def _multiply_adds_of_size(self, size: int) -> float:
+        """Return those of a candidate of a size: the mean on record, and of a size that has none, typical ones."""
+        known = self._known_sizes
+        if size in known:
+            return known[size]
+        typical = typical_multiply_adds(self.search.spec, size, *self.images)
+        if not known:
+            return typical
+        nearest = max(known)
+        return typical * known[nearest] / typical_multiply_adds(self.search.spec, nearest, *self.images)
+
+    @cached_property
+    def _known_sizes(self) -> dict[int, float]:
+        """The mean multiply-adds of the latest candidates of each size that is on record."""
+        known: dict[int, list[float]] = {}
+        for trial in self._searching:
+            if counted := _multiply_adds(trial):
+                known.setdefault(_size(trial), []).append(counted)
+        # Of the latest, since a search that learns goes to larger or smaller ones.
+        return {size: fmean(counted[-LATEST:]) for size, counted in known.items()}
+
+    def _busy_share(self) -> float:
+        """Return the share of the slots' time for which they have had search trials so far."""
+        attempts = [attempt for trial in self._searching for attempt in trial.attempts]
+        if not attempts:
+            return 1.0
+        waited = max(0.0, min(attempt.started_at for attempt in attempts) - self.search.started_at)
+        whole = self.slots * max(0.0, self.search.wall_seconds(self.now) - waited)
+        busy = sum(_seconds(attempt, self.now) for attempt in attempts)
+        return min(1.0, max(LEAST_BUSY, busy / whole)) if whole else 1.0
+
+    # --- the final stage ---
+
+    def final_seconds(self) -> float:
+        """Return the seconds from the end of the search stage to that of the search."""
+        finals = [trial for trial in self.trials if trial.spec.stage is not Stage.SEARCH]
+        left = [self._seconds_left(trial) for trial in finals if not trial.state.is_over]
+        left += self._finals_to_come(finals)
+        return makespan(left, self.slots)
+
+    def _finals_to_come(self, finals: Sequence[Trial]) -> list[float]:
+        """Return the seconds of final trainings that are not on record yet."""
+        final, known = self.search.spec.final, Counter(trial.spec.stage for trial in finals)
+        best = pareto.ranked(self._searching)
+        cells = final.top
+        if final.deliver is Deliver.FRONT and best:
+            cells = min(final.top, len(pareto.front(self._searching)))
+        sizes = [_multiply_adds(each.trial) for each in best[:cells]]
+        sizes = sizes or [self._multiply_adds_of_size(self.search.spec.space.max_blocks)]
+        to_come = max(0, cells * final.seeds - known[Stage.FINAL])
+        found = [self._final_seconds(fmean(sizes), Stage.FINAL)] * to_come
+        if final.baselines and best and best[0].trial.result:
+            networks = baselines.wanted(final.baselines, best[0].trial.result, self.search.spec.task.ways)
+            each = [network.multiply_adds(*self.images, self.search.spec.task.ways) for network in networks]
+            missing = max(0, len(networks) * final.seeds - known[Stage.BASELINE])
+            found += [self._final_seconds(fmean(each), Stage.BASELINE)] * missing if each else []
+        return found
+
+    def _final_seconds(self, multiply_adds: float, stage: Stage) -> float:
+        evaluation, final = self.search.spec.evaluation, self.search.spec.final
+        tasks = evaluation.tasks + (evaluation.curve_points - 1) * evaluation.curve_tasks + final.tasks
+        return self._costs[stage].seconds(multiply_adds, Work(final.meta_iterations, tasks))
+
+    # --- both ---
+
+    @cached_property
+    def _searching(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.spec.stage is Stage.SEARCH]
+
+    @cached_property
+    def _costs(self) -> dict[Stage, TrialCosts]:
+        """The costs in each stage, from its own trials where there are some: it may train in another way."""
+        found = {}
+        for stage in Stage:
+            mine = [trial for trial in self.trials if trial.spec.stage is stage]
+            found[stage] = TrialCosts.of(self.search.spec, mine) or self.costs
+        return found
+
+    @cached_property
+    def _lengths(self) -> dict[str, int]:
+        return {trial.name: trial.spec.meta_iterations for trial in self.trials}
+
+    @cached_property
+    def _known_candidates(self) -> dict[str, float]:
+        """The multiply-adds of every candidate that is on record, by its text."""
+        return {trial.spec.candidate.text: counted for trial in self.trials if (counted := _multiply_adds(trial))}
+
+    def _seconds_left(self, trial: Trial) -> float:
+        """Return the seconds that a trial still needs which is not over."""
+        work = work_of(self.search.spec, trial, self._lengths)
+        whole = self._costs[trial.spec.stage].seconds(self._multiply_adds_of(trial), work)
+        open_attempt = next((each for each in trial.attempts if each.ended_at is None), None)
+        return whole if open_attempt is None else max(0.0, whole - _seconds(open_attempt, self.now))
+
+    def _multiply_adds_of(self, trial: Trial) -> float:
+        text = trial.spec.candidate.text
+        if text in self._known_candidates:
+            return self._known_candidates[text]
+        if trial.spec.stage is Stage.BASELINE:
+            return baselines.HandMade.parse(text).multiply_adds(*self.images, self.search.spec.task.ways)
+        return self._multiply_adds_of_size(_size(trial))
+
+
+def _multiply_adds(trial: Trial) -> float:
+    """Return those of a trial that is over; 0 where they are not on record."""
+    return float(trial.result.multiply_adds or 0) if trial.result else 0.0
