@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from monitoring.alerts import pages
 from monitoring.alerts.catalogue import ALERTS
 from monitoring.alerts.model import Severity

@@ -2,8 +2,8 @@
 Write the generated files.
 
 The models give the references in docs/reference/ and the CRDs, both alone and as templates of the chart; the catalogue
-of metrics gives theirs, and the chart's values.yaml gives docs/values.md. The alerts give the rules, the chart's data and
-the runbooks. With --check it only says which files are out of date, and fails if there are any.
+of metrics gives theirs, and the chart's values.yaml gives docs/values.md. The alerts give the rules, the chart's data
+and the runbooks. With --check it only says which files are out of date, and fails if there are any.
 """
 
 from __future__ import annotations

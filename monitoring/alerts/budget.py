@@ -42,8 +42,8 @@ NEARLY_SPENT = Alert(
 A limit of `spec.budget` is near: `wallTime` (unit `seconds`), `gpuHours` (`gpu_seconds`) or `maxFailedTrials`
 (`failed_trials`). The search knows its limits and has kept a share of them for its final trials.""",
         impact="""\
-At `wallTime` or `gpuHours` trials under way are cut short, and the best network until then is delivered. With one more than
-`maxFailedTrials` the search fails.""",
+At `wallTime` or `gpuHours` trials under way are cut short, and the best network until then is delivered. With one
+more than `maxFailedTrials` the search fails.""",
         diagnosis=f"""\
 How far is it, and how much is left?
 
@@ -51,8 +51,8 @@ How far is it, and how much is left?
 For failed trials: do they [fail alike](MetaSearchTrialsFailing.md)?""",
         mitigation="""\
 - It is near its end, too: nothing to do.
-- It should come to its own end: `kubectl --namespace NAMESPACE edit metasearch SEARCH` and raise the limit, now or when it has
-  ended; it goes on from where it was.""",
+- It should come to its own end: `kubectl --namespace NAMESPACE edit metasearch SEARCH` and raise the limit, now or
+  when it has ended; it goes on from where it was.""",
     ),
 )
 
@@ -90,8 +90,8 @@ WILL_RUN_OUT = Alert(
 The estimate of the time that remains, with what was spent so far, goes beyond `budget.wallTime` (unit `seconds`) or
 `budget.gpuHours` (`gpu_seconds`). It is an estimate: it assumes the speed until now.""",
         impact="""\
-The search stage ends before the strategy has tried everything, and final trials may be cut short. The network that is delivered is
-the best of what was tried.""",
+The search stage ends before the strategy has tried everything, and final trials may be cut short. The network that is
+delivered is the best of what was tried.""",
         diagnosis=f"""\
 How far is it, and how much is left?
 

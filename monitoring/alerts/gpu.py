@@ -7,7 +7,7 @@ from metasearch.metrics.model import Metric
 from metasearch.metrics.of_search import SEARCH_LABELS
 from monitoring.alerts.external import GPU_ENGINE_ACTIVE, GPU_UTILISATION
 from monitoring.alerts.model import Alert, Comparison, Group, Runbook, Severity, Threshold
-from monitoring.alerts.promql import BY_SEARCH, SEARCH_NAME, SHARE, SHARE_THRESHOLD, select
+from monitoring.alerts.promql import ACTIVE, BY_SEARCH, SEARCH_NAME, SHARE, SHARE_THRESHOLD, select
 
 
 def by_pod(metric: Metric) -> str:
@@ -26,7 +26,7 @@ IDLE = Alert(
     severity=Severity.INFO,
     for_seconds=1800,
     labels=SEARCH_LABELS,
-    when="the GPUs of a search's busy workers computed for less than $threshold of the time (as a share) over 30 minutes",
+    when="the GPUs of a search's busy workers computed for less than $threshold of 30 minutes (as a share)",
     # A worker counts while its slots are busy for half of the time or more: idle ones are another alert's subject.
     measure=f"""\
 avg {BY_SEARCH} (
@@ -38,6 +38,7 @@ avg {BY_SEARCH} (
   group by ({", ".join((*SEARCH_LABELS, "pod"))}) ({BUSY_SLOTS} >= 0.5)
 )""",
     threshold=Threshold(Comparison.BELOW, 0.2),
+    guards=ACTIVE,
     summary=f"GPUs of the search {SEARCH_NAME} are hardly used",
     description=(
         f"GPUs of workers of the search {SEARCH_NAME} computed for {SHARE} of the last 30 minutes (alerts below "
@@ -45,8 +46,8 @@ avg {BY_SEARCH} (
     ),
     runbook=Runbook(
         meaning="""\
-Trials run on GPUs that compute little of the time. Networks of a search are small: one trial alone rarely fills a GPU. The figure
-is DCGM's, `DCGM_FI_PROF_GR_ENGINE_ACTIVE` or, where that is not collected, `DCGM_FI_DEV_GPU_UTIL`.""",
+Trials run on GPUs that compute little of the time. Networks of a search are small: one trial alone rarely fills a
+GPU. The figure is DCGM's, `DCGM_FI_PROF_GR_ENGINE_ACTIVE` or, where that is not collected, `DCGM_FI_DEV_GPU_UTIL`.""",
         impact="Nothing is wrong with the result; GPU-hours are spent for less than they could do.",
         diagnosis="""\
 How many slots share a GPU, and what holds them up?

@@ -44,8 +44,8 @@ or on ()
     ),
     runbook=Runbook(
         meaning="""\
-Prometheus gets no metrics from the operator: it does not run, does not answer, or is not scraped. With an `instance` in the
-alert, that one does not answer; without, none does, and the alerts about searches are blind.""",
+Prometheus gets no metrics from the operator: it does not run, does not answer, or is not scraped. With an `instance`
+in the alert, that one does not answer; without, none does, and the alerts about searches are blind.""",
         impact="""\
 Searches get no new trials, and their status stands still. Workers go on with the trials that there are and record the
 results, so nothing that was found is lost. No other alert about a search can fire meanwhile.""",
@@ -94,8 +94,8 @@ sum {BY_OPERATOR} (rate({API_FAILURES}[10m]))
         meaning="""\
 Of the operator's requests to the Kubernetes API, too many got no answer in time, or one with a code from 500 on.""",
         impact="""\
-No search is planned and no status written. Workers train on, and keep results on their own disks until they can write them;
-a pod that ends in the meantime takes its own with it. Other programs in the cluster suffer, too.""",
+No search is planned and no status written. Workers train on, and keep results on their own disks until they can write
+them; a pod that ends in the meantime takes its own with it. Other programs in the cluster suffer, too.""",
         diagnosis=f"""\
 Does the API server answer you, and is it ready?
 
@@ -108,11 +108,13 @@ Which requests fail? In Prometheus:
 
     sum by (verb, resource, code) (rate({API_FAILURES}[10m]))
 
-- *One resource alone, with 500*: its conversion or admission webhook; `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`.
+- *One resource alone, with 500*: its conversion or admission webhook; `kubectl get
+  validatingwebhookconfigurations,mutatingwebhookconfigurations`.
 - *No code, and the API server is well*: the network, or a NetworkPolicy (`networkPolicy.apiServer`).""",
         mitigation="""\
-Mend the API server; the operator needs no restart and goes on by itself, and workers write what they kept. Leave worker pods
-alone until then. Where the network policy is too narrow, correct `networkPolicy.apiServer.cidrs` and `ports`.""",
+Mend the API server; the operator needs no restart and goes on by itself, and workers write what they kept. Leave
+worker pods alone until then. Where the network policy is too narrow, correct `networkPolicy.apiServer.cidrs` and
+`ports`.""",
     ),
 )
 
@@ -121,7 +123,7 @@ CACHE_STALE = Alert(
     severity=Severity.CRITICAL,
     for_seconds=60,
     labels=(*OPERATOR_LABELS, "resource"),
-    when="the operator has not heard of the watch of a kind for more than $threshold seconds, though the API server answers",
+    when="the operator has not heard of a watch for more than $threshold seconds, though the API server answers",
     measure=f"max by ({', '.join(OPERATOR_LABELS)}, resource) ({select(of_operator.CACHE_AGE_SECONDS)})",
     threshold=Threshold(Comparison.ABOVE, 180),
     # Away, the API server explains it, and has an alert of its own.
@@ -134,11 +136,11 @@ CACHE_STALE = Alert(
     ),
     runbook=Runbook(
         meaning="""\
-The operator keeps copies of trials, Jobs, pods and leases, and watches the API server for changes. While all is well it hears
-something about each kind at least once a minute. It has not, though other requests are answered.""",
+The operator keeps copies of trials, Jobs, pods and leases, and watches the API server for changes. While all is well
+it hears something about each kind at least once a minute. It has not, though other requests are answered.""",
         impact="""\
-The operator does not see results, lost workers or pods, so that searches stand still. It cannot do harm with an old copy: each
-write is tested by the API server.""",
+The operator does not see results, lost workers or pods, so that searches stand still. It cannot do harm with an old
+copy: each write is tested by the API server.""",
         diagnosis=f"""\
 Which watch fails, and why? The log names it:
 
@@ -151,7 +153,7 @@ May the operator watch that kind? For trials, in each namespace with searches:
 Does a watch work at all from where you are?
 
     kubectl --namespace NAMESPACE get metatrials --watch""",
-        mitigation=f"""\
+        mitigation="""\
 - A right that is missing: `helm upgrade` with the chart's roles (`rbac.create`), or bind them yourself.
 - A proxy or load balancer that swallows long requests: have it let watches of four minutes pass.
 - Otherwise restart it, which is cheap and loses nothing:
@@ -180,11 +182,11 @@ sum by ({", ".join(OPERATOR_LABELS)}, verb, resource) (
     ),
     runbook=Runbook(
         meaning="""\
-The API server answers requests of the operator with 401 or 403: its token is not taken, or its role lacks a right. That it may
-not read Kueue's Workloads is no reason for this alert; then only the reason of a queue is missing.""",
+The API server answers requests of the operator with 401 or 403: its token is not taken, or its role lacks a right.
+That it may not read Kueue's Workloads is no reason for this alert; then only the reason of a queue is missing.""",
         impact="""\
-Whatever needs the right does not happen. Without `list` or `watch` the operator is not ready; without `create` of Jobs there are
-no workers; without `patch` of a status nobody sees how far searches are.""",
+Whatever needs the right does not happen. Without `list` or `watch` the operator is not ready; without `create` of
+Jobs there are no workers; without `patch` of a status nobody sees how far searches are.""",
         diagnosis=f"""\
 What is refused, and where?
 
@@ -195,7 +197,8 @@ What may it do there?
 
 The chart's own list of rights is in [installing](../install.md).""",
         mitigation="""\
-- `helm upgrade` with `rbac.create: true` brings the roles back; with `rbac.create: false`, bind the rights that are missing.
+- `helm upgrade` with `rbac.create: true` brings the roles back; with `rbac.create: false`, bind the rights that are
+  missing.
 - A namespace that was added to the operator's and not to `watch.namespaces` has no role yet: set it there.
 - 401 alone: the token or the clock of the node; restart the pod for a new token.""",
     ),
@@ -220,9 +223,10 @@ sum by ({", ".join(OPERATOR_LABELS)}, reason) (
     ),
     runbook=Runbook(
         meaning="""\
-The operator met an error that it did not expect, again and again. It tries each search anew within a minute. Errors of the API
-server have an [alert of their own](MetaSearchApiServerUnavailable.md).""",
-        impact="The searches concerned stand still as far as planning goes; their workers finish the trials that there are.",
+The operator met an error that it did not expect, again and again. It tries each search anew within a minute. Errors
+of the API server have an [alert of their own](MetaSearchApiServerUnavailable.md).""",
+        impact="""\
+The searches concerned stand still as far as planning goes; their workers finish the trials that there are.""",
         diagnosis=f"""\
 Which searches, and what does the error say?
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from monitoring.alerts.catalogue import GROUPS
@@ -19,17 +20,19 @@ TITLES = {
 INDEX_HEAD = """\
 # Runbooks
 
-A page for each alert: what it means, what it does to searches, how to find the cause, and what to do. How alerts are switched
-on, tuned and silenced: [alerts](../alerts.md). Made from `monitoring/alerts` by `make generate`.
+A page for each alert: what it means, what it does to searches, how to find the cause, and what to do. How alerts are
+switched on, tuned and silenced: [alerts](../alerts.md). Made from `monitoring/alerts` by `make generate`.
 
-`critical` is for somebody who is woken: nothing gets on for anybody. `warning` is for today, `info` for whoever looks at what
-is wasted. No alert about a search fires for one that has ended or is suspended.
+`critical` is for somebody who is woken: nothing gets on for anybody. `warning` is for today, `info` for whoever looks
+at what is wasted. No alert about a search fires for one that has ended or is suspended.
 """
 
-PLACEHOLDERS = """\
-In the commands, NAMESPACE and SEARCH are the labels `namespace` and `search` of the alert; OPERATOR-NAMESPACE is where the chart
-was installed, with the release's name `metasearch`.
-"""
+PLACEHOLDERS = (
+    "In the commands, NAMESPACE and SEARCH are the labels `namespace` and `search` of the alert; OPERATOR-NAMESPACE is "
+    "where the chart was installed, with the release's name `metasearch`."
+)
+
+WIDTH = 118
 
 
 def index() -> str:
@@ -55,11 +58,19 @@ def page(alert: Alert) -> str:
     expression = "".join(f"    {line}\n" for line in alert.filled(alert.expression).splitlines())
     labels = ", ".join(f"`{label}`" for label in alert.labels)
     tuned = "`for`, `severity` and `threshold`" if alert.threshold else "`for` and `severity`"
+    head = (
+        f"Severity {alert.severity}; labels {labels}. It fires when {alert.filled(alert.when)}, and that lasts for "
+        f"{duration_text(alert.for_seconds)}. {PLACEHOLDERS}"
+    )
+    foot = (
+        f"{tuned} can be set in the chart's values, `monitoring.rules.alerts.{alert.name}`; there `enabled: false` "
+        "switches it off. [All alerts](README.md)."
+    )
     return f"""\
 # {alert.name}
 
-Severity {alert.severity}; labels {labels}. It fires when {alert.filled(alert.when)}, and that lasts for
-{duration_text(alert.for_seconds)}. {PLACEHOLDERS}
+{textwrap.fill(head, WIDTH)}
+
 ## Meaning
 
 {alert.runbook.meaning.rstrip()}
@@ -79,6 +90,5 @@ Severity {alert.severity}; labels {labels}. It fires when {alert.filled(alert.wh
 ## The rule
 
 {expression}
-{tuned} can be set in the chart's values, `monitoring.rules.alerts.{alert.name}`; `enabled: false` switches it off.
-[All alerts](README.md).
+{textwrap.fill(foot, WIDTH)}
 """

@@ -8,6 +8,7 @@ from metasearch.metrics import of_search
 from metasearch.metrics.model import Kind, Metric
 
 BY_SEARCH = f"by ({', '.join(of_search.SEARCH_LABELS)})"
+BY_SEARCH_AND_REASON = f"by ({', '.join(of_search.SEARCH_LABELS)}, reason)"
 ON_SEARCH = f"on ({', '.join(of_search.SEARCH_LABELS)})"
 
 OPERATOR_LABELS = ("job", "namespace")

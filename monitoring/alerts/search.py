@@ -8,6 +8,7 @@ from monitoring.alerts.model import Alert, Comparison, Group, Runbook, Severity,
 from monitoring.alerts.promql import (
     ACTIVE,
     BY_SEARCH,
+    BY_SEARCH_AND_REASON,
     ON_SEARCH,
     SEARCH_NAME,
     SHARE,
@@ -26,18 +27,19 @@ INVALID = Alert(
     severity=Severity.WARNING,
     for_seconds=60,
     labels=(*SEARCH_LABELS, "reason"),
-    when="a search cannot run as it is written, or cannot use its data (Ready has the reason InvalidSpec or InvalidData)",
-    measure=f"sum by ({', '.join(SEARCH_LABELS)}, reason) ({condition('Ready', 'False', 'InvalidSpec', 'InvalidData')})",
+    when="a search cannot run as it is, or use its data (Ready has the reason InvalidSpec or InvalidData)",
+    measure=f"sum {BY_SEARCH_AND_REASON} ({condition('Ready', 'False', 'InvalidSpec', 'InvalidData')})",
     guards=ACTIVE,
     summary=f"The search {SEARCH_NAME} cannot run as it is",
     description=(
-        f"The search {SEARCH_NAME} does not run: {{{{ $labels.reason }}}}. The message of the condition Ready names the "
-        "field or the file, and what would be right. Only the person whose search it is can mend that."
+        f"The search {SEARCH_NAME} does not run: {{{{ $labels.reason }}}}. The message of the condition Ready names "
+        "the field or the file, and what would be right. Only the person whose search it is can mend that."
     ),
     runbook=Runbook(
         meaning="""\
 `InvalidSpec`: the operator or a worker cannot read the spec. `InvalidData`: a worker cannot use the dataset.""",
-        impact="This search does not run. With `InvalidData` its workers try again and again, and hold what they have asked for.",
+        impact="""\
+This search does not run. With `InvalidData` its workers try again and again, and hold what they have asked for.""",
         diagnosis=f"""\
 The message of Ready says what is wrong:
 
@@ -48,7 +50,8 @@ Of the data, beforehand and on your own machine, where you have them:
         mitigation="""\
 - Tell the person whose search it is; the message is written for them.
 - `InvalidSpec`: `kubectl edit metasearch SEARCH`; of a search that was begun only some fields may be changed.
-- `InvalidData`: mend the folder or the claim; workers try again by themselves, see [the data](../troubleshooting.md#the-data).
+- `InvalidData`: mend the folder or the claim; workers try again by themselves, see [the
+  data](../troubleshooting.md#the-data).
 - Until then, set `spec.suspend` to true, so that its workers hold no resources.""",
     ),
 )
@@ -68,11 +71,13 @@ OPERATOR_ERROR = Alert(
     ),
     runbook=Runbook(
         meaning="The operator met an error with this search that it did not expect. It tries again within a minute.",
-        impact="No trials are proposed and no status is written for this search; its workers finish the trials that there are.",
+        impact="""\
+No trials are proposed and no status is written for this search; its workers finish the trials that there are.""",
         diagnosis=f"""\
 What is the error?
 
-{DESCRIBE}    kubectl --namespace OPERATOR-NAMESPACE logs --selector app.kubernetes.io/component=operator --tail 200 | grep SEARCH
+{DESCRIBE}    kubectl --namespace OPERATOR-NAMESPACE logs --selector app.kubernetes.io/component=operator --tail 200 |
+grep SEARCH
 
 Are there more of them?
 
@@ -109,7 +114,8 @@ What does Kueue say, and who is before it?
 The sentences are explained under [a queue](../troubleshooting.md#a-queue).""",
         mitigation="""\
 - *insufficient unused quota*: wait, or end what is not needed.
-- *maximum capacity*: it asks for more than the queue ever has; lower `spec.parallelism` or `spec.worker.template.resources`.
+- *maximum capacity*: it asks for more than the queue ever has; lower `spec.parallelism` or
+  `spec.worker.template.resources`.
 - *doesn't exist*, *there is no Kueue*: mend `spec.worker.queueName`.
 - To stop the clock of the budget while it waits, set `spec.suspend` to true.""",
     ),
@@ -120,9 +126,8 @@ STALLED = Alert(
     severity=Severity.WARNING,
     for_seconds=1200,
     labels=SEARCH_LABELS,
-    when="a search has workers, and for 10 minutes fewer than $threshold reports of progress, and no trial began or ended",
-    measure=f"changes({select(of_search.META_ITERATIONS)}[10m])",
-    threshold=Threshold(Comparison.BELOW, 1),
+    when="a search has workers, and for 10 minutes no trial has made progress, begun or ended",
+    measure=f"changes({select(of_search.META_ITERATIONS)}[10m]) == 0",
     guards=(
         # On a cluster there are worker pods; a run on one machine tells only of trials that are held.
         f"and {ON_SEARCH} (sum {BY_SEARCH} ({select(of_search.WORKERS, phase='Running')}) > 0"
@@ -138,9 +143,9 @@ STALLED = Alert(
     ),
     runbook=Runbook(
         meaning="""\
-Nothing of a search changes, though it has workers and nothing that the operator could name is in its way: trials run without
-training, or wait without being claimed. A long evaluation at the end of a final training looks the same; it has half an hour
-before this alert fires.""",
+Nothing of a search changes, though it has workers and nothing that the operator could name is in its way: trials run
+without training, or wait without being claimed. A long evaluation at the end of a final training looks the same; it
+has half an hour before this alert fires.""",
         impact="Workers are paid for and do nothing; `budget.wallTime` goes on being spent.",
         diagnosis="""\
 Which trials run, on which worker, and how far are they?
@@ -157,7 +162,8 @@ What do these workers do?
 - *CPU is used and a final trial is at its last iteration*: it evaluates; wait.
 - *Trials are Pending and none is Running*: workers cannot claim; their log says why.""",
         mitigation="""\
-- Delete the pod that hangs: `kubectl --namespace NAMESPACE delete pod POD`. Its trial goes on from its checkpoint elsewhere.
+- Delete the pod that hangs: `kubectl --namespace NAMESPACE delete pod POD`. Its trial goes on from its checkpoint
+  elsewhere.
 - Set `budget.trialTime`, so that a trial that hangs is ended by itself.
 - Where evaluations are that long on purpose, raise `for` of this alert in the chart's values.""",
     ),
@@ -182,14 +188,17 @@ sum {BY_SEARCH} (increase({select(of_search.ATTEMPTS, outcome=FAILED)}[30m]))
     ),
     summary=f"Most trials of the search {SEARCH_NAME} fail",
     description=(
-        f"{SHARE} of the latest attempts at trials of the search {SEARCH_NAME} failed (alerts above {SHARE_THRESHOLD}). "
-        "A few more and `budget.maxFailedTrials` ends it. The trials say why: if they all fail alike, that is the cause."
+        f"{SHARE} of the latest attempts at trials of the search {SEARCH_NAME} failed (alerts above "
+        f"{SHARE_THRESHOLD}). A few more and `budget.maxFailedTrials` ends it. The trials say why: if they all fail "
+        "alike, that is the cause."
     ),
     runbook=Runbook(
         meaning="""\
-Most attempts at trials end in a failure of their own: `Diverged`, `Error`, `InvalidData` or `TimedOut`. Those that lost their
-worker or ran out of memory count in [other](MetaSearchWorkersLost.md) [alerts](MetaSearchWorkersOutOfMemory.md).""",
-        impact="Time is spent on nothing, and when more than `budget.maxFailedTrials` trials have failed the search fails.",
+Most attempts at trials end in a failure of their own: `Diverged`, `Error`, `InvalidData` or `TimedOut`. Those that
+lost their worker or ran out of memory count in [other](MetaSearchWorkersLost.md)
+[alerts](MetaSearchWorkersOutOfMemory.md).""",
+        impact="""\
+Time is spent on nothing, and when more than `budget.maxFailedTrials` trials have failed the search fails.""",
         diagnosis="""\
 Do they fail alike? The reason is a column, the sentence is in the result:
 
@@ -199,7 +208,8 @@ Do they fail alike? The reason is a column, the sentence is in the result:
 
 How many may still fail?
 
-    kubectl --namespace NAMESPACE get metasearch SEARCH --output jsonpath='{.spec.budget}{"\\n"}{.status.trials}{"\\n"}'""",
+    kubectl --namespace NAMESPACE get metasearch SEARCH \\
+      --output jsonpath='{.spec.budget}{"\\n"}{.status.trials}{"\\n"}'""",
         mitigation="""\
 - `Diverged`: the learning rate is too high; it cannot be changed in this search, so suspend it and make another.
 - `TimedOut`: raise `budget.trialTime`.
@@ -233,8 +243,8 @@ SLOTS_IDLE = Alert(
     ),
     runbook=Runbook(
         meaning="""\
-A search has more slots than trials to run. Strategies that work in rounds wait for the last trial of one; with few trials in a
-round, or one that takes far longer than the others, most workers wait.""",
+A search has more slots than trials to run. Strategies that work in rounds wait for the last trial of one; with few
+trials in a round, or one that takes far longer than the others, most workers wait.""",
         impact="Nothing is wrong with the result; machines are paid for and not used.",
         diagnosis=f"""\
 How many trials does a round have, and how many slots are there?
@@ -246,8 +256,8 @@ How many trials does a round have, and how many slots are there?
 [Which strategy?](../strategies.md) says how busy each keeps its workers.""",
         mitigation="""\
 - Lower `spec.parallelism`: it may be changed at any time, and idle workers end first.
-- In the next search: larger rounds (`search.progressive.beamWidth`), `search.progressive.openRoundsEarly`, or a strategy
-  without rounds.""",
+- In the next search: larger rounds (`search.progressive.beamWidth`), `search.progressive.openRoundsEarly`, or a
+  strategy without rounds.""",
     ),
 )
 
@@ -280,7 +290,8 @@ Does it grow? In Prometheus:
     metasearch_search_status_bytes{namespace="NAMESPACE", search="SEARCH"}""",
         mitigation="""\
 - Please report it with the status. Trials hold everything that matters, so nothing is lost.
-- If it grows towards the limit, suspend the search (`spec.suspend: true`) until an operator without the fault is installed.""",
+- If it grows towards the limit, suspend the search (`spec.suspend: true`) until an operator without the fault is
+  installed.""",
     ),
 )
 

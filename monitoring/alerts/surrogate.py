@@ -26,16 +26,18 @@ CHANCE = Alert(
     summary=f"The surrogate of the search {SEARCH_NAME} is no better than chance",
     description=(
         f"Over the trials that were drawn at random, predictions and scores of the search {SEARCH_NAME} have the rank "
-        'correlation {{ $value | printf "%.2f" }} (alerts below $threshold). It tries what the surrogate prefers, so it '
-        "is no better than a random search. Compare the rounds in the report, and choose another surrogate next time."
+        'correlation {{ $value | printf "%.2f" }} (alerts below $threshold). It tries what the surrogate prefers, so '
+        "it is no better than a random search. Compare the rounds in the report, and choose another surrogate next "
+        "time."
     ),
     runbook=Runbook(
         meaning="""\
-One in eight trials is drawn at random to examine the surrogate. Over these, its predictions and the scores have hardly any rank
-correlation, though the scores differ by more than their noise, so that there is something to predict.""",
+One in eight trials is drawn at random to examine the surrogate. Over these, its predictions and the scores have
+hardly any rank correlation, though the scores differ by more than their noise, so that there is something to
+predict.""",
         impact="""\
-The search chooses by predictions that say nothing: it is about as good as a random one. What it finds is right nevertheless, for
-it is chosen by scores.""",
+The search chooses by predictions that say nothing: it is about as good as a random one. What it finds is right
+nevertheless, for it is chosen by scores.""",
         diagnosis="""\
 How did the correlation develop, and what could it be at most?
 
@@ -50,7 +52,8 @@ How a surrogate is judged is explained in [how a search works](../how-it-works.m
         mitigation="""\
 - Let it run: as trials are added the surrogate may learn.
 - Scores with much noise: more tasks (`evaluation.tasks`) in the next search.
-- Another surrogate (`search.surrogate.type`), or the strategy Random or Evolution, which need none: [strategies](../strategies.md).
+- Another surrogate (`search.surrogate.type`), or the strategy Random or Evolution, which need none:
+  [strategies](../strategies.md).
 - The budget matters more than the search: suspend it, and begin another one.""",
     ),
 )

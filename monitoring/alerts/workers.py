@@ -8,6 +8,7 @@ from monitoring.alerts.model import Alert, Comparison, Group, Runbook, Severity,
 from monitoring.alerts.promql import (
     ACTIVE,
     BY_SEARCH,
+    BY_SEARCH_AND_REASON,
     COUNT,
     ON_SEARCH,
     SEARCH_NAME,
@@ -40,7 +41,8 @@ PENDING = Alert(
     threshold=Threshold(Comparison.ABOVE, 0.5),
     # These have alerts of their own, which say more.
     guards=(
-        f"unless {ON_SEARCH} {condition('Ready', 'False', 'ImageUnavailable', 'WorkersFailing', 'PodsRefused', 'Queued')}",
+        f"unless {ON_SEARCH} "
+        f"{condition('Ready', 'False', 'ImageUnavailable', 'WorkersFailing', 'PodsRefused', 'Queued')}",
         *ACTIVE,
     ),
     summary=f"Workers of the search {SEARCH_NAME} do not start",
@@ -51,8 +53,8 @@ PENDING = Alert(
     ),
     runbook=Runbook(
         meaning="""\
-Most worker pods of a search have been pending for a quarter of an hour, or it has none: no node takes them, or what they need
-(a volume, an image that is pulled for the first time) takes its time.""",
+Most worker pods of a search have been pending for a quarter of an hour, or it has none: no node takes them, or what
+they need (a volume, an image that is pulled for the first time) takes its time.""",
         impact="The search gets on slowly or not at all, and `budget.wallTime` goes on being spent.",
         diagnosis=f"""\
 What does the scheduler say? It is in the message of Ready, and in the pods' events:
@@ -113,11 +115,12 @@ REFUSED = Alert(
     guards=ACTIVE,
     summary=f"The cluster refuses the workers of the search {SEARCH_NAME}",
     description=(
-        f"The search {SEARCH_NAME} gets no worker pods: a quota, a policy, a webhook or a missing account refuses them. "
-        "The message of the condition Ready says which; raise the quota, or ask for less."
+        f"The search {SEARCH_NAME} gets no worker pods: a quota, a policy, a webhook or a missing account refuses "
+        "them. The message of the condition Ready says which; raise the quota, or ask for less."
     ),
     runbook=Runbook(
-        meaning="Something that decides over new pods refuses those of a search: a ResourceQuota, Pod Security, a webhook.",
+        meaning="""\
+Something that decides over new pods refuses those of a search: a ResourceQuota, Pod Security, a webhook.""",
         impact="The search does not begin, or goes on without the workers that it lost.",
         diagnosis=f"""\
 Who refuses, and in which words?
@@ -140,7 +143,7 @@ FAILING = Alert(
     for_seconds=300,
     labels=(*SEARCH_LABELS, "reason"),
     when="the workers of a search end before they train (Ready has the reason WorkersFailing or StoreUnavailable)",
-    measure=f"sum by ({', '.join(SEARCH_LABELS)}, reason) ({condition('Ready', 'False', 'WorkersFailing', 'StoreUnavailable')})",
+    measure=f"sum {BY_SEARCH_AND_REASON} ({condition('Ready', 'False', 'WorkersFailing', 'StoreUnavailable')})",
     guards=ACTIVE,
     summary=f"Workers of the search {SEARCH_NAME} end before they train",
     description=(
@@ -150,9 +153,10 @@ FAILING = Alert(
     ),
     runbook=Runbook(
         meaning="""\
-Worker pods end with an error again and again, and none has claimed a trial since. With the reason `StoreUnavailable` they cannot
-use `spec.storage`, or reach the API server.""",
-        impact="The search stands still. The operator makes new pods and later a new Job, so it goes on once the cause is gone.",
+Worker pods end with an error again and again, and none has claimed a trial since. With the reason `StoreUnavailable`
+they cannot use `spec.storage`, or reach the API server.""",
+        impact="""\
+The search stands still. The operator makes new pods and later a new Job, so it goes on once the cause is gone.""",
         diagnosis=f"""\
 What was the last that they said?
 
@@ -185,23 +189,25 @@ MEMORY = Alert(
     ),
     runbook=Runbook(
         meaning="""\
-Attempts at trials end with `OutOfMemory`: the kernel killed the container that had this trial alone, a GPU had no memory left, or
-`budget.trialMemory` was reached. The first of a search is not counted, later ones are.""",
+Attempts at trials end with `OutOfMemory`: the kernel killed the container that had this trial alone, a GPU had no
+memory left, or `budget.trialMemory` was reached. The first of a search is not counted, later ones are.""",
         impact="""\
-Each such trial is tried again (`budget.maxAttempts`) and then fails, which takes time. As large cells are those that fail, the
-search learns that large is bad, and its result may not be the best that it could have found.""",
+Each such trial is tried again (`budget.maxAttempts`) and then fails, which takes time. As large cells are those that
+fail, the search learns that large is bad, and its result may not be the best that it could have found.""",
         diagnosis="""\
 Which trials, and how large are they?
 
     kubectl metasearch trials SEARCH --namespace NAMESPACE
-    kubectl --namespace NAMESPACE get metatrials --selector metasearch.dev/search=SEARCH --output wide | grep OutOfMemory
+    kubectl --namespace NAMESPACE get metatrials --selector metasearch.dev/search=SEARCH --output wide \\
+      | grep OutOfMemory
 
 How much do workers use, of how much? In Prometheus, beside the limit in `spec.worker.template.resources`:
 
     max by (namespace, search) (metasearch_worker_memory_bytes)
     max by (namespace, search) (metasearch_worker_gpu_memory_bytes)""",
         mitigation="""\
-- Raise `spec.worker.template.resources.limits.memory`, or lower `spec.worker.slots`; the search goes on with new pods.
+- Raise `spec.worker.template.resources.limits.memory`, or lower `spec.worker.slots`; the search goes on with new
+  pods.
 - On a GPU: lower `spec.worker.slots`, see [GPUs](../gpus.md).
 - `budget.trialMemory` that is too tight: raise it; trials that failed stay failed.
 - In the next search: bound the cells with `search.constraints`.""",
@@ -225,22 +231,25 @@ LOST = Alert(
     ),
     runbook=Runbook(
         meaning="""\
-Workers vanish while they have trials: nodes that are taken away or do not answer, evictions, or a container with several slots that
-is killed for lack of memory. An attempt counts as lost where the pod is gone, has ended, or has not renewed its lease.""",
+Workers vanish while they have trials: nodes that are taken away or do not answer, evictions, or a container with
+several slots that is killed for lack of memory. An attempt counts as lost where the pod is gone, has ended, or has
+not renewed its lease.""",
         impact="""\
-No result is lost, and a trial goes on from its checkpoint where the search has a storage; without, it begins anew. A trial that has
-lost ten workers fails.""",
+No result is lost, and a trial goes on from its checkpoint where the search has a storage; without, it begins anew. A
+trial that has lost ten workers fails.""",
         diagnosis=f"""\
 What became of the pods?
 
-{PODS}    kubectl --namespace NAMESPACE get events --sort-by .lastTimestamp | grep --ignore-case --extended-regexp 'evict|preempt|oom|kill|node'
+{PODS}    kubectl --namespace NAMESPACE get events --sort-by .lastTimestamp | grep --ignore-case --extended-regexp
+'evict|preempt|oom|kill|node'
     kubectl get nodes
 
 What do the trials say?
 
     kubectl --namespace NAMESPACE get metatrials --selector metasearch.dev/search=SEARCH --output wide""",
         mitigation="""\
-- Nodes that may go at any time (spot): set `spec.storage`, so that trials go on from checkpoints, and silence this alert there.
+- Nodes that may go at any time (spot): set `spec.storage`, so that trials go on from checkpoints, and silence this
+  alert there.
 - Evictions for memory or disk: raise the requests in `spec.worker.template.resources`.
 - Killed for lack of memory: as for [out of memory](MetaSearchWorkersOutOfMemory.md).
 - One node: cordon it.""",
@@ -255,7 +264,8 @@ SPOOLED = Alert(
     when="$threshold results of a search or more wait on the disks of its workers",
     measure=f"sum {BY_SEARCH} ({select(of_worker.SPOOLED)})",
     threshold=Threshold(Comparison.AT_LEAST, 1),
-    guards=(f"unless {ON_SEARCH} ({select(of_search.PHASE, phase=one_of('Succeeded', 'Failed'))} == 1)",),
+    # Workers tell of it also where no operator does, so nothing here needs one.
+    guards=(f"unless {ON_SEARCH} ({select(of_search.PHASE, phase=one_of('Succeeded', 'Failed'))} == 1)", ACTIVE[1]),
     summary=f"Results of the search {SEARCH_NAME} wait on workers' disks",
     description=(
         f"{COUNT} results of the search {SEARCH_NAME} could not be written to the API server and wait on the disks of "
@@ -263,16 +273,19 @@ SPOOLED = Alert(
     ),
     runbook=Runbook(
         meaning="""\
-Workers have finished trials and cannot write the results to the API server. They keep them on the pod's own disk and try again.""",
+Workers have finished trials and cannot write the results to the API server. They keep them on the pod's own disk and
+try again.""",
         impact="""\
-Nothing is lost while the pods live. A pod that is deleted or evicted takes its results with it, and the trials are done again.""",
+Nothing is lost while the pods live. A pod that is deleted or evicted takes its results with it, and the trials are
+done again.""",
         diagnosis=f"""\
 What do the workers say about the API server?
 
 {PODS}    kubectl --namespace NAMESPACE logs --selector metasearch.dev/search=SEARCH --container trainer --tail 50
 
 - *cannot be reached*, *timed out*: the API server, or a NetworkPolicy (`networkPolicy.apiServer`).
-- *forbidden*: the role of the workers' account (`worker.serviceAccount.name`), or an admission policy that refuses the write.
+- *forbidden*: the role of the workers' account (`worker.serviceAccount.name`), or an admission policy that refuses
+  the write.
 - The operator's requests fail as well: see [the API server](MetaSearchApiServerUnavailable.md).""",
         mitigation="""\
 - Do not delete or restart worker pods, suspend the search or change `spec.worker` before the results are written.
