@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 Json = dict[str, Any]
 Series = Mapping[str, str]
@@ -160,6 +159,6 @@ def _look(seconds: int, alert: str, *expected: Json) -> Json:
 
 
 def written(path: Path, content: Json) -> Path:
-    """Write a file for promtool, and return its path."""
-    path.write_text(yaml.safe_dump(content, sort_keys=False, width=1_000), encoding="utf-8")
+    """Write a file for promtool, and return its path. JSON is YAML, too, and is written far faster."""
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
