@@ -12,14 +12,14 @@ INTERVAL_SECONDS = 30
 """Time between two evaluations of a rule."""
 
 PLACEHOLDER = "$threshold"
-"""What stands for the threshold in expressions and texts until it is known."""
+"""The word that stands for the threshold in expressions and texts until it is known."""
 
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600
 
 
 class Severity(StrEnum):
-    """How urgent an alert is."""
+    """The urgency of an alert."""
 
     CRITICAL = "critical"
     """Nothing gets on for anybody: wake somebody."""
@@ -52,7 +52,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Runbook:
-    """What somebody reads who is told; Markdown, without headings."""
+    """The page for somebody who is told; each part is Markdown without headings."""
 
     meaning: str
     impact: str
@@ -80,7 +80,7 @@ class Alert:
     """An expression; its value is compared with the threshold, and is `$value` in the texts."""
     summary: str
     description: str
-    """What is wrong, where, and what to do first."""
+    """It says what is wrong, where, and what to do first."""
     runbook: Runbook
     threshold: Threshold | None = None
     """None where it fires for every series of the measure."""

@@ -11,7 +11,7 @@ from monitoring.alerts.model import INTERVAL_SECONDS, Alert, Group, duration_tex
 Json = dict[str, Any]
 
 RUNBOOKS = "https://metasearch.dev/docs/runbooks"
-"""Where the runbooks are, unless the chart's values say so."""
+"""The address below which the runbooks are, unless the chart's values say so."""
 
 
 def rule(alert: Alert) -> Json:

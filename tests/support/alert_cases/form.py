@@ -10,7 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 Series = Mapping[str, str]
-"""From a series to its samples in promtool's notation, one every 30 seconds; `1x9` are ten."""
+"""Samples by their series, in promtool's notation, one every 30 seconds; `1x9` are ten."""
 
 STEP_SECONDS = 30
 
