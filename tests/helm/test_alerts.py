@@ -10,8 +10,6 @@ from chart import ROOT, Helm, Json, objects_of_kind, single
 
 RULES = ROOT / "monitoring" / "prometheus-rules.yaml"
 PLAIN: list[Json] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    "groups"
-]
 
 GPU = "MetaSearchGpuIdle"
 SPOOLED = "MetaSearchResultsSpooled"

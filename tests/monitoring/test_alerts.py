@@ -41,8 +41,6 @@ def test_names_are_unique_and_there_is_an_alert_for_each_severity() -> None:
     assert len(set(names)) == len(names) >= 16
     assert {alert.severity for alert in ALERTS} == set(Severity)
     assert len({group.name for group in GROUPS}) == len(GROUPS)
-        {group.name for group in GROUPS}, key=[g.name for g in GROUPS].index
-    )
 
 
 @of_each
