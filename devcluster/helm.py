@@ -20,13 +20,12 @@ CHART = ROOT / "helm" / "metasearch"
 BUILD_FOLDER = ROOT / ".cache/helm/bin"
 """`scripts/setup.sh cluster` puts Helm here."""
 
-MONITORING = "monitoring.coreos.com/v1"
-"""The API of Prometheus' operator, which Helm believes in where it is told to."""
-
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C, because the CRDs are long and are read often."""
 
 Json = dict[str, Any]
+
+MONITORING_KINDS = ("PodMonitor", "PrometheusRule", "ServiceMonitor")
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,13 @@ class Helm:
         return ended.stdout
 
     def render(self, namespace: str = "team-a", release: str = "metasearch", **values: Any) -> list[Json]:
-        """Return every object that an installation with these values consists of, where Prometheus' operator is."""
-        known = f"--api-versions={MONITORING}"
-        text = self.run("template", release, self.chart, f"--namespace={namespace}", known, values=values)
+        """Return every object that an installation with these values consists of, where Prometheus' operator runs."""
+        versions = [f"--api-versions=monitoring.coreos.com/v1/{kind}" for kind in MONITORING_KINDS]
+        text = self.run("template", release, self.chart, f"--namespace={namespace}", *versions, values=values)
         return [each for each in yaml.load_all(text, YAML_LOADER) if each]
 
     def render_error(self, values: Mapping[str, Any]) -> str:
-        """Return Helm's error for values that it must refuse, on a cluster with no more than Kubernetes."""
+        """Return Helm's error for values that it must refuse."""
         ended = self.call("template", "metasearch", self.chart, values=values)
         assert ended.returncode != 0, f"{values} are taken"
         return ended.stderr

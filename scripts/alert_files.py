@@ -15,8 +15,6 @@ from monitoring.alerts.rules import chart_data, rules
 
 HEAD = "# Made from monitoring/alerts by `make generate`.\n"
 
-DURATION = "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
-
 
 class _Dumper(yaml.SafeDumper):
     """A dumper that leaves expressions readable."""
@@ -56,7 +54,7 @@ def _schema(text: str) -> str:
     schema = json.loads(text)
     tuned = {
         "enabled": {"type": "boolean"},
-        "for": {"$ref": "#/definitions/duration"},
+        "for": {"$ref": "#/definitions/prometheusDuration"},
         "severity": {"enum": [str(severity) for severity in Severity]},
     }
     definitions = {
@@ -76,10 +74,4 @@ def _schema(text: str) -> str:
         "properties": {name: {"$ref": f"#/definitions/{kind}"} for name, kind in kinds.items()},
     }
     schema["definitions"].update(definitions)
-    schema["definitions"]["duration"] = {
-        "description": "Such as 90s, 15m or 1h30m.",
-        "type": "string",
-        "minLength": 2,
-        "pattern": DURATION,
-    }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

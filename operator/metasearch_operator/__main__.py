@@ -12,7 +12,7 @@ import kopf
 
 from metasearch.cluster.api import Api
 from metasearch.errors import MetaSearchError
-from metasearch.metrics.server import METRICS_PORT
+from metasearch.kubernetes.names import METRICS_PORT
 from metasearch_operator import probes
 from metasearch_operator.config import load_config
 from metasearch_operator.handlers import Operator

@@ -10,7 +10,24 @@ from pydantic import Field, ValidationError
 from metasearch.api import SpecModel
 from metasearch.errors import InvalidSpec
 from metasearch.kubernetes.pod_settings import PodSettings
+from metasearch.metrics.server import Tls
 from metasearch.validation_messages import describe
+
+
+class TlsFiles(SpecModel):
+    """The PEM files with which the operator's metrics are served over TLS."""
+
+    certificate: Path = Field(description="certificate is the server's, with those of its issuers.")
+    key: Path = Field(description="key is that of the certificate.")
+    client_authority: Path | None = Field(
+        default=None,
+        description="clientAuthority is a certificate authority: only its clients are answered. Default: all are.",
+    )
+
+    @property
+    def tls(self) -> Tls:
+        """The files, for the server."""
+        return Tls(self.certificate, self.key, self.client_authority)
 
 
 class OperatorConfig(SpecModel):
@@ -18,6 +35,9 @@ class OperatorConfig(SpecModel):
 
     namespaces: tuple[str, ...] = Field(default=(), description="namespaces are those with searches; none means all.")
     worker: PodSettings = Field(description="worker is what all worker pods have in common.")
+    metrics_tls: TlsFiles | None = Field(
+        default=None, description="metricsTls has the operator's metrics served over TLS. Default: over HTTP."
+    )
 
 
 def load_config(path: Path) -> OperatorConfig:

@@ -48,7 +48,7 @@ class Operator:
     def __init__(self, config: OperatorConfig, api: Api, probes_port: int, metrics_port: int) -> None:
         self._metrics = OperatorMetrics()
         self._api = api.observed_by(self._metrics.request)
-        self._probes_port, self._metrics_port = probes_port, metrics_port
+        self._probes_port, self._metrics_port, self._tls = probes_port, metrics_port, config.metrics_tls
         self._tasks = SearchTasks(self._make_loop, self._metrics.remove)
         # Not asyncio's default executor, which also resolves host names: waiting reconciles must not hold that up.
         self._threads = ThreadPoolExecutor(MAX_CONCURRENT_RECONCILES, thread_name_prefix="reconcile")
@@ -88,7 +88,9 @@ class Operator:
         self._loop = asyncio.get_running_loop()
         try:
             await self._run_in_thread(require_crds, self._api)
-            self._metrics_server = serve(self._metrics.registry, all_addresses(), self._metrics_port)
+            self._metrics_server = serve(
+                self._metrics.registry, all_addresses(), self._metrics_port, self._tls.tls if self._tls else None
+            )
         except MetaSearchError as error:
             raise kopf.PermanentError(str(error)) from error  # otherwise kopf would try again for ever
         self._server = await probes.serve(

@@ -48,7 +48,7 @@ def test_the_chart_is_installed_where_the_definitions_are_and_nowhere_else(
 ) -> None:
     code, message = install(helm, own_control_plane)
     assert code != 0
-    assert "monitoring.rules.enabled is true, and the cluster has no monitoring.coreos.com/v1" in message
+    assert "monitoring.rules.enabled is true, and the cluster has no PrometheusRule" in message
 
     with monitoring_definitions_installed(own_control_plane):
         assert install(helm, own_control_plane)[0] == 0

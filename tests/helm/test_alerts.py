@@ -46,12 +46,12 @@ def test_an_alert_can_be_switched_off_and_a_group_without_alerts_is_left_out(hel
 
 
 def test_an_alert_can_be_tuned_and_no_other_changes(helm: Helm) -> None:
-    found = rules_of(rendered(helm, alerts={GPU: {"for": "1h30m", "severity": "critical", "threshold": 0.35}}))
+    found = rules_of(rendered(helm, alerts={GPU: {"for": "90m", "severity": "critical", "threshold": 0.35}}))
     plain = {rule["alert"]: rule for group in PLAIN for rule in group["rules"]}
     tuned = found.pop(GPU)
     expected = plain.pop(GPU)
     assert found == plain
-    assert (tuned["for"], tuned["labels"]) == ("1h30m", {"severity": "critical"})
+    assert (tuned["for"], tuned["labels"]) == ("90m", {"severity": "critical"})
     assert tuned["expr"] == expected["expr"].replace(") < 0.2", ") < 0.35") != expected["expr"]
     assert '{{ "0.35" | humanizePercentage }}' in tuned["annotations"]["description"]
 
@@ -103,9 +103,9 @@ def test_a_cluster_without_the_definitions_is_told_of_in_one_sentence(helm: Helm
     message = helm.render_error({"monitoring": {"rules": {"enabled": True}}})
     (sentence,) = [line for line in message.splitlines() if "monitoring" in line]
     assert sentence.endswith(
-        "monitoring.rules.enabled is true, and the cluster has no monitoring.coreos.com/v1: install the definitions of "
-        "Prometheus' operator first, or set it to false (helm template, which asks no cluster, takes --api-versions "
-        "monitoring.coreos.com/v1)"
+        "monitoring.rules.enabled is true, and the cluster has no PrometheusRule (monitoring.coreos.com/v1); install "
+        "the Prometheus operator's definitions first, or pass --api-versions monitoring.coreos.com/v1/PrometheusRule "
+        "to helm template"
     )
 
 

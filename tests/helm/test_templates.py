@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from chart import Helm, Json, objects_of_kind, single
+from chart import Helm, Json, config, objects_of_kind, single
 
 from metasearch.kubernetes import crds
+from metasearch.kubernetes.names import METRICS_PORT
 from metasearch.loading import parse_search
-from metasearch.metrics.server import METRICS_PORT
 
 EVERYTHING: dict[str, Any] = {"networkPolicy": {"enabled": True}, "watch": {"namespaces": ["team-a", "team-b"]}}
 
@@ -24,12 +24,6 @@ def pod(objects: list[Json]) -> Json:
 def container(objects: list[Json]) -> Json:
     (found,) = pod(objects)["spec"]["containers"]
     return dict(found)
-
-
-def config(objects: list[Json]) -> Json:
-    """Return the configuration that the operator reads."""
-    parsed: Json = yaml.safe_load(single(objects, "ConfigMap")["data"]["config.yaml"])
-    return parsed
 
 
 def network_policy(objects: list[Json], name: str, namespace: str = "team-a") -> Json:
@@ -324,14 +318,14 @@ def test_the_operator_speaks_to_dns_and_the_api_server_and_is_asked_how_it_is(he
 
 
 @pytest.mark.parametrize("namespace", ["team-a", "team-b"])
-def test_nobody_speaks_to_a_worker(helm: Helm, namespace: str) -> None:
+def test_nobody_but_prometheus_speaks_to_a_worker(helm: Helm, namespace: str) -> None:
     policy = network_policy(helm.render(**EVERYTHING), "metasearch-worker", namespace)
     assert policy["podSelector"]["matchLabels"] == {
         "app.kubernetes.io/name": "metasearch",
         "app.kubernetes.io/component": "worker",
     }
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert "ingress" not in policy
+    assert policy["ingress"] == [{"ports": [{"port": METRICS_PORT, "protocol": "TCP"}]}]
     assert policy["egress"] == [DNS, API_SERVER]
 
 

@@ -25,6 +25,7 @@ from metasearch.kubernetes.trial_resource import (
     CurvePointResource,
     MetaTrialSpec,
     MetaTrialStatus,
+    PartSecondsResource,
     ProgressResource,
     ResultResource,
     ThresholdResource,
@@ -34,6 +35,7 @@ from metasearch.search import trials
 from metasearch.search.candidates import CHOICE_PATTERN, Candidate
 from metasearch.search.cells import Branch, Cell, block
 from metasearch.search.trial_names import trial_name
+from metasearch.search.trial_parts import PartSeconds
 from metasearch.search.trials import (
     INTERRUPTED,
     LOST,
@@ -104,6 +106,8 @@ RESULTS = st.builds(
     image_channels=st.none() | COUNTS,
     image_side=st.none() | COUNTS,
     wall_seconds=st.none() | AMOUNTS,
+    part_seconds=st.none()
+    | st.builds(PartSeconds, data=AMOUNTS, training=AMOUNTS, evaluation=AMOUNTS, writing=AMOUNTS),
     peak_memory_bytes=st.none() | COUNTS,
     latency_ms=st.none() | AMOUNTS,
     device=st.none() | TEXTS,
@@ -264,6 +268,7 @@ def test_the_longest_curve_fits() -> None:
         (CurvePoint, CurvePointResource, set()),
         (Progress, ProgressResource, set()),
         (Threshold, ThresholdResource, set()),
+        (PartSeconds, PartSecondsResource, set()),
     ],
 )
 def test_every_field_of_a_trial_has_its_place(value: type, model: type[BaseModel], elsewhere: set[str]) -> None:

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import socket
 import urllib.error
-import urllib.request
 from collections import Counter
 from pathlib import Path
 
 from local_search import metasearch, start, trials_in, wait_until, write_resource
-from prometheus_client.parser import text_string_to_metric_families
+from scrapes import free_port, scrape
 
 from metasearch.search.trials import State
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def trials_by_state(port: int) -> Counter[str]:
     """Return the trials by state as a scrape has them; none before the port answers."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            families = list(text_string_to_metric_families(answer.read().decode()))
+        samples = scrape(port)
     except urllib.error.URLError:
         return Counter()
     counted: Counter[str] = Counter()
-    for family in families:
-        for sample in family.samples:
-            if sample.name == "metasearch_trials":
-                assert (sample.labels["namespace"], sample.labels["search"]) == ("", "tiny")
-                counted[sample.labels["state"]] += int(sample.value)
+    for sample in samples:
+        if sample.name == "metasearch_trials":
+            assert (sample.labels["namespace"], sample.labels["search"]) == ("", "tiny")
+            counted[sample.labels["state"]] += int(sample.value)
     return counted
 
 

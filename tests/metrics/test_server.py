@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import ssl
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
+from devcluster.certificates import Certificate, CertificateAuthority
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,7 +21,7 @@ from prometheus_client.registry import Collector
 from metasearch.errors import InvalidSpec
 from metasearch.metrics.exposition import SampleCollector
 from metasearch.metrics.model import Histogram, Kind, Metric, Sample, Unit
-from metasearch.metrics.server import KEPT_SECONDS, MetricsServer, serve
+from metasearch.metrics.server import KEPT_SECONDS, MetricsServer, Tls, serve
 
 SIZE = Metric("metasearch_size_bytes", Kind.GAUGE, "Size.", ("search",), Unit.BYTES)
 DONE = Metric("metasearch_done_total", Kind.COUNTER, "Done.", ("search",))
@@ -113,3 +119,82 @@ def test_a_port_in_use_is_one_sentence(server: MetricsServer, registry: Collecto
         InvalidSpec, match=rf"^metrics cannot be served on port {server.port} \(Address already in use\)"
     ):
         serve(registry, "127.0.0.1", server.port)
+
+
+# --- TLS ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> CertificateAuthority:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing, which makes the certificates")
+    return CertificateAuthority(tmp_path / "certificates")
+
+
+def files_of(certificate: Certificate, authority: CertificateAuthority | None = None) -> Tls:
+    return Tls(certificate.certificate, certificate.key, authority.certificate if authority else None)
+
+
+@contextmanager
+def answered(
+    server: MetricsServer, authority: CertificateAuthority, client: Certificate | None = None
+) -> Iterator[ssl.SSLSocket]:
+    """Yield a connection once it has answered."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    if client is not None:
+        context.load_cert_chain(client.certificate, client.key)
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection,
+        context.wrap_socket(connection, server_hostname="127.0.0.1") as secure,
+    ):
+        secure.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert secure.recv(100).startswith(b"HTTP/1.0 200 OK")
+        yield secure
+
+
+def test_metrics_are_served_over_tls(registry: CollectorRegistry, authority: CertificateAuthority) -> None:
+    tls = files_of(authority.issue("server", addresses=["127.0.0.1"]))
+    with closing(serve(registry, "127.0.0.1", 0, tls)) as server, answered(server, authority):
+        pass
+
+
+def test_only_clients_of_the_authority_are_answered(
+    registry: CollectorRegistry, authority: CertificateAuthority
+) -> None:
+    tls = files_of(authority.issue("server", addresses=["127.0.0.1"]), authority)
+    with closing(serve(registry, "127.0.0.1", 0, tls)) as server:
+        with answered(server, authority, authority.issue("prometheus")):
+            pass
+        with pytest.raises(OSError, match=r"certificate required|reset|EOF"), answered(server, authority):
+            pass
+
+
+def test_a_certificate_that_was_renewed_is_used(registry: CollectorRegistry, authority: CertificateAuthority) -> None:
+    certificate = authority.issue("server", addresses=["127.0.0.1"], file="served")
+    with closing(serve(registry, "127.0.0.1", 0, files_of(certificate))) as server:
+        with answered(server, authority) as connection:
+            before = connection.getpeercert(binary_form=True)
+        authority.issue("server", addresses=["127.0.0.1"], file="served")
+        os.utime(certificate.certificate, (1, 1))  # as if it were of another time, however fast this test is
+        with answered(server, authority) as connection:
+            assert connection.getpeercert(binary_form=True) != before
+
+
+def test_a_client_that_shakes_no_hands_keeps_nobody_waiting(
+    registry: CollectorRegistry, authority: CertificateAuthority
+) -> None:
+    tls = files_of(authority.issue("server", addresses=["127.0.0.1"]))
+    with (
+        closing(serve(registry, "127.0.0.1", 0, tls)) as server,
+        socket.create_connection(("127.0.0.1", server.port)),
+        answered(server, authority),
+    ):
+        pass
+
+
+def test_files_that_are_no_certificates_are_refused_with_a_sentence(
+    registry: CollectorRegistry, tmp_path: Path
+) -> None:
+    (tmp_path / "tls.crt").write_text("no certificate")
+    with pytest.raises(InvalidSpec, match=r"metrics cannot be served over TLS with .*tls\.crt, .*tls\.key .*PEM"):
+        serve(registry, "127.0.0.1", 0, Tls(tmp_path / "tls.crt", tmp_path / "tls.key"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from metasearch.errors import InvalidSpec
+from metasearch.metrics.server import Tls
 from metasearch_operator.config import load_config
 
 WHOLE = """
@@ -23,6 +24,7 @@ worker:
   env: {HTTPS_PROXY: "http://proxy:3128"}
   resources: {requests: {cpu: 2, memory: 4Gi}}
   nodeLostSeconds: 60
+metricsTls: {certificate: /tls/tls.crt, key: /tls/tls.key, clientAuthority: /tls/ca.crt}
 """
 
 
@@ -37,6 +39,8 @@ def test_everything_can_be_said(path: Path) -> None:
     assert config.namespaces == ("team-a", "team-b")
     assert (config.worker.image_pull_secrets, config.worker.storage_secret) == (("registry",), "bucket")
     assert config.worker.resources.requests == {"cpu": "2", "memory": "4Gi"}
+    assert config.metrics_tls is not None
+    assert config.metrics_tls.tls == Tls(Path("/tls/tls.crt"), Path("/tls/tls.key"), Path("/tls/ca.crt"))
 
 
 def test_the_image_alone_is_enough(path: Path) -> None:
@@ -57,6 +61,7 @@ def test_the_image_alone_is_enough(path: Path) -> None:
         ("worker: {image: x, imagePullSecret: y}", "no field 'imagePullSecret'; did you mean imagePullSecrets?"),
         ("worker: {image: x, nodeLostSeconds: -1}", "worker.nodeLostSeconds"),
         ("worker: {image: x, nodeLostSeconds: soon}", "worker.nodeLostSeconds"),
+        ("metricsTls: {key: /tls.key}\nworker: {image: x}", "metricsTls.certificate is missing"),
         ("worker: {image: x, env: {WORKERS: 1}}", "worker.env.WORKERS"),
         ("worker: {image: x, resources: {requests: {cpu: much}}}", "worker.resources.requests.cpu"),
         ("worker: {image: [", "cannot be read as YAML"),

@@ -10,18 +10,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes.search_status import Condition
 from metasearch.kubernetes.times import Time
-from metasearch.metrics.catalogue import METRICS
+from metasearch.metrics import of_operator, of_search
 from metasearch.metrics.model import Sample
 from metasearch.metrics.of_search import ROUND
 from metasearch_operator.cache import Cache
 from metasearch_operator.metrics import OperatorMetrics
+
+EXPOSED = (*of_search.METRICS, *of_operator.METRICS)
+"""Those of workers are exposed by their own pods."""
 
 KEY = ("team-a", "test")
 
 
 def values(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
     """Return the samples of a name, by their labels in the order of the metric."""
-    (labels,) = {metric.labels for metric in METRICS if name.startswith(metric.name)}
+    (labels,) = {metric.labels for metric in EXPOSED if name.startswith(metric.name)}
     families = text_string_to_metric_families(generate_latest(registry).decode())
     found = [sample for family in families for sample in family.samples if sample.name == name]
     return {tuple(sample.labels[label] for label in labels): sample.value for sample in found}
@@ -35,8 +38,8 @@ def test_it_registers_the_metrics_of_the_catalogue_and_no_others() -> None:
     metrics = OperatorMetrics()
     metrics.follow_cache(Cache(RecordingApi(), [], lambda _: None))  # type: ignore[arg-type]
     families = {family.name: family for family in metrics.registry.collect()}
-    assert families.keys() == {metric.name.removesuffix("_total") for metric in METRICS}
-    for metric in METRICS:
+    assert families.keys() == {metric.name.removesuffix("_total") for metric in EXPOSED}
+    for metric in EXPOSED:
         family = families[metric.name.removesuffix("_total")]
         assert (family.type, family.documentation) == (metric.kind, metric.help)
 

@@ -29,7 +29,7 @@ def trial(index: int, **changes: object) -> TrialSpec:
 def repeatable(found: Trial) -> TrialResult:
     """Return a trial's result without the values that differ from run to run."""
     assert found.result is not None, found
-    return replace(found.result, wall_seconds=None, peak_memory_bytes=None, latency_ms=None)
+    return replace(found.result, wall_seconds=None, part_seconds=None, peak_memory_bytes=None, latency_ms=None)
 
 
 def test_trials_have_the_results_of_a_run_on_one_machine(

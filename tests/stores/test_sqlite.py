@@ -101,6 +101,16 @@ def test_processes_that_claim_at_once_share_the_trials(store: SqliteStore) -> No
     assert all(len(trial.attempts) == 1 for trial in store.trials())
 
 
+def test_a_trial_keeps_the_time_at_which_it_was_first_proposed(tmp_path: Path) -> None:
+    times = iter([100.0, 200.0])
+    store = SqliteStore(tmp_path / "trials.db", now=lambda: next(times))
+    store.propose([make_trial_spec("a")])
+    store.propose([make_trial_spec("a"), make_trial_spec("b")])
+    assert store.claim("worker", 300.0, gpus=0.0) is not None
+    assert [(trial.name, trial.created_at) for trial in store.trials()] == [("a", 100.0), ("b", 200.0)]
+    store.close()
+
+
 # --- what can go wrong with a file ---
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from devcluster.binaries import ROOT, MissingProgram
 from devcluster.helm import CHART, YAML_LOADER, Helm, find_helm
 
@@ -16,6 +17,7 @@ __all__ = [
     "YAML_LOADER",
     "Helm",
     "Json",
+    "config",
     "helm_or_skip",
     "objects_of_kind",
     "parse_rights",
@@ -42,6 +44,12 @@ def single(objects: list[Json], kind: str) -> Json:
     """Return the one object of a kind."""
     (found,) = objects_of_kind(objects, kind)
     return found
+
+
+def config(objects: list[Json]) -> Json:
+    """Return the configuration that the operator reads."""
+    parsed: Json = yaml.safe_load(single(objects, "ConfigMap")["data"]["config.yaml"])
+    return parsed
 
 
 def rights_of(role: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

@@ -96,7 +96,7 @@ def set_status(api: Api, resource: Json, status: Mapping[str, Any]) -> None:
 
 def finish_in_folder(folder: Path, **spec: Any) -> Path:
     """Run the search in a folder, and leave there what `metasearch run` would leave."""
-    store = SqliteStore(folder / "trials.db")
+    store = SqliteStore(folder / "trials.db", now=lambda: STARTED)
     store.begin_search("test", make_resource(**{**SMALL, **spec}).spec.model_dump_json(by_alias=True), STARTED)
     store.begin_session(STARTED)
     finish(store, **spec)

@@ -88,7 +88,7 @@ def ignore(progress: Progress) -> None:
     del progress
 
 
-MEASURED = ("wall_seconds", "peak_memory_bytes", "latency_ms")
+MEASURED = ("wall_seconds", "part_seconds", "peak_memory_bytes", "latency_ms")
 
 
 def repeatable(result: TrialResult) -> TrialResult:

@@ -44,16 +44,24 @@ class WorkerPodProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(
-        self, *, slots: int = 1, max_trials: int = 500, wrapper: tuple[str, ...] = (), **environment: str
+        self,
+        *,
+        slots: int = 1,
+        max_trials: int = 500,
+        metrics_port: int = 0,
+        wrapper: tuple[str, ...] = (),
+        **environment: str,
     ) -> WorkerPodProcess:
         """
         Start the supervisor.
 
         Args:
+            metrics_port: 0 takes any free one, for several pods run on one machine.
             wrapper: a command that runs the command after it.
         """
         command = [*wrapper, sys.executable, "-m", "metasearch_trainer.pod", "--search", self.search]
         command += ["--slots", str(slots), "--gpus", "0", "--max-trials", str(max_trials)]
+        command += ["--metrics-port", str(metrics_port)]
         for folder in ("scratch", "data", "storage"):
             (self._folder / folder).mkdir(parents=True, exist_ok=True)
             command += [f"--{folder}", str(self._folder / folder)]

@@ -54,6 +54,11 @@ class TaskShape:
     merged: int = 1
     """Number of tasks, one after another, that have no class in common."""
 
+    @property
+    def images(self) -> int:
+        """Number of images of a task."""
+        return self.ways * (self.shots + self.queries)
+
 
 @dataclass(frozen=True)
 class SampledTasks:

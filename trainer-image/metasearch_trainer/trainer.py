@@ -16,13 +16,15 @@ import torch
 from metasearch.api import MetaSearchSpec
 from metasearch.errors import InvalidData, StoreUnavailable
 from metasearch.search.build import require_known_names
+from metasearch.search.trial_parts import Part
 from metasearch.search.trials import Reason, State, TrialResult, TrialSpec
 from metasearch_trainer import memory
 from metasearch_trainer.cross_validation import Images
 from metasearch_trainer.data.images import Splits
 from metasearch_trainer.network import Network
+from metasearch_trainer.part_timer import PartTimer
 from metasearch_trainer.storage import Storage
-from metasearch_trainer.trial import Observer, TrialEnded
+from metasearch_trainer.trial import Observer, StepObserver, TrialEnded, ignore_step
 from metasearch_trainer.trial_run import Environment, TrialRun, build_network
 
 
@@ -37,17 +39,22 @@ class Trainer:
         storage: Storage,
         clock: Callable[[], float] = time.monotonic,
         cap: memory.Cap | None = None,
+        on_step: StepObserver = ignore_step,
+        part_clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """
         Args:
             clock: returns seconds, from any start.
             cap: the most memory that may be held where that is less than `budget.trialMemory`.
+            on_step: observes the outer steps of all trials.
+            part_clock: returns seconds, from any start; the parts of a trial are measured by it.
 
         Raises:
             InvalidSpec: a name in the spec is not installed here; better now than once per trial.
         """
         require_known_names(spec)
         self.spec, self.device, self.storage, self.clock = spec, device, storage, clock
+        self.part_clock, self.on_step = part_clock, on_step
         self.cap = memory.lowest(memory.Cap.of_trial(spec.budget.trial_memory), cap)
         self.images = Images.of(splits, spec, device)
 
@@ -59,9 +66,11 @@ class Trainer:
             StoreUnavailable: the disk is full, say, which is not the candidate's failure; the trial can go on later.
             BaseException: `observe` raised one, such as the worker's own end; the trial can go on later.
         """
-        self.storage.fetch(trial)
+        timer = PartTimer(self.part_clock)
+        with timer.part(Part.DATA):
+            self.storage.fetch(trial)
         memory.reset_peak(self.device)
-        run = TrialRun(self._environment, trial, observe)
+        run = TrialRun(self._environment, trial, observe, timer)
         try:
             with memory.limited(self._max_bytes):
                 result = run.result()
@@ -86,6 +95,7 @@ class Trainer:
             image_side=images.side,
             meta_iterations=run.state.meta_iteration if run.state else None,
             wall_seconds=run.seconds,
+            part_seconds=timer.seconds,
             peak_memory_bytes=memory.peak_bytes(self.device),
             device=device_name(self.device),
         )
@@ -100,7 +110,7 @@ class Trainer:
 
     @property
     def _environment(self) -> Environment:
-        return Environment(self.spec, self.device, self.images, self.storage, self.clock, self._max_bytes)
+        return Environment(self.spec, self.device, self.images, self.storage, self.clock, self._max_bytes, self.on_step)
 
     @property
     def _max_bytes(self) -> int | None:

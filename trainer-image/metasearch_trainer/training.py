@@ -17,16 +17,18 @@ from torch import Generator
 
 from metasearch.api import Split
 from metasearch.search.early_stopping import curve_iterations
+from metasearch.search.trial_parts import Part
 from metasearch.search.trials import CurvePoint, Reason, Stage, State, TrialSpec
 from metasearch_trainer.checkpoints import TrainingState
 from metasearch_trainer.cross_validation import Fold, Images, side_by_side, states_of, thetas
 from metasearch_trainer.evaluation import Answers, evaluate
 from metasearch_trainer.metalearners.base import MetaLearner
 from metasearch_trainer.metalearners.base import State as Learned
+from metasearch_trainer.part_timer import PartTimer
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.scoring import Score, add_loss, evaluated_score, no_losses, training_score
 from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks, stream
-from metasearch_trainer.trial import TrialEnded
+from metasearch_trainer.trial import StepObserver, TrialEnded, ignore_step
 from metasearch_trainer.weight_averaging import add_to_mean, trained, with_mean
 
 FINITE_CHECK_STEPS = 50
@@ -44,6 +46,8 @@ class Training:
     search_seed: int
     on_progress: Callable[[], None]
     """Called after every outer step and between parts of an evaluation; may raise to end the training there."""
+    timer: PartTimer
+    on_step: StepObserver = ignore_step
 
     @property
     def folds(self) -> tuple[Fold, ...]:
@@ -83,7 +87,7 @@ class Training:
                 state.losses = no_losses(self.images.train.device)  # the first half says more of the initial weights
             self._outer_step(state, state.meta_iteration / total)
             self.on_progress()
-        require_finite(state)
+        self._require_finite(state)
 
     def _evaluated_on_the_way(self) -> set[int]:
         """Return the outer steps after which a point is added to the curve."""
@@ -103,7 +107,7 @@ class Training:
         for step in range(steps):
             self._outer_step(state, begun + (1 - begun) * (step + 1) / (steps + 1))
             self.on_progress()
-        require_finite(state)
+        self._require_finite(state)
 
     def evaluate(self, state: TrainingState, purpose: str, tasks: int) -> Answers:
         """
@@ -126,7 +130,8 @@ class Training:
 
     def _answers(self, learned: Learned, images: DeviceImages, tasks: int, *purpose: object) -> Answers:
         rng = self._stream(*purpose)
-        return evaluate(self.learner, trained(learned), images, self.recipe, tasks, rng, self.on_progress)
+        with self.timer.part(Part.EVALUATION):
+            return evaluate(self.learner, trained(learned), images, self.recipe, tasks, rng, self.on_progress)
 
     def score(self, answers: Answers) -> Score:
         """Return the figure of an evaluation that ranks candidates."""
@@ -149,25 +154,34 @@ class Training:
         # A tensor on the device, since a CUDA graph of the step would repeat a Python number for ever.
         progress = torch.tensor(share, dtype=torch.float64, device=self.images.train.device)
         averaging = float(self.recipe.training.averaging)
-        for fold, learned in zip(self.folds, states_of(state.learned, len(self.folds)), strict=True):
-            loss = self.learner.outer_step(learned, self._meta_batch(fold, state.meta_iteration), progress)
-            if state.losses is not None:
-                add_loss(state.losses, loss)
-            if averaging:
-                add_to_mean(learned, averaging, state.meta_iteration + 1)
-        state.meta_iteration += 1
-        # Now and then, for it waits for the device.
-        if state.meta_iteration % FINITE_CHECK_STEPS == 0:
+        with self.timer.part(Part.TRAINING):
+            for fold, learned in zip(self.folds, states_of(state.learned, len(self.folds)), strict=True):
+                loss = self.learner.outer_step(learned, self._meta_batch(fold, state.meta_iteration), progress)
+                if state.losses is not None:
+                    add_loss(state.losses, loss)
+                if averaging:
+                    add_to_mean(learned, averaging, state.meta_iteration + 1)
+            state.meta_iteration += 1
+            # Now and then, for it waits for the device.
+            if state.meta_iteration % FINITE_CHECK_STEPS == 0:
+                require_finite(state)
+        tasks, shape = self.learner.meta_batch_size * len(self.folds), self.learner.training_tasks
+        self.on_step(tasks, tasks * shape.images)
+
+    def _require_finite(self, state: TrainingState) -> None:
+        # Within the training: on a GPU, this is where the process waits for the outer steps.
+        with self.timer.part(Part.TRAINING):
             require_finite(state)
 
     def _meta_batch(self, fold: Fold, meta_iteration: int) -> Tasks:
         """Draw the tasks of one outer step, from a stream of its own: a resumed training draws the same ones."""
         images, learner = fold.train, self.learner
         rng = self._stream("train", meta_iteration, *fold.stream)
-        return images.tasks(sample_tasks(rng, images.images, learner.training_tasks, learner.meta_batch_size))
+        with self.timer.part(Part.DATA):
+            return images.tasks(sample_tasks(rng, images.images, learner.training_tasks, learner.meta_batch_size))
 
     def _add_to_curve(self, state: TrainingState) -> None:
-        require_finite(state)
+        self._require_finite(state)
         # One stream for all points, and so the same tasks: the curve rises by learning, not by easier tasks.
         score = self.score(self.evaluate(state, "curve", self.recipe.evaluation.curve_tasks))
         state.curve = (*state.curve, CurvePoint(state.meta_iteration, score.value, score.error))

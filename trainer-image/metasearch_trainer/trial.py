@@ -9,6 +9,13 @@ from metasearch.search.trials import Progress, Reason, State
 Observer = Callable[[Progress], None]
 """Called after every meta-iteration and between parts of an evaluation; raises TrialEnded to end the trial."""
 
+StepObserver = Callable[[int, int], None]
+"""Called after every outer step with the number of its tasks and of all their images."""
+
+
+def ignore_step(tasks: int, images: int) -> None:
+    """Observe nothing."""
+
 
 class TrialEnded(Exception):
     """The trial must not go on. Part of its life, not an error."""

@@ -15,6 +15,7 @@ from metasearch.api import MetaSearchSpec
 from metasearch.errors import StoreUnavailable
 from metasearch.search.cells import parse_cell
 from metasearch.search.hyperparameters import varied_space
+from metasearch.search.trial_parts import Part
 from metasearch.search.trials import CurvePoint, Progress, Reason, Stage, State, TrialResult, TrialSpec
 from metasearch_trainer import memory
 from metasearch_trainer.checkpoints import TrainingState, load_state, save_state
@@ -24,13 +25,14 @@ from metasearch_trainer.delivery import Description, save_weights
 from metasearch_trainer.metalearners import build
 from metasearch_trainer.metalearners.unroll_memory import require_memory
 from metasearch_trainer.network import Network, cell_network, hand_made_network
+from metasearch_trainer.part_timer import PartTimer
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.scoring import Score
 from metasearch_trainer.shifts import shifted
 from metasearch_trainer.shutdown import WorkerShutdown
 from metasearch_trainer.storage import Storage
 from metasearch_trainer.training import Training, require_finite
-from metasearch_trainer.trial import Observer, TrialEnded
+from metasearch_trainer.trial import Observer, StepObserver, TrialEnded, ignore_step
 from metasearch_trainer.weight_averaging import trained
 
 CHECKPOINT_SECONDS = 5.0
@@ -53,6 +55,7 @@ class Environment:
     """Returns seconds, from any start."""
     max_bytes: int | None
     """The most memory that the process may hold; None for no limit of ours."""
+    on_step: StepObserver = ignore_step
 
 
 def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> Network:
@@ -69,8 +72,8 @@ def build_network(trial: TrialSpec, spec: MetaSearchSpec, images: ImageSet) -> N
 class TrialRun:
     """The state of a run. If the run ends early, its result is made of what the state holds by then."""
 
-    def __init__(self, environment: Environment, trial: TrialSpec, observe: Observer) -> None:
-        self.environment, self.trial = environment, trial
+    def __init__(self, environment: Environment, trial: TrialSpec, observe: Observer, timer: PartTimer) -> None:
+        self.environment, self.trial, self.timer = environment, trial, timer
         self.network: Network | None = None
         self.state: TrainingState | None = None
         self._started = self._saved = environment.clock()
@@ -98,7 +101,14 @@ class TrialRun:
         learner = build(recipe, self.network, environment.device)
         require_memory(learner, environment.images.train.images, environment.device, environment.max_bytes)
         training = Training(
-            recipe, trial, learner, environment.images, environment.spec.seed, self._save_and_check_limits
+            recipe,
+            trial,
+            learner,
+            environment.images,
+            environment.spec.seed,
+            self._save_and_check_limits,
+            self.timer,
+            environment.on_step,
         )
         state = self.state = self._checkpointed() or training.begin()
         self._earlier_seconds = state.seconds
@@ -129,10 +139,11 @@ class TrialRun:
     def _checkpointed(self) -> TrainingState | None:
         """Return the state that the training goes on from: its own checkpoint's, or that of the trial it resumes."""
         storage, device = self.environment.storage, self.environment.device
-        own = load_state(self._checkpoint, device)
-        if own is not None or self.trial.resumes is None:
-            return own
-        return load_state(storage.resumed(self.trial), device)
+        with self.timer.part(Part.DATA):
+            own = load_state(self._checkpoint, device)
+            if own is not None or self.trial.resumes is None:
+                return own
+            return load_state(storage.resumed(self.trial), device)
 
     # --- results ---
 
@@ -140,8 +151,8 @@ class TrialRun:
         """Keep the state of a training that has only begun, so that another trial can go on from it."""
         storage = self.environment.storage
         self._save(state, self.environment.clock())
-        storage.saved(self.trial)
-        storage.keep(self.trial)
+        with self.timer.part(Part.WRITING):
+            storage.keep(self.trial)
         score = training.beginning_score(state)
         return TrialResult(
             state=State.SUCCEEDED,
@@ -204,7 +215,7 @@ class TrialRun:
         queries = images.gather(torch.arange(recipe.task.ways, device=images.device))[None]
         seen = shifted(queries, recipe.evaluation.shifts)
         times = []
-        with torch.no_grad():
+        with torch.no_grad(), self.timer.part(Part.EVALUATION):
             for _ in range(LATENCY_REPEATS):
                 started = time.perf_counter()
                 # To the CPU, since a GPU returns before it has computed anything. Theta serves without an adaptation:
@@ -223,13 +234,16 @@ class TrialRun:
         def write(path: Path) -> None:
             save_weights(path, described, training.learner, trained(state.learned))
 
-        return self.environment.storage.deliver(self.trial, write)
+        with self.timer.part(Part.WRITING):
+            return self.environment.storage.deliver(self.trial, write)
 
     # --- checkpoints and limits ---
 
     def _save(self, state: TrainingState, now: float) -> None:
         state.seconds = self._earlier_seconds + now - self._started
-        save_state(state, self._checkpoint)
+        with self.timer.part(Part.WRITING):
+            save_state(state, self._checkpoint)
+            self.environment.storage.saved(self.trial)
 
     def _save_and_check_limits(self) -> None:
         """
@@ -243,7 +257,6 @@ class TrialRun:
         assert state is not None
         if now - self._saved >= CHECKPOINT_SECONDS:
             self._save(state, now)
-            environment.storage.saved(self.trial)
             # Not `now`: writing takes time, which should not bring the next one closer.
             self._saved = environment.clock()
         limit = environment.spec.budget.trial_time
@@ -259,7 +272,8 @@ class TrialRun:
     def _report(self, state: TrainingState) -> None:
         """Tell the observer of the progress; where that ends the worker, leave the newest state in the checkpoint."""
         try:
-            self._observe(Progress(state.meta_iteration, state.curve))
+            with self.timer.part(Part.WRITING):
+                self._observe(Progress(state.meta_iteration, state.curve))
         except TrialEnded:
             # A trial that is cut short is asked to stop at every report; only the worker's own end may still end it.
             if not self._is_cut_short:
@@ -268,7 +282,6 @@ class TrialRun:
             # A disk that is full now costs the last seconds of training, and is no reason to end in another way.
             with contextlib.suppress(StoreUnavailable):
                 self._save(state, self.environment.clock())
-                self.environment.storage.saved(self.trial)
             raise
 
 

@@ -80,6 +80,9 @@ LABEL_JOB_UID = "kueue.x-k8s.io/job-uid"
 
 LABEL_COMPONENT = "app.kubernetes.io/component"
 COMPONENT_WORKER = "worker"
+
+METRICS_PORT, METRICS_PORT_NAME = 8081, "metrics"
+"""The port at which pods of the operator and of workers answer Prometheus, and its name in their manifests."""
 """The kind of pod, among all that carry a search's label."""
 
 ANNOTATION_CRD_VERSION = f"{PREFIX}/crd-version"

@@ -232,6 +232,29 @@ class AccuraciesResource(ClusterModel):
     )
 
 
+class PartSecondsResource(ClusterModel):
+    """The parts of the time of the attempt with the result, in seconds: sums, for the parts take turns."""
+
+    data: NumberText = Field(
+        default=0.0,
+        ge=0,
+        description="data is for bringing a checkpoint to the pod, reading it, and drawing the tasks to train on. "
+        'Default: "0.0".',
+    )
+    training: NumberText = Field(default=0.0, ge=0, description='training is for outer steps. Default: "0.0".')
+    evaluation: NumberText = Field(
+        default=0.0,
+        ge=0,
+        description="evaluation is for the tasks of the curve, the score and the test, and for the latency. "
+        'Default: "0.0".',
+    )
+    writing: NumberText = Field(
+        default=0.0,
+        ge=0,
+        description='writing is for checkpoints, weights and reports of progress. Default: "0.0".',
+    )
+
+
 class ResultResource(ClusterModel):
     """The end of the trial, its state aside. The first result stays; what was not measured is left out."""
 
@@ -272,6 +295,10 @@ class ResultResource(ClusterModel):
     )
     wall_seconds: NumberText | None = Field(
         default=None, ge=0, description="wallSeconds is the time of training and evaluation, in seconds."
+    )
+    part_seconds: PartSecondsResource | None = Field(
+        default=None,
+        description="partSeconds is how the attempt with the result has spent its time, as far as it was measured.",
     )
     peak_memory_bytes: Count | None = Field(
         default=None, description="peakMemoryBytes is the most that its process held (on a GPU: the device), in bytes."

@@ -182,6 +182,7 @@ def _container(search: str, spec: MetaSearchSpec, settings: PodSettings, mounts:
         "imagePullPolicy": settings.image_pull_policy,
         "command": ["python", "-m", "metasearch_trainer.pod", *_arguments(search, spec, resources)],
         "env": _environment(settings, resources),
+        "ports": [{"name": names.METRICS_PORT_NAME, "containerPort": names.METRICS_PORT}],
         "resources": resources.model_dump(exclude_defaults=True),
         "volumeMounts": mounts,
         # The operator shows the last line of the log as the cause of a failure.

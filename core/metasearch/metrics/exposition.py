@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client import Histogram as HistogramInstrument
@@ -43,11 +43,20 @@ class SampleCollector(Collector):
 
     def collect(self) -> Iterable[Family]:
         """Yield the families, for the client to expose."""
-        every = [sample for samples in self._samples.values() for sample in samples]  # a mapping is never changed
-        every.sort(key=lambda sample: sample.metric.name)
-        by_metric = {metric: list(samples) for metric, samples in groupby(every, key=lambda sample: sample.metric)}
-        for metric in self._metrics:
-            yield _family(metric, by_metric.get(metric, ()))
+        return families(self._metrics, chain.from_iterable(self._samples.values()))  # a mapping is never changed
+
+
+def families(metrics: Sequence[Metric], samples: Iterable[Sample]) -> Iterator[Family]:
+    """
+    Yield each metric with its samples, for the client to expose.
+
+    Args:
+        metrics: their help is exposed where there are no samples, too.
+    """
+    every = sorted(samples, key=lambda sample: sample.metric.name)
+    by_metric = {metric: list(mine) for metric, mine in groupby(every, key=lambda sample: sample.metric)}
+    for metric in metrics:
+        yield _family(metric, by_metric.get(metric, ()))
 
 
 def _family(metric: Metric, samples: Iterable[Sample]) -> Family:

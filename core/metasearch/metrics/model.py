@@ -66,6 +66,11 @@ class Histogram:
             total += value
         return cls(tuple(accumulate(counts)), total)
 
+    def plus(self, other: Histogram) -> Histogram:
+        """Return the observations of both, which have the same buckets."""
+        both = zip(self.cumulative, other.cumulative, strict=True)
+        return Histogram(tuple(mine + theirs for mine, theirs in both), self.total + other.total)
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -24,9 +24,7 @@ def _counter(name: str, help: str, unit: Unit | None = None) -> Metric:
 
 META_ITERATIONS = _counter("meta_iterations", "Meta-iterations that the slots of a worker have trained.")
 TASKS = _counter("tasks", "Tasks that the slots of a worker have trained on.")
-IMAGES = _counter(
-    "images", "Images that the slots of a worker have trained on, an image as often as it was in a batch."
-)
+IMAGES = _counter("images", "Images of the tasks that the slots of a worker have trained on.")
 SLOT_BUSY_SECONDS = _counter(
     "slot_busy_seconds", "Time in which the slots of a worker have run trials.", unit=Unit.SECONDS
 )

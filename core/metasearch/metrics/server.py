@@ -7,20 +7,28 @@ What is answered is kept for a second, so that many scrapes at once cost hardly 
 from __future__ import annotations
 
 import socket
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from metasearch.errors import InvalidSpec
 
-METRICS_PORT = 8081
-
 KEPT_SECONDS = 1.0
+
+REQUEST_SECONDS = 30.0
+"""Time after which a client that says nothing is given up."""
 
 
 class _KeptFamilies(Collector):
@@ -40,6 +48,79 @@ class _KeptFamilies(Collector):
 
 
 @dataclass(frozen=True)
+class Tls:
+    """The files of a server that speaks TLS, PEM, such as those of a secret that cert-manager keeps."""
+
+    certificate: Path
+    key: Path
+    client_authority: Path | None = None
+    """Answers go to clients alone that have a certificate of this authority; None asks for none."""
+
+    def context(self) -> ssl.SSLContext:
+        """
+        Read the files.
+
+        Raises:
+            InvalidSpec: one cannot be read, or is none.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            self.load(context)
+            if self.client_authority is not None:
+                context.load_verify_locations(self.client_authority)
+                context.verify_mode = ssl.CERT_REQUIRED
+        except OSError as error:  # of which ssl.SSLError is one
+            files = ", ".join(str(file) for file in (self.certificate, self.key, self.client_authority) if file)
+            raise InvalidSpec(f"metrics cannot be served over TLS with {files} ({error}); they must be PEM") from error
+        return context
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Read certificate and key anew."""
+        context.load_cert_chain(self.certificate, self.key)
+
+    @property
+    def changed_at(self) -> float:
+        """When the certificate was last written, a Unix time in seconds."""
+        return self.certificate.stat().st_mtime
+
+
+class _Server(ThreadingWSGIServer):
+    """Answers each request in a thread of its own, its TLS handshake too, so that no client keeps another waiting."""
+
+    tls: Tls | None = None
+    _context: ssl.SSLContext
+    _changed_at: float
+
+    def speak(self, tls: Tls) -> None:
+        self.tls, self._context, self._changed_at = tls, tls.context(), tls.changed_at
+        self.socket = self._context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        # Certificates are renewed while servers run; what is half written now is read at the next request.
+        with suppress(OSError):
+            if self.tls is not None and self.tls.changed_at != self._changed_at:
+                self.tls.load(self._context)
+                self._changed_at = self.tls.changed_at
+        return super().get_request()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that breaks off: anybody may, and as often as they like."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = REQUEST_SECONDS
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing of a scrape."""
+
+
+@dataclass(frozen=True)
 class MetricsServer:
     """A server that answers scrapes until it is closed."""
 
@@ -53,7 +134,11 @@ def all_addresses() -> str:
 
 
 def serve(
-    registry: CollectorRegistry, host: str, port: int, clock: Callable[[], float] = time.monotonic
+    registry: CollectorRegistry,
+    host: str,
+    port: int,
+    tls: Tls | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> MetricsServer:
     """
     Start to answer GET /metrics with a registry's metrics.
@@ -61,18 +146,28 @@ def serve(
     Args:
         host: the address to listen at.
         port: 0 takes any free one.
+        tls: None speaks HTTP.
         clock: monotonic, in seconds.
 
     Raises:
-        InvalidSpec: the port is in use, or may not be taken.
+        InvalidSpec: the port is in use, or may not be taken; a file of `tls` is wrong.
     """
     kept = CollectorRegistry(auto_describe=False)
     kept.register(_KeptFamilies(registry, clock))
+    server_class: type[_Server] = _Server6 if ":" in host else _Server
     try:
-        server, thread = start_http_server(port, host, kept)
+        server = make_server(host, port, make_wsgi_app(kept), server_class, _Handler)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidSpec(f"metrics cannot be served on port {port} ({reason}); choose another port") from error
+    if tls is not None:
+        try:
+            server.speak(tls)
+        except InvalidSpec:
+            server.server_close()
+            raise
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
 
     def close() -> None:
         server.shutdown()

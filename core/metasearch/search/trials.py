@@ -18,6 +18,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from metasearch.search.candidates import Candidate
+from metasearch.search.trial_parts import PartSeconds
 
 MAX_LOST_ATTEMPTS = 10
 """Workers a trial may lose before it is taken to be what kills them."""
@@ -146,6 +147,8 @@ class TrialResult:
     image_side: int | None = None
     """Height and width in pixels of the images that it was trained on."""
     wall_seconds: float | None = None
+    part_seconds: PartSeconds | None = None
+    """The parts of the time of the attempt that it is the result of."""
     peak_memory_bytes: int | None = None
     latency_ms: float | None = None
     """Time to classify one task's query images, one per class, after adaptation."""

@@ -62,13 +62,14 @@ class SearchRow:
 class SqliteStore:
     """A `TrialStore` in a file. One object per process; not for several threads."""
 
-    def __init__(self, path: Path, max_attempts: int = 1) -> None:
+    def __init__(self, path: Path, max_attempts: int = 1, now: Callable[[], float] = time.time) -> None:
         """
         Args:
             path: made, with its tables, where there is none.
             max_attempts: `spec.budget.maxAttempts`.
+            now: returns the Unix time in seconds, which new trials are stamped with.
         """
-        self.path, self._max_attempts = path, max_attempts
+        self.path, self._max_attempts, self._now = path, max_attempts, now
         with _translated(path):
             # No isolation level: Python would begin transactions itself, without IMMEDIATE.
             self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -141,8 +142,10 @@ class SqliteStore:
 
     def propose(self, specs: Iterable[TrialSpec]) -> None:
         with self._transaction() as connection:
+            now = self._now()
             for spec in specs:
-                connection.execute("INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)", _row(Trial(spec=spec)))
+                trial = Trial(spec=spec, created_at=now)
+                connection.execute("INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)", _row(trial))
 
     def request_stop(self, names: Iterable[str]) -> None:
         for name in names:

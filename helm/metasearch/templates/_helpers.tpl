@@ -95,10 +95,18 @@ worker:
   priorityClass: {{ .Values.worker.priorityClassName | default nil | toJson }}
   storageSecret: {{ .Values.worker.storageSecret | default nil | toJson }}
   labels: {{ .Values.worker.labels | toJson }}
-  annotations: {{ .Values.worker.annotations | toJson }}
+  annotations: {{ merge dict .Values.worker.annotations (include "metasearch.scrapeAnnotations" (list . "http") | fromJson) | toJson }}
   env: {{ .Values.worker.env | toJson }}
   resources: {{ .Values.worker.resources | toJson }}
   nodeLostSeconds: {{ .Values.worker.nodeLostSeconds | int }}
+{{- if .Values.monitoring.tls.secret }}
+metricsTls:
+  certificate: /etc/metasearch-tls/tls.crt
+  key: /etc/metasearch-tls/tls.key
+  {{- if .Values.monitoring.tls.clientAuthority }}
+  clientAuthority: /etc/metasearch-tls/ca.crt
+  {{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* The operator's rights in the namespaces that it watches. docs/install.md says why it needs each. */}}

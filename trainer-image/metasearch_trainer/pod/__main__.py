@@ -13,9 +13,12 @@ from pathlib import Path
 from metasearch.cluster.api import NotFound
 from metasearch.errors import MetaSearchError
 from metasearch.exit_codes import EXIT_RESTART
+from metasearch.kubernetes.names import METRICS_PORT
 from metasearch.retry import Retry
 from metasearch_trainer.fork_server import open_launcher
+from metasearch_trainer.pod.control_group import ControlGroup
 from metasearch_trainer.pod.heartbeat import Heartbeat
+from metasearch_trainer.pod.metrics import exposed
 from metasearch_trainer.pod.oom_kills import OomKills
 from metasearch_trainer.pod.release_claims import ClaimReleaser
 from metasearch_trainer.pod.search import open_store, read_search
@@ -31,6 +34,7 @@ def main() -> int:
     parser.add_argument(
         "--termination-log", type=Path, default=Path("/dev/termination-log"), help="for the last sentence"
     )
+    parser.add_argument("--metrics-port", type=int, default=METRICS_PORT, help="port of /metrics; 0 takes any free one")
     arguments = parser.parse_args()
     try:
         return _supervise(arguments)
@@ -60,7 +64,10 @@ def _supervise(arguments: Namespace) -> int:
         settings.make_scratch()
         pool = open_pool(settings, pod, launcher)
         releaser = ClaimReleaser(open_store(api, pod, search))
-        return Supervisor(settings, pool, releaser, Heartbeat(api, pod, search), shutdown, OomKills()).run()
+        oom = OomKills(ControlGroup().oom_kills)
+        supervisor = Supervisor(settings, pool, releaser, Heartbeat(api, pod, search), shutdown, oom)
+        with exposed(settings, pod, arguments.metrics_port):
+            return supervisor.run()
 
 
 if __name__ == "__main__":

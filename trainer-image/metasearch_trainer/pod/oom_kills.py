@@ -1,49 +1,18 @@
-"""Count how often the kernel has killed a process of this container for lack of memory."""
+"""Tell a process that the kernel killed for lack of memory from one that somebody else killed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
-
-ROOT = Path("/sys/fs/cgroup")
-OWN = Path("/proc/self/cgroup")
-
-
-def oom_kills(root: Path = ROOT, own: Path = OWN) -> int:
-    """Return the count of our control group, in version 2 or 1; 0 where nothing is counted."""
-    for path in _counters(root, own):
-        with suppress(OSError):
-            for line in path.read_text(encoding="ascii").splitlines():
-                if line.startswith("oom_kill "):
-                    return int(line.split()[1])
-    return 0
-
-
-def _counters(root: Path, own: Path) -> list[Path]:
-    """
-    Return the files in which the count may be, the best first.
-
-    A container mostly sees its own group as the root. Where it sees those of the whole machine, /proc says which one
-    it is in.
-    """
-    groups = {}
-    with suppress(OSError):
-        for line in own.read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            groups[controllers] = path.strip("/")
-    return [
-        *([root / "memory" / groups["memory"] / "memory.oom_control"] if "memory" in groups else []),
-        root / "memory" / "memory.oom_control",
-        *([root / groups[""] / "memory.events"] if "" in groups else []),
-        root / "memory.events",
-    ]
 
 
 class OomKills:
     """Tells a process that the kernel killed for lack of memory from one that somebody else killed."""
 
-    def __init__(self, count: Callable[[], int] = oom_kills) -> None:
+    def __init__(self, count: Callable[[], int]) -> None:
+        """
+        Args:
+            count: returns how often the kernel has killed a process of this container, as `ControlGroup.oom_kills`.
+        """
         self._count, self._explained = count, 0
 
     def now(self) -> int:

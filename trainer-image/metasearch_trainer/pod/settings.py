@@ -13,6 +13,9 @@ from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.kubernetes.worker_job import DATA, SCRATCH, STORAGE
 from metasearch.worker_names import WorkerName
 
+COUNTS = "counts"
+"""The folder of the files in which slots count their work."""
+
 
 @dataclass(frozen=True)
 class Pod:
@@ -99,7 +102,7 @@ class Settings:
             StoreUnavailable: they cannot be created.
         """
         try:
-            for folder in ("spool", "ready", "busy"):
+            for folder in ("spool", "ready", "busy", COUNTS):
                 (self.paths.scratch / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailable(
@@ -110,6 +113,15 @@ class Settings:
     def ready(self, worker: WorkerName) -> Path:
         """Return the file that a slot's process creates once it can run trials."""
         return self.paths.scratch / "ready" / str(worker)
+
+    @property
+    def counts(self) -> Path:
+        """The folder with a file of `SlotCounts` for each process that slots have had."""
+        return self.paths.scratch / COUNTS
+
+    def counts_of(self, worker: WorkerName) -> Path:
+        """Return the file in which a slot's process counts its work."""
+        return self.counts / f"{worker.slot}-{worker.start}.json"
 
     def busy(self, slot: int) -> Path:
         """Return the file that is there while a slot has work; the pod's readiness probe looks for any of them."""

@@ -29,6 +29,7 @@ from metasearch_trainer.pod.capacity import device_of, memory_share, require_roo
 from metasearch_trainer.pod.recycling import RecyclePolicy
 from metasearch_trainer.pod.search import Json, open_store, read_search, spec_of
 from metasearch_trainer.pod.settings import MountPaths, Pod, Settings, argument_parser, open_api
+from metasearch_trainer.pod.slot_counts import CountingTrainer, SlotCounter
 from metasearch_trainer.process_output import log
 from metasearch_trainer.retrying_queue import RetryingQueue
 from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
@@ -72,20 +73,23 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     if sent is not None and sent.state in (State.SUCCEEDED, State.STOPPED):
         storage.forget(sent.spec)
     share = memory_share(pod.memory_limit, settings.slots)
+    counter = SlotCounter(settings.counts_of(worker))
     trainer = Trainer(
         spec,
         load(spec.model_copy(update={"dataset": mounted(spec.dataset, settings.paths)})),
         device_of(worker.slot, settings.gpus),
         storage,
         cap=share,
+        on_step=counter.outer_step,
     )
     # Only now, with the images loaded, which the process keeps for all its trials.
     require_room(share, memory.resident_bytes())
     settings.ready(worker).touch()
     log(f"{worker} is ready on {trainer.device}")
     policy = RecyclePolicy(settings.max_trials, trainer.cap)
-    environment = _environment(shutdown, retry, policy, settings.busy(worker.slot))
-    return Worker(str(worker), settings.gpus / settings.slots, queue, trainer, environment).work()
+    environment = _environment(shutdown, retry, policy, counter, settings.busy(worker.slot))
+    counting = CountingTrainer(trainer, counter, trainer.device)
+    return Worker(str(worker), settings.gpus / settings.slots, queue, counting, environment).work()
 
 
 def mounted(dataset: Dataset, paths: MountPaths) -> Dataset:
@@ -116,8 +120,12 @@ def _retry(shutdown: ShutdownSignal) -> Retry:
     return Retry(time.monotonic, sleep, random.random, log)
 
 
-def _environment(shutdown: ShutdownSignal, retry: Retry, policy: RecyclePolicy, busy: Path) -> WorkerEnvironment:
+def _environment(
+    shutdown: ShutdownSignal, retry: Retry, policy: RecyclePolicy, counter: SlotCounter, busy: Path
+) -> WorkerEnvironment:
     def set_busy(is_busy: bool) -> None:
+        if not is_busy:
+            counter.wait()
         with contextlib.suppress(OSError):  # the file only helps Kubernetes choose which pod to remove
             busy.touch() if is_busy else busy.unlink(missing_ok=True)
 
