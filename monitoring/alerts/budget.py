@@ -5,7 +5,7 @@ from __future__ import annotations
 from metasearch.metrics import of_search
 from metasearch.metrics.of_search import SEARCH_LABELS
 from monitoring.alerts.model import Alert, Comparison, Group, Runbook, Severity, Threshold
-from monitoring.alerts.promql import ACTIVE, ON_SEARCH, SEARCH_NAME, SHARE, SHARE_THRESHOLD, one_of, select
+from monitoring.alerts.promql import ACTIVE, BY_SEARCH, ON_SEARCH, SEARCH_NAME, SHARE, SHARE_THRESHOLD, one_of, select
 
 UNIT = "{{ $labels.unit }}"
 
@@ -15,10 +15,13 @@ SPENT = """\
 """
 
 
+BY_UNIT = f"by ({', '.join(SEARCH_LABELS)}, unit)"
+
+
 def spent_share(*units: str) -> str:
     """Return the share of a budget that is spent, by unit."""
     spent, limit = (select(each, unit=one_of(*units)) for each in (of_search.BUDGET_SPENT, of_search.BUDGET_LIMIT))
-    return f"{spent}\n/ {limit}"
+    return f"max {BY_UNIT} ({spent})\n/ max {BY_UNIT} ({limit})"
 
 
 # A search that reaches its number of trials has done what it was made for, so trials are in neither alert.
@@ -58,11 +61,11 @@ For failed trials: do they [fail alike](MetaSearchTrialsFailing.md)?""",
 
 PROJECTED_SHARE = f"""\
 (
-  {select(of_search.BUDGET_SPENT, unit=one_of("seconds", "gpu_seconds"))}
-  / {select(of_search.BUDGET_LIMIT, unit=one_of("seconds", "gpu_seconds"))}
+  {spent_share("seconds", "gpu_seconds")}
 )
 * {ON_SEARCH} group_left () (
-  1 + {select(of_search.REMAINING)} / {ON_SEARCH} {select(of_search.BUDGET_SPENT, unit="seconds")}
+  1 + max {BY_SEARCH} ({select(of_search.REMAINING)})
+  / max {BY_SEARCH} ({select(of_search.BUDGET_SPENT, unit="seconds")})
 )"""
 """
 The share of a limit that a search will have spent at its own end, if it spends as until now.

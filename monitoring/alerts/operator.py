@@ -77,13 +77,15 @@ API_FAILURES = select(of_operator.API_REQUEST_SECONDS, code=one_of("", "5.."))
 API_UNAVAILABLE = Alert(
     name="MetaSearchApiServerUnavailable",
     severity=Severity.CRITICAL,
-    for_seconds=120,
+    for_seconds=300,
     labels=OPERATOR_LABELS,
-    when="more than $threshold (as a share) of the operator's requests in 10 minutes got no answer, or an error 5xx",
+    when="more than $threshold (as a share) of the operator's requests in 5 minutes got no answer, or an error 5xx",
     measure=f"""\
-sum {BY_OPERATOR} (rate({API_FAILURES}[10m]))
-/ sum {BY_OPERATOR} (rate({select(of_operator.API_REQUEST_SECONDS)}[10m]))""",
+sum {BY_OPERATOR} (rate({API_FAILURES}[5m]))
+/ sum {BY_OPERATOR} (rate({select(of_operator.API_REQUEST_SECONDS)}[5m]))""",
     threshold=Threshold(Comparison.ABOVE, 0.1),
+    # The share of a short outage stays high for minutes, in which nothing is wrong any more.
+    guards=(f"and {ON_OPERATOR} (sum {BY_OPERATOR} (rate({API_FAILURES}[2m])) > 0)",),
     summary="The API server does not answer the operator of MetaSearch",
     description=(
         f"{WHERE} got no answer or an error of the API server to {SHARE} of its requests (alerts above "

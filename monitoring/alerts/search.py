@@ -127,7 +127,7 @@ STALLED = Alert(
     for_seconds=1200,
     labels=SEARCH_LABELS,
     when="a search has workers, and for 10 minutes no trial has made progress, begun or ended",
-    measure=f"changes({select(of_search.META_ITERATIONS)}[10m]) == 0",
+    measure=f"max {BY_SEARCH} (changes({select(of_search.META_ITERATIONS)}[10m])) == 0",
     guards=(
         # On a cluster there are worker pods; a run on one machine tells only of trials that are held.
         f"and {ON_SEARCH} (sum {BY_SEARCH} ({select(of_search.WORKERS, phase='Running')}) > 0"

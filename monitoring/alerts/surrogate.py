@@ -13,7 +13,7 @@ CHANCE = Alert(
     for_seconds=600,
     labels=SEARCH_LABELS,
     when="the surrogate's rank correlation in its fair examination, by at least 16 trials, is below $threshold",
-    measure=f"sum {BY_SEARCH} ({select(of_search.EXAMINATION, kind='spearman')})",
+    measure=f"max {BY_SEARCH} ({select(of_search.EXAMINATION, kind='spearman')})",
     threshold=Threshold(Comparison.BELOW, 0.2),
     # With fewer trials chance alone gives more than the threshold to every fourth; where scores differ by their noise
     # alone, no surrogate could predict them.

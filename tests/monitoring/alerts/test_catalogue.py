@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from alert_cases.mutants import mutants
 from devcluster.binaries import ROOT
 from monitoring.alerts import external
 from monitoring.alerts.catalogue import ALERTS, GROUPS
@@ -174,3 +175,21 @@ def test_an_alert_that_could_not_work_is_an_error(changes: dict[str, Any], messa
     Alert(**fields)
     with pytest.raises(AssertionError, match=message):
         Alert(**{**fields, **changes})
+
+
+# --- the page about alerts ----------------------------------------------------------------------------------------
+
+
+def test_the_page_counts_them() -> None:
+    text = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    for severity in Severity:
+        assert (
+            f"| {sum(alert.severity is severity for alert in ALERTS)} |\n"
+            in re.search(rf"^\| `{severity}` .*\n", text, re.MULTILINE)[0]
+        )  # type: ignore[index]
+    assert text.count(f"{len(ALERTS)} alerts") == 1
+    number = sum(1 for alert in ALERTS for _ in mutants(alert))
+    assert f"All of these {number} mutants break a case" in " ".join(text.split())
+    assert {name for name in re.findall(r"MetaSearch\w+", text) if name != "MetaSearchGpuIdel"} <= {
+        alert.name for alert in ALERTS
+    }

@@ -146,10 +146,18 @@ def test_only_what_is_wrong_is_told(
                 problem if each == SEARCHES[1] else None,
             )
 
+    def is_well() -> bool:
+        go_on()
+        return prometheus.value("metasearch_build_info") == 1 and not prometheus.alerts()
+
+    prometheus.wait_for(is_well)  # before the first scrapes an operator is missing, and nothing has moved
+    seen = "count_over_time(metasearch_build_info[1h])"
+    begun = prometheus.value(seen) or 0
+
     def has_been_well() -> bool:
         go_on()
         assert not firing(prometheus)
-        return (prometheus.value("count_over_time(metasearch_build_info[1h])") or 0) >= 15
+        return (prometheus.value(seen) or 0) >= begun + 15
 
     prometheus.wait_for(has_been_well)
     known = {(each["metric"].get("namespace", ""), each["metric"]["search"]) for each in shown(prometheus)}
@@ -169,11 +177,7 @@ def test_only_what_is_wrong_is_told(
         }
     ]
 
-    def is_well_again() -> bool:
-        go_on()
-        return not prometheus.alerts()
-
-    prometheus.wait_for(is_well_again)
+    prometheus.wait_for(is_well)
 
 
 def shown(prometheus: PrometheusServer) -> list[Json]:

@@ -20,6 +20,8 @@ LONGER_SECONDS = 300
 NAMESPACE, SEARCH = "team-a", "omni.glot-5-way"
 """A name with everything that a name may have."""
 
+SCRAPED = {"job": "ops/metasearch", "instance": "10.0.0.1:8081", "pod": "metasearch-5d8-x", "container": "operator"}
+
 NAME = f"{NAMESPACE}/{SEARCH}"
 
 PHASES = ("Searching", "Final", "Succeeded", "Failed")
@@ -32,8 +34,9 @@ def labelled(metric: str, **labels: str) -> str:
 
 
 def of_search(metric: str, **labels: str) -> str:
-    """Return a series of the search that all cases have, unless they say so."""
-    return labelled(f"metasearch_{metric}", **{"namespace": NAMESPACE, "search": SEARCH, **labels})
+    """Return a series of the search that all cases have, unless they say so, with the labels that a scrape adds."""
+    names = {"namespace": NAMESPACE, "search": SEARCH, **SCRAPED}
+    return labelled(f"metasearch_{metric}", **{**names, **labels})
 
 
 def step(before: float, after: float, at_seconds: int) -> str:

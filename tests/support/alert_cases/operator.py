@@ -85,18 +85,23 @@ API = (
             **requests("", "0+30x360"),
             **requests("200", "0+100x360", OTHER),
         },
-        Firing(150, CRITICAL, SUMMARY_API, unavailable("10.34%")),
+        Firing(330, CRITICAL, SUMMARY_API, unavailable("10.34%")),
     ),
     Case(
         "MetaSearchApiServerUnavailable",
         "every second request is answered with 503",
         {**requests("200", "0+16x360"), **requests("503", "0+16x360")},
-        Firing(150, CRITICAL, SUMMARY_API, unavailable("50%")),
+        Firing(330, CRITICAL, SUMMARY_API, unavailable("50%")),
     ),
     Case(
         "MetaSearchApiServerUnavailable",
         "one of ten requests gets no answer",
         {**requests("200", "0+270x360"), **requests("", "0+30x360")},
+    ),
+    Case(
+        "MetaSearchApiServerUnavailable",
+        "a minute without answers, and then they come",
+        {**requests("200", "0+30x360"), **requests("", "0+300x2 600x360")},
     ),
     Case(
         "MetaSearchApiServerUnavailable",
