@@ -76,8 +76,8 @@ No trials are proposed and no status is written for this search; its workers fin
         diagnosis=f"""\
 What is the error?
 
-{DESCRIBE}    kubectl --namespace OPERATOR-NAMESPACE logs --selector app.kubernetes.io/component=operator --tail 200 |
-grep SEARCH
+{DESCRIBE}    kubectl --namespace OPERATOR-NAMESPACE logs --selector app.kubernetes.io/component=operator --tail 200 \\
+      | grep SEARCH
 
 Are there more of them?
 

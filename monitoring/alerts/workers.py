@@ -161,8 +161,8 @@ The search stands still. The operator makes new pods and later a new Job, so it 
 What was the last that they said?
 
 {PODS}    kubectl --namespace NAMESPACE logs --selector metasearch.dev/search=SEARCH --container trainer --tail 50
-    kubectl --namespace NAMESPACE get pods --selector metasearch.dev/search=SEARCH --output \\
-      custom-columns='NAME:.metadata.name,REASON:.status.containerStatuses[0].lastState.terminated.reason'
+    kubectl --namespace NAMESPACE get pods --selector metasearch.dev/search=SEARCH \\
+      --output custom-columns='NAME:.metadata.name,REASON:.status.containerStatuses[0].lastState.terminated.reason'
 
 See [workers fail](../troubleshooting.md#workers-fail), [the storage](../troubleshooting.md#the-storage) and
 [out of memory](../troubleshooting.md#out-of-memory).""",
@@ -240,8 +240,8 @@ trial that has lost ten workers fails.""",
         diagnosis=f"""\
 What became of the pods?
 
-{PODS}    kubectl --namespace NAMESPACE get events --sort-by .lastTimestamp | grep --ignore-case --extended-regexp
-'evict|preempt|oom|kill|node'
+{PODS}    kubectl --namespace NAMESPACE get events --sort-by .lastTimestamp \\
+      | grep --ignore-case --extended-regexp 'evict|preempt|oom|kill|node'
     kubectl get nodes
 
 What do the trials say?
