@@ -72,12 +72,12 @@ check: setup ## Check format, lint, types, import contracts and generated files
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/mypy benchmarks devcluster
+	$(BIN)/mypy benchmarks devcluster monitoring
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate.py --check
 
 .PHONY: generate
-generate: setup ## Write the generated files: references, CRDs and the table of the chart's values
+generate: setup ## Write the generated files: references, CRDs, alerts, runbooks and the table of the chart's values
 	$(BIN)/python scripts/generate.py
 
 .PHONY: format

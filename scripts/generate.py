@@ -2,8 +2,8 @@
 Write the generated files.
 
 The models give the references in docs/reference/ and the CRDs, both alone and as templates of the chart; the catalogue
-of metrics gives theirs, and the chart's values.yaml gives docs/values.md. With --check it only says which files are out
-of date, and fails if there are any.
+of metrics gives theirs, and the chart's values.yaml gives docs/values.md. The alerts give the rules, the chart's data
+and the runbooks. With --check it only says which files are out of date, and fails if there are any.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.outcome.results import SearchResult
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # monitoring is no installed package
+import alert_files  # noqa: E402
+
 CHART = ROOT / "helm" / "metasearch"
 
 SPEC_HEAD = f"""\
@@ -113,10 +116,15 @@ def main() -> int:
     """Write or check all files; return the exit code."""
     check = "--check" in sys.argv[1:]
     stale = [path for path, text in _files() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    superfluous = alert_files.superfluous(ROOT)
     if check:
         for path in stale:
             sys.stderr.write(f"{path.relative_to(ROOT)} is out of date; run make generate\n")
-        return 1 if stale else 0
+        for path in superfluous:
+            sys.stderr.write(f"{path.relative_to(ROOT)} is made from nothing any more; run make generate\n")
+        return 1 if stale or superfluous else 0
+    for path in superfluous:
+        path.unlink()
     for path, text in _files():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -136,6 +144,7 @@ def _files() -> Iterator[tuple[Path, str]]:
         text = yaml.safe_dump(definition, sort_keys=False, width=120)
         yield ROOT / "crds" / f"{resource.plural}.yaml", DEFINITION_HEAD + text
         yield CHART / "templates" / "crds" / f"{resource.plural}.yaml", _definition_template(definition, text)
+    yield from alert_files.files(ROOT, CHART)
     rows = values_table.rows((CHART / "values.yaml").read_text(encoding="utf-8"))
     yield (
         ROOT / "docs" / "values.md",

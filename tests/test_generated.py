@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Copy the scripts, their inputs and their outputs to a folder."""
-    for folder in ("scripts", "docs", "crds", "helm"):
+    for folder in ("scripts", "docs", "crds", "helm", "monitoring"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
@@ -31,15 +31,24 @@ def test_everything_generated_is_up_to_date() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["docs/reference/spec.md", "crds/metasearches.yaml", "helm/metasearch/templates/crds/metasearches.yaml"]
+    ("name", "word"),
+    [
+        ("docs/reference/spec.md", "beamWidth"),
+        ("crds/metasearches.yaml", "beamWidth"),
+        ("helm/metasearch/templates/crds/metasearches.yaml", "beamWidth"),
+        ("helm/metasearch/files/alerts.yaml", "severity"),
+        ("helm/metasearch/values.schema.json", "MetaSearchGpuIdle"),
+        ("monitoring/prometheus-rules.yaml", "severity"),
+        ("docs/runbooks/MetaSearchGpuIdle.md", "GPU"),
+    ],
 )
-def test_a_file_that_was_changed_by_hand_is_found_and_mended(copy: Path, name: str) -> None:
+def test_a_file_that_was_changed_by_hand_is_found_and_mended(copy: Path, name: str, word: str) -> None:
     changed = copy / name
     before = changed.read_text(encoding="utf-8")
-    changed.write_text(before.replace("beamWidth", "beamwidth"), encoding="utf-8")
+    changed.write_text(before.replace(word, word.lower() + "x"), encoding="utf-8")
     ended = generate(copy, "--check")
     assert (ended.returncode, ended.stderr) == (1, f"{name} is out of date; run make generate\n")
-    assert "beamwidth" in changed.read_text(encoding="utf-8")  # a check changes nothing
+    assert word.lower() + "x" in changed.read_text(encoding="utf-8")  # a check changes nothing
     assert generate(copy).returncode == 0
     assert changed.read_text(encoding="utf-8") == before
 
@@ -50,3 +59,13 @@ def test_a_value_of_the_chart_is_in_the_table(copy: Path) -> None:
     values.write_text(text.replace("# -- Tag of both images.", "# -- Tag of the images."), encoding="utf-8")
     ended = generate(copy, "--check")
     assert (ended.returncode, ended.stderr) == (1, "docs/values.md is out of date; run make generate\n")
+
+
+def test_the_runbook_of_an_alert_that_is_gone_is_found_and_removed(copy: Path) -> None:
+    runbooks = copy / "docs" / "runbooks"
+    (runbooks / "MetaSearchForgotten.md").write_text("# It was\n", encoding="utf-8")
+    ended = generate(copy, "--check")
+    expected = "docs/runbooks/MetaSearchForgotten.md is made from nothing any more; run make generate\n"
+    assert (ended.returncode, ended.stderr) == (1, expected)
+    assert generate(copy).returncode == 0
+    assert not (runbooks / "MetaSearchForgotten.md").exists()

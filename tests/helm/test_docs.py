@@ -17,7 +17,7 @@ def blocks(name: str) -> list[Any]:
     return [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
 
 
-@pytest.mark.parametrize("values", blocks("install.md"), ids=lambda values: ",".join(values))
+@pytest.mark.parametrize("values", [*blocks("install.md"), *blocks("alerts.md")], ids=lambda values: ",".join(values))
 def test_values(helm: Helm, values: dict[str, Any]) -> None:
     helm.render(**values)
 
