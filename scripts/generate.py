@@ -2,8 +2,8 @@
 Write the generated files.
 
 The models give the references in docs/reference/ and the CRDs, both alone and as templates of the chart; the catalogue
-of metrics gives theirs, and the chart's values.yaml gives docs/values.md. With --check it only says which files are out
-of date, and fails if there are any.
+of metrics gives theirs, monitoring/ the chart's dashboards, and the chart's values.yaml gives docs/values.md. With
+--check it only says which files are out of date, and fails if there are any.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.outcome.results import SearchResult
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))  # for monitoring/, which is not installed
+
+from monitoring.dashboards import grafana  # noqa: E402 (needs the path)
+from monitoring.dashboards.catalogue import DASHBOARDS  # noqa: E402
+
 CHART = ROOT / "helm" / "metasearch"
 
 SPEC_HEAD = f"""\
@@ -132,6 +137,8 @@ def _files() -> Iterator[tuple[Path, str]]:
     sections = (section for path, model in kept.items() for section in _sections(model, path, with_bounds=False))
     yield reference / "kubernetes.md", KUBERNETES_HEAD + "".join(sections)
     yield reference / "metrics.md", METRICS_HEAD + "".join(metrics_table.sections())
+    for dashboard in DASHBOARDS:
+        yield CHART / "dashboards" / f"{dashboard.uid}.json", grafana.to_json(dashboard)
     for resource, definition in crds.definitions().items():
         text = yaml.safe_dump(definition, sort_keys=False, width=120)
         yield ROOT / "crds" / f"{resource.plural}.yaml", DEFINITION_HEAD + text

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Copy the scripts, their inputs and their outputs to a folder."""
-    for folder in ("scripts", "docs", "crds", "helm"):
+    for folder in ("scripts", "docs", "crds", "helm", "monitoring"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 

@@ -1,0 +1,1 @@
+"""What a platform watches MetaSearch with, made from the catalogue of metrics: dashboards and alerts."""
