@@ -25,8 +25,8 @@ SCOPE = Scope(('namespace=~"$namespace"', 'search=~"$search"'))
 
 VARIABLES = (
     # A run on one machine has no namespace, and is among all.
-    Variable("namespace", "Namespace", of_search.INFO.name, "namespace", all_value=".*"),
-    Variable("search", "Search", f'{of_search.INFO.name}{{namespace=~"$namespace"}}', "search", all_value=".+"),
+    Variable("namespace", "Namespace", one_search.ANY_SEARCH.select(), "namespace", all_value=".*"),
+    Variable("search", "Search", one_search.ANY_SEARCH.select('namespace=~"$namespace"'), "search", all_value=".+"),
 )
 
 KEYS = of_search.SEARCH_LABELS
@@ -86,13 +86,15 @@ TOTALS = Row(
 
 INFO = Query(SCOPE.largest(of_search.INFO, by=(*KEYS, "dataset", "strategy", "meta_learner")))
 PHASE = Query(f"{SCOPE.largest(of_search.PHASE, by=(*KEYS, 'phase'))} == 1")
+READY = Query(SCOPE.largest(of_search.CONDITION, 'condition="Ready"', by=(*KEYS, "reason")))
 
 TABLE = Row(
     "Searches",
     (
         Panel(
             "Searches",
-            "Each search; its name leads to its own dashboard.",
+            "Each search; its name leads to its own dashboard. The state is the reason of its condition Ready, as "
+            "`kubectl get` shows it.",
             PanelKind.TABLE,
             DisplayUnit.NUMBER,
             (),
@@ -103,6 +105,7 @@ TABLE = Row(
                 Column("Search", label="search", link=LINK),
                 Column("Namespace", label="namespace"),
                 Column("Phase", PHASE, label="phase", width=100, texts=one_search.PHASES),
+                Column("State", READY, label="reason", width=140),
                 Column("Progress", _of_each(of_search.PROGRESS), unit=DisplayUnit.SHARE, decimals=0, width=90),
                 Column(
                     "Remains",
@@ -146,14 +149,19 @@ IDLE_WINDOW = "30m"
 
 ITERATIONS = SCOPE.select(of_search.META_ITERATIONS)
 
-UNLESS_ENDED = f"and on ({', '.join(KEYS)}) ({UNDER_WAY})"
-"""Ready is False of a search that has failed, too, and none that has ended makes meta-iterations."""
-
 UNREADY = SCOPE.largest(of_search.CONDITION, 'condition="Ready"', 'status!="True"', by=(*KEYS, "status", "reason"))
-NOT_READY = Query(f"{UNREADY} {UNLESS_ENDED}", empty_in=UNLESS_RUNNING)
+HAS_ENDED = 'phase=~"Succeeded|Failed"'
+ENDED = f"{SCOPE.largest(of_search.PHASE, HAS_ENDED, by=KEYS)} == 1"
+NOT_READY = Query(
+    # One that has failed is not ready, either. One that cannot be read has no phase at all, and is stuck.
+    f"{UNREADY} unless on ({', '.join(KEYS)}) ({ENDED})",
+    empty_in=UNLESS_RUNNING,
+)
 
 CHANGE = f"max_over_time({ITERATIONS}[{IDLE_WINDOW}]) - min_over_time({ITERATIONS}[{IDLE_WINDOW}])"
-IDLE = Query(f"max by ({', '.join(KEYS)}) ({CHANGE}) == 0 {UNLESS_ENDED}", empty_in=UNLESS_RUNNING)
+IDLE = Query(
+    f"max by ({', '.join(KEYS)}) ({CHANGE}) == 0 and on ({', '.join(KEYS)}) ({UNDER_WAY})", empty_in=UNLESS_RUNNING
+)
 
 STUCK = Row(
     "What is stuck",

@@ -11,28 +11,28 @@ import warnings
 from string import ascii_uppercase
 from typing import Any
 
-from grafana_foundation_sdk.builders import (
-    bargauge,
-    common,
-    heatmap,
-    prometheus,
-    stat,
-    statetimeline,
-    table,
-    timeseries,
-)
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models import common as common_models
-from grafana_foundation_sdk.models import dashboard as models
-from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 from monitoring.dashboards.model import Colour, Column, Dashboard, Panel, PanelKind, Place, Row, Text, Variable, places
 
 with warnings.catch_warnings():
-    # The builders of the classic form say on import that they are deprecated in favour of one that Grafana 11 lacks.
+    # What is of the classic form says on import that it is deprecated, in favour of a form that Grafana 11 lacks.
     warnings.simplefilter("ignore", DeprecationWarning)
+    from grafana_foundation_sdk.builders import (
+        bargauge,
+        common,
+        heatmap,
+        prometheus,
+        stat,
+        statetimeline,
+        table,
+        timeseries,
+    )
     from grafana_foundation_sdk.builders import dashboard as builders
+    from grafana_foundation_sdk.models import common as common_models
+    from grafana_foundation_sdk.models import dashboard as models
+    from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 DATA_SOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAGS = ["metasearch"]

@@ -38,8 +38,8 @@ def _quantiles(title: str, description: str, metric: Metric, no_value: str) -> P
         PanelKind.TIME_SERIES,
         DisplayUnit.SECONDS,
         (
-            Query(SCOPE.recent_quantile(0.5, metric), "median"),
-            Query(SCOPE.recent_quantile(0.99, metric), "99%"),
+            Query(SCOPE.recent_quantile(0.5, metric), "median", NEVER),
+            Query(SCOPE.recent_quantile(0.99, metric), "99%", NEVER),
         ),
         no_value,
         8,

@@ -19,7 +19,7 @@ from monitoring.dashboards.model import (
     Text,
     Variable,
 )
-from monitoring.dashboards.promql import RATE_WINDOW, Scope
+from monitoring.dashboards.promql import RATE_WINDOW, AnyOf, Scope
 from monitoring.dashboards.search_workers import NO_SEARCH_TEXT, NO_WORKERS_TEXT, conditions_row, workers_row
 
 UID = "metasearch-search"
@@ -27,9 +27,12 @@ UID = "metasearch-search"
 SCOPE = Scope(('namespace="$namespace"', 'search="$search"'))
 """Exactly one search, by equality, so that no character of a name has a meaning."""
 
+ANY_SEARCH = AnyOf((of_search.INFO, of_search.CONDITION))
+"""The series by which searches are found: one that the operator cannot read has conditions, a local one has none."""
+
 VARIABLES = (
-    Variable("namespace", "Namespace", of_search.INFO.name, "namespace"),
-    Variable("search", "Search", f'{of_search.INFO.name}{{namespace="$namespace"}}', "search"),
+    Variable("namespace", "Namespace", ANY_SEARCH.select(), "namespace"),
+    Variable("search", "Search", ANY_SEARCH.select('namespace="$namespace"'), "search"),
 )
 
 PHASES = (
@@ -254,8 +257,8 @@ PROGRESS_ROW = Row(
         Panel(
             "Rounds: predicted against measured",
             "Each of the last rounds: its trials, and how well the surrogate had ranked them before they were "
-            "measured. A correlation near its ceiling is as good as can be; the recall is the share of the round's best "
-            "quarter that was predicted to be in it, 0.25 by chance.",
+            "measured. A correlation near its ceiling is as good as can be; the recall is the share of the round's "
+            "best quarter that was predicted to be in it, 0.25 by chance.",
             PanelKind.TABLE,
             DisplayUnit.NUMBER,
             (),
@@ -320,7 +323,7 @@ COST = Row(
             "100%: that limit will cut the search short.",
             PanelKind.TIME_SERIES,
             DisplayUnit.SHARE,
-            (Query(f"({SPENT_SHARE}) / on () group_left ({PROGRESS} > 0.02)", "{{unit}}"),),
+            (Query(f"({SPENT_SHARE}) / on () group_left () ({PROGRESS} > 0.02)", "{{unit}}"),),
             "not known yet",
             8,
             8,

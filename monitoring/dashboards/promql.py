@@ -58,6 +58,19 @@ class Scope:
         return f"histogram_quantile({share}, max{grouped(metric, ('le', *by))} ({self.select(metric, part='_bucket')}))"
 
 
+@dataclass(frozen=True)
+class AnyOf:
+    """The series of several metrics."""
+
+    metrics: tuple[Metric, ...]
+
+    def select(self, *conditions: str) -> str:
+        """Return the selector of their series."""
+        names = "|".join(metric.name for metric in self.metrics)
+        matchers = (f'__name__=~"{names}"', *conditions)
+        return f"{{{', '.join(matchers)}}}"
+
+
 def grouped(metric: Metric, labels: tuple[str, ...]) -> str:
     """Return the clause of an aggregation that keeps some of a metric's labels."""
     assert set(labels) <= {*metric.labels, "le", "namespace", "pod"}, f"{metric.name} has the labels {metric.labels}"

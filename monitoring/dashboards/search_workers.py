@@ -26,7 +26,7 @@ def _with_pod_labels(selector: str) -> str:
 
 def workers_row(scope: Scope) -> Row:
     """Return the panels about the workers of the searches of a scope."""
-    pods = f"max by (namespace, pod) ({scope.select(of_worker.GPU_SECONDS)}) * 0 + 1"
+    pods = f"max by (namespace, pod) ({scope.select(of_worker.MEMORY)}) * 0 + 1"
     gpus_used = f"sum ({_with_pod_labels(GPU_ACTIVITY)} * on (namespace, pod) group_left () ({pods}))"
     busy = scope.total(of_search.SLOTS, 'state="busy"')
     slots = f"({scope.total(of_search.SLOTS)} > 0)"  # no share of nothing
