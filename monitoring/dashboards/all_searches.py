@@ -42,6 +42,10 @@ UNDER_WAY = f"{SCOPE.largest(of_search.PHASE, one_search.IS_UNDER_WAY, by=KEYS)}
 """1 for each search that has not ended."""
 
 
+EVERY = f"{SCOPE.largest(of_search.INFO, by=KEYS)} or {SCOPE.largest(of_search.CONDITION, by=KEYS)}"
+"""A series for each search, those that cannot be read included."""
+
+
 def _of_each(metric: Metric, *conditions: str) -> Query:
     return Query(SCOPE.largest(metric, *conditions, by=KEYS))
 
@@ -56,7 +60,7 @@ TOTALS = Row(
         _stat(
             "Searches",
             "Searches that there are, ended ones included.",
-            Query(f"count ({_of_each(of_search.INFO).expression})"),
+            Query(f"count ({EVERY})"),
         ),
         _stat("Under way", "Searches that have not ended.", Query(f"count ({UNDER_WAY})", empty_in=UNLESS_RUNNING)),
         _stat(

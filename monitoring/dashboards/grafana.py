@@ -249,7 +249,7 @@ def _finish_table(panel: Panel, built: table.Panel) -> None:
         if properties := list(_properties(column)):
             built.override_by_name(column.title, properties)
     if panel.sort_column:
-        built.sort_by([common.TableSortByFieldState().display_name(panel.sort_column).desc(False)])
+        built.sort_by([common.TableSortByFieldState().display_name(panel.sort_column).desc(panel.is_descending)])
 
 
 def _field(column: Column, letters: dict[str, str]) -> str:

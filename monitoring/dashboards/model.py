@@ -36,11 +36,11 @@ class DisplayUnit(StrEnum):
     """From 0 to 1, shown as a percentage."""
     SECONDS = "s"
     BYTES = "bytes"
-    PER_SECOND = "cps"
+    PER_SECOND = "suffix:/s"
     REQUESTS_PER_SECOND = "reqps"
-    META_ITERATIONS_PER_SECOND = "suffix: it/s"
-    CORES = "suffix: cores"
-    GPUS = "suffix: GPUs"
+    META_ITERATIONS_PER_SECOND = "suffix:it/s"
+    CORES = "suffix:cores"
+    GPUS = "suffix:GPUs"
     MOMENT = "dateTimeAsIso"
     """A Unix time in milliseconds, shown as date and time."""
 
@@ -144,7 +144,8 @@ class Panel:
     texts: Sequence[Text] = ()
     columns: Sequence[Column] = ()
     sort_column: str | None = None
-    """The title of the column that a table is sorted by, ascending."""
+    """The title of the column that a table is sorted by."""
+    is_descending: bool = False
 
     @property
     def all_queries(self) -> Sequence[Query]:

@@ -15,6 +15,7 @@ from monitoring.dashboards.model import (
     Row,
     Variable,
 )
+from monitoring.dashboards.one_search import PHASES
 from monitoring.dashboards.promql import RATE_WINDOW, Scope
 
 UID = "metasearch-operator"
@@ -64,7 +65,7 @@ NOW = Row(
         ),
         Panel(
             "Searches",
-            "Searches that the operator has samples of, ended ones included.",
+            "Searches that the operator can read, ended ones included.",
             PanelKind.STAT,
             DisplayUnit.COUNT,
             (Query(SEARCHES),),
@@ -169,6 +170,7 @@ RECONCILES = Row(
             8,
             minimum=0,
             is_stacked=True,
+            texts=PHASES,
         ),
     ),
 )

@@ -212,10 +212,14 @@ PROGRESS_ROW = Row(
     (
         Panel(
             "Trials",
-            "Trials by state, those of the search stage in the last rounds only. Pending ones wait for a slot.",
+            "Trials by state. Pending ones wait for a slot.",
             PanelKind.TIME_SERIES,
             DisplayUnit.COUNT,
-            (Query(SCOPE.total(of_search.TRIALS, by=("state",)), "{{state}}"),),
+            (
+                # Those that are over are counted for all rounds, the others for the last ones, where they are.
+                Query(SCOPE.total(of_search.ENDED, by=("state",)), "{{state}}"),
+                Query(SCOPE.total(of_search.TRIALS, 'state=~"Pending|Running"', by=("state",)), "{{state}}"),
+            ),
             NO_SEARCH_TEXT,
             8,
             8,
@@ -263,7 +267,7 @@ PROGRESS_ROW = Row(
             DisplayUnit.NUMBER,
             (),
             NO_SEARCH_TEXT,
-            16,
+            18,
             8,
             columns=(
                 Column("Round", label="round", width=70),
@@ -278,6 +282,7 @@ PROGRESS_ROW = Row(
                 ),
             ),
             sort_column="Round",
+            is_descending=True,
         ),
         Panel(
             "Trials that examine the surrogate",
@@ -287,7 +292,7 @@ PROGRESS_ROW = Row(
             DisplayUnit.NUMBER,
             (Query(SCOPE.largest(of_search.EXAMINED)),),
             "none",
-            8,
+            6,
             8,
         ),
     ),
@@ -305,7 +310,8 @@ COST = Row(
     (
         Panel(
             "Budget used",
-            "The part of each limit of the budget that is spent. The first to reach 100% ends the search stage.",
+            "The part of each limit of the budget that is spent: trials, failed trials, seconds since the search "
+            "began, and GPU-seconds. The first to reach 100% ends the search stage, or the search.",
             PanelKind.BAR_GAUGE,
             DisplayUnit.SHARE,
             (Query(SPENT_SHARE, "{{unit}}"),),
@@ -323,7 +329,7 @@ COST = Row(
             "100%: that limit will cut the search short.",
             PanelKind.TIME_SERIES,
             DisplayUnit.SHARE,
-            (Query(f"({SPENT_SHARE}) / on () group_left () ({PROGRESS} > 0.02)", "{{unit}}"),),
+            (Query(f"({SPENT_SHARE}) / on () group_left () ({PROGRESS} > 0.05)", "{{unit}}"),),
             "not known yet",
             8,
             8,

@@ -23,8 +23,8 @@ Complaint = tuple[str, str]
 UNITS = frozenset((Path(__file__).parents[1] / "monitoring" / "grafana_units.txt").read_text(encoding="utf-8").split())
 """The units that Grafana knows, by `scripts/grafana_units.mjs`."""
 
-CUSTOM_UNIT = re.compile(r"suffix: \S.*")
-"""Grafana's own form for a unit that it does not know."""
+CUSTOM_UNIT = re.compile(r"suffix:\S.*")
+"""Grafana's own form for a unit that it does not know; it puts the space before it."""
 
 WINDOWS = {"$__rate_interval": "4m", "$__interval": "1m", "$__range": "6h"}
 

@@ -253,13 +253,10 @@ def _samples(each: WatchedSearch, moment: Moment, result: SearchResult, now: flo
         )
     )
     known = {sample.metric for sample in found}
-    share = (
-        1.0
-        if is_over or ends <= each.search.started_at
-        else (now - each.search.started_at) / (ends - each.search.started_at)
-    )
-    estimates = [Sample(of_search.PROGRESS, each.key, min(1.0, share))]
-    if not is_over:
+    share = 1.0 if is_over else (now - each.search.started_at) / max(1.0, ends - each.search.started_at)
+    is_waiting = len(each.moments) == 1
+    estimates = [Sample(of_search.PROGRESS, each.key, 0.0 if is_waiting else min(1.0, share))]
+    if not is_over and not is_waiting:
         estimates.append(Sample(of_search.REMAINING, each.key, max(0.0, ends - now)))
     return [*found, *(sample for sample in estimates if sample.metric not in known)]
 
