@@ -36,16 +36,13 @@ PICTURES = ROOT / "docs" / "images"
 
 END = datetime(2026, 6, 1, 15, 0, tzinfo=UTC).timestamp()
 HOURS = 6
-HOURS_SHOWN = {"metasearch-search": 3}
+HOURS_SHOWN = {"metasearch-search": 2}
 """Hours that a dashboard shows, where it is not all of them."""
 
 SCRAPE_SECONDS = 30.0
 STEP_SECONDS = 60.0
 
 CHOSEN: Mapping[str, Sequence[str]] = {"namespace": ["team-a"], "search": ["omniglot"]}
-
-COLOURS = 128
-"""Colours of a picture, which has few; a file is a third as large by this."""
 
 
 WIDE = {"progressive": {"beamWidth": 24, "openRoundsEarly": True}}
@@ -54,7 +51,7 @@ WIDE = {"progressive": {"beamWidth": 24, "openRoundsEarly": True}}
 def searches() -> list[WatchedSearch]:
     """Return the searches of the pictures: one under way, one that has ended well, one that has not, one that waits."""
     large = finishing("omniglot", "team-a", END, workers=2, budget={"maxTrials": 250, "gpuHours": "6"}, search=WIDE)
-    begun = END - large.moments[int(0.93 * len(large.moments))].at
+    begun = END - large.moments[int(0.75 * len(large.moments))].at
     small = finishing("mini-nightly", "team-b", END - 5 * 3_600, budget={"maxTrials": 120})
     failed = failing("too-large", "team-a", END - 2.5 * 3_600, workers=1)
     return [moved(large, begun), small, failed, waiting("waits", "team-b", END - 3_000)]
@@ -83,7 +80,7 @@ def screenshot(file: Path, picture: Path, width: int, height: int) -> None:
     command += [f"--user-data-dir={file.parent / 'profile'}", f"--window-size={width},{height}"]
     subprocess.run([*command, f"--screenshot={picture}", file.as_uri()], capture_output=True, timeout=120, check=True)
     with Image.open(picture) as drawn:
-        drawn.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
+        drawn.convert("RGB").save(picture, optimize=True)
 
 
 def main() -> None:

@@ -225,6 +225,8 @@ def _of_searches(
     )
 
 
+BUSY = SCOPE.total(of_search.TRIALS, 'state="Running"', by=KEYS)
+
 OVER_TIME = Row(
     "Over time",
     (
@@ -247,8 +249,8 @@ OVER_TIME = Row(
             "Trials that hold a slot, by search: who uses the cluster.",
             PanelKind.TIME_SERIES,
             DisplayUnit.COUNT,
-            (Query(SCOPE.total(of_search.TRIALS, 'state="Running"', by=KEYS), "{{namespace}}/{{search}}"),),
-            NO_SEARCH_TEXT,
+            (Query(f"{BUSY} > 0", "{{namespace}}/{{search}}", UNLESS_RUNNING),),
+            "no trial runs",
             8,
             8,
             minimum=0,

@@ -115,28 +115,6 @@ NOW = Row(
             decimals=3,
         ),
         Panel(
-            "Delivered accuracy",
-            "Accuracy of the delivered network on test classes, which played no part in the search, by the way in "
-            "which a task's queries are classified.",
-            PanelKind.STAT,
-            DisplayUnit.SHARE,
-            (Query(SCOPE.largest(of_search.ACCURACY, by=("classification",)), "{{classification}}", UNLESS_FINISHED),),
-            "nothing is delivered yet",
-            4,
-            4,
-            decimals=1,
-        ),
-        Panel(
-            "Round",
-            "The present round of the strategy.",
-            PanelKind.STAT,
-            DisplayUnit.NUMBER,
-            (Query(SCOPE.largest(of_search.ROUND)),),
-            NO_SEARCH_TEXT,
-            4,
-            4,
-        ),
-        Panel(
             "Cells on the front",
             "Cells that no other beats in both score and number of parameters.",
             PanelKind.STAT,
@@ -145,6 +123,18 @@ NOW = Row(
             NO_SEARCH_TEXT,
             4,
             4,
+        ),
+        Panel(
+            "Delivered accuracy",
+            "Accuracy of the delivered network on test classes, which played no part in the search, by the way in "
+            "which a task's queries are classified.",
+            PanelKind.STAT,
+            DisplayUnit.SHARE,
+            (Query(SCOPE.largest(of_search.ACCURACY, by=("classification",)), "{{classification}}", UNLESS_FINISHED),),
+            "nothing is delivered yet",
+            8,
+            4,
+            decimals=1,
         ),
         Panel(
             "Meta-iterations",
@@ -325,8 +315,8 @@ COST = Row(
         ),
         Panel(
             "Budget at the end",
-            "The part of each limit that will be spent when the search ends, if it costs as much as until now. Above "
-            "100%: that limit will cut the search short.",
+            "The part of each limit that will be spent when the search ends, if it costs as much as until now. The "
+            "highest is the limit that ends the search stage; one far below 100% does not matter.",
             PanelKind.TIME_SERIES,
             DisplayUnit.SHARE,
             (Query(f"({SPENT_SHARE}) / on () group_left () ({PROGRESS} > 0.05)", "{{unit}}"),),

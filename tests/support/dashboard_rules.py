@@ -20,7 +20,9 @@ Json = dict[str, Any]
 Complaint = tuple[str, str]
 """The subject, such as a panel or a metric, and what is wrong with it."""
 
-UNITS = frozenset((Path(__file__).parents[1] / "monitoring" / "grafana_units.txt").read_text(encoding="utf-8").split())
+UNITS = frozenset(
+    (Path(__file__).parents[1] / "monitoring" / "dashboards" / "grafana_units.txt").read_text(encoding="utf-8").split()
+)
 """The units that Grafana knows, by `scripts/grafana_units.mjs`."""
 
 CUSTOM_UNIT = re.compile(r"suffix:\S.*")

@@ -43,6 +43,8 @@ def _step(span: float, unit: DisplayUnit, count: int) -> float:
         return next((each for each in DURATION_STEPS if span / each <= count), DURATION_STEPS[-1])
     if unit is DisplayUnit.BYTES:
         return 2.0 ** math.ceil(math.log2(span / count))
+    if unit is DisplayUnit.COUNT:
+        span = max(span, count)  # things are whole
     magnitude = 10.0 ** math.floor(math.log10(span / count))
     return next(factor * magnitude for factor in (1, 2, 2.5, 5, 10, 20) if span / (factor * magnitude) <= count)
 
