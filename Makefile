@@ -72,13 +72,19 @@ check: setup ## Check format, lint, types, import contracts and generated files
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/mypy benchmarks devcluster
+	$(BIN)/mypy benchmarks devcluster monitoring
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate.py --check
 
 .PHONY: generate
-generate: setup ## Write the generated files: references, CRDs and the table of the chart's values
+generate: setup ## Write the generated files: references, CRDs, dashboards and the table of the chart's values
 	$(BIN)/python scripts/generate.py
+
+.PHONY: pictures
+pictures: setup ## Draw the dashboards with the metrics of simulated searches, for docs/images/
+	@scripts/setup.sh browser
+	@scripts/setup.sh prometheus
+	$(BIN)/python scripts/dashboard_pictures.py
 
 .PHONY: format
 format: setup ## Format the code

@@ -1,1 +1,1 @@
-"""What a platform watches MetaSearch with, made from the catalogue of metrics: dashboards and alerts."""
+"""Dashboards and alerts, made from the catalogue of metrics."""

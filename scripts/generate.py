@@ -33,9 +33,9 @@ from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 from metasearch.outcome.results import SearchResult
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT))  # for monitoring/, which is not installed
-
-from monitoring.dashboards import grafana  # noqa: E402 (needs the path)
+sys.path.insert(0, str(ROOT))  # monitoring is no installed package
+import dashboard_tables  # noqa: E402
+from monitoring.dashboards import grafana  # noqa: E402
 from monitoring.dashboards.catalogue import DASHBOARDS  # noqa: E402
 
 CHART = ROOT / "helm" / "metasearch"
@@ -84,6 +84,12 @@ METRICS_HEAD = """\
 What Prometheus can read of a search and of the operator, made from the catalogue in `metasearch.metrics` by `make
 generate`. The operator answers at port 8081 of its pod, `/metrics`; `metasearch run --metrics-port PORT` exposes those
 of its search at `http://127.0.0.1:PORT/metrics`, with an empty `namespace`. No label is a trial's or a worker's name.
+"""
+
+DASHBOARDS_HEAD = """\
+# Panels of the dashboards
+
+Every panel of the [dashboards](../dashboards.md) for Grafana, made from them by `make generate`.
 """
 
 DEFINITION_HEAD = """\
@@ -137,6 +143,7 @@ def _files() -> Iterator[tuple[Path, str]]:
     sections = (section for path, model in kept.items() for section in _sections(model, path, with_bounds=False))
     yield reference / "kubernetes.md", KUBERNETES_HEAD + "".join(sections)
     yield reference / "metrics.md", METRICS_HEAD + "".join(metrics_table.sections())
+    yield reference / "dashboards.md", DASHBOARDS_HEAD + "".join(dashboard_tables.sections())
     for dashboard in DASHBOARDS:
         yield CHART / "dashboards" / f"{dashboard.uid}.json", grafana.to_json(dashboard)
     for resource, definition in crds.definitions().items():

@@ -1,7 +1,7 @@
 """
 The JSON of a dashboard that Grafana imports, made with Grafana's own builders.
 
-It is the classic form (schema 42 and before), which every Grafana from 10 on imports; newer ones convert it.
+It is the classic form of a dashboard, which newer releases of Grafana convert to the form that they have now.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from monitoring.dashboards.model import Colour, Column, Dashboard, Panel, PanelKind, Place, Row, Text, Variable, places
 
 with warnings.catch_warnings():
-    # What is of the classic form says on import that it is deprecated, in favour of a form that Grafana 11 lacks.
+    # The classic form says on import that it is deprecated, in favour of one that older releases cannot read.
     warnings.simplefilter("ignore", DeprecationWarning)
     from grafana_foundation_sdk.builders import (
         bargauge,

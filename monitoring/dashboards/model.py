@@ -33,7 +33,7 @@ class DisplayUnit(StrEnum):
     COUNT = "short"
     """With K and Mil for large numbers."""
     SHARE = "percentunit"
-    """From 0 to 1, shown as a percentage."""
+    """A share from 0 to 1, shown as a percentage."""
     SECONDS = "s"
     BYTES = "bytes"
     PER_SECOND = "suffix:/s"

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("core", "operator", "trainer-image", "cli")
-CODE = (*PRODUCT, "devcluster", "tests", "benchmarks", "scripts")
+CODE = (*PRODUCT, "devcluster", "monitoring", "tests", "benchmarks", "scripts")
 
 FIRST_WORDS = (
     *("What", "How", "Of", "Where", "Whether", "That", "In which", "By way"),

@@ -35,7 +35,7 @@ class Scraped:
     ended_at: float
     """Unix time in seconds of the last scrape that counts."""
     searches: Sequence[WatchedSearch]
-    """What there was to scrape."""
+    """The searches that it has scraped."""
 
     def view(self, **chosen: Sequence[str]) -> View:
         """Return a view of all that it has."""

@@ -23,7 +23,7 @@ Behaviour = Callable[[TrialSpec, np.random.Generator], tuple[float, Outcome]]
 MAX_ATTEMPTS = 2
 
 GAINS = {"conv3x3": 0.04, "conv5x5": 0.055, "maxpool3x3": 0.015, "identity": -0.02}
-"""What an operation adds to a cell's score; a cell of four blocks has eight."""
+"""The gain in score by each operation of a cell; a cell of four blocks has eight operations."""
 
 
 @dataclass(frozen=True)
