@@ -14,14 +14,17 @@ from watched_searches import Target, WatchedCluster, WatchedSearch, failing, fin
 
 from metasearch.metrics.server import serve
 
-SCRAPE_SECONDS = 0.25
+SCRAPE_SECONDS = 0.5
 LOOKED_AT_SECONDS = 8.0
-STEPS = 12
-"""Times at which the metrics change while they are scraped; a rate needs some."""
+STEPS, MOST_STEPS = 12, 120
+"""Times at which the metrics change while they are scraped: at least, as a rate needs some, and at most."""
 
 NAMESPACE, SEARCH = "team-a", "omniglot"
 INVALID = ("team-a", "omni.glot")
 """A search whose name no worker could bear, so that it is refused; read as a regular expression it is another's."""
+
+LOCAL = ("laptop", "")
+"""The name and the namespace of a search that runs on one machine, and has none of the latter."""
 
 LOOK_ALIKE = ("team-a", "omniaglot")
 """It matches the regular expression `omni.glot`."""
@@ -51,6 +54,7 @@ def searches(state: SearchState, now: float) -> list[WatchedSearch]:
         elsewhere = finishing(SEARCH, "team-b", now, budget={"maxTrials": 20})
         found = [moved(running, now - middle), moved(elsewhere, now - elsewhere.moments[9].at)]
         found.append(waiting("waits", "team-b", now - 3_000))
+        found.append(moved(finishing(*LOCAL, now, workers=0, budget={"maxTrials": 20}), -300))
     elif state is SearchState.FINISHED:
         finished = finishing(SEARCH, NAMESPACE, now)
         found = [moved(finished, now - finished.moments[-1].at - 60)]
@@ -90,6 +94,11 @@ def served(targets: Iterator[Target]) -> Iterator[list[Mapping[str, object]]]:
         yield jobs
 
 
+def _is_complete(server: PrometheusServer) -> bool:
+    """Tell whether every scrape of the last seconds has succeeded; on a machine with much to do some come too late."""
+    return server.value(f"min(min_over_time(up[{LOOKED_AT_SECONDS / 2:.0f}s]))") == 1
+
+
 @contextmanager
 def scraping_each_state() -> Iterator[Mapping[SearchState, Scraped]]:
     """Run a Prometheus for each state, all at the same time, that has scraped everything for some seconds."""
@@ -108,9 +117,11 @@ def scraping_each_state() -> Iterator[Mapping[SearchState, Scraped]]:
             interval = f"{round(SCRAPE_SECONDS * 1000)}ms"
             config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": jobs}
             servers[state] = stack.enter_context(running_prometheus(config))
-        for step in range(STEPS):
+        for step in range(MOST_STEPS):
             for cluster in clusters.values():
                 cluster.show(now + step)
             # Scrapes are answered from what was kept for a second.
             time.sleep(0.5)
+            if step >= STEPS and all(map(_is_complete, servers.values())):
+                break
         yield {state: Scraped(server, time.time(), clusters[state].searches) for state, server in servers.items()}

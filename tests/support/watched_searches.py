@@ -27,6 +27,8 @@ SLOTS_PER_WORKER = 4
 GPU_SHARE = 1 / SLOTS_PER_WORKER
 """The share of a GPU that a slot holds: a worker has one."""
 
+FIRST_NAMESPACE = "team-a"
+
 SPACE = {"operations": ["conv3x3", "conv5x5", "maxpool3x3", "identity"], "maxBlocks": 4}
 
 
@@ -125,13 +127,7 @@ class WatchedCluster:
         self._workers = {
             each.key: [Worker(each, index) for index in range(each.workers.get("Running", 0))] for each in self.searches
         }
-        self._gpus = CollectorRegistry()
-        self._activity = Gauge(
-            "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
-            "Ratio of time the graphics engine is active.",
-            ("gpu", "exported_namespace", "exported_pod"),
-            registry=self._gpus,
-        )
+        self._gpus = [GpuExporter("exported_"), GpuExporter("")]
 
     def targets(self) -> Iterator[Target]:
         """Yield everything that may be scraped, workers of ended searches included; those have no samples."""
@@ -139,8 +135,9 @@ class WatchedCluster:
         for workers in self._workers.values():
             for worker in workers:
                 yield Target(worker.registry, {"job": "metasearch-workers", "pod": worker.pod, "instance": worker.pod})
-        labels = {"job": "dcgm-exporter", "pod": "dcgm-exporter-1", "namespace": "gpu-operator", "instance": "node-1"}
-        yield Target(self._gpus, labels)
+        for index, exporter in enumerate(self._gpus):
+            own = {"pod": f"dcgm-exporter-{index}", "namespace": "gpu-operator", "instance": f"node-{index}"}
+            yield Target(exporter.registry, {"job": "dcgm-exporter", **own})
 
     def show(self, now: float) -> None:
         """Expose everything as it is at a time."""
@@ -159,16 +156,22 @@ class WatchedCluster:
             for worker in workers:
                 worker.work(seconds, busy / len(workers), self._random)
                 activity = float(self._random.uniform(0.5, 0.7)) * busy / len(workers) / SLOTS_PER_WORKER
-                self._activity.labels("0", each.namespace, worker.pod).set(activity)
+                self._gpus_of(each).activity.labels("0", each.namespace, worker.pod).set(activity)
         for key in self.invalid:
             self._operator.show(key, _described([("Ready", False, "InvalidSpec")], now), None)
-        self._activity.labels("7", "team-z", "somebody-elses").set(0.99)
+        for exporter in self._gpus:
+            exporter.activity.labels("7", "team-z", "somebody-elses").set(0.99)
         self._reconcile(seconds)
+
+    def _gpus_of(self, search: WatchedSearch) -> GpuExporter:
+        """Return the exporter of the node that runs a search: each namespace has a node."""
+        return self._gpus[search.namespace != FIRST_NAMESPACE]
 
     def _remove_workers(self, search: WatchedSearch) -> None:
         for worker in self._workers[search.key]:
             worker.leave()
-            self._activity.remove_by_labels({"exported_pod": worker.pod})
+            exporter = self._gpus_of(search)
+            exporter.activity.remove_by_labels({f"{exporter.prefix}pod": worker.pod})
 
     def _reconcile(self, seconds: float) -> None:
         """Do what an operator does in that time, once a second at most."""
@@ -187,6 +190,24 @@ class WatchedCluster:
                     raise TimeoutError
             except TimeoutError:
                 pass
+
+
+class GpuExporter:
+    """NVIDIA's DCGM exporter. Its labels may be renamed by Prometheus, where that keeps the names for its own."""
+
+    def __init__(self, prefix: str) -> None:
+        """
+        Args:
+            prefix: `exported_` where they are renamed.
+        """
+        self.prefix = prefix
+        self.registry = CollectorRegistry()
+        self.activity = Gauge(
+            "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
+            "Ratio of time the graphics engine is active.",
+            ("gpu", f"{prefix}namespace", f"{prefix}pod"),
+            registry=self.registry,
+        )
 
 
 class _Cache:

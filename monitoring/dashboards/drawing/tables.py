@@ -16,14 +16,14 @@ Row = Mapping[str, str | float]
 
 def rows(panel: Panel, answers: Answers) -> Sequence[Row]:
     """Join the answers by the labels that all of them share, and return the rows in the panel's order."""
-    every = [series for found in answers.values() for series in found]
-    if not every:
+    kept = [set().union(*(series.labels for series in found)) for found in answers.values() if found]
+    if not kept:
         return []
-    shared = sorted(set.intersection(*(set(series.labels) for series in every)))
+    shared = sorted(set[str].intersection(*kept))
     joined: dict[tuple[str, ...], dict[str, str | float]] = {}
     for query, found in answers.items():
         for series in found:
-            row = joined.setdefault(tuple(series.labels[label] for label in shared), {})
+            row = joined.setdefault(tuple(series.labels.get(label, "") for label in shared), {})
             row |= {column.title: _cell(column, series) for column in panel.columns if column.query in (None, query)}
     return sorted(
         joined.values(), key=lambda row: _order(row.get(panel.sort_column or "", "")), reverse=panel.is_descending

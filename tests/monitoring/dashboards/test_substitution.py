@@ -10,7 +10,7 @@ from monitoring.dashboards import all_searches, one_search
 from monitoring.dashboards.model import SearchState
 from monitoring.dashboards.recording import Series, ask
 from monitoring.dashboards.substitution import ALL, View, substitute
-from scraped_searches import INVALID, LOOK_ALIKE, NAMESPACE, SEARCH, Scraped
+from scraped_searches import INVALID, LOCAL, LOOK_ALIKE, NAMESPACE, SEARCH, Scraped
 
 ONE, SEVERAL = one_search.DASHBOARD, all_searches.DASHBOARD
 
@@ -53,7 +53,7 @@ def test_a_rate_has_four_scrapes_or_a_step_and_one(scrape: float, step: float, w
 def labels_of(answers: Mapping[object, Sequence[Series]]) -> set[tuple[str, str]]:
     """Return namespaces and names of the searches that series belong to."""
     return {
-        (each.labels["namespace"], each.labels["search"])
+        (each.labels.get("namespace", ""), each.labels["search"])
         for series in answers.values()
         for each in series
         if "search" in each.labels
@@ -93,6 +93,29 @@ def test_the_dashboard_of_one_search_tells_it_from_that_of_another_namespace(
         shown.append([series[0].points[-1][1] for series in answers.values()])
         assert all(len(series) == 1 for series in answers.values())
     assert all(one != other for one, other in zip(*shown, strict=True))
+
+
+def test_a_search_on_one_machine_is_shown_by_its_empty_namespace(scraped: Mapping[SearchState, Scraped]) -> None:
+    given = scraped[SearchState.RUNNING]
+    name, namespace = LOCAL
+    assert (namespace, name) in found_searches(given, ALL)
+    (panel,) = [each for each in ONE.panels if each.title == "Best score"]
+    seen = given.view(namespace=[namespace], search=[name])
+    ((series,),) = ask(given.server, ONE, panel, seen, given.ended_at).values()
+    assert 0 < series.points[-1][1] < 1
+
+
+@pytest.mark.parametrize("namespace", [NAMESPACE, "team-b"])
+def test_gpus_are_joined_by_pod_however_their_labels_are_named(
+    scraped: Mapping[SearchState, Scraped], namespace: str
+) -> None:
+    given = scraped[SearchState.RUNNING]
+    (panel,) = [each for each in ONE.panels if each.title == "GPUs held and used"]
+    answers = ask(given.server, ONE, panel, given.view(namespace=[namespace], search=[SEARCH]), given.ended_at)
+    held, used = ([value for _, value in series.points] for (series,) in answers.values())
+    # Two workers with a GPU each, active for at most 0.7 of the time; the exporter says 0.99 of somebody else's.
+    assert 0 < max(used) <= 1.4
+    assert max(held) > 0
 
 
 def test_figures_are_those_on_record(scraped: Mapping[SearchState, Scraped]) -> None:
