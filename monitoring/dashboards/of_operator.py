@@ -88,14 +88,14 @@ NOW = Row(
         ),
         Panel(
             "Largest status",
-            "Size of the largest status of a search. The API server refuses objects above 1.5 MiB.",
+            "Size of the largest status of a search. The API server refuses objects of about 1.5 MB.",
             PanelKind.STAT,
             DisplayUnit.BYTES,
             (Query(SCOPE.largest(of_search.STATUS_BYTES)),),
             "no search",
             6,
             4,
-            thresholds=((800_000, Colour.ORANGE), (1_200_000, Colour.RED)),
+            thresholds=((131_072, Colour.ORANGE), (1_000_000, Colour.RED)),
         ),
     ),
 )

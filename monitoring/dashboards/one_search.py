@@ -311,7 +311,7 @@ COST = Row(
             decimals=0,
             minimum=0,
             maximum=1,
-            thresholds=((0.8, Colour.ORANGE), (1.0, Colour.RED)),
+            thresholds=((0.9, Colour.ORANGE), (1.0, Colour.RED)),
         ),
         Panel(
             "Budget at the end",

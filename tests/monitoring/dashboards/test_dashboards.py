@@ -14,7 +14,16 @@ from grafana_foundation_sdk.models import units
 from monitoring.dashboards import all_searches, one_search
 from monitoring.dashboards.catalogue import DASHBOARDS
 from monitoring.dashboards.grafana import models, to_json
-from monitoring.dashboards.model import GRID_COLUMNS, Dashboard, DisplayUnit, Panel, PanelKind, Row, places
+from monitoring.dashboards.model import (
+    GRID_COLUMNS,
+    Dashboard,
+    DisplayUnit,
+    Panel,
+    PanelKind,
+    Row,
+    SearchState,
+    places,
+)
 from monitoring.dashboards.recording import LABEL
 from monitoring.dashboards.search_workers import GPU_ACTIVITY
 
@@ -72,6 +81,8 @@ def test_a_panel_states_its_emptiness_and_says_what_it_shows(dashboard: Dashboar
     assert panel.description.endswith(".")
     assert panel.all_queries
     assert len({query.expression for query in panel.all_queries}) == len(panel.all_queries)
+    # A query that is empty in every state would be tried in none.
+    assert all(query.empty_in < set(SearchState) for query in panel.all_queries)
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
