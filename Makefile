@@ -77,8 +77,14 @@ check: setup ## Check format, lint, types, import contracts and generated files
 	$(BIN)/python scripts/generate.py --check
 
 .PHONY: generate
-generate: setup ## Write the generated files: references, CRDs, alerts, runbooks and the table of the chart's values
+generate: setup ## Write the generated files: references, CRDs, alerts, runbooks, dashboards, the table of values
 	$(BIN)/python scripts/generate.py
+
+.PHONY: pictures
+pictures: setup ## Draw the dashboards with the metrics of simulated searches, for docs/images/
+	@scripts/setup.sh browser
+	@scripts/setup.sh prometheus
+	$(BIN)/python scripts/dashboard_pictures.py
 
 .PHONY: format
 format: setup ## Format the code

@@ -2,8 +2,9 @@
 Write the generated files.
 
 The models give the references in docs/reference/ and the CRDs, both alone and as templates of the chart; the catalogue
-of metrics gives theirs, and the chart's values.yaml gives docs/values.md. The alerts give the rules, the chart's data
-and the runbooks. With --check it only says which files are out of date, and fails if there are any.
+of metrics gives theirs, and the chart's values.yaml gives docs/values.md. Of monitoring/, the alerts give the rules,
+the chart's data and the runbooks, and the dashboards the chart's. With --check it only says which files are out of
+date, and fails if there are any.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from metasearch.outcome.results import SearchResult
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # monitoring is no installed package
 import alert_files  # noqa: E402
+import dashboard_tables  # noqa: E402
+from monitoring.dashboards import grafana  # noqa: E402
+from monitoring.dashboards.catalogue import DASHBOARDS  # noqa: E402
 
 CHART = ROOT / "helm" / "metasearch"
 
@@ -82,6 +86,12 @@ METRICS_HEAD = """\
 What Prometheus can read of a search and of the operator, made from the catalogue in `metasearch.metrics` by `make
 generate`. The operator answers at port 8081 of its pod, `/metrics`; `metasearch run --metrics-port PORT` exposes those
 of its search at `http://127.0.0.1:PORT/metrics`, with an empty `namespace`. No label is a trial's or a worker's name.
+"""
+
+DASHBOARDS_HEAD = """\
+# Panels of the dashboards
+
+Every panel of the [dashboards](../dashboards.md) for Grafana, made from them by `make generate`.
 """
 
 DEFINITION_HEAD = """\
@@ -140,6 +150,9 @@ def _files() -> Iterator[tuple[Path, str]]:
     sections = (section for path, model in kept.items() for section in _sections(model, path, with_bounds=False))
     yield reference / "kubernetes.md", KUBERNETES_HEAD + "".join(sections)
     yield reference / "metrics.md", METRICS_HEAD + "".join(metrics_table.sections())
+    yield reference / "dashboards.md", DASHBOARDS_HEAD + "".join(dashboard_tables.sections())
+    for dashboard in DASHBOARDS:
+        yield CHART / "dashboards" / f"{dashboard.uid}.json", grafana.to_json(dashboard)
     for resource, definition in crds.definitions().items():
         text = yaml.safe_dump(definition, sort_keys=False, width=120)
         yield ROOT / "crds" / f"{resource.plural}.yaml", DEFINITION_HEAD + text

@@ -53,6 +53,14 @@ def test_a_file_that_was_changed_by_hand_is_found_and_mended(copy: Path, name: s
     assert changed.read_text(encoding="utf-8") == before
 
 
+def test_a_dashboard_that_was_changed_by_hand_is_found(copy: Path) -> None:
+    changed = copy / "helm" / "metasearch" / "dashboards" / "metasearch-search.json"
+    changed.write_text(changed.read_text(encoding="utf-8").replace("Best score", "Score"))
+    ended = generate(copy, "--check")
+    name = changed.relative_to(copy)
+    assert (ended.returncode, ended.stderr) == (1, f"{name} is out of date; run make generate\n")
+
+
 def test_a_value_of_the_chart_is_in_the_table(copy: Path) -> None:
     values = copy / "helm" / "metasearch" / "values.yaml"
     text = values.read_text(encoding="utf-8")

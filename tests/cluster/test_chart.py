@@ -55,6 +55,7 @@ EVERYTHING: dict[str, Any] = {
             }
         },
     },
+    "monitoring": {"dashboards": {"enabled": True, "annotations": {"note": "its own"}}},
     "worker": {"resources": {"limits": {"nvidia.com/gpu": 1}}, "serviceAccount": {"annotations": {"cloud/role": "a"}}},
     "networkPolicy": {
         "enabled": True,

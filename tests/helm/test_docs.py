@@ -17,7 +17,11 @@ def blocks(name: str) -> list[Any]:
     return [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
 
 
-@pytest.mark.parametrize("values", [*blocks("install.md"), *blocks("alerts.md")], ids=lambda values: ",".join(values))
+@pytest.mark.parametrize(
+    "values",
+    [*blocks("install.md"), *blocks("alerts.md"), *blocks("dashboards.md")],
+    ids=lambda values: ",".join(values),
+)
 def test_values(helm: Helm, values: dict[str, Any]) -> None:
     helm.render(**values)
 
@@ -26,7 +30,8 @@ def test_every_value_that_install_names_is_one() -> None:
     """Names of values start with a group of the chart's, then a dot."""
     values = yaml.safe_load((ROOT / "helm" / "metasearch" / "values.yaml").read_text(encoding="utf-8"))
     pages = "".join(
-        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("install.md", "gpus.md", "quotas.md")
+        (ROOT / "docs" / name).read_text(encoding="utf-8")
+        for name in ("install.md", "gpus.md", "quotas.md", "dashboards.md")
     )
     for first, second in re.findall(r"[`' ]([a-z]+)\.([A-Za-z]+)", pages):
         if first in set(values) - {"worker"} and isinstance(values[first], dict):

@@ -98,7 +98,7 @@ def test_the_values_and_their_schema_have_the_same_keys() -> None:
 
 
 def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    if not isinstance(values, dict) or not values or path[-1:] == ("resources",):
+    if not isinstance(values, dict) or not values or path[-1:] in (("resources",), ("labels",)):
         yield ".".join(path)
         return
     for key, value in values.items():

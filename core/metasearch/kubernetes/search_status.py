@@ -145,7 +145,7 @@ class SpentStatus(ClusterModel):
 
 
 class ProgressStatus(ClusterModel):
-    """How far the search is, and when it will end, estimated from its trials."""
+    """The share of a search that is over, and its end, estimated from its trials."""
 
     percentage: int = Field(
         ge=0, le=100, description="percentage is how much of the search's time is over, suspension left out."

@@ -45,7 +45,7 @@ TrialName = Annotated[str, Field(max_length=TRIAL_NAME_MAX_LENGTH, pattern=LABEL
 
 
 class Confidence(StrEnum):
-    """How sure an estimate of the end of a search is; docs/watching.md has the errors that were measured of each."""
+    """The confidence in an estimate of the end of a search; docs/watching.md has the errors measured of each."""
 
     LOW = "Low"
     """No trial of the largest cells is over."""

@@ -124,7 +124,7 @@ class _Estimator:
 
     @property
     def confidence(self) -> Confidence:
-        """How sure the estimate is."""
+        """The confidence in the estimate."""
         if any(trial.spec.stage is Stage.FINAL and _multiply_adds(trial) for trial in self.trials):
             return Confidence.HIGH
         return Confidence.MEDIUM if self.search.spec.space.max_blocks in self._known_sizes else Confidence.LOW

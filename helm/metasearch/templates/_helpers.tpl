@@ -43,11 +43,12 @@ app.kubernetes.io/component: operator
 {{- toYaml (merge $labels $root.Values.commonLabels) -}}
 {{- end -}}
 
-{{/* Labels and annotations of an object. Takes the root, a component, and annotations of its own. */}}
+{{/* Labels and annotations of an object. Takes the root, a component, annotations and maybe labels of its own. */}}
 {{- define "metasearch.metadata" -}}
 {{- $root := index . 0 -}}
 labels:
-  {{- include "metasearch.labels" (list $root (index . 1)) | nindent 2 }}
+  {{- $own := include "metasearch.labels" (list $root (index . 1)) | fromYaml }}
+  {{- toYaml (merge dict $own (index (append . dict) 3)) | nindent 2 }}
 {{- with merge dict (index . 2) $root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
