@@ -25,6 +25,7 @@ from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.version import __version__
 from metasearch_cli.latency import latency
 from metasearch_cli.searches import Context, Namespace, Subject, cluster, is_remote, load_snapshot
+from metasearch_cli.trace import trace
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -337,6 +338,8 @@ def inspect(
 
 
 app.command()(latency)
+app.command()(trace)
+kubectl_app.command()(trace)
 
 
 if __name__ == "__main__":
