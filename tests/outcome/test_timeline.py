@@ -166,6 +166,12 @@ def test_pods_have_times_of_their_own() -> None:
     found = made(late, early)
     assert [slot.slot.pod for slot in found.slots] == ["p", "q"]
     assert (found.slot_seconds, found.busy_share) == (13, 1.0)
+    assert [found.seconds_until(time) for time in (0, 7, 9, 300, 503, 600)] == [0, 2, 4, 4, 7, 13]
+
+
+def test_seconds_with_slots_count_once_however_many_slots_there_were() -> None:
+    first, second = a_trial("a", attempt("p.0-1", 5, 9)), a_trial("b", attempt("q.0-1", 7, 20))
+    assert [made(first, second).seconds_until(time) for time in (6, 8, 15, 99)] == [1, 3, 10, 15]
 
 
 def test_where_no_proposal_is_on_record_the_rounds_first_claim_stands_for_it() -> None:

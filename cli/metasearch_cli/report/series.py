@@ -41,20 +41,37 @@ class Ended:
     """The best score of whole trainings that ran to their end, up to this one."""
     is_beginning: bool
     """True where it was a part of a training, with a score of another kind."""
+    ended_at: float
+    """Unix time in seconds."""
+    best_error: float | None
+    """The standard error of `best`; None without one, and where it is not known."""
 
 
 def ended_in_order(trials: Iterable[Trial]) -> list[Ended]:
     """Return search trials in the order in which they ended, without those that never ran."""
     over = [trial for trial in of_stage(trials, Stage.SEARCH) if trial.state.is_over and trial.attempts]
     best: float | None = None
+    best_error: float | None = None
     found = []
     for place, trial in enumerate(sorted(over, key=_end), 1):
         # The score of a stopped trial is a point of its curve, and that of a beginning comes from the training loss:
         # neither is comparable with that of a whole training.
         is_whole = trial.state is State.SUCCEEDED and not trial.spec.is_beginning
-        if is_whole and trial.score is not None:
-            best = trial.score if best is None else max(best, trial.score)
-        found.append(Ended(place, trial.spec.round, trial.state, trial.score, best, trial.spec.is_beginning))
+        if is_whole and trial.score is not None and (best is None or trial.score > best):
+            best, best_error = trial.score, trial.score_error or None
+        ended_at, _, _ = _end(trial)
+        found.append(
+            Ended(
+                place,
+                trial.spec.round,
+                trial.state,
+                trial.score,
+                best,
+                trial.spec.is_beginning,
+                ended_at,
+                best_error,
+            )
+        )
     return found
 
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 from metasearch.outcome.attempt_outcomes import AttemptOutcome, outcome_of
+from metasearch.outcome.elapsed import Elapsed
 from metasearch.search.trials import Attempt, Stage, State, Trial
 from metasearch.worker_names import WorkerName
 
@@ -147,6 +148,21 @@ class Timeline:
     def busy_share(self) -> float | None:
         """The share of all slots' time in which they had a trial, in [0, 1]; None where it took no time."""
         return self.busy_seconds / self.slot_seconds if self.slot_seconds else None
+
+    @cached_property
+    def _with_slots(self) -> Elapsed:
+        """The times in which there was a slot."""
+        merged: list[tuple[float, float]] = []
+        for start, end in sorted((slot.start, slot.end) for slot in self.slots):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = merged[-1][0], max(end, merged[-1][1])
+            else:
+                merged.append((start, end))
+        return Elapsed(merged)
+
+    def seconds_until(self, time: float) -> float:
+        """Return the seconds up to a time in which there was a slot: pauses, as between two sessions, are left out."""
+        return self._with_slots.between(self.start, time)
 
     @property
     def lost_seconds(self) -> float:
@@ -332,31 +348,10 @@ def _stages(
     for trial in trials:
         if trial.attempts:
             groups.setdefault(trial.spec.round if trial.spec.stage is Stage.SEARCH else None, []).append(trial)
-    busy = _Elapsed((claim.start, claim.end) for slot in slots for claim in slot.claims)
-    there = _Elapsed((slot.start, slot.end) for slot in slots)
+    busy = Elapsed((claim.start, claim.end) for slot in slots for claim in slot.claims)
+    there = Elapsed((slot.start, slot.end) for slot in slots)
     # The final stage is after all rounds.
     for round in sorted(groups, key=lambda number: (number is None, number or 0)):
         start = min(created[trial.name] for trial in groups[round])
         end = max(end_of(attempt, now) for trial in groups[round] for attempt in trial.attempts)
         yield StageTime(round, start, end, there.between(start, end), busy.between(start, end))
-
-
-class _Elapsed:
-    """Adds up how much of many spans lies between two times; a search may have thousands of both."""
-
-    def __init__(self, spans: Iterable[tuple[float, float]]) -> None:
-        listed = list(spans)
-        # Counted from the first start: sums of Unix times would be too large to be exact.
-        self._zero = min(start for start, _ in listed)
-        self._starts = sorted(start - self._zero for start, _ in listed)
-        self._ends = sorted(end - self._zero for _, end in listed)
-        self._sums = [list(accumulate(times, initial=0.0)) for times in (self._starts, self._ends)]
-
-    def between(self, start: float, end: float) -> float:
-        """Return the seconds of all spans together that lie between two times."""
-        return max(0.0, self._until(end - self._zero) - self._until(start - self._zero))
-
-    def _until(self, time: float) -> float:
-        begun, over = bisect_right(self._starts, time), bisect_right(self._ends, time)
-        # Each span that has begun counts from its start, less what lies behind its end where it is over.
-        return (begun * time - self._sums[0][begun]) - (over * time - self._sums[1][over])
