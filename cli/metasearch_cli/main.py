@@ -24,14 +24,16 @@ from rich.console import Console
 from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.version import __version__
 from metasearch_cli.latency import latency
+from metasearch_cli.reports import report
 from metasearch_cli.searches import Context, Namespace, Subject, cluster, is_remote, load_snapshot
+from metasearch_cli.trace import trace
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
 EXIT_CODES = (
     "Exit codes: 0 done, 2 wrong command line or resource, 3 wrong data, 4 folder in use or of another search, "
-    "5 disk, store or cluster unusable, 6 no network found, 130 interrupted, 143 terminated."
+    "5 disk, store or cluster unusable, 6 no network found or nothing to trace, 130 interrupted, 143 terminated."
 )
 
 app = typer.Typer(
@@ -225,19 +227,8 @@ def board(
             typer.echo(listing.as_json(chosen, rows))
 
 
-@app.command()
-@kubectl_app.command()
-def report(
-    ctx: typer.Context,
-    subject: Subject,
-    output: Annotated[
-        Path | None, typer.Option(help="The file; default: DIR/report.html, or NAME.html in the working directory.")
-    ] = None,
-    namespace: Namespace = None,
-    context: Context = None,
-) -> None:
-    """Write the HTML report anew, from what is recorded now."""
-    typer.echo(load_snapshot(ctx, subject, namespace, context).write_report(output))
+app.command()(report)
+kubectl_app.command()(report)
 
 
 @app.command()
@@ -337,6 +328,8 @@ def inspect(
 
 
 app.command()(latency)
+app.command()(trace)
+kubectl_app.command()(trace)
 
 
 if __name__ == "__main__":

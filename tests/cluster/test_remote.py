@@ -92,6 +92,28 @@ def test_the_report_goes_where_it_is_asked_to(search: FinishedSearch, folder: Pa
     assert there.read_text(encoding="utf-8") == here.read_text(encoding="utf-8")
 
 
+def test_searches_of_a_cluster_and_of_folders_are_compared(search: FinishedSearch, tmp_path: Path) -> None:
+    other, target = finish_in_folder(tmp_path / "other", "other"), tmp_path / "page.html"
+    assert printed(search.metasearch("report", other, "--output", target)) == f"{target}\n"
+    assert "<h1>test and other</h1>" in target.read_text(encoding="utf-8")
+    ended = search.metasearch("report", search.name, "--output", target)
+    assert "the same search is given twice (test)" in error_sentence(ended, code=2)
+
+
+def test_the_trace_of_a_search_says_what_that_of_a_folder_does(
+    search: FinishedSearch, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = printed(search.metasearch("trace")).splitlines()
+    assert lines[-1] == "trace: test-trace.json"
+    there = json.loads(Path("test-trace.json").read_text(encoding="utf-8"))["traceEvents"]
+    assert printed(metasearch("trace", folder)).splitlines()[0] == lines[0]
+    here = json.loads((folder / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
+    attempts = [[each["name"] for each in events if each.get("cat") == "attempt"] for events in (there, here)]
+    assert len(attempts[0]) > 20
+    assert sorted(attempts[0]) == sorted(attempts[1])
+
+
 def test_a_context_is_enough(search: FinishedSearch) -> None:
     context = search.access.run("config", "current-context").strip()
     ended = run_on_cluster(search.access, "status", "nothing", "--context", context)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from report_sections import SECTIONS
 
-from metasearch_cli.report import write_report
+from metasearch_cli.report import write_comparison, write_report
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -136,6 +136,17 @@ def measured(browse: Browse, report: Path, width: int) -> str:
 @pytest.mark.parametrize("width", [420, 1200])
 def test_nothing_is_cut_off_or_written_over(browse: Browse, report: Path, width: int) -> None:
     assert measured(browse, report, width) == "11 drawings; "
+
+
+@pytest.mark.parametrize("width", [420, 1200])
+def test_a_comparison_of_many_searches_is_shown_whole(
+    browse: Browse, make_scene: Callable[..., Scene], tmp_path: Path, width: int
+) -> None:
+    scenes = [make_scene((10, 4 * number), name=f"search-number-{number}") for number in range(1, 9)]
+    path = tmp_path / "comparison.html"
+    write_comparison(path, [(scene.result.search.name, *scene) for scene in scenes])
+    assert complaints(browse("--dump-dom", path.as_uri())) == []
+    assert measured(browse, path, width) == "2 drawings; "
 
 
 def test_the_ruler_would_find_what_is_cut_off(browse: Browse, report: Path) -> None:

@@ -94,10 +94,11 @@ def set_status(api: Api, resource: Json, status: Mapping[str, Any]) -> None:
     api.patch(f"{path}/status", [{"op": "add", "path": "/status", "value": dict(status)}])
 
 
-def finish_in_folder(folder: Path, **spec: Any) -> Path:
+def finish_in_folder(folder: Path, name: str = "test", **spec: Any) -> Path:
     """Run the search in a folder, and leave there what `metasearch run` would leave."""
+    folder.mkdir(parents=True, exist_ok=True)
     store = SqliteStore(folder / "trials.db", now=lambda: STARTED)
-    store.begin_search("test", make_resource(**{**SMALL, **spec}).spec.model_dump_json(by_alias=True), STARTED)
+    store.begin_search(name, make_resource(**{**SMALL, **spec}).spec.model_dump_json(by_alias=True), STARTED)
     store.begin_session(STARTED)
     finish(store, **spec)
     store.touch_session(ENDED)

@@ -36,6 +36,7 @@ class RunFolder:
         self.store = path / "trials.db"
         self.result = path / "result.json"
         self.report = path / "report.html"
+        self.trace = path / "trace.json"
         self.best = path / "best"
         self.front = path / FRONT
         self.weights = path / WEIGHTS

@@ -192,4 +192,12 @@ def load_snapshot(path: Path) -> Snapshot:
 
 def snapshot_of(folder: RunFolder, trials: Sequence[Trial], result: SearchResult) -> Snapshot:
     """Return what is known of a search together with the places in its folder."""
-    return Snapshot(trials, result, lambda _: nullcontext(folder.weights), folder.report, folder.best, folder.front)
+    return Snapshot(
+        trials,
+        result,
+        lambda _: nullcontext(folder.weights),
+        report=folder.report,
+        trace=folder.trace,
+        best=folder.best,
+        front=folder.front,
+    )

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metasearch.errors import SearchFailed
 from metasearch.outcome.figures import FoundNetwork
 from metasearch.outcome.results import SearchResult
+from metasearch.outcome.timeline import Timeline, timeline
 from metasearch.search.trials import Trial
 from metasearch.storage_layout import file_name
 from metasearch_cli.extras import Extra, needing
@@ -34,6 +36,8 @@ class Snapshot:
     weights: Weights
     report: Path
     """The default file of the report."""
+    trace: Path
+    """The default file of the trace."""
     best: Path
     """The default folder of the delivered network."""
     front: Path
@@ -44,6 +48,21 @@ class Snapshot:
         target = output or self.report
         write_report(target, self.result, self.trials)
         return target
+
+    def timeline(self) -> Timeline:
+        """
+        Return which trial each slot had at which time.
+
+        Raises:
+            SearchFailed: no trial has begun.
+        """
+        found = timeline(self.trials, self.result.search.seen_at)
+        if found is None:
+            raise SearchFailed(
+                f"no trial of the search {self.result.search.name!r} has begun, so there is nothing to trace; try "
+                "again once metasearch status counts one as running"
+            )
+        return found
 
     def export(self, output: Path | None = None) -> Path:
         """

@@ -54,6 +54,7 @@ def load_snapshot(target: ClusterTarget, name: str, image: str | None = None) ->
         summarize(search, trials, stands, at, ends),
         WeightsDownload(target, resource, spec, image),
         report=Path(f"{name}.html"),
+        trace=Path(f"{name}-trace.json"),
         best=Path(f"{name}-best"),
         front=Path(f"{name}-front"),
     )

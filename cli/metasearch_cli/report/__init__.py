@@ -29,3 +29,21 @@ def write_report(path: Path, result: SearchResult, trials: Sequence[Trial]) -> N
     with needing(Extra.REPORT, "the report"):
         from metasearch_cli.report.page import render  # only now: matplotlib takes a second to import
     path.write_text(render(result, trials), encoding="utf-8")
+
+
+def write_comparison(path: Path, searches: Sequence[tuple[str, SearchResult, Sequence[Trial]]]) -> None:
+    """
+    Write a report that compares several searches.
+
+    Args:
+        path: the file; replaced where it is there.
+        searches: of each, how the user named it, its result and every trial on record.
+
+    Raises:
+        InvalidSpec: a search is there twice, or there are too many.
+        MetaSearchError: what draws reports is not installed.
+    """
+    with needing(Extra.REPORT, "the report"):
+        from metasearch_cli.report.comparison import compared
+        from metasearch_cli.report.comparison_page import render
+    path.write_text(render(compared(searches)), encoding="utf-8")

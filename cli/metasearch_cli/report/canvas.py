@@ -18,9 +18,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 ROUND_COLOURS = 8
+SEARCH_COLOURS = 8
 _NAMES = (
     *("ink", "muted", "line", "grid", "paper", "accent", "delivered", "baseline", "bad"),
     *(f"round-{number}" for number in range(1, ROUND_COLOURS + 1)),
+    *(f"search-{number}" for number in range(1, SEARCH_COLOURS + 1)),
 )
 _STAND_IN = {name: f"#0a0b{index:02x}" for index, name in enumerate(_NAMES)}
 _NAMED = {stand_in: name for name, stand_in in _STAND_IN.items()}

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from metasearch.search.trials import Stage, State
 from metasearch_cli.report.canvas import chart, colour, round_colour
+from metasearch_cli.report.comparison import Point
 from metasearch_cli.report.formats import short
 from metasearch_cli.report.series import Curve, Ended, PredictedRound
 
@@ -73,6 +74,70 @@ def _round_bands(axes: Axes, ended: Sequence[Ended], titles: Mapping[int, str]) 
         if (last - first + 1) / len(ended) > 0.06:
             style: Style = {"transform": axes.get_xaxis_transform(), "color": colour("muted"), "va": "bottom"}
             axes.text((first + last) / 2, 1.0, titles[number], ha="center", **style)
+
+
+# --- progress of several searches ---------------------------------------------------------------------------------
+
+LINE_KEYS = ("line", "dashes", "dots")
+"""The kinds of lines in turn, as the style sheet's keys have them: beside the colour, for those who see none."""
+_LINE_KINDS: Sequence[Any] = ("-", (0, (5, 2.5)), (0, (1.2, 1.8)))
+
+
+@dataclass(frozen=True)
+class ProgressLine:
+    """The best score so far of one of several searches."""
+
+    index: int
+    """The search's place among all, which gives its line colour and kind."""
+    points: Sequence[Point]
+    """At least one."""
+
+
+def progress_by_trials(lines: Sequence[ProgressLine], label: str) -> str:
+    """Draw the best score so far of several searches against the number of trials that were over."""
+
+    def draw(axes: Axes) -> None:
+        _progress_lines(axes, lines, lambda point: point.trials)
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS, integer=True, min_n_ticks=1))
+        axes.set_xlabel("search trials that are over")
+
+    return chart("progress-by-trials", label, HALF, 320, draw)
+
+
+def progress_by_seconds(lines: Sequence[ProgressLine], label: str) -> str:
+    """Draw the best score so far of several searches against time."""
+    longest = max(line.points[-1].seconds for line in lines)
+    unit, size = next(((unit, size) for unit, size in _TIME_UNITS if longest >= 2 * size), _TIME_UNITS[-1])
+
+    def draw(axes: Axes) -> None:
+        _progress_lines(axes, lines, lambda point: point.seconds / size)
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
+        axes.set_xlabel(f"{unit} with workers")
+
+    return chart("progress-by-seconds", label, HALF, 320, draw)
+
+
+_TIME_UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
+
+
+def _progress_lines(axes: Axes, lines: Sequence[ProgressLine], place: Callable[[Point], float]) -> None:
+    """Draw a step for each new best, and at the end of each line the 95% interval of its last best."""
+    ends = [(line.points[-1].best, line.points[-1].interval) for line in lines]
+    bounds = [bound for best, interval in ends for bound in (best - interval, best + interval)]
+    _score_axis(axes, [*(point.best for line in lines for point in line.points), *bounds])
+    for line in lines:
+        style = _line(f"search-{line.index + 1}", 1.8) | {"ls": _LINE_KINDS[line.index % len(_LINE_KINDS)]}
+        axes.step(
+            [place(point) for point in line.points], _percents(p.best for p in line.points), where="post", **style
+        )
+        axes.plot([place(line.points[-1])], [100 * line.points[-1].best], "o", ms=5, mew=0, color=style["color"])
+    right = max(place(line.points[-1]) for line in lines)
+    for position, line in enumerate(lines):
+        # Beside the chart, one after the other: at the ends of lines that are equally long they would hide each other.
+        bar: Style = {"color": colour(f"search-{line.index + 1}"), "elinewidth": 1.4, "capsize": 3, "fmt": "none"}
+        at, last = right * (1.03 + 0.025 * position), line.points[-1]
+        axes.errorbar([at], [100 * last.best], yerr=[100 * last.interval], **bar)
+    axes.set_xlim(0, right * (1.04 + 0.025 * len(lines)))
 
 
 # --- predictions --------------------------------------------------------------------------------------------------

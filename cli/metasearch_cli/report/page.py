@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from metasearch.outcome.results import SearchResult
 from metasearch.search.planner import Phase
@@ -17,6 +16,7 @@ from metasearch_cli.report.earlier_ends import earlier_ends
 from metasearch_cli.report.examination import examination
 from metasearch_cli.report.formats import moment
 from metasearch_cli.report.notices import compare, question
+from metasearch_cli.report.template_files import template
 
 PHASES = {
     Phase.SEARCHING: "searching",
@@ -28,17 +28,8 @@ PHASES = {
 
 def render(result: SearchResult, trials: Sequence[Trial]) -> str:
     """Return the whole HTML file."""
-    environment = Environment(
-        loader=PackageLoader("metasearch_cli.report"),
-        autoescape=True,
-        # A name that is misspelled in the template is an error, not a gap in the page.
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     in_order = sorted(trials, key=lambda trial: trial.name)  # a store may hand them in any order
-    return environment.get_template("page.html.j2").render(_context(result, in_order))
+    return template("page.html.j2").render(_context(result, in_order))
 
 
 def _context(result: SearchResult, trials: Sequence[Trial]) -> dict[str, object]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from metasearch.outcome.attempt_outcomes import AttemptOutcome, outcome_of
 from metasearch.outcome.results import SearchResult
 from metasearch.search import pareto
 from metasearch.search.cut_trials import without_replaced
 from metasearch.search.pareto import MeasuredCandidate
 from metasearch.search.ranking import FEWEST, Prediction, predictions
-from metasearch.search.trials import Attempt, CurvePoint, Reason, Stage, State, Trial, by_round
+from metasearch.search.trials import CurvePoint, Stage, State, Trial, by_round
 
 FAILED_SHOWN = 20
 CURVES_SHOWN = 10
@@ -40,20 +41,37 @@ class Ended:
     """The best score of whole trainings that ran to their end, up to this one."""
     is_beginning: bool
     """True where it was a part of a training, with a score of another kind."""
+    ended_at: float
+    """Unix time in seconds."""
+    best_error: float | None
+    """The standard error of `best`; None without one, and where it is not known."""
 
 
 def ended_in_order(trials: Iterable[Trial]) -> list[Ended]:
     """Return search trials in the order in which they ended, without those that never ran."""
     over = [trial for trial in of_stage(trials, Stage.SEARCH) if trial.state.is_over and trial.attempts]
     best: float | None = None
+    best_error: float | None = None
     found = []
     for place, trial in enumerate(sorted(over, key=_end), 1):
         # The score of a stopped trial is a point of its curve, and that of a beginning comes from the training loss:
         # neither is comparable with that of a whole training.
         is_whole = trial.state is State.SUCCEEDED and not trial.spec.is_beginning
-        if is_whole and trial.score is not None:
-            best = trial.score if best is None else max(best, trial.score)
-        found.append(Ended(place, trial.spec.round, trial.state, trial.score, best, trial.spec.is_beginning))
+        if is_whole and trial.score is not None and (best is None or trial.score > best):
+            best, best_error = trial.score, trial.score_error or None
+        ended_at, _, _ = _end(trial)
+        found.append(
+            Ended(
+                place,
+                trial.spec.round,
+                trial.state,
+                trial.score,
+                best,
+                trial.spec.is_beginning,
+                ended_at,
+                best_error,
+            )
+        )
     return found
 
 
@@ -176,9 +194,6 @@ class TimeSpent:
         return self.complete + self.stopped + self.lost + self.running
 
 
-_STOPPED = (Reason.EARLY_STOPPED, Reason.BUDGET_EXHAUSTED)
-
-
 def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeSpent]:
     """Add up the time of each round, the final trials and the baselines', as far as there are any."""
     groups = [*by_round(trials), of_stage(trials, Stage.FINAL), of_stage(trials, Stage.BASELINE)]
@@ -187,18 +202,10 @@ def time_spent(result: SearchResult, trials: Sequence[Trial]) -> list[TimeSpent]
 
 def _time_spent(trials: Sequence[Trial], now: float) -> TimeSpent:
     first = trials[0].spec
-    seconds = dict.fromkeys(("complete", "stopped", "lost", "running"), 0.0)
+    seconds = dict.fromkeys(map(str, AttemptOutcome), 0.0)
     for attempt in (attempt for trial in trials for attempt in trial.attempts):
         # Not below 0: the two times may come from the clocks of different machines.
-        seconds[_outcome_of(attempt)] += max(
+        seconds[outcome_of(attempt)] += max(
             0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at
         )
     return TimeSpent(first.stage, first.round if first.stage is Stage.SEARCH else 0, len(trials), **seconds)
-
-
-def _outcome_of(attempt: Attempt) -> str:
-    if attempt.ended_at is None:
-        return "running"
-    if attempt.outcome == State.SUCCEEDED:
-        return "complete"
-    return "stopped" if attempt.outcome in _STOPPED else "lost"
