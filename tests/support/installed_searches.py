@@ -15,6 +15,9 @@ from local_search import metasearch
 from metasearch.kubernetes import names
 
 Json = dict[str, Any]
+GPU = "example.com/gpu"
+"""The resource that the fixture `gpus` gives to nodes."""
+
 Apply = Callable[..., SearchHandle]
 """Applies a search to a cluster; keywords are fields of spec, objects merged with those of the tiny search."""
 

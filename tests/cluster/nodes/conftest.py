@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from chart import Helm, helm_or_skip
 from devcluster.access import ClusterAccess
 from devcluster.operator_installation import OperatorInstallation, operator_installed
 from devcluster.searches import SearchHandle
-from installed_searches import Apply, pods_of
+from installed_searches import GPU, Apply, pods_of
 from local_search import write_resource
 
 from metasearch.cluster.api import Api
@@ -64,3 +65,17 @@ def volumes(installation: OperatorInstallation, tmp_path: Path) -> Iterator[Path
         here = f"--namespace={installation.namespace}"
         installation.access.run("delete", "persistentvolumeclaim", here, name, "--ignore-not-found")
         installation.access.run("delete", "persistentvolume", f"{installation.namespace}-{name}", "--ignore-not-found")
+
+
+@pytest.fixture
+def gpus(cluster: ClusterAccess) -> Iterator[None]:
+    """Give each node two GPUs, as a device plugin would report them."""
+    nodes = [node["metadata"]["name"] for node in cluster.get("nodes")["items"]]
+    place = f"/status/capacity/{GPU.replace('/', '~1')}"
+    for node in nodes:
+        patch = json.dumps([{"op": "add", "path": place, "value": "2"}])
+        cluster.run("patch", "node", node, "--subresource=status", "--type=json", f"--patch={patch}")
+    yield
+    for node in nodes:
+        patch = json.dumps([{"op": "remove", "path": place}])
+        cluster.run("patch", "node", node, "--subresource=status", "--type=json", f"--patch={patch}")

@@ -11,21 +11,17 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from devcluster.access import ClusterAccess
 from devcluster.operator_installation import OperatorInstallation
 from image_datasets import write_class_folders, write_split
-from installed_searches import Apply, Json, claim, pods_of, remote, scores_on
+from installed_searches import GPU, Apply, Json, claim, pods_of, remote, scores_on
 from local_search import metasearch, scores_of, write_resource
 
 from metasearch.kubernetes import names
 from metasearch.search.trials import Trial
 from metasearch_operator.lost_workers import pod_of
-
-GPU = "example.com/gpu"
 
 OTHER_LEARNERS: Json = {
     "training": {"metaLearner": "Prototypes", "reptile": None, "prototypes": {"metaBatchSize": 4, "mergedTasks": 4}},
@@ -190,20 +186,6 @@ def test_trials_over_their_memory_end_as_such(apply: Apply) -> None:
     reasons = {trial.result.reason for trial in search.trials() if trial.result}
     assert "OutOfMemory" in reasons
     assert search.condition("BudgetExhausted")[1] == "MaxFailedTrials"
-
-
-@pytest.fixture
-def gpus(cluster: ClusterAccess) -> Iterator[None]:
-    """Give each node two GPUs, as a device plugin would report them."""
-    nodes = [node["metadata"]["name"] for node in cluster.get("nodes")["items"]]
-    place = f"/status/capacity/{GPU.replace('/', '~1')}"
-    for node in nodes:
-        patch = json.dumps([{"op": "add", "path": place, "value": "2"}])
-        cluster.run("patch", "node", node, "--subresource=status", "--type=json", f"--patch={patch}")
-    yield
-    for node in nodes:
-        patch = json.dumps([{"op": "remove", "path": place}])
-        cluster.run("patch", "node", node, "--subresource=status", "--type=json", f"--patch={patch}")
 
 
 @pytest.mark.usefixtures("gpus")

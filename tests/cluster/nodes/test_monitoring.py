@@ -1,0 +1,177 @@
+"""
+A real Prometheus scrapes the installed operator and its workers while a search runs, and says what is on record.
+
+It finds the pods through the API server, as the chart's PodMonitors have it find them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from devcluster.binaries import MissingProgram
+from devcluster.operator_installation import OperatorInstallation
+from devcluster.prometheus import PrometheusServer, running_prometheus
+from devcluster.searches import SearchHandle
+from installed_searches import GPU, Apply, pods_of
+from monitoring.dashboards.catalogue import DASHBOARDS
+from monitoring.dashboards.model import Dashboard, Panel, SearchState
+from monitoring.dashboards.recording import ask
+from monitoring.dashboards.search_workers import GPU_ACTIVITY
+from monitoring.dashboards.substitution import ALL, View
+
+from metasearch.kubernetes.names import LABEL_COMPONENT, METRICS_PORT_NAME
+from metasearch.search.trials import Stage, Trial
+
+SCRAPE_SECONDS = 1
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def prometheus(installation: OperatorInstallation) -> Iterator[PrometheusServer]:
+    config = {
+        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
+        "scrape_configs": [
+            {
+                "job_name": "metasearch",
+                "honor_labels": True,
+                "kubernetes_sd_configs": [
+                    {
+                        "role": "pod",
+                        "kubeconfig_file": str(installation.access.kubeconfig),
+                        "namespaces": {"names": [installation.namespace]},
+                    }
+                ],
+                "relabel_configs": [
+                    _keep("__meta_kubernetes_pod_container_port_name", METRICS_PORT_NAME),
+                    _keep("__meta_kubernetes_pod_phase", "Running"),
+                    _copy("__meta_kubernetes_namespace", "namespace"),
+                    _copy("__meta_kubernetes_pod_name", "pod"),
+                    _copy(f"__meta_kubernetes_pod_label_{_escaped(LABEL_COMPONENT)}", "component"),
+                ],
+            }
+        ],
+    }
+    try:
+        with running_prometheus(config) as server:
+            yield server
+    except MissingProgram as missing:
+        pytest.skip(str(missing))
+
+
+def _keep(label: str, value: str) -> Json:
+    return {"source_labels": [label], "regex": value, "action": "keep"}
+
+
+def _copy(label: str, to: str) -> Json:
+    return {"source_labels": [label], "target_label": to}
+
+
+def _escaped(label: str) -> str:
+    return label.replace(".", "_").replace("/", "_").replace("-", "_")
+
+
+def settled(search: SearchHandle, prometheus: PrometheusServer) -> None:
+    """Wait until what the operator wrote last has been scraped."""
+    name = f'{{namespace="{search.namespace}",search="{search.name}"}}'
+    prometheus.wait_for(lambda: prometheus.value(f"metasearch_search_completed_timestamp_seconds{name}"))
+    time.sleep(3 * SCRAPE_SECONDS)
+
+
+def unexpected(
+    prometheus: PrometheusServer, search: SearchHandle, state: SearchState, end: float
+) -> tuple[set[str], set[str]]:
+    """
+    Ask everything that the dashboards ask.
+
+    Returns:
+        The titles of panels with a query that has no data and is not stated to have none, and of those that have data
+        where none is stated. GPU metrics of an exporter that is not here are left out.
+    """
+    missing, surplus = set(), set()
+    for dashboard in DASHBOARDS:
+        for panel in dashboard.panels:
+            answers = ask(prometheus, dashboard, panel, view_of(dashboard, search), end)
+            for query in panel.all_queries:
+                if GPU_ACTIVITY in query.expression:
+                    continue
+                if not answers[query] and state not in query.empty_in:
+                    missing.add(title(dashboard, panel))
+                if answers[query] and state in query.empty_in:
+                    surplus.add(title(dashboard, panel))
+    return missing, surplus
+
+
+def title(dashboard: Dashboard, panel: Panel) -> str:
+    return f"{dashboard.title}: {panel.title}"
+
+
+def view_of(dashboard: Dashboard, search: SearchHandle) -> View:
+    chosen = {"namespace": [search.namespace], "search": [search.name]}
+    return View(
+        chosen={each.name: ALL if each.is_multiple else chosen[each.name] for each in dashboard.variables},
+        scrape_seconds=SCRAPE_SECONDS,
+        step_seconds=SCRAPE_SECONDS,
+        range_seconds=300,
+    )
+
+
+@pytest.mark.usefixtures("gpus")
+def test_the_figures_of_a_search_with_crashes_are_those_on_record(
+    apply: Apply, installation: OperatorInstallation, prometheus: PrometheusServer
+) -> None:
+    prometheus.wait_for(lambda: [each for each in prometheus.targets() if each["health"] == "up"])
+    search = apply(
+        training={"metaIterations": 60},
+        worker={"slots": 2, "template": {"resources": {"limits": {GPU: 1}}}},
+        budget={"gpuHours": "5"},
+    )
+    assert not unexpected(prometheus, search, SearchState.NONE, time.time())[0]
+
+    # Of each worker and the operator one is lost in the middle of the search.
+    search.wait_for(lambda: sum(trial.state.is_over for trial in search.trials()) >= 3)
+    running = unexpected(prometheus, search, SearchState.RUNNING, time.time())
+    here = f"--namespace={installation.namespace}"
+    victim = pods_of(search)[0]["metadata"]["name"]
+    installation.access.run("delete", "pod", here, victim, "--grace-period=0", "--force")
+    installation.access.run("delete", "pod", here, installation.operator_pod(), "--wait=false")
+    assert search.wait_until_over() == "Succeeded"
+    settled(search, prometheus)
+
+    assert recorded_by(prometheus, search) == figures(search, search.trials())
+    finished = unexpected(prometheus, search, SearchState.FINISHED, time.time())
+    print(running, finished)
+
+
+def recorded_by(prometheus: PrometheusServer, search: SearchHandle) -> Json:
+    """Return what Prometheus knows of a search."""
+    name = f'namespace="{search.namespace}",search="{search.name}"'
+    ended = prometheus.instant(f"sum by (stage, state) (metasearch_trials_ended_total{{{name}}})")
+    attempts = prometheus.instant(f"sum by (outcome) (metasearch_trial_attempts_total{{{name}}})")
+    return {
+        "ended": {(each["metric"]["stage"], each["metric"]["state"]): float(each["value"][1]) for each in ended},
+        "attempts": {each["metric"]["outcome"]: float(each["value"][1]) for each in attempts},
+        "best": prometheus.value(f"metasearch_search_best_score_ratio{{{name}}}"),
+        "seconds": prometheus.value(f"metasearch_worker_busy_seconds_total{{{name}}}"),
+        "gpu_seconds": prometheus.value(f'metasearch_budget_spent{{{name},unit="gpu_seconds"}}'),
+    }
+
+
+def figures(search: SearchHandle, trials: list[Trial]) -> Json:
+    """Compute the same from the MetaTrials."""
+    attempts = [attempt for trial in trials for attempt in trial.attempts]
+    seconds = [(attempt.ended_at or 0.0) - attempt.started_at for attempt in attempts]
+    scores = [trial.score or 0.0 for trial in trials if trial.spec.stage is Stage.SEARCH and trial.score is not None]
+    return {
+        "ended": Counter((str(trial.spec.stage), str(trial.state)) for trial in trials),
+        "attempts": Counter(str(attempt.outcome) for attempt in attempts),
+        "best": pytest.approx(max(scores)),
+        "seconds": pytest.approx(sum(seconds)),
+        "gpu_seconds": pytest.approx(
+            sum(each * attempt.gpus for each, attempt in zip(seconds, attempts, strict=True)), abs=1e-6
+        ),
+    }
