@@ -12,7 +12,7 @@ from metasearch.kubernetes.schemas import Schema, rule, schema_of, with_rules
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 
-CRD_VERSION = 9
+CRD_VERSION = 10
 """Raised with every change of the definitions. An operator does not act on definitions older than its own."""
 
 Definition = dict[str, Any]
@@ -34,10 +34,12 @@ def _search() -> Definition:
     schema["properties"]["metadata"] = {"type": "object", "properties": {"name": name}}
     columns = [
         _column("Round", ".status.round", "Round of the strategy that is under way", kind="integer"),
-        _column("Trials", ".status.trials.total", "Trials so far, of every stage and state", kind="integer"),
+        _column("Trials", ".status.trialsDone", "Search trials that are over, of those that the budget allows"),
         _column("Best", ".status.bestScore", "Best score of a whole training so far, in [0, 1]"),
         _column("Spent", ".status.spent.share", "Used share of the nearest limit of the budget"),
-        _column("State", '.status.conditions[?(@.type=="Ready")].reason', "Phase of the search"),
+        _column("State", '.status.conditions[?(@.type=="Ready")].reason', "Phase of the search, or what is in its way"),
+        _column("Running", ".status.trials.running", "Trials of every stage that run", kind="integer", wide=True),
+        _column("Failed", ".status.trials.failed", "Trials of every stage that failed", kind="integer", wide=True),
         _column("Wall-Time", ".status.spent.wallTime", "Time since the start, suspension left out", wide=True),
         _column("GPU-Hours", ".status.spent.gpuHours", "GPU share x hours of all attempts", wide=True),
         _column("Cell", ".status.ranked[0].cell", "Cell with the best score", wide=True),
@@ -61,14 +63,17 @@ def _trial() -> Definition:
     columns = [
         _column("Stage", ".spec.stage", "Purpose of the trial"),
         _column("Round", ".spec.round", "Round of the strategy that proposed it", kind="integer"),
-        _column("Blocks", ".spec.blocks", "Blocks of the cell", kind="integer"),
+        _column("State", ".status.state", "State of the trial"),
+        _column("Reported", ".status.progress.metaIteration", "Outer steps done at the last report", kind="integer"),
         _column("Iterations", ".spec.metaIterations", "Outer steps to train for", kind="integer"),
         _column("Beginning", ".spec.isBeginning", "Whether it is a part of a training, by its loss", kind="boolean"),
-        _column("State", ".status.state", "State of the trial"),
         _column("Score", ".status.result.score", "What ranks the candidate among those trained as long, in [0, 1]"),
+        _column("Attempts", ".status.claim.epoch", "Claims by workers so far", kind="integer"),
         _column("Reason", ".status.result.reason", "Reason for an end other than success"),
+        _column("Blocks", ".spec.blocks", "Blocks of the cell", kind="integer", wide=True),
         _column("Predicted", ".spec.predicted", "The score that the surrogate expected", wide=True),
         _column("Worker", ".status.claim.worker", "Worker that claimed it last", wide=True),
+        _column("Message", ".status.result.message", "The reason in a sentence", wide=True),
         _column("Cell", ".spec.candidate.architecture", "The cell's text form", wide=True),
         _AGE,
     ]

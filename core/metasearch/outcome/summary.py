@@ -69,6 +69,7 @@ def search_status(
         ends=tuple(map(_end, result.ends)),
         round=result.rounds[-1].round if result.rounds else 0,
         trials=result.trials,
+        trials_done=_trials_done(result),
         rounds=tuple(map(_round, result.rounds[-MAX_ROUNDS:])),
         examination=_examination(result),
         predicted_by=_predicted_by(result),
@@ -117,6 +118,12 @@ def _end(end: End) -> EndStatus:
         best_score=end.best_score,
         spec_hash=end.spec_hash,
     )
+
+
+def _trials_done(result: SearchResult) -> str:
+    """Return the search trials that are over and those that the budget allows, since a column can show one field."""
+    done = sum(round.trained + round.stopped + round.failed for round in result.rounds)
+    return f"{done}/{result.search.spec.budget.max_trials}"
 
 
 def _round(round: Round) -> RoundStatus:

@@ -117,6 +117,10 @@ class Progress:
 
     meta_iteration: int = 0
     curve: tuple[CurvePoint, ...] = ()
+    started_from: int = 0
+    """Meta-iterations that the attempt found done, in a checkpoint."""
+    reported_at: float | None = None
+    """Unix time in seconds of the report; None where that is not on record."""
 
 
 @dataclass(frozen=True, kw_only=True)
