@@ -16,19 +16,15 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.version import __version__
-from metasearch_cli.extras import Extra, needing, require
 from metasearch_cli.latency import latency
-
-if TYPE_CHECKING:
-    from metasearch_cli.outcome.snapshot import Snapshot
-    from metasearch_cli.remote.target import ClusterTarget
+from metasearch_cli.searches import Context, Namespace, Subject, cluster, is_remote, load_snapshot
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -52,27 +48,6 @@ kubectl_app = typer.Typer(
     help="Look at searches on the cluster of the current kube context, and get out what they found.",
     epilog=EXIT_CODES,
 )
-
-Subject = Annotated[
-    str,
-    typer.Argument(
-        metavar="DIR|NAME",
-        help="The --output folder of a run; with --namespace or --context, and always with kubectl, the name of a "
-        "search on the cluster.",
-    ),
-]
-Namespace = Annotated[
-    str | None,
-    typer.Option(
-        "--namespace",
-        "-n",
-        metavar="NAMESPACE",
-        help="Of the search on the cluster; default: that of the kube context.",
-    ),
-]
-Context = Annotated[
-    str | None, typer.Option("--context", metavar="CONTEXT", help="Of the kubeconfig; default: its current context.")
-]
 
 
 class Format(StrEnum):
@@ -184,7 +159,7 @@ def status(ctx: typer.Context, subject: Subject, namespace: Namespace = None, co
     """Say how far a search is."""
     from metasearch_cli.outcome.tables import print_status
 
-    print_status(Console(), _load_snapshot(ctx, subject, namespace, context).result)
+    print_status(Console(), load_snapshot(ctx, subject, namespace, context).result)
 
 
 @app.command()
@@ -199,7 +174,7 @@ def trials(
     """List every trial."""
     from metasearch_cli.outcome.tables import print_trials, trials_as_csv, trials_as_json
 
-    recorded = _load_snapshot(ctx, subject, namespace, context).trials
+    recorded = load_snapshot(ctx, subject, namespace, context).trials
     match output:
         case Format.TABLE:
             print_trials(Console(), recorded)
@@ -236,7 +211,7 @@ def board(
     from metasearch_cli.outcome import board_table, listing
 
     boards.require_front(board_table.names_in(front))
-    snapshot = _load_snapshot(ctx, subject, namespace, context)
+    snapshot = load_snapshot(ctx, subject, namespace, context)
     evaluation = snapshot.result.search.spec.evaluation
     found = boards.board(snapshot.trials, evaluation, board_table.names_in(front))
     chosen = board_table.chosen_columns(found, columns)
@@ -262,7 +237,7 @@ def report(
     context: Context = None,
 ) -> None:
     """Write the HTML report anew, from what is recorded now."""
-    typer.echo(_load_snapshot(ctx, subject, namespace, context).write_report(output))
+    typer.echo(load_snapshot(ctx, subject, namespace, context).write_report(output))
 
 
 @app.command()
@@ -293,7 +268,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the delivered network: cell, weights, model card and a snippet that uses it."""
-    snapshot = _load_snapshot(ctx, subject, namespace, context, image)
+    snapshot = load_snapshot(ctx, subject, namespace, context, image)
     with Console(stderr=True).status("fetching the weights"):
         written = snapshot.export_front(output) if front else [snapshot.export(output)]
     typer.echo("\n".join(map(str, written)))
@@ -316,8 +291,8 @@ def validate(
 
     resource = load_search(file, overrides or [])
     findings, estimate = [resource.metadata.name], list[str]()
-    if is_remote := _is_remote(ctx, namespace, context):
-        target = _cluster(namespace, context)
+    if on_cluster := is_remote(ctx, namespace, context):
+        target = cluster(namespace, context)
         from metasearch_cli.remote.session import dry_run
 
         dry_run(target, resource, file)
@@ -326,14 +301,14 @@ def validate(
         require_known_names(resource.spec)
         require_possible(resource.spec)
     # Other data sets are on the cluster, or in a package that its image has.
-    if is_remote and not resource.spec.dataset.is_omniglot:
+    if on_cluster and not resource.spec.dataset.is_omniglot:
         findings.append("with data that is looked at there, before the first trial")
     else:
         from metasearch_cli.local import session
 
         data = session.summarize_data(resource.spec)
         findings.append(data.sentence)
-        if not is_remote:
+        if not on_cluster:
             estimate = session.estimate_time(resource.spec, data, session.default_workers(resource.spec))
     typer.echo("\n".join([f"{file} is a valid search: {', '.join(findings)}", *estimate]))
 
@@ -362,33 +337,6 @@ def inspect(
 
 
 app.command()(latency)
-
-
-def _is_remote(ctx: typer.Context, namespace: str | None, context: str | None) -> bool:
-    return bool(ctx.obj) or namespace is not None or context is not None
-
-
-def _cluster(namespace: str | None, context: str | None) -> ClusterTarget:
-    """Return the cluster and namespace that a command is about."""
-    require(Extra.CLUSTER, "a cluster")
-    with needing(Extra.CLUSTER, "a cluster"):
-        from metasearch_cli.remote.target import ClusterTarget
-
-    return ClusterTarget.of(namespace, context)
-
-
-def _load_snapshot(
-    ctx: typer.Context, subject: str, namespace: str | None, context: str | None, image: str | None = None
-) -> Snapshot:
-    """Read a run's folder, or a search on a cluster."""
-    if _is_remote(ctx, namespace, context):
-        target = _cluster(namespace, context)
-        from metasearch_cli.remote import session as remote
-
-        return remote.load_snapshot(target, subject, image)
-    from metasearch_cli.local import session
-
-    return session.load_snapshot(Path(subject))
 
 
 if __name__ == "__main__":
