@@ -25,6 +25,7 @@ from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.version import __version__
 from metasearch_cli.latency import latency
 from metasearch_cli.searches import Context, Namespace, Subject, cluster, is_remote, load_snapshot
+from metasearch_cli.watching import status, top
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -153,13 +154,9 @@ def run(
     console.print(f"report: {snapshot.report}", markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command()
-@kubectl_app.command()
-def status(ctx: typer.Context, subject: Subject, namespace: Namespace = None, context: Context = None) -> None:
-    """Say how far a search is."""
-    from metasearch_cli.outcome.tables import print_status
-
-    print_status(Console(), load_snapshot(ctx, subject, namespace, context).result)
+for _command in (status, top):
+    app.command()(_command)
+    kubectl_app.command()(_command)
 
 
 @app.command()
