@@ -184,10 +184,8 @@ class TrialSpec:
     """The fidelity: outer steps to train for."""
     seed: int
     round: int
-    """
-    The strategy's round that proposed it, counted from 1. A final trial has the round of the search trial whose
-    candidate it trains in full; a baseline has 0.
-    """
+    """The strategy's round that proposed it, counted from 1. A final trial has the round of the search trial whose
+    candidate it trains in full; a baseline has 0."""
     round_size: int | None = None
     """
     Trials that were proposed together; None where the strategy does not fix a round's size beforehand. By it, a driver
@@ -356,9 +354,7 @@ def request_stop(trial: Trial) -> Trial:
     """
     if trial.state is State.PENDING and not (trial.attempts and _may_be_kept(trial, trial.attempts[-1].outcome)):
         return _stopped(replace(trial, stop_requested=True))
-    if not trial.state.is_over:
-        return replace(trial, stop_requested=True)
-    return trial
+    return trial if trial.state.is_over else replace(trial, stop_requested=True)
 
 
 def _may_be_kept(trial: Trial, outcome: str | None) -> bool:
