@@ -32,7 +32,7 @@ from metasearch.reconcile import Step, reconcile
 from metasearch.search import budget
 from metasearch.search.build import build_search, require_known_names, require_possible
 from metasearch.search.planner import Search, belongs_to, current_status
-from metasearch.search.trials import State, Trial
+from metasearch.search.trials import Stage, State, Trial
 from metasearch.storage_layout import search_folder
 from metasearch.stores.kubernetes import KubernetesStore
 from metasearch_operator.cache import Cache, CachedTrial
@@ -267,6 +267,7 @@ class _Reconciliation:
         )
         return search_status(
             result,
+            final_trials=sum(trial.spec.stage is not Stage.SEARCH for trial in step.trials),
             generation=self.generation,
             conditions=compute_conditions(situation, self.before.conditions, self.generation, self.now),
             suspended_seconds=timing.suspended_seconds,

@@ -38,6 +38,7 @@ def _search() -> Definition:
         _column("Best", ".status.bestScore", "Best score of a whole training so far, in [0, 1]"),
         _column("Spent", ".status.spent.share", "Used share of the nearest limit of the budget"),
         _column("State", '.status.conditions[?(@.type=="Ready")].reason', "Phase of the search, or what is in its way"),
+        _column("Final", ".status.finalTrials", "Trials of the final stage so far", kind="integer", wide=True),
         _column("Running", ".status.trials.running", "Trials of every stage that run", kind="integer", wide=True),
         _column("Failed", ".status.trials.failed", "Trials of every stage that failed", kind="integer", wide=True),
         _column("Wall-Time", ".status.spent.wallTime", "Time since the start, suspension left out", wide=True),

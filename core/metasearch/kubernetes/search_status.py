@@ -221,6 +221,9 @@ class SearchStatus(ClusterModel):
         description="trialsDone is how many search trials are over, of those that spec.budget.maxTrials allows, such "
         "as 12/30.",
     )
+    final_trials: Count | None = Field(
+        default=None, description="finalTrials is the number of final trials so far, baselines' too."
+    )
     rounds: tuple[RoundStatus, ...] = Field(
         default=(),
         max_length=MAX_ROUNDS,

@@ -42,6 +42,7 @@ MOST_HOURS = 10**12 - 1
 
 def search_status(
     result: SearchResult,
+    final_trials: int,
     generation: int,
     conditions: Sequence[Condition],
     suspended_seconds: float,
@@ -54,6 +55,7 @@ def search_status(
     Summarize a result as the status of its MetaSearch, with lists cut to the lengths that a status may have.
 
     Args:
+        final_trials: the number of trials of the final stage, baselines' too.
         generation: `metadata.generation` of the MetaSearch that the result was made for.
         suspended_seconds: of all suspensions that are over.
         completed_at: a Unix time in seconds; None while the search is under way.
@@ -70,6 +72,7 @@ def search_status(
         round=result.rounds[-1].round if result.rounds else 0,
         trials=result.trials,
         trials_done=_trials_done(result),
+        final_trials=final_trials,
         rounds=tuple(map(_round, result.rounds[-MAX_ROUNDS:])),
         examination=_examination(result),
         predicted_by=_predicted_by(result),

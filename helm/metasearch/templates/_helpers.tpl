@@ -127,7 +127,7 @@ worker:
   verbs: [get, list, watch]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, list, patch]
+  verbs: [create, list]
 - apiGroups: [kueue.x-k8s.io]
   resources: [workloads]
   verbs: [list]
