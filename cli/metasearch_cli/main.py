@@ -24,6 +24,7 @@ from rich.console import Console
 from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.version import __version__
 from metasearch_cli.latency import latency
+from metasearch_cli.log import PLACE, log
 from metasearch_cli.searches import Context, Namespace, Subject, cluster, is_remote, load_snapshot
 from metasearch_cli.watching import status, top
 
@@ -128,16 +129,26 @@ def run(
         int | None,
         typer.Option(min=1, max=65535, help="Answer Prometheus at http://127.0.0.1:PORT/metrics while it runs."),
     ] = None,
+    log_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar=PLACE, help="Log curves and scores while it runs; repeatable."),
+    ] = None,
 ) -> None:
     """Run a search on this machine, to its report."""
     from metasearch.loading import load_search
     from metasearch_cli.local import session
     from metasearch_cli.local.display import progress_shown
+    from metasearch_cli.local.tracked import tracked
     from metasearch_cli.outcome.tables import print_status
 
     resource, console = load_search(file, overrides or []), Console()
     try:
-        with progress_shown(console, metrics_port) as display:
+        with (
+            progress_shown(console, metrics_port) as shown,
+            tracked(
+                log_to or [], shown, warn=lambda sentence: typer.echo(f"metasearch: {sentence}", err=True)
+            ) as display,
+        ):
             snapshot = session.run(
                 resource,
                 output,
@@ -334,6 +345,8 @@ def inspect(
 
 
 app.command()(latency)
+app.command()(log)
+kubectl_app.command()(log)
 
 
 if __name__ == "__main__":
