@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_errors import error_sentence
 from finished_search import finish_in_folder
-from local_search import metasearch, write_resource
+from local_search import metasearch, trials_in, write_resource
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 Values = dict[str, dict[str, list[tuple[int, float]]]]
@@ -48,7 +48,9 @@ def test_a_run_is_logged_while_it_runs_as_afterwards(tmp_path: Path, monkeypatch
     assert in_mlflow(models) == scores
     live = in_tensorboard(boards / "tiny")
     assert {name: values["score"][0][1] for name, values in live.items()} == pytest.approx(scores)
-    assert all(len(values["curve"]) == 2 for values in live.values())
+    recorded = {trial.name: trial.result.curve for trial in trials_in(output) if trial.result}
+    steps = {name: [point.meta_iteration for point in curve] for name, curve in recorded.items()}
+    assert {name: [step for step, _ in values["curve"]] for name, values in live.items()} == steps
     later = tmp_path / "later"
     ended = metasearch("log", output, f"tensorboard:{later}", f"mlflow:file:{models}")
     assert (ended.returncode, ended.stderr) == (0, "")
