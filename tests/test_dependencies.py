@@ -34,6 +34,8 @@ EXTRAS_OF = {
     "cli/metasearch_cli/local/session.py": ("trainer",),
     "cli/metasearch_cli/remote/weights.py": ("storage",),
     "cli/metasearch_cli/report": ("report",),
+    "cli/metasearch_cli/trackers/mlflow_tracker.py": ("mlflow",),
+    "cli/metasearch_cli/trackers/tensorboard_tracker.py": ("tensorboard",),
 }
 """The extras that a file may import from besides the base are those of the longest path above it."""
 

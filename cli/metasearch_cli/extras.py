@@ -22,6 +22,8 @@ class Extra(StrEnum):
     REPORT = "report"
     CLUSTER = "cluster"
     STORAGE = "storage"
+    TENSORBOARD = "tensorboard"
+    MLFLOW = "mlflow"
 
 
 MODULES = {
@@ -29,6 +31,8 @@ MODULES = {
     Extra.REPORT: ("jinja2", "matplotlib", "scipy"),
     Extra.CLUSTER: ("kubernetes", "urllib3", "websocket"),
     Extra.STORAGE: ("fsspec",),
+    Extra.TENSORBOARD: ("tensorboard",),
+    Extra.MLFLOW: ("mlflow",),
 }
 """The top-level modules that each extra brings and that our code imports."""
 

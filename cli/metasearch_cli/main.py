@@ -24,9 +24,11 @@ from rich.console import Console
 from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.version import __version__
 from metasearch_cli.latency import latency
+from metasearch_cli.log import PLACE, log
 from metasearch_cli.reports import report
 from metasearch_cli.searches import Context, Namespace, Subject, cluster, is_remote, load_snapshot
 from metasearch_cli.trace import trace
+from metasearch_cli.watching import status, top
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -129,16 +131,26 @@ def run(
         int | None,
         typer.Option(min=1, max=65535, help="Answer Prometheus at http://127.0.0.1:PORT/metrics while it runs."),
     ] = None,
+    log_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar=PLACE, help="Log curves and scores while it runs; repeatable."),
+    ] = None,
 ) -> None:
     """Run a search on this machine, to its report."""
     from metasearch.loading import load_search
     from metasearch_cli.local import session
     from metasearch_cli.local.display import progress_shown
+    from metasearch_cli.local.tracked import tracked
     from metasearch_cli.outcome.tables import print_status
 
     resource, console = load_search(file, overrides or []), Console()
     try:
-        with progress_shown(console, metrics_port) as display:
+        with (
+            progress_shown(console, metrics_port) as shown,
+            tracked(
+                log_to or [], shown, warn=lambda sentence: typer.echo(f"metasearch: {sentence}", err=True)
+            ) as display,
+        ):
             snapshot = session.run(
                 resource,
                 output,
@@ -155,13 +167,9 @@ def run(
     console.print(f"report: {snapshot.report}", markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command()
-@kubectl_app.command()
-def status(ctx: typer.Context, subject: Subject, namespace: Namespace = None, context: Context = None) -> None:
-    """Say how far a search is."""
-    from metasearch_cli.outcome.tables import print_status
-
-    print_status(Console(), load_snapshot(ctx, subject, namespace, context).result)
+for _command in (status, top):
+    app.command()(_command)
+    kubectl_app.command()(_command)
 
 
 @app.command()
@@ -330,6 +338,8 @@ def inspect(
 app.command()(latency)
 app.command()(trace)
 kubectl_app.command()(trace)
+app.command()(log)
+kubectl_app.command()(log)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,8 @@ from metasearch_operator import probes
 from metasearch_operator.cache import Cache
 from metasearch_operator.config import OperatorConfig
 from metasearch_operator.crd_check import require_crds
-from metasearch_operator.events import emit
+from metasearch_operator.event_posting import post
+from metasearch_operator.events import Event
 from metasearch_operator.metrics import OperatorMetrics
 from metasearch_operator.ranking_process import RankingProcess
 from metasearch_operator.reconciler import Reconciler, ReconcileResult
@@ -125,7 +125,7 @@ class Operator:
             read_search=functools.partial(read_search, self._api),
             write_status=functools.partial(write_status, self._api),
             run_in_thread=self._run_in_thread,
-            emit=emit,
+            post=self._post,
             show=self._show,
             clock=time.monotonic,
             resource=resource,
@@ -134,6 +134,9 @@ class Operator:
     def _reconcile(self, resource: Json) -> ReconcileResult:
         with self._metrics.reconcile():
             return self._reconciler.reconcile(resource)
+
+    def _post(self, resource: Json, event: Event) -> None:
+        post(self._api, resource, event, time.time())
 
     def _show(self, resource: Json, result: ReconcileResult) -> None:
         self._metrics.show(search_key(resource), result.status.conditions, result.samples)
@@ -150,10 +153,7 @@ class Operator:
 def configure(settings: kopf.OperatorSettings) -> None:
     """Set kopf's settings; docs/operator.md has the reasons."""
     settings.scanning.disabled = True  # it would list CustomResourceDefinitions and namespaces
-    settings.posting.loggers = False  # events are for a search's user, log lines for the operator's
-    settings.posting.reporting_component = names.OPERATOR
-    settings.posting.reporting_instance = platform.node()
-    settings.posting.event_name_prefix = f"{names.OPERATOR}-"
+    settings.posting.enabled = False  # it would make events of log lines, which are for whoever runs the operator
     settings.networking.request_timeout = 20
     settings.networking.connect_timeout = 5
     settings.watching.server_timeout = 300

@@ -59,5 +59,9 @@ class ExhaustedReason(StrEnum):
 class EventReason(StrEnum):
     """Reasons of events that do not report a change of Ready."""
 
-    BUDGET_EXHAUSTED = "BudgetExhausted"
     ROUND_STARTED = "RoundStarted"
+    BEST_SO_FAR = "BestSoFar"
+    BUDGET_NEARLY_SPENT = "BudgetNearlySpent"
+    BUDGET_EXHAUSTED = "BudgetExhausted"
+    FINAL_STARTED = "FinalStarted"
+    NETWORK_DELIVERED = "NetworkDelivered"

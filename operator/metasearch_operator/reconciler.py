@@ -32,7 +32,7 @@ from metasearch.reconcile import Step, reconcile
 from metasearch.search import budget
 from metasearch.search.build import build_search, require_known_names, require_possible
 from metasearch.search.planner import Search, belongs_to, current_status
-from metasearch.search.trials import State, Trial
+from metasearch.search.trials import Stage, State, Trial
 from metasearch.storage_layout import search_folder
 from metasearch.stores.kubernetes import KubernetesStore
 from metasearch_operator.cache import Cache, CachedTrial
@@ -54,7 +54,10 @@ from metasearch_operator.searches import recorded_status, search_key, status_jso
 Json = dict[str, Any]
 
 FIGURES = frozenset(
-    {"spent", "left", "trials", "ranked", "best_score", "front", "rounds", "examination", "predicted_by", "progress"}
+    {
+        *("spent", "left", "progress", "trials", "trials_done", "rounds", "examination", "predicted_by"),
+        *("ranked", "best_score", "front"),
+    }
 )
 """Fields of a status that change with every trial, and may be written a little later than the rest."""
 
@@ -267,6 +270,7 @@ class _Reconciliation:
         )
         return search_status(
             result,
+            final_trials=sum(trial.spec.stage is not Stage.SEARCH for trial in step.trials),
             generation=self.generation,
             conditions=compute_conditions(situation, self.before.conditions, self.generation, self.now),
             suspended_seconds=timing.suspended_seconds,

@@ -62,8 +62,8 @@ class SearchLoop:
     write_status: Callable[[Json, SearchStatus], bool]
     """Functions of `searches`, for one API server. Both wait for it."""
     run_in_thread: RunInThread
-    emit: Callable[[Json, Event], None]
-    """Post an event of the search."""
+    post: Callable[[Json, Event], None]
+    """Posts an event of the search. It waits for the API server, and does not fail."""
     show: Callable[[Json, ReconcileResult], None]
     """Expose the search's metrics."""
     clock: Callable[[], float]
@@ -138,7 +138,7 @@ class SearchLoop:
         self.written_at = self.clock()
         # After the write: events are computed from the status on record, so posting them first would repeat them.
         for event in result.events:
-            self.emit(resource, event)
+            await self.run_in_thread(self.post, resource, event)
         return True
 
     async def _report_error(self, error: Exception) -> float:

@@ -23,7 +23,19 @@ sys.argv[0] = "metasearch"
 main.{entry}()
 """
 
-SLOW = ("torch", "scipy", "matplotlib", "PIL", "kubernetes", "jinja2", "fsspec", "kopf", "aiohttp")
+SLOW = (
+    "torch",
+    "scipy",
+    "matplotlib",
+    "PIL",
+    "kubernetes",
+    "jinja2",
+    "fsspec",
+    "kopf",
+    "aiohttp",
+    "tensorboard",
+    "mlflow",
+)
 
 
 def run(
@@ -104,6 +116,16 @@ def test_data_is_looked_at_with_the_extra_that_trains(tmp_path: Path) -> None:
 def test_a_report_says_what_it_needs(folder: Path) -> None:
     sentence = "the report needs jinja2, which is not installed; pip install 'metasearch-operator[report]'"
     assert error_sentence(run("report", folder), code=1) == sentence
+
+
+@pytest.mark.parametrize(("place", "module"), [("tensorboard:logs", "tensorboard"), ("mlflow:file:logs", "mlflow")])
+def test_a_tracker_says_what_it_needs(folder: Path, tmp_path: Path, place: str, module: str) -> None:
+    sentence = f"logging to {place} needs {module}, which is not installed; pip install 'metasearch-operator[{module}]'"
+    assert error_sentence(run("log", folder, place), code=1) == sentence
+    resource, output = write_resource(tmp_path), tmp_path / "out"
+    begun = run("run", resource, "--output", output, "--log-to", place, without=[Extra(module)])
+    assert error_sentence(begun, code=1) == sentence
+    assert not output.exists()
 
 
 def test_a_look_at_a_folder_imports_nothing_slow(folder: Path) -> None:

@@ -507,6 +507,8 @@ def test_kubectl_get_shows_how_far_a_search_is(
     status = {
         "round": 2,
         "trials": counts,
+        "trialsDone": "9/30",
+        "finalTrials": 3,
         "bestScore": "0.9123",
         "ranked": [{**cell, **size, "score": "0.91234", "interval": "0.01"}],
         "spent": spent,
@@ -516,7 +518,10 @@ def test_kubectl_get_shows_how_far_a_search_is(
     assert answer.is_accepted, answer.message
     header, row = cluster_with_crds.run("get", "msearch", name, f"--namespace={namespace}").splitlines()
     assert header.split() == ["NAME", "ROUND", "TRIALS", "BEST", "SPENT", "STATE", "AGE"]
-    assert row.split()[:-1] == [name, "2", "12", "0.9123", "37%", "Searching"]
+    assert row.split()[:-1] == [name, "2", "9/30", "0.9123", "37%", "Searching"]
+    header, row = cluster_with_crds.run("get", "msearch", name, f"--namespace={namespace}", "-o=wide").splitlines()
+    assert header.split()[6:-1] == ["FINAL", "RUNNING", "FAILED", "WALL-TIME", "GPU-HOURS", "CELL"]
+    assert row.split()[6:-1] == ["3", "2", "0", "90s", "0", "conv3x3(-1)+identity(-2)"]
 
 
 NOON = "2026-01-31T12:00:00Z"
@@ -530,6 +535,23 @@ def test_kubectl_get_shows_what_became_of_a_trial(
     assert api.replace_status(TRIAL, {**kept, "status": status_of(failed, "pod")}, WRITE).is_accepted
     header, row = cluster_with_crds.run("get", "mtrial", name, f"--namespace={namespace}").splitlines()
     assert header.split() == [
-        *("NAME", "STAGE", "ROUND", "BLOCKS", "ITERATIONS", "BEGINNING", "STATE", "SCORE", "REASON", "AGE")
+        *("NAME", "STAGE", "ROUND", "STATE", "REPORTED", "ITERATIONS", "BEGINNING", "SCORE", "ATTEMPTS", "REASON"),
+        "AGE",
     ]
-    assert row.split()[:-1] == [name, "Search", "1", "1", "10", "false", "Failed", "0.25", "Diverged"]
+    # It has reported nothing before its end, so that column is empty.
+    assert row.split()[:-1] == [name, "Search", "1", "Failed", "10", "false", "0.25", "1", "Diverged"]
+
+
+def test_kubectl_get_shows_how_far_a_trial_is(
+    cluster_with_crds: ClusterAccess, api: ProxyClient, namespace: str, name: str
+) -> None:
+    kept = created(api, TRIAL, trial_resource(trial_spec(), name))
+    claimed = trials.claim(make_trial(name), "a-pod.1-2", 1_769_860_800.0, gpus=0.0)
+    running = trials.report(claimed, 1, Progress(7, reported_at=1_769_860_807.5))
+    answer = api.replace_status(TRIAL, {**kept, "status": status_of(running, "pod")}, WRITE)
+    assert answer.is_accepted, answer.message
+    header, row = cluster_with_crds.run("get", "mtrial", name, f"--namespace={namespace}", "-o=wide").splitlines()
+    assert header.split()[9:-1] == ["REASON", "BLOCKS", "PREDICTED", "WORKER", "MESSAGE", "CELL"]
+    assert row.split()[3:8] == ["Running", "7", "10", "false", "1"]
+    assert row.split()[-2:-1] == ["conv3x3(-1)+identity(-2)"]
+    assert "a-pod.1-2" in row.split()

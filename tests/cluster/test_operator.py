@@ -7,6 +7,7 @@ Workers are fake, so that each test takes seconds; `test_searches.py` has real p
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,47 @@ def test_a_finished_search_says_so_and_has_no_workers(begin: Begin) -> None:
     assert "completionTime" in status
     search.wait_for(lambda: not search.jobs())
     search.wait_for(lambda: {"RoundStarted", "Succeeded"} <= set(search.events()))
+
+
+def test_events_tell_the_story_once(begin: Begin, operator: OperatorProcess, cluster_with_crds: ClusterAccess) -> None:
+    """The operator is killed in between, and each event is there once all the same."""
+    search = begin(**{**PROGRESSIVE, "budget": {"maxTrials": 14, "maxFailedTrials": 1}})
+    measured: list[str] = []
+
+    def one_fails(trial: Trial) -> TrialResult:
+        measured.append(trial.name)
+        return failing(trial) if len(measured) == 2 else pretend_result(trial.spec)
+
+    with fake_worker(search, one_fails):
+        search.wait_for(lambda: search.status.get("round", 0) >= 2)
+        operator.kill()
+        operator.start()
+        assert search.wait_until_over() == "Succeeded"
+    search.wait_for(lambda: "NetworkDelivered" in search.events())
+    search.wait_for(lambda: "Succeeded" in search.events())
+    rounds = len(search.status["rounds"])
+    told = Counter(search.events())
+    # The status that would have told of a round may be lost with the operator, and with it the event.
+    assert told["RoundStarted"] in (rounds, rounds - 1)
+    assert told["BestSoFar"] in (rounds, rounds - 1)
+    assert {reason: told[reason] for reason in ("FinalStarted", "NetworkDelivered", "BudgetNearlySpent")} == {
+        "FinalStarted": 1,
+        "NetworkDelivered": 1,
+        "BudgetNearlySpent": 1,
+    }
+    assert told.total() < len(search.trials())
+    described = cluster_with_crds.run("describe", "msearch", search.name, f"--namespace={search.namespace}")
+    story = described.partition("\nEvents:")[2]
+    best = search.status["ranked"][0]
+    assert f"by {best['trial']}, {best['parameterCount']:,} parameters, {best['cell']}" in story
+    assert "4 trials train the best cells, and baselines, in full" in story
+    assert "of budget.maxFailedTrials (1) none is left" in story
+    assert (
+        f"% of test images classified right, each alone, with {search.status['delivered']['parameterCount']:,}" in story
+    )
+    assert "metasearch-operator" in story
+    columns = cluster_with_crds.run("get", "msearch", search.name, f"--namespace={search.namespace}").splitlines()[1]
+    assert columns.split()[:3] == [search.name, str(rounds), "14/14"]
 
 
 def test_trials_of_a_finished_search_may_be_deleted(begin: Begin, client: Api) -> None:

@@ -76,6 +76,15 @@ def test_the_board_is_that_of_a_folder(search: FinishedSearch, folder: Path) -> 
     assert len(there.splitlines()) > 20
 
 
+def test_a_search_is_logged_as_that_of_a_folder(search: FinishedSearch, folder: Path, tmp_path: Path) -> None:
+    there, here = f"tensorboard:{tmp_path / 'there'}", f"tensorboard:{tmp_path / 'here'}"
+    logged = printed(search.metasearch("log", there)), printed(metasearch("log", folder, here))
+    assert logged[0].replace("there", "here") == logged[1]
+    names = [sorted(place.name for place in (tmp_path / side / "test").iterdir()) for side in ("there", "here")]
+    assert names[0] == names[1]
+    assert len(names[0]) > 20
+
+
 def test_the_report_is_written_where_one_is(
     search: FinishedSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

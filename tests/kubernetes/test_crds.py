@@ -229,7 +229,13 @@ def test_what_is_fixed_is_always_there(name: str) -> None:
     ("resource", "columns"),
     [
         (names.SEARCH, ["Round", "Trials", "Best", "Spent", "State", "Age"]),
-        (names.TRIAL, ["Stage", "Round", "Blocks", "Iterations", "Beginning", "State", "Score", "Reason", "Age"]),
+        (
+            names.TRIAL,
+            [
+                *("Stage", "Round", "State", "Reported", "Iterations", "Beginning", "Score", "Attempts", "Reason"),
+                "Age",
+            ],
+        ),
     ],
 )
 def test_columns_show_fields_that_exist(resource: names.Resource, columns: list[str]) -> None:

@@ -131,7 +131,7 @@ def lives(draw: st.DrawFn) -> Trial:
     trial = Trial(spec=draw(SPECS))
     for _ in range(draw(st.integers(0, 4))):
         trial = trials.claim(trial, draw(NAMES), draw(TIMES), draw(AMOUNTS))
-        trial = trials.report(trial, trial.epoch, draw(st.builds(Progress, STEPS, CURVES)))
+        trial = trials.report(trial, trial.epoch, draw(st.builds(Progress, STEPS, CURVES, STEPS, st.none() | TIMES)))
         trial = trials.release(trial, draw(TIMES), draw(st.sampled_from([LOST, INTERRUPTED])))
     match draw(st.sampled_from(["pending", "running", "stopping", "stopped", "over"])):
         case "running":

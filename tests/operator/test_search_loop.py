@@ -20,7 +20,7 @@ from metasearch_operator.searches import SearchGone, status_json
 
 Json = dict[str, Any]
 
-EVENT = Event("Normal", "RoundStarted", "round 1: 10 cells to try")
+EVENT = Event("Normal", "RoundStarted", "round 1: 10 cells to try", "round 1")
 SEARCH: Json = {"metadata": {"namespace": "team-a", "name": "test"}, "status": status_json(SearchStatus(round=1))}
 
 
@@ -44,7 +44,7 @@ class LoopHarness:
         self.now = 0.0
         self.reconciles = 0
         self.written: list[SearchStatus] = []
-        self.emitted: list[Event] = []
+        self.posted: list[Event] = []
         self.problems: list[Problem] = []
         self.shown: list[ReconcileResult] = []
         self.loop = SearchLoop(
@@ -53,7 +53,7 @@ class LoopHarness:
             write_status=self._write_status,
             read_search=self._read_search,
             run_in_thread=self._at_once,
-            emit=lambda _resource, event: self.emitted.append(event),
+            post=lambda _resource, event: self.posted.append(event),
             show=lambda _resource, result: self.shown.append(result),
             clock=lambda: self.now,
             resource=SEARCH,
@@ -98,14 +98,14 @@ def harness() -> LoopHarness:
 
 def test_news_is_written_and_posted(harness: LoopHarness) -> None:
     assert harness.reconcile_once() == RESYNC_SECONDS
-    assert (harness.written, harness.emitted) == ([SearchStatus(round=2)], [EVENT])
+    assert (harness.written, harness.posted) == ([SearchStatus(round=2)], [EVENT])
 
 
 def test_what_is_on_record_is_not_written_again(harness: LoopHarness) -> None:
     harness.result = ReconcileResult(SearchStatus(round=1), is_urgent=True, events=[EVENT])
     assert harness.reconcile_once() == RESYNC_SECONDS
     assert not harness.written
-    assert not harness.emitted
+    assert not harness.posted
 
 
 def test_figures_alone_are_written_now_and_then(harness: LoopHarness) -> None:
@@ -128,7 +128,7 @@ def test_news_does_not_wait_for_figures(harness: LoopHarness) -> None:
 def test_of_a_search_that_has_changed_meanwhile_nothing_is_posted(harness: LoopHarness) -> None:
     harness.is_written = False
     assert harness.reconcile_once() == RETRY_BACKOFF.first
-    assert not harness.emitted
+    assert not harness.posted
     assert harness.loop.failures == 0
 
 

@@ -42,7 +42,7 @@ class Loops:
             write_status=lambda _resource, _status: True,
             read_search=lambda resource: resource,
             run_in_thread=self._at_once,
-            emit=lambda _resource, _event: None,
+            post=lambda _resource, _event: None,
             show=lambda resource, _result: self.shown.add(search_key(resource)),
             clock=lambda: 0.0,
             resource=resource,

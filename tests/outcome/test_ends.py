@@ -76,6 +76,7 @@ def test_a_status_keeps_ends_as_they_are() -> None:
     trials = [completed(Trial(spec=spec), pretend_result(spec)) for spec in plan(search, [], STARTED).propose]
     status = search_status(
         summarize(search, trials, Plan(Phase.SEARCHING), STARTED, ends),
+        final_trials=0,
         generation=1,
         conditions=(),
         suspended_seconds=0.0,

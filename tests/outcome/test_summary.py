@@ -44,6 +44,7 @@ def summarized(trials: Sequence[Trial], seconds: float = 60, **spec: Any) -> Sea
 
 def status_of(result: SearchResult, **changes: Any) -> SearchStatus:
     asked: dict[str, Any] = {
+        "final_trials": 4,
         "generation": 3,
         "conditions": (),
         "suspended_seconds": 0.0,

@@ -92,7 +92,7 @@ OPERATOR_RIGHTS = parse_rights("""
     batch jobs: get list watch create patch delete
     core pods: get list watch
     coordination.k8s.io leases: get list watch
-    core events: create list patch
+    core events: create list
     kueue.x-k8s.io workloads: list
 """)
 """The operator may do this where searches are, and nothing else there."""

@@ -103,7 +103,9 @@ def test_a_trial_that_is_resumed_ends_as_one_that_never_stopped(tmp_path: Path, 
 
     with pytest.raises(WorkerShutdown):
         tiny_trainer(tmp_path, HalfMinuteClock(), training=training).run(final_trial(), leave)
-    resumed = tiny_trainer(tmp_path, training=training).run(final_trial(), ignore)
+    reports: list[Progress] = []
+    resumed = tiny_trainer(tmp_path, training=training).run(final_trial(), reports.append)
+    assert {progress.started_from for progress in reports} == {5}
     assert repeatable(resumed) == repeatable(whole)
     name = resumed.weights or ""
     assert (tmp_path / "weights" / name).read_bytes() == (tmp_path / "whole" / "weights" / name).read_bytes()

@@ -158,6 +158,19 @@ def test_progress_is_recorded_at_most_once_a_second(store: SqliteStore) -> None:
     assert recorded == [0, 0, 0, 4, 4, 4, 4, 8, 8, 8]
 
 
+def test_progress_is_recorded_with_its_time_and_where_it_began(store: SqliteStore) -> None:
+    clock = FakeClock()
+
+    def act(_: TrialSpec, observe: Observer) -> TrialResult:
+        clock.time += 7.5
+        observe(Progress(9, started_from=5))
+        assert store.trials()[0].progress == Progress(9, started_from=5, reported_at=107.5)
+        return make_result()
+
+    store.request_stop(["b"])
+    work(store, act, clock)
+
+
 def test_a_new_point_of_the_curve_is_recorded_at_once(store: SqliteStore) -> None:
     def act(_: TrialSpec, observe: Observer) -> TrialResult:
         observe(Progress(1, (CurvePoint(1, 0.5),)))

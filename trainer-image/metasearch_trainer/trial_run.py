@@ -78,6 +78,7 @@ class TrialRun:
         self.state: TrainingState | None = None
         self._started = self._saved = environment.clock()
         self._earlier_seconds = 0.0
+        self._started_from = 0
         self._checkpoint = environment.storage.checkpoint(trial)
         self._observe = observe
         self._is_cut_short = False
@@ -111,7 +112,7 @@ class TrialRun:
             environment.on_step,
         )
         state = self.state = self._checkpointed() or training.begin()
-        self._earlier_seconds = state.seconds
+        self._earlier_seconds, self._started_from = state.seconds, state.meta_iteration
         try:
             training.run(state)
             if self.trial.is_beginning:
@@ -273,7 +274,7 @@ class TrialRun:
         """Tell the observer of the progress; where that ends the worker, leave the newest state in the checkpoint."""
         try:
             with self.timer.part(Part.WRITING):
-                self._observe(Progress(state.meta_iteration, state.curve))
+                self._observe(Progress(state.meta_iteration, state.curve, self._started_from))
         except TrialEnded:
             # A trial that is cut short is asked to stop at every report; only the worker's own end may still end it.
             if not self._is_cut_short:

@@ -8,7 +8,7 @@ checkpoint that the next one goes on from.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from metasearch.exit_codes import EXIT_RESTART
@@ -119,7 +119,8 @@ class Worker:
             if now - reported < REPORT_SECONDS and len(progress.curve) == points:
                 return
             reported, points = now, len(progress.curve)
-            if self.queue.report(claimed, progress).stop_requested:
+            timed = replace(progress, reported_at=self.environment.now())
+            if self.queue.report(claimed, timed).stop_requested:
                 raise TrialEnded(
                     State.STOPPED, Reason.BUDGET_EXHAUSTED, "the search's budget was spent before it could end"
                 )

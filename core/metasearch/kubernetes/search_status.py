@@ -230,6 +230,16 @@ class SearchStatus(ClusterModel):
         description="round is the strategy's round that is under way, counted from 1; 0 before the first.",
     )
     trials: TrialCounts | None = Field(default=None, description="trials counts the search's trials by state.")
+    trials_done: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]+/[0-9]+$",
+        max_length=21,
+        description="trialsDone is how many search trials are over, of those that spec.budget.maxTrials allows, such "
+        "as 12/30.",
+    )
+    final_trials: Count | None = Field(
+        default=None, description="finalTrials is the number of final trials so far, baselines' too."
+    )
     rounds: tuple[RoundStatus, ...] = Field(
         default=(),
         max_length=MAX_ROUNDS,

@@ -120,7 +120,7 @@ def trial_of(resource: Mapping[str, Any]) -> Trial:
         epoch=status.claim.epoch if status.claim else 0,
         attempts=tuple(map(_attempt, status.attempts)),
         stop_requested=status.stop_requested,
-        progress=_progress.validate_python(status.progress.model_dump()) if status.progress else Progress(),
+        progress=_progress_of(status.progress) if status.progress else Progress(),
         result=_result_of(status),
         created_at=Time(created).unix_seconds if (created := resource["metadata"].get("creationTimestamp")) else None,
     )
@@ -157,7 +157,15 @@ def _attempt(resource: AttemptResource) -> Attempt:
 
 
 def _progress_resource(progress: Progress) -> ProgressResource | None:
-    return None if progress == Progress() else ProgressResource.model_validate(_progress.dump_python(progress))
+    if progress == Progress():
+        return None
+    reported_at = None if progress.reported_at is None else Time.at(progress.reported_at)
+    return ProgressResource.model_validate({**_progress.dump_python(progress), "reported_at": reported_at})
+
+
+def _progress_of(resource: ProgressResource) -> Progress:
+    reported_at = None if resource.reported_at is None else resource.reported_at.unix_seconds
+    return _progress.validate_python({**resource.model_dump(), "reported_at": reported_at})
 
 
 def _result_resource(result: TrialResult, epoch: int) -> ResultResource:

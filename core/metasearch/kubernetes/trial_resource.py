@@ -209,6 +209,14 @@ class ProgressResource(ClusterModel):
     curve: tuple[CurvePointResource, ...] = Field(
         default=(), max_length=MAX_CURVE_POINTS, description="curve is the learning curve so far. Default: empty."
     )
+    started_from: Count = Field(
+        default=0,
+        description="startedFrom is the outer steps that the attempt found done, in a checkpoint. Default: 0.",
+    )
+    reported_at: Time | None = Field(
+        default=None,
+        description="reportedAt is when it was reported, in UTC, such as 2026-01-31T12:00:00Z. Default: not on record.",
+    )
 
 
 class AccuracyResource(ClusterModel):

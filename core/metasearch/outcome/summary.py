@@ -43,6 +43,7 @@ MOST_HOURS = 10**12 - 1
 
 def search_status(
     result: SearchResult,
+    final_trials: int,
     generation: int,
     conditions: Sequence[Condition],
     suspended_seconds: float,
@@ -55,6 +56,7 @@ def search_status(
     Summarize a result as the status of its MetaSearch, with lists cut to the lengths that a status may have.
 
     Args:
+        final_trials: the number of trials of the final stage, baselines' too.
         generation: `metadata.generation` of the MetaSearch that the result was made for.
         suspended_seconds: of all suspensions that are over.
         completed_at: a Unix time in seconds; None while the search is under way.
@@ -70,6 +72,8 @@ def search_status(
         ends=tuple(map(_end, result.ends)),
         round=result.rounds[-1].round if result.rounds else 0,
         trials=result.trials,
+        trials_done=_trials_done(result),
+        final_trials=final_trials,
         rounds=tuple(map(_round, result.rounds[-MAX_ROUNDS:])),
         examination=_examination(result),
         predicted_by=_predicted_by(result),
@@ -119,6 +123,12 @@ def _end(end: End) -> EndStatus:
         best_score=end.best_score,
         spec_hash=end.spec_hash,
     )
+
+
+def _trials_done(result: SearchResult) -> str:
+    """Return the search trials that are over and those that the budget allows, since a column can show one field."""
+    done = sum(round.trained + round.stopped + round.failed for round in result.rounds)
+    return f"{done}/{result.search.spec.budget.max_trials}"
 
 
 def _round(round: Round) -> RoundStatus:

@@ -118,6 +118,10 @@ class Progress:
 
     meta_iteration: int = 0
     curve: tuple[CurvePoint, ...] = ()
+    started_from: int = 0
+    """Meta-iterations that the attempt found done, in a checkpoint."""
+    reported_at: float | None = None
+    """Unix time in seconds of the report; None where that is not on record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +187,8 @@ class TrialSpec:
     """The fidelity: outer steps to train for."""
     seed: int
     round: int
-    """
-    The strategy's round that proposed it, counted from 1. A final trial has the round of the search trial whose
-    candidate it trains in full; a baseline has 0.
-    """
+    """The strategy's round that proposed it, counted from 1. A final trial has the round of the search trial whose
+    candidate it trains in full; a baseline has 0."""
     round_size: int | None = None
     """
     Trials that were proposed together; None where the strategy does not fix a round's size beforehand. By it, a driver
@@ -355,9 +357,7 @@ def request_stop(trial: Trial) -> Trial:
     """
     if trial.state is State.PENDING and not (trial.attempts and _may_be_kept(trial, trial.attempts[-1].outcome)):
         return _stopped(replace(trial, stop_requested=True))
-    if not trial.state.is_over:
-        return replace(trial, stop_requested=True)
-    return trial
+    return trial if trial.state.is_over else replace(trial, stop_requested=True)
 
 
 def _may_be_kept(trial: Trial, outcome: str | None) -> bool:

@@ -136,7 +136,7 @@ metricsTls:
   verbs: [get, list, watch]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, list, patch]
+  verbs: [create, list]
 - apiGroups: [kueue.x-k8s.io]
   resources: [workloads]
   verbs: [list]

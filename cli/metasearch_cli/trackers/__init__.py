@@ -1,0 +1,1 @@
+"""Learning curves and scores for experiment trackers: TensorBoard and MLflow."""

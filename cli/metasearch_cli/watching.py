@@ -1,0 +1,83 @@
+"""The commands that say how far a search is: `metasearch status` and `metasearch top`, once or again and again."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from metasearch_cli.searches import Context, Namespace, Subject, cluster, is_remote, load_snapshot
+
+if TYPE_CHECKING:
+    from metasearch_cli.outcome.watch import Draw
+
+INTERVAL_SECONDS = 5.0
+"""Time between two looks where none is given: on a cluster each of them lists all trials."""
+
+Watch = Annotated[
+    bool, typer.Option("--watch", "-w", help="Draw it again and again until the search is over, or Ctrl-C.")
+]
+Interval = Annotated[
+    float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Time between two looks of --watch.")
+]
+
+
+def status(
+    ctx: typer.Context,
+    subject: Subject,
+    watch: Watch = False,
+    interval: Interval = INTERVAL_SECONDS,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Say how far a search is."""
+    from metasearch_cli.outcome.running_table import driver_sentence
+    from metasearch_cli.outcome.tables import print_status
+
+    def draw(console: Console) -> bool:
+        result = load_snapshot(ctx, subject, namespace, context).result
+        print_status(console, result)
+        if watch and (gone := driver_sentence(result, time.time())):
+            console.print(gone, highlight=False, soft_wrap=True)
+        return result.search.phase.is_over
+
+    _show(draw, watch, interval)
+
+
+def top(
+    ctx: typer.Context,
+    subject: Subject,
+    watch: Watch = False,
+    interval: Interval = INTERVAL_SECONDS,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """List the trials that run, worker by worker and slot by slot, with their speed and remaining time."""
+    from metasearch.outcome.running import activity
+    from metasearch_cli.outcome.running_table import print_running
+
+    def draw(console: Console) -> bool:
+        snapshot = load_snapshot(ctx, subject, namespace, context)
+        slots, workers = None, None
+        if is_remote(ctx, namespace, context):
+            target = cluster(namespace, context)
+            from metasearch_cli.remote.workers import running_workers
+
+            slots, workers = snapshot.result.search.spec.worker.slots, running_workers(target, subject)
+        now = time.time()
+        print_running(console, snapshot.result, activity(snapshot.trials, now, slots, workers), now)
+        return snapshot.result.search.phase.is_over
+
+    _show(draw, watch, interval)
+
+
+def _show(draw: Draw, again: bool, interval: float) -> None:
+    console = Console()
+    if not again:
+        draw(console)
+        return
+    from metasearch_cli.outcome import watch
+
+    watch.watch(console, draw, interval, watch.Clock(time.monotonic, time.sleep))
