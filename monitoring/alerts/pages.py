@@ -27,9 +27,13 @@ switched on, tuned and silenced: [alerts](../alerts.md). Made from `monitoring/a
 at what is wasted. No alert about a search fires for one that has ended or is suspended.
 """
 
-PLACEHOLDERS = (
+OF_SEARCH = (
     "In the commands, NAMESPACE and SEARCH are the labels `namespace` and `search` of the alert; OPERATOR-NAMESPACE is "
     "where the chart was installed, with the release's name `metasearch`."
+)
+OF_OPERATOR = (
+    "In the commands, OPERATOR-NAMESPACE is where the chart was installed, with the release's name `metasearch`, and "
+    "NAMESPACE and SEARCH are those of a search."
 )
 
 WIDTH = 118
@@ -60,7 +64,7 @@ def page(alert: Alert) -> str:
     tuned = "`for`, `severity` and `threshold`" if alert.threshold else "`for` and `severity`"
     head = (
         f"Severity {alert.severity}; labels {labels}. It fires when {alert.filled(alert.when)}, and that lasts for "
-        f"{duration_text(alert.for_seconds)}. {PLACEHOLDERS}"
+        f"{duration_text(alert.for_seconds)}. {OF_SEARCH if 'search' in alert.labels else OF_OPERATOR}"
     )
     foot = (
         f"{tuned} can be set in the chart's values, `monitoring.rules.alerts.{alert.name}`; there `enabled: false` "
