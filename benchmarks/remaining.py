@@ -29,6 +29,7 @@ from metasearch.search import planner, strategies, surrogates
 from metasearch.search.baselines import HandMade
 from metasearch.search.build import build_search
 from metasearch.search.confirmation import strategy_spec
+from metasearch.search.pareto import ranked
 from metasearch.search.space import CellSpace
 from metasearch.search.trial_costs import work_of
 from metasearch.search.trial_parts import PartSeconds
@@ -145,12 +146,16 @@ def _asked(name: str, search: planner.Search, moments: Sequence[Moment]) -> Iter
         # A clock's time, between two ends of trials as mostly in life.
         now = search.started_at + share * (end - search.started_at)
         seen = next(moment for moment in reversed(moments) if moment.now <= now)
-        found = remaining(search, seen.trials, seen.phase, now)
+        found = remaining(search, seen.trials, ranked(_searching(seen.trials)), seen.phase, now)
         if found is None:
             yield Asked(name, share, None, None)
         else:
             whole = end - search.started_at
             yield Asked(name, share, (found.seconds - (end - now)) / whole, found.confidence)
+
+
+def _searching(trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
 
 
 # --- searches that have been -------------------------------------------------------------------------------------

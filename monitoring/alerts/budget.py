@@ -64,7 +64,7 @@ PROJECTED_SHARE = f"""\
   {spent_share("seconds", "gpu_seconds")}
 )
 * {ON_SEARCH} group_left () (
-  1 + max {BY_SEARCH} ({select(of_search.REMAINING)})
+  1 + max {BY_SEARCH} ({select(of_search.UNLIMITED_REMAINING)})
   / max {BY_SEARCH} ({select(of_search.BUDGET_SPENT, unit="seconds")})
 )"""
 """

@@ -49,6 +49,7 @@ UNDER_WAY = f"{SCOPE.largest(of_search.PHASE, IS_UNDER_WAY)} == 1"
 
 PROGRESS = SCOPE.largest(of_search.PROGRESS)
 REMAINING = f"{SCOPE.largest(of_search.REMAINING)} and {UNDER_WAY}"
+UNLIMITED_REMAINING = f"{SCOPE.largest(of_search.UNLIMITED_REMAINING)} and {UNDER_WAY}"
 
 # --- now ----------------------------------------------------------------------------------------------------------
 
@@ -83,10 +84,14 @@ NOW = Row(
         ),
         Panel(
             "Time that remains",
-            "Estimated time until the search ends. It is unsure while few trials have ended.",
+            "Estimated time until the search ends, and until it would end without a limit of time. It is unsure while "
+            "few trials have ended.",
             PanelKind.STAT,
             DisplayUnit.SECONDS,
-            (Query(REMAINING, empty_in=UNLESS_RUNNING),),
+            (
+                Query(REMAINING, "to its end", empty_in=UNLESS_RUNNING),
+                Query(UNLIMITED_REMAINING, "without a limit", empty_in=UNLESS_RUNNING),
+            ),
             "ended, or not known yet",
             4,
             4,

@@ -40,6 +40,22 @@ def values(found: Sequence[Sample], metric: Metric) -> dict[tuple[str, ...], flo
     return {each.labels[2:]: each.value for each in mine}
 
 
+def _some(counts: Mapping[tuple[str, ...], float | Histogram]) -> dict[tuple[str, ...], float | Histogram]:
+    return {labels: count for labels, count in counts.items() if count}
+
+
+def test_what_may_go_wrong_is_counted_from_zero() -> None:
+    """Prometheus sees an increase between two values, so the first failure needs a value before it."""
+    found = seen([])
+    ended, attempts = values(found, of_search.ENDED), values(found, of_search.ATTEMPTS)
+    assert not _some(ended)
+    assert not _some(attempts)
+    assert {reason for _, state, reason in ended if state == "Failed"} == {
+        *("Diverged", "OutOfMemory", "TimedOut", "InvalidData", "Error", "WorkerLost"),
+    }
+    assert {("Lost",), ("Interrupted",), ("OutOfMemory",), ("Succeeded",)} <= attempts.keys()
+
+
 def test_a_search_without_trials_has_its_budget_and_no_score() -> None:
     found = seen([], make_search(budget={"maxTrials": 5, "wallTime": "2h", "gpuHours": "1.5"}))
     limits = values(found, of_search.BUDGET_LIMIT)
@@ -72,7 +88,7 @@ def test_trials_are_counted_by_stage_round_and_state() -> None:
         ("Baseline", "0", "Succeeded"): 1,
     }
     assert values(found, of_search.TRIALS)["Search", "2", "Running"] == 0  # there, so that a rate has a beginning
-    assert values(found, of_search.ENDED) == {
+    assert _some(values(found, of_search.ENDED)) == {
         ("Search", "Succeeded", ""): 1,
         ("Search", "Failed", "OutOfMemory"): 1,
         ("Baseline", "Succeeded", ""): 1,
@@ -83,7 +99,7 @@ def test_times_and_attempts_are_those_on_record() -> None:
     lost = life.release(life.claim(make_trial("a"), "w", STARTED + 5, gpus=0.5), STARTED + 25, LOST)
     done = completed(replace(lost, created_at=STARTED), make_result(wall_seconds=12.0), STARTED + 30, STARTED + 70)
     found = seen([done])
-    assert values(found, of_search.ATTEMPTS) == {("Lost",): 1, ("Succeeded",): 1}
+    assert _some(values(found, of_search.ATTEMPTS)) == {("Lost",): 1, ("Succeeded",): 1}
     assert values(found, of_search.WORKER_SECONDS) == {(): 60}
     assert values(found, of_search.BUDGET_SPENT)["gpu_seconds",] == pytest.approx(10)
     # Bounds 1, 3, 10, 30, 60, …: the attempts took 20 and 40 seconds, the training 12, the wait for a claim 5.

@@ -11,6 +11,7 @@ from builders import STARTED, make_result, make_search, make_trial
 
 from metasearch.outcome.figures import Confidence
 from metasearch.outcome.remaining import Remaining, remaining
+from metasearch.search import pareto
 from metasearch.search import trials as life
 from metasearch.search.planner import Phase, Search
 from metasearch.search.trial_parts import PartSeconds
@@ -56,10 +57,15 @@ def pending(name: str) -> Trial:
     return make_trial(name, candidate=LARGE, meta_iterations=100)
 
 
+def told(search: Search, trials: Sequence[Trial], phase: Phase, now: float) -> Remaining | None:
+    searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
+    return remaining(search, trials, pareto.ranked(searching), phase, STARTED + now)
+
+
 def estimated(
     trials: Sequence[Trial], now: float, search: Search | None = None, phase: Phase = Phase.SEARCHING
 ) -> Remaining:
-    found = remaining(search or search_of(), trials, phase, STARTED + now)
+    found = told(search or search_of(), trials, phase, now)
     assert found is not None
     return found
 
@@ -94,7 +100,10 @@ def test_slots_that_were_idle_stay_so_idle() -> None:
 def test_a_limit_of_time_ends_a_search_earlier() -> None:
     search = search_of(budget={"maxTrials": 8, "wallTime": "100s"})
     trials = [over("a", 0), running("b", 25), *map(pending, "cdefgh")]
-    assert estimated(trials, 30, search).seconds == pytest.approx(70)
+    found = estimated(trials, 30, search)
+    assert found.seconds == pytest.approx(70)
+    # One slot: the rest of a trial, six trials, and two final trainings.
+    assert found.unlimited_seconds == pytest.approx(20 + 6 * SECONDS + 2 * FINAL_SECONDS)
 
 
 def test_final_trainings_are_timed_by_those_that_are_over() -> None:
@@ -116,7 +125,9 @@ def test_small_cells_alone_are_little_to_go_by() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED])
 def test_nothing_is_left_of_a_search_that_is_over(phase: Phase) -> None:
-    assert estimated([], 99, phase=phase) == Remaining(share=1.0, seconds=0.0, confidence=Confidence.HIGH)
+    assert estimated([], 99, phase=phase) == Remaining(
+        share=1.0, seconds=0.0, unlimited_seconds=0.0, confidence=Confidence.HIGH
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,4 +140,4 @@ def test_nothing_is_left_of_a_search_that_is_over(phase: Phase) -> None:
     ],
 )
 def test_nothing_is_told_where_nothing_can_be(trials: Sequence[Trial], changes: dict[str, Any]) -> None:
-    assert remaining(search_of(**changes), trials, Phase.SEARCHING, STARTED + 30) is None
+    assert told(search_of(**changes), trials, Phase.SEARCHING, 30) is None

@@ -148,7 +148,7 @@ class WatchedCluster:
                 continue
             is_over = moment.decided.phase.is_over
             result = summarize(each.search, moment.trials, moment.decided, moment.at if is_over else now)
-            self._operator.show(each.key, _conditions(each, moment.decided.phase), _samples(each, moment, result, now))
+            self._operator.show(each.key, _conditions(each, moment.decided.phase), _samples(each, moment, result))
             busy = sum(trial.state is State.RUNNING for trial in moment.trials)
             workers = [] if is_over else self._workers[each.key]
             if is_over:
@@ -260,10 +260,9 @@ class Worker:
         return self._made[metric].labels(*self._labels)
 
 
-def _samples(each: WatchedSearch, moment: Moment, result: SearchResult, now: float) -> list[Sample]:
+def _samples(each: WatchedSearch, moment: Moment, result: SearchResult) -> list[Sample]:
     is_over = moment.decided.phase.is_over
-    ends = each.moments[-1].at
-    found = samples(
+    return samples(
         Observation(
             each.namespace,
             result,
@@ -273,13 +272,6 @@ def _samples(each: WatchedSearch, moment: Moment, result: SearchResult, now: flo
             workers={} if is_over else each.workers,
         )
     )
-    known = {sample.metric for sample in found}
-    share = 1.0 if is_over else (now - each.search.started_at) / max(1.0, ends - each.search.started_at)
-    is_waiting = len(each.moments) == 1
-    estimates = [Sample(of_search.PROGRESS, each.key, 0.0 if is_waiting else min(1.0, share))]
-    if not is_over and not is_waiting:
-        estimates.append(Sample(of_search.REMAINING, each.key, max(0.0, ends - now)))
-    return [*found, *(sample for sample in estimates if sample.metric not in known)]
 
 
 def _conditions(each: WatchedSearch, phase: Phase) -> list[Condition]:

@@ -16,7 +16,7 @@ from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import SECONDS_PER_HOUR
 from metasearch.search.planner import Phase
 from metasearch.search.strategies import WITHOUT_SURROGATE
-from metasearch.search.trials import Attempt, Stage, State, Trial
+from metasearch.search.trials import INTERRUPTED, LOST, Attempt, Reason, Stage, State, Trial
 
 SEARCH_LABELS = ("namespace", "search")
 
@@ -25,6 +25,9 @@ ROUNDS_SHOWN = 16
 
 TRIAL_BUCKETS = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 43_200)
 """Bounds of a trial's time, from a second to half a day."""
+
+FAILURES = (Reason.DIVERGED, Reason.OUT_OF_MEMORY, Reason.TIMED_OUT, Reason.INVALID_DATA, Reason.ERROR)
+"""The reasons for which an attempt, and at last its trial, may fail."""
 
 WAIT_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400)
 
@@ -69,6 +72,11 @@ PROGRESS = _gauge(
 REMAINING = _gauge(
     "search_remaining_seconds",
     "Estimated time until a search ends; absent while nothing can be told.",
+    unit=Unit.SECONDS,
+)
+UNLIMITED_REMAINING = _gauge(
+    "search_unlimited_remaining_seconds",
+    "Estimated time until a search would end if budget.wallTime ended nothing; absent while nothing can be told.",
     unit=Unit.SECONDS,
 )
 BEST_SCORE = _gauge(
@@ -199,6 +207,7 @@ def _of_result(seen: Observation) -> _Part:
     if (remaining := result.remaining) is not None:
         yield PROGRESS, (), remaining.share
         yield REMAINING, (), remaining.seconds
+        yield UNLIMITED_REMAINING, (), remaining.unlimited_seconds
     if result.best_score is not None:
         yield BEST_SCORE, (), result.best_score
     yield FRONT, (), len(result.front)
@@ -224,11 +233,15 @@ def _of_trials(trials: Sequence[Trial]) -> _Part:
             for state in State:
                 yield TRIALS, (stage, str(round), state), counted[(stage, round), state]
     ended = Counter((trial.spec.stage, trial.state, trial.result.reason) for trial in trials if trial.result)
+    # What may go wrong is there from the beginning: the first time is an increase only from a zero.
+    ended.update({(Stage.SEARCH, State.FAILED, reason): 0 for reason in (*FAILURES, Reason.WORKER_LOST)})
     for (stage, state, reason), count in ended.items():
         yield ENDED, (stage, state, reason or ""), count
-    attempts = [attempt for trial in trials for attempt in trial.attempts]
-    for outcome, count in Counter(attempt.outcome for attempt in attempts if attempt.ended_at is not None).items():
-        yield ATTEMPTS, (outcome or "",), count
+    attempts = (attempt for trial in trials for attempt in trial.attempts if attempt.ended_at is not None)
+    outcomes = Counter(attempt.outcome or "" for attempt in attempts)
+    outcomes.update(dict.fromkeys((State.SUCCEEDED, LOST, INTERRUPTED, *FAILURES), 0))
+    for outcome, count in outcomes.items():
+        yield ATTEMPTS, (outcome,), count
     yield from _times(trials)
 
 

@@ -8,6 +8,7 @@ itself, on as many slots. The budget's limits on time and GPU-hours end a stage 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from statistics import fmean, median
 
 from pydantic import Field
 
-from metasearch.api import Deliver, MetaSearchSpec
+from metasearch.api import Deliver
 from metasearch.outcome.figures import Confidence, OutcomeModel
-from metasearch.search import baselines, pareto
+from metasearch.search import baselines, budget, pareto
 from metasearch.search.cells import parse_cell
+from metasearch.search.pareto import MeasuredCandidate
 from metasearch.search.planner import Phase, Search
 from metasearch.search.strategies.base import Foreseeing, Share
 from metasearch.search.trial_costs import TrialCosts, Work, makespan, typical_multiply_adds, work_of
@@ -41,14 +43,18 @@ class Remaining(OutcomeModel):
 
     share: float = Field(description="how much of the search's time is over, in [0, 1]")
     seconds: float = Field(description="until the search ends")
+    unlimited_seconds: float = Field(description="until it would end if `budget.wallTime` ended nothing")
     confidence: Confidence = Field(description="how sure that is")
 
 
-def remaining(search: Search, trials: Sequence[Trial], phase: Phase, now: float) -> Remaining | None:
+def remaining(
+    search: Search, trials: Sequence[Trial], ranked: Sequence[MeasuredCandidate], phase: Phase, now: float
+) -> Remaining | None:
     """
     Estimate the time until a search ends.
 
     Args:
+        ranked: of the search trials, as `pareto.ranked` has them.
         phase: what `plan` says of the same trials.
         now: a Unix time in seconds.
 
@@ -56,26 +62,31 @@ def remaining(search: Search, trials: Sequence[Trial], phase: Phase, now: float)
         None while nothing can be told: no trial is over, no slot is at work, or the search is suspended.
     """
     if phase.is_over:
-        return Remaining(share=1.0, seconds=0.0, confidence=Confidence.HIGH)
+        return Remaining(share=1.0, seconds=0.0, unlimited_seconds=0.0, confidence=Confidence.HIGH)
     if search.spec.suspend:
         return None
     costs, slots = TrialCosts.of(search.spec, trials), _slots(trials, now)
     images = next(((r.image_channels, r.image_side) for trial in trials if (r := trial.result) and r.image_side), None)
     if costs is None or not slots or images is None or images[0] is None or images[1] is None:
         return None
-    estimator = _Estimator(search, trials, costs, slots, (images[0], images[1]), now)
-    seconds = estimator.search_seconds() if phase is Phase.SEARCHING else 0.0
+    estimator = _Estimator(search, trials, ranked, costs, slots, (images[0], images[1]), now)
+    searching = estimator.search_seconds() if phase is Phase.SEARCHING else 0.0
+    final, left = estimator.final_seconds(), budget.seconds_left(search.spec, search.wall_seconds(now))
+    # The next limit is that of the search stage, if that is under way, and then that of the whole.
+    seconds = min(min(searching, left) + final, _whole_left(search, now))
     elapsed = search.wall_seconds(now)
-    seconds = _within(search.spec, seconds + estimator.final_seconds(), elapsed, 1.0)
-    share = elapsed / (elapsed + seconds) if elapsed + seconds else 0.0
-    return Remaining(share=share, seconds=seconds, confidence=estimator.confidence)
+    return Remaining(
+        share=elapsed / (elapsed + seconds) if elapsed + seconds else 0.0,
+        seconds=seconds,
+        unlimited_seconds=searching + final,
+        confidence=estimator.confidence,
+    )
 
 
-def _within(spec: MetaSearchSpec, seconds: float, elapsed: float, share: float) -> float:
-    """Return the seconds after which a stage ends, no later than at a share of `budget.wallTime`."""
-    if spec.budget.wall_time is None:
-        return seconds
-    return min(seconds, max(0.0, share * spec.budget.wall_time.seconds - elapsed))
+def _whole_left(search: Search, now: float) -> float:
+    """Return the seconds that `budget.wallTime` leaves; infinite without it."""
+    limit = search.spec.budget.wall_time
+    return math.inf if limit is None else max(0.0, limit.seconds - search.wall_seconds(now))
 
 
 def _slots(trials: Sequence[Trial], now: float) -> int:
@@ -116,7 +127,10 @@ class _Estimator:
 
     search: Search
     trials: Sequence[Trial]
+    ranked: Sequence[MeasuredCandidate]
+    """Of the search trials, best first."""
     costs: TrialCosts
+    """Those of all trials."""
     slots: int
     images: tuple[int, int]
     """Channels and side."""
@@ -132,12 +146,10 @@ class _Estimator:
     # --- the search stage ---
 
     def search_seconds(self) -> float:
-        """Return the seconds until the search stage ends."""
+        """Return the seconds until the search stage would end if no limit of time ended it."""
         open_work = sum(self._seconds_left(trial) for trial in self._searching if not trial.state.is_over)
         to_come = sum(self._seconds_to_come())
-        seconds = (open_work + to_come) / (self.slots * self._busy_share())
-        reserve = 1 - float(self.search.spec.final.reserve)
-        return _within(self.search.spec, seconds, self.search.wall_seconds(self.now), reserve)
+        return (open_work + to_come) / (self.slots * self._busy_share())
 
     def _seconds_to_come(self) -> Iterator[float]:
         """Yield the seconds of trials that are not on record yet, of each size and length."""
@@ -217,7 +229,7 @@ class _Estimator:
     def _finals_to_come(self, finals: Sequence[Trial]) -> list[float]:
         """Return the seconds of final trainings that are not on record yet."""
         final, known = self.search.spec.final, Counter(trial.spec.stage for trial in finals)
-        best = pareto.ranked(self._searching)
+        best = self.ranked
         cells = final.top
         if final.deliver is Deliver.FRONT and best:
             cells = min(final.top, len(pareto.front(self._searching)))
@@ -235,7 +247,7 @@ class _Estimator:
     def _final_seconds(self, multiply_adds: float, stage: Stage) -> float:
         evaluation, final = self.search.spec.evaluation, self.search.spec.final
         tasks = evaluation.tasks + (evaluation.curve_points - 1) * evaluation.curve_tasks + final.tasks
-        return self._costs[stage].seconds(multiply_adds, Work(final.meta_iterations, tasks))
+        return self._final_costs[stage].seconds(multiply_adds, Work(final.meta_iterations, tasks))
 
     # --- both ---
 
@@ -244,10 +256,10 @@ class _Estimator:
         return [trial for trial in self.trials if trial.spec.stage is Stage.SEARCH]
 
     @cached_property
-    def _costs(self) -> dict[Stage, TrialCosts]:
-        """The costs in each stage, from its own trials where there are some: it may train in another way."""
+    def _final_costs(self) -> dict[Stage, TrialCosts]:
+        """The costs in the final stage, from its own trials where there are some: it may train in another way."""
         found = {}
-        for stage in Stage:
+        for stage in (Stage.FINAL, Stage.BASELINE):
             mine = [trial for trial in self.trials if trial.spec.stage is stage]
             found[stage] = TrialCosts.of(self.search.spec, mine) or self.costs
         return found
@@ -264,7 +276,7 @@ class _Estimator:
     def _seconds_left(self, trial: Trial) -> float:
         """Return the seconds that a trial still needs which is not over."""
         work = work_of(self.search.spec, trial, self._lengths)
-        whole = self._costs[trial.spec.stage].seconds(self._multiply_adds_of(trial), work)
+        whole = self._final_costs.get(trial.spec.stage, self.costs).seconds(self._multiply_adds_of(trial), work)
         open_attempt = next((each for each in trial.attempts if each.ended_at is None), None)
         return whole if open_attempt is None else max(0.0, whole - _seconds(open_attempt, self.now))
 

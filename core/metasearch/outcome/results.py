@@ -172,7 +172,7 @@ def summarize(
         comparison=compare(final[0], baselines) if final and baselines else None,
         certainty=certainty_of(trials, final),
         spent=budget.spent(trials, search.wall_seconds(now), now),
-        remaining=remaining(search, trials, decided.phase, now),
+        remaining=remaining(search, trials, ranked, decided.phase, now),
         ends=tuple(ends),
     )
 

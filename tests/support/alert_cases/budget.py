@@ -43,7 +43,7 @@ NEARLY_SPENT = (
 
 
 def remaining(seconds: float) -> dict[str, str]:
-    return {of_search("search_remaining_seconds"): steady(seconds)}
+    return {of_search("search_unlimited_remaining_seconds"): steady(seconds)}
 
 
 def run_out(unit: str, share: str) -> Firing:
