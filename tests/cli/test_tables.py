@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 from builders import STARTED, make_accuracies, make_result, make_search, make_trial
 from rich.console import Console
 
 from metasearch.outcome.results import summarize
+from metasearch.search import trials as life
 from metasearch.search.planner import current_status
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch_cli.outcome.tables import COLUMNS, print_status, print_trials, trials_as_csv, trials_as_json
@@ -153,3 +155,13 @@ def test_a_status_shows_every_baseline() -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "Conv4 113,221 70.00 ± 1.00 70.00 ± 1.00 70.00 ± 1.00" in lines
     assert "Conv4-6 1,223 70.00 ± 1.00 70.00 ± 1.00 70.00 ± 1.00" in lines
+
+
+def test_a_status_says_when_the_search_will_end() -> None:
+    running = life.claim(make_trial("test-1-b"), "pod.0-1", STARTED + 30, gpus=0.0)
+    printed = status_of([make_trial("test-1-a", make_result(wall_seconds=1.0)), running])
+    assert re.search(r"^time: \d+% is over, about .+ to go \(confidence low\)$", printed, re.MULTILINE)
+
+
+def test_a_status_says_nothing_of_an_end_that_it_cannot_tell() -> None:
+    assert "to go" not in status_of([make_trial("test-1-a")])

@@ -509,6 +509,7 @@ def test_kubectl_get_shows_how_far_a_search_is(
         "trials": counts,
         "trialsDone": "9/30",
         "finalTrials": 3,
+        "progress": {"percentage": 42, "estimatedRemainingSeconds": 120, "confidence": "Medium"},
         "bestScore": "0.9123",
         "ranked": [{**cell, **size, "score": "0.91234", "interval": "0.01"}],
         "spent": spent,
@@ -520,8 +521,8 @@ def test_kubectl_get_shows_how_far_a_search_is(
     assert header.split() == ["NAME", "ROUND", "TRIALS", "BEST", "SPENT", "STATE", "AGE"]
     assert row.split()[:-1] == [name, "2", "9/30", "0.9123", "37%", "Searching"]
     header, row = cluster_with_crds.run("get", "msearch", name, f"--namespace={namespace}", "-o=wide").splitlines()
-    assert header.split()[6:-1] == ["FINAL", "RUNNING", "FAILED", "WALL-TIME", "GPU-HOURS", "CELL"]
-    assert row.split()[6:-1] == ["3", "2", "0", "90s", "0", "conv3x3(-1)+identity(-2)"]
+    assert header.split()[6:-1] == ["FINAL", "RUNNING", "FAILED", "OVER-%", "WALL-TIME", "GPU-HOURS", "CELL"]
+    assert row.split()[6:-1] == ["3", "2", "0", "42", "90s", "0", "conv3x3(-1)+identity(-2)"]
 
 
 NOON = "2026-01-31T12:00:00Z"

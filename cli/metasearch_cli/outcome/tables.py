@@ -16,6 +16,7 @@ from metasearch_cli.outcome.listing import Value, text_of
 from metasearch_cli.report.certainty import certainty
 from metasearch_cli.report.earlier_ends import earlier_ends
 from metasearch_cli.report.examination import examination
+from metasearch_cli.report.formats import duration
 
 _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "name": lambda trial: trial.name,
@@ -57,6 +58,13 @@ def print_status(console: Console, result: SearchResult) -> None:
         f"spent: {spent.wall_seconds:.0f} s, {spent.worker_seconds:.0f} s of workers, {spent.gpu_hours:.2f} GPU-hours",
         highlight=False,
     )
+    if (found := result.remaining) is not None and found.seconds:
+        # Two digits are what an estimate is worth.
+        left = duration(float(f"{found.seconds:.2g}"))
+        console.print(
+            f"time: {found.share:.0%} is over, about {left} to go (confidence {found.confidence.lower()})",
+            highlight=False,
+        )
     for earlier in earlier_ends(result):
         console.print(earlier, highlight=False, soft_wrap=True)
     if result.rounds:

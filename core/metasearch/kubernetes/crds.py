@@ -41,6 +41,13 @@ def _search() -> Definition:
         _column("Final", ".status.finalTrials", "Trials of the final stage so far", kind="integer", wide=True),
         _column("Running", ".status.trials.running", "Trials of every stage that run", kind="integer", wide=True),
         _column("Failed", ".status.trials.failed", "Trials of every stage that failed", kind="integer", wide=True),
+        _column(
+            "Over-%",
+            ".status.progress.percentage",
+            "Estimated share of the time that is over",
+            kind="integer",
+            wide=True,
+        ),
         _column("Wall-Time", ".status.spent.wallTime", "Time since the start, suspension left out", wide=True),
         _column("GPU-Hours", ".status.spent.gpuHours", "GPU share x hours of all attempts", wide=True),
         _column("Cell", ".status.ranked[0].cell", "Cell with the best score", wide=True),

@@ -20,7 +20,7 @@ from devcluster.binaries import MissingProgram
 from devcluster.operator_installation import OperatorInstallation
 from devcluster.prometheus import PrometheusServer, running_prometheus
 from devcluster.searches import SearchHandle
-from installed_searches import GPU, Apply, pods_of
+from installed_searches import GPU, Apply
 from monitoring.dashboards.catalogue import DASHBOARDS
 from monitoring.dashboards.model import Dashboard, Panel, SearchState
 from monitoring.dashboards.recording import ask
@@ -30,6 +30,7 @@ from monitoring.dashboards.substitution import ALL, View
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 from metasearch.search.trials import Stage, Trial
+from metasearch_operator.lost_workers import pod_of
 
 SCRAPE_SECONDS = 1
 
@@ -141,22 +142,23 @@ def test_the_figures_of_a_search_with_crashes_are_those_on_record(
 ) -> None:
     prometheus.wait_for(lambda: [each for each in prometheus.targets() if each["health"] == "up"])
     search = apply(
-        training={"metaIterations": 60},
+        training={"metaIterations": 600},
         worker={"slots": 2, "template": {"resources": {"limits": {GPU: 1}}}},
         budget={"gpuHours": "5"},
     )
     unexpected(prometheus, search, SearchState.NO_SEARCH, time.time())  # no query is an error
 
-    # Of each worker and the operator one is lost in the middle of the search.
+    # A worker with a trial and the operator are lost in the middle of the search.
     search.wait_for(lambda: sum(trial.state.is_over for trial in search.trials()) >= 3)
     running = unexpected(prometheus, search, SearchState.RUNNING, time.time())
     here = f"--namespace={installation.namespace}"
-    victim = pods_of(search)[0]["metadata"]["name"]
+    victim = pod_of(search.wait_for(lambda: next((each.holder for each in search.trials() if each.holder), None)))
     installation.access.run("delete", "pod", here, victim, "--grace-period=0", "--force")
     installation.access.run("delete", "pod", here, installation.operator_pod(), "--wait=false")
     assert search.wait_until_over() == "Succeeded"
     settled(search, prometheus)
 
+    assert {attempt.outcome for trial in search.trials() for attempt in trial.attempts} != {"Succeeded"}
     assert recorded_by(prometheus, search) == figures(search.trials())
     finished = unexpected(prometheus, search, SearchState.FINISHED, time.time())
     Path("/root/w/mon.txt").write_text(f"{running}\n{finished}")
@@ -168,8 +170,11 @@ def recorded_by(prometheus: PrometheusServer, search: SearchHandle) -> Json:
     ended = prometheus.instant(f"sum by (stage, state) (metasearch_trials_ended_total{{{name}}})")
     attempts = prometheus.instant(f"sum by (outcome) (metasearch_trial_attempts_total{{{name}}})")
     return {
-        "ended": {(each["metric"]["stage"], each["metric"]["state"]): float(each["value"][1]) for each in ended},
-        "attempts": {each["metric"]["outcome"]: float(each["value"][1]) for each in attempts},
+        # Failures are exposed from zero on.
+        "ended": +Counter(
+            {(each["metric"]["stage"], each["metric"]["state"]): int(each["value"][1]) for each in ended}
+        ),
+        "attempts": +Counter({each["metric"]["outcome"]: int(each["value"][1]) for each in attempts}),
         "best": prometheus.value(f"metasearch_search_best_score_ratio{{{name}}}"),
         "seconds": prometheus.value(f"metasearch_worker_busy_seconds_total{{{name}}}"),
         "gpu_seconds": prometheus.value(f'metasearch_budget_spent{{{name},unit="gpu_seconds"}}'),
