@@ -11,11 +11,17 @@ most too high. A scrape is timed over HTTP, on one machine.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import http.client
+import multiprocessing
+import socket
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from multiprocessing.synchronize import Event as EventType
 from typing import Any, TypeVar
 
 from metasearch import api
@@ -37,7 +43,11 @@ from simulation import course
 
 T = TypeVar("T")
 
-SCRAPES = 10
+SCRAPES, REPEATS = 10, 10
+SILENT = 50
+MOST_SLOWDOWN = 2.0
+"""With two cores, of which the flood itself takes one; in earnest it comes from other machines."""
+
 MOST_SCRAPE_SECONDS, MOST_SHARE = 0.2, 0.02
 
 PER_SEARCH = 400
@@ -110,6 +120,45 @@ def scrape(port: int) -> tuple[float, str]:
     return time.perf_counter() - began, text
 
 
+def flood(port: int, until: EventType) -> None:
+    """Scrape in eight threads without a pause, beside connections that say nothing, until told to end."""
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(SILENT)]
+
+    def ask() -> None:
+        while not until.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                scrape(port)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for connection in silent:
+        connection.close()
+
+
+def slowdown(port: int, work: Callable[[], object]) -> float:
+    """Return how many times as long some work takes while its process is flooded with scrapes."""
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        for _ in range(REPEATS):
+            work()
+        return time.perf_counter() - began
+
+    alone = seconds()
+    context = multiprocessing.get_context("spawn")
+    until = context.Event()
+    flooding = context.Process(target=flood, args=(port, until))
+    flooding.start()
+    time.sleep(3)
+    flooded = seconds()
+    until.set()
+    flooding.join()
+    return flooded / alone
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show every search once, and scrape."""
     options = _parser().parse_args(arguments)
@@ -123,6 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             time.sleep(1.1)  # what is answered is kept for a second
             took, text = scrape(server.port)
             seconds.append(took)
+        key = "team-a", "search-0"
+        ratio = slowdown(server.port, lambda: reconcile(search, trials, key, metrics, Timer()))
     series = sum(not line.startswith("#") for line in text.splitlines())
     row = {
         "searches": options.searches,
@@ -132,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "scrape, s": round(sorted(seconds)[SCRAPES // 2], 3),
         "answer, MiB": round(len(text) / 2**20, 2),
         **{f"{part}, ms": round(1000 * spent / options.searches, 1) for part, spent in timer.seconds.items()},
+        "flooded": round(ratio, 2),
         "share": round(timer.seconds["metrics"] / sum(timer.seconds.values()), 4),
     }
     return publish("metrics_cost", [row], judged(row), options.json)
@@ -141,6 +193,11 @@ def judged(row: dict[str, Any]) -> list[Claim]:
     return [
         Claim(f"a search has {row['series of a search']} series", row["series of a search"] <= PER_SEARCH),
         Claim(f"a scrape takes {row['scrape, s']} s", row["scrape, s"] <= MOST_SCRAPE_SECONDS),
+        Claim(
+            f"with 8 scrapes at a time without a pause and {SILENT} silent connections a reconcile takes "
+            f"{row['flooded']} times as long",
+            row["flooded"] <= MOST_SLOWDOWN,
+        ),
         Claim(f"metrics take {row['share']:.1%} of a reconcile's CPU time", row["share"] <= MOST_SHARE),
     ]
 

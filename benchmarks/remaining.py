@@ -171,7 +171,13 @@ def recorded(folder: Path) -> list[Asked]:
     trials = store.trials()
     end = max(attempt.ended_at or 0.0 for trial in trials for attempt in trial.attempts)
     moments = [_as_it_was(trials, search.started_at + share * (end - search.started_at)) for share in AT]
-    return list(_asked(folder.name, search, [*moments, Moment(end, trials, planner.Phase.SUCCEEDED)]))
+    return list(
+        _asked(
+            f"{row.name} with seed {search.spec.seed}, as it ran",
+            search,
+            [*moments, Moment(end, trials, planner.Phase.SUCCEEDED)],
+        )
+    )
 
 
 def _as_it_was(trials: Sequence[Trial], now: float) -> Moment:

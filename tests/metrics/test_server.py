@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import os
 import shutil
 import socket
 import ssl
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 from devcluster.certificates import Certificate, CertificateAuthority
+from local_search import wait_until
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,7 +24,7 @@ from prometheus_client.registry import Collector
 from metasearch.errors import InvalidSpec
 from metasearch.metrics.exposition import SampleCollector
 from metasearch.metrics.model import Histogram, Kind, Metric, Sample, Unit
-from metasearch.metrics.server import KEPT_SECONDS, MetricsServer, Tls, serve
+from metasearch.metrics.server import KEPT_SECONDS, MOST_CONNECTIONS, MetricsServer, Tls, serve
 
 SIZE = Metric("metasearch_size_bytes", Kind.GAUGE, "Size.", ("search",), Unit.BYTES)
 DONE = Metric("metasearch_done_total", Kind.COUNTER, "Done.", ("search",))
@@ -112,6 +115,35 @@ def test_a_scraper_that_hangs_keeps_no_other_waiting(server: MetricsServer) -> N
     with socket.create_connection(("127.0.0.1", server.port)) as hanging:
         hanging.sendall(b"GET /metrics HTTP/1.1\r\n")  # and no more
         assert scraped(server) == {}
+
+
+def test_connections_that_say_nothing_are_no_more_than_there_may_be(server: MetricsServer) -> None:
+    with ExitStack() as stack:
+        for _ in range(MOST_CONNECTIONS):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        wait_until(lambda: is_refused(server))  # once the last of them is accepted
+    wait_until(lambda: not is_refused(server))
+
+
+def is_refused(server: MetricsServer) -> bool:
+    try:
+        scraped(server)
+    except (OSError, http.client.HTTPException):
+        return True
+    return False
+
+
+def test_an_answer_may_be_compressed_and_in_the_newer_format(server: MetricsServer, collector: SampleCollector) -> None:
+    collector.replace("b", [Sample(DONE, ("b",), 4)])
+    asked = {"Accept": "application/openmetrics-text; version=1.0.0", "Accept-Encoding": "gzip"}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with closing(connection):
+        connection.request("GET", "/metrics", headers=asked)
+        answer = connection.getresponse()
+        assert answer.getheader("Content-Encoding") == "gzip"
+        text = gzip.decompress(answer.read()).decode()
+    assert 'metasearch_done_total{search="b"} 4.0' in text
+    assert text.endswith("# EOF\n")
 
 
 def test_a_port_in_use_is_one_sentence(server: MetricsServer, registry: CollectorRegistry) -> None:

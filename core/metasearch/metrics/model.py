@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate
 
 PREFIX = "metasearch_"
 
@@ -60,11 +59,8 @@ class Histogram:
     @classmethod
     def of(cls, values: Iterable[float], bounds: tuple[float, ...]) -> Histogram:
         """Count values by buckets."""
-        counts, total = [0] * (len(bounds) + 1), 0.0
-        for value in values:
-            counts[bisect_left(bounds, value)] += 1
-            total += value
-        return cls(tuple(accumulate(counts)), total)
+        ordered = sorted(values)
+        return cls((*(bisect_right(ordered, bound) for bound in bounds), len(ordered)), float(sum(ordered)))
 
     def plus(self, other: Histogram) -> Histogram:
         """Return the observations of both, which have the same buckets."""

@@ -6,6 +6,7 @@ What is answered is kept for a second, so that many scrapes at once cost hardly 
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import sys
@@ -15,36 +16,58 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder, gzip_accepted
 
 from metasearch.errors import InvalidSpec
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 KEPT_SECONDS = 1.0
 
-REQUEST_SECONDS = 30.0
+MOST_FORMS = 4
+"""Forms of an answer that are kept: text or OpenMetrics, compressed or not."""
+
+REQUEST_SECONDS = 10.0
 """Time after which a client that says nothing is given up."""
 
+MOST_CONNECTIONS = 100
+"""Connections at once; further ones are closed without an answer."""
 
-class _KeptFamilies(Collector):
-    """The families of a registry, collected at most once in KEPT_SECONDS."""
+
+class _Application:
+    """Answers GET with a registry's metrics; each form that clients ask for is made at most once in KEPT_SECONDS."""
 
     def __init__(self, registry: CollectorRegistry, clock: Callable[[], float]) -> None:
         self._registry, self._clock = registry, clock
         self._lock = threading.Lock()
-        self._kept: list[Family] = []
+        self._kept: dict[tuple[str, bool], bytes] = {}
         self._at = float("-inf")
 
-    def collect(self) -> Iterable[Family]:
+    def __call__(self, environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        encode, content_type = choose_encoder(environment.get("HTTP_ACCEPT", ""))
+        is_zipped = gzip_accepted(environment.get("HTTP_ACCEPT_ENCODING", ""))
         with self._lock:
-            if self._clock() - self._at >= KEPT_SECONDS:
-                self._kept, self._at = list(self._registry.collect()), self._clock()
-            return self._kept
+            body = self._body(encode, content_type, is_zipped)
+        zipped = [("Content-Encoding", "gzip")] if is_zipped else []
+        start_response("200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body))), *zipped])
+        return [body]
+
+    def _body(self, encode: Callable[[CollectorRegistry], bytes], content_type: str, is_zipped: bool) -> bytes:
+        if self._clock() - self._at >= KEPT_SECONDS:
+            self._kept, self._at = {}, self._clock()
+        key = content_type, is_zipped
+        if key not in self._kept:
+            made = encode(self._registry)
+            made = gzip.compress(made, compresslevel=1) if is_zipped else made
+            if len(self._kept) >= MOST_FORMS:
+                return made  # whoever asks for ever new forms is not to fill the memory
+            self._kept[key] = made
+        return self._kept[key]
 
 
 @dataclass(frozen=True)
@@ -87,13 +110,30 @@ class Tls:
 class _Server(ThreadingWSGIServer):
     """Answers each request in a thread of its own, its TLS handshake too, so that no client keeps another waiting."""
 
+    request_queue_size = MOST_CONNECTIONS
     tls: Tls | None = None
     _context: ssl.SSLContext
     _changed_at: float
 
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._free = threading.Semaphore(MOST_CONNECTIONS)
+
     def speak(self, tls: Tls) -> None:
         self.tls, self._context, self._changed_at = tls, tls.context(), tls.changed_at
         self.socket = self._context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         # Certificates are renewed while servers run; what is half written now is read at the next request.
@@ -152,11 +192,9 @@ def serve(
     Raises:
         InvalidSpec: the port is in use, or may not be taken; a file of `tls` is wrong.
     """
-    kept = CollectorRegistry(auto_describe=False)
-    kept.register(_KeptFamilies(registry, clock))
     server_class: type[_Server] = _Server6 if ":" in host else _Server
     try:
-        server = make_server(host, port, make_wsgi_app(kept), server_class, _Handler)
+        server = make_server(host, port, _Application(registry, clock), server_class, _Handler)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidSpec(f"metrics cannot be served on port {port} ({reason}); choose another port") from error

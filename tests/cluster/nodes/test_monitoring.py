@@ -142,7 +142,7 @@ def test_the_figures_of_a_search_with_crashes_are_those_on_record(
 ) -> None:
     prometheus.wait_for(lambda: [each for each in prometheus.targets() if each["health"] == "up"])
     search = apply(
-        training={"metaIterations": 600},
+        training={"metaIterations": 200},
         worker={"slots": 2, "template": {"resources": {"limits": {GPU: 1}}}},
         budget={"gpuHours": "5"},
     )
@@ -155,7 +155,7 @@ def test_the_figures_of_a_search_with_crashes_are_those_on_record(
     victim = pod_of(search.wait_for(lambda: next((each.holder for each in search.trials() if each.holder), None)))
     installation.access.run("delete", "pod", here, victim, "--grace-period=0", "--force")
     installation.access.run("delete", "pod", here, installation.operator_pod(), "--wait=false")
-    assert search.wait_until_over() == "Succeeded"
+    search.wait_for(lambda: search.is_over, seconds=600)
     settled(search, prometheus)
 
     assert {attempt.outcome for trial in search.trials() for attempt in trial.attempts} != {"Succeeded"}
