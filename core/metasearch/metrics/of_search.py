@@ -16,7 +16,7 @@ from metasearch.outcome.results import SearchResult
 from metasearch.search.budget import SECONDS_PER_HOUR
 from metasearch.search.planner import Phase
 from metasearch.search.strategies import WITHOUT_SURROGATE
-from metasearch.search.trials import INTERRUPTED, LOST, Attempt, Reason, Stage, State, Trial
+from metasearch.search.trials import INTERRUPTED, LOST, Reason, Stage, State, Trial
 
 SEARCH_LABELS = ("namespace", "search")
 
@@ -224,62 +224,48 @@ def _dataset(spec: MetaSearchSpec) -> str:
 
 
 def _of_trials(trials: Sequence[Trial]) -> _Part:
-    yield META_ITERATIONS, (), sum(map(_meta_iterations, trials))
-    counted = Counter((_place(trial), trial.state) for trial in trials)
-    shown = sorted({round for (stage, round), _ in counted if stage is Stage.SEARCH})[-ROUNDS_SHOWN:]
-    for stage, round in dict.fromkeys(place for place, _ in counted):
-        if round in shown or stage is not Stage.SEARCH:
-            # Every state, so that one that empties becomes 0 and does not vanish.
-            for state in State:
-                yield TRIALS, (stage, str(round), state), counted[(stage, round), state]
-    ended = Counter((trial.spec.stage, trial.state, trial.result.reason) for trial in trials if trial.result)
+    # Lists rather than generators: there may be thousands of trials, at every reconcile.
+    results = [(trial.spec.stage, trial.state, trial.result) for trial in trials if trial.result]
+    under_way = sum([trial.progress.meta_iteration for trial in trials if trial.result is None])
+    yield META_ITERATIONS, (), under_way + sum([result.meta_iterations or 0 for _, _, result in results])
+    yield from _counts(trials)
+    ended = Counter([(stage, state, result.reason) for stage, state, result in results])
     # What may go wrong is there from the beginning: the first time is an increase only from a zero.
     ended.update({(Stage.SEARCH, State.FAILED, reason): 0 for reason in (*FAILURES, Reason.WORKER_LOST)})
     for (stage, state, reason), count in ended.items():
         yield ENDED, (stage, state, reason or ""), count
-    attempts = (attempt for trial in trials for attempt in trial.attempts if attempt.ended_at is not None)
-    outcomes = Counter(attempt.outcome or "" for attempt in attempts)
+    attempts = [attempt.outcome or "" for trial in trials for attempt in trial.attempts if attempt.ended_at is not None]
+    outcomes = Counter(attempts)
     outcomes.update(dict.fromkeys((State.SUCCEEDED, LOST, INTERRUPTED, *FAILURES), 0))
     for outcome, count in outcomes.items():
         yield ATTEMPTS, (outcome,), count
-    yield from _times(trials)
+    for stage in dict.fromkeys([trial.spec.stage for trial in trials]):
+        yield from _times(stage, [trial for trial in trials if trial.spec.stage is stage])
 
 
-def _meta_iterations(trial: Trial) -> int:
-    done = trial.result.meta_iterations if trial.result else None
-    return done or trial.progress.meta_iteration
+def _counts(trials: Sequence[Trial]) -> _Part:
+    """Yield the number of trials in each state, by round in the search stage."""
+    counted: Counter[tuple[Stage, int, State]] = Counter()
+    for (stage, round, state), count in Counter([(t.spec.stage, t.spec.round, t.state) for t in trials]).items():
+        counted[stage, round if stage is Stage.SEARCH else 0, state] += count
+    shown = sorted({round for stage, round, _ in counted if stage is Stage.SEARCH})[-ROUNDS_SHOWN:]
+    for stage, round in dict.fromkeys([(stage, round) for stage, round, _ in counted]):
+        if round in shown or stage is not Stage.SEARCH:
+            # Every state, so that one that empties becomes 0 and does not vanish.
+            for state in State:
+                yield TRIALS, (stage, str(round), state), counted[stage, round, state]
 
 
-def _place(trial: Trial) -> tuple[Stage, int]:
-    stage = trial.spec.stage
-    return stage, trial.spec.round if stage is Stage.SEARCH else 0
-
-
-def _times(trials: Sequence[Trial]) -> _Part:
-    """Yield the histograms of each stage that has begun."""
-    for stage in dict.fromkeys(trial.spec.stage for trial in trials):
-        mine = [trial for trial in trials if trial.spec.stage is stage]
-        for metric, values in (
-            (TRIAL_SECONDS, map(_training_seconds, mine)),
-            (CLAIM_SECONDS, (_seconds(each) for trial in mine for each in trial.attempts)),
-            (QUEUE_SECONDS, map(_queue_seconds, mine)),
-        ):
-            known = (value for value in values if value is not None)
-            yield metric, (stage,), Histogram.of(known, metric.buckets)
-
-
-def _training_seconds(trial: Trial) -> float | None:
-    return trial.result.wall_seconds if trial.result and trial.state is State.SUCCEEDED else None
-
-
-def _seconds(attempt: Attempt) -> float | None:
-    return None if attempt.ended_at is None else max(0.0, attempt.ended_at - attempt.started_at)
-
-
-def _queue_seconds(trial: Trial) -> float | None:
-    if trial.created_at is None or not trial.attempts:
-        return None
-    return max(0.0, trial.attempts[0].started_at - trial.created_at)
+def _times(stage: Stage, trials: Sequence[Trial]) -> _Part:
+    """Yield the histograms of a stage."""
+    ended = [attempt for trial in trials for attempt in trial.attempts if attempt.ended_at is not None]
+    claims = [max(0.0, (each.ended_at or 0.0) - each.started_at) for each in ended]
+    results = [trial.result for trial in trials if trial.result and trial.state is State.SUCCEEDED]
+    trained = [result.wall_seconds for result in results if result.wall_seconds is not None]
+    claimed = [(trial.attempts[0].started_at, trial.created_at) for trial in trials if trial.attempts]
+    waits = [max(0.0, began - created) for began, created in claimed if created is not None]
+    for metric, values in ((TRIAL_SECONDS, trained), (CLAIM_SECONDS, claims), (QUEUE_SECONDS, waits)):
+        yield metric, (stage,), Histogram.of(values, metric.buckets)
 
 
 def _of_surrogate(seen: Observation) -> _Part:

@@ -34,6 +34,21 @@ from metasearch_operator.lost_workers import pod_of
 
 SCRAPE_SECONDS = 1
 
+FOR_WHAT_MAY_NOT_HAPPEN = {
+    # Of what goes wrong, and did not.
+    "MetaSearch / All searches: Not ready",
+    "MetaSearch / All searches: No progress",
+    "MetaSearch / Operator: Reconciles",
+    "MetaSearch / Operator: Requests without success",
+    "MetaSearch / Operator: Watches that broke",
+    # The search is too small for them, or has not come to them.
+    "MetaSearch / One search: Rounds: predicted against measured",
+    "MetaSearch / One search: Surrogate against chance",
+    "MetaSearch / One search: Trials that examine the surrogate",
+    "MetaSearch / Operator: Time of a ranking",
+}
+"""Panels with a query that has no data in a healthy search of a minute."""
+
 Json = dict[str, Any]
 
 
@@ -98,28 +113,22 @@ def settled(search: SearchHandle, prometheus: PrometheusServer) -> None:
     time.sleep(3 * SCRAPE_SECONDS)
 
 
-def unexpected(
-    prometheus: PrometheusServer, search: SearchHandle, state: SearchState, end: float
-) -> tuple[set[str], set[str]]:
+def without_data(prometheus: PrometheusServer, search: SearchHandle, state: SearchState, end: float) -> set[str]:
     """
     Ask everything that the dashboards ask.
 
     Returns:
-        The titles of panels with a query that has no data and is not stated to have none, and of those that have data
-        where none is stated. GPU metrics of an exporter that is not here are left out.
+        The titles of panels with a query that has no data and is not stated to have none. GPU metrics of an exporter
+        that is not here are left out.
     """
-    missing, surplus = set(), set()
+    found = set()
     for dashboard in DASHBOARDS:
         for panel in dashboard.panels:
             answers = ask(prometheus, dashboard, panel, view_of(dashboard, search), end)
             for query in panel.all_queries:
-                if GPU_ACTIVITY in query.expression:
-                    continue
-                if not answers[query] and state not in query.empty_in:
-                    missing.add(title(dashboard, panel))
-                if answers[query] and state in query.empty_in:
-                    surplus.add(title(dashboard, panel))
-    return missing, surplus
+                if GPU_ACTIVITY not in query.expression and not answers[query] and state not in query.empty_in:
+                    found.add(title(dashboard, panel))
+    return found
 
 
 def title(dashboard: Dashboard, panel: Panel) -> str:
@@ -146,11 +155,11 @@ def test_the_figures_of_a_search_with_crashes_are_those_on_record(
         worker={"slots": 2, "template": {"resources": {"limits": {GPU: 1}}}},
         budget={"gpuHours": "5"},
     )
-    unexpected(prometheus, search, SearchState.NO_SEARCH, time.time())  # no query is an error
+    without_data(prometheus, search, SearchState.NO_SEARCH, time.time())  # no query is an error
 
     # A worker with a trial and the operator are lost in the middle of the search.
     search.wait_for(lambda: sum(trial.state.is_over for trial in search.trials()) >= 3)
-    running = unexpected(prometheus, search, SearchState.RUNNING, time.time())
+    assert without_data(prometheus, search, SearchState.RUNNING, time.time()) <= FOR_WHAT_MAY_NOT_HAPPEN
     here = f"--namespace={installation.namespace}"
     victim = pod_of(search.wait_for(lambda: next((each.holder for each in search.trials() if each.holder), None)))
     installation.access.run("delete", "pod", here, victim, "--grace-period=0", "--force")
@@ -160,8 +169,7 @@ def test_the_figures_of_a_search_with_crashes_are_those_on_record(
 
     assert {attempt.outcome for trial in search.trials() for attempt in trial.attempts} != {"Succeeded"}
     assert recorded_by(prometheus, search) == figures(search.trials())
-    finished = unexpected(prometheus, search, SearchState.FINISHED, time.time())
-    Path("/root/w/mon.txt").write_text(f"{running}\n{finished}")
+    assert without_data(prometheus, search, SearchState.FINISHED, time.time()) <= FOR_WHAT_MAY_NOT_HAPPEN
 
 
 def recorded_by(prometheus: PrometheusServer, search: SearchHandle) -> Json:
