@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
 INTERVAL_SECONDS = 5.0
 """Time between two looks where none is given: on a cluster each of them lists all trials."""
 
+LONGEST_INTERVAL_SECONDS = 86_400.0
+"""More is a slip of the finger, and infinity no time that a process can wait for."""
+
 Watch = Annotated[
     bool, typer.Option("--watch", "-w", help="Draw it again and again until the search is over, or Ctrl-C.")
 ]
 Interval = Annotated[
-    float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Time between two looks of --watch.")
+    float,
+    typer.Option(
+        "--interval",
+        min=0.1,
+        max=LONGEST_INTERVAL_SECONDS,
+        metavar="SECONDS",
+        help="Time between two looks of --watch.",
+    ),
 ]
 
 
@@ -60,7 +71,10 @@ def top(
 
     def draw(console: Console) -> bool:
         snapshot = load_snapshot(ctx, subject, namespace, context)
-        slots, workers = None, None
+        is_over = snapshot.result.search.phase.is_over
+        slots: int | None = None
+        # The driver of a local search ends with it, and has no slot any more that waits for a trial.
+        workers: Collection[str] | None = () if is_over else None
         if is_remote(ctx, namespace, context):
             target = cluster(namespace, context)
             from metasearch_cli.remote.workers import running_workers
@@ -68,7 +82,7 @@ def top(
             slots, workers = snapshot.result.search.spec.worker.slots, running_workers(target, subject)
         now = time.time()
         print_running(console, snapshot.result, activity(snapshot.trials, now, slots, workers), now)
-        return snapshot.result.search.phase.is_over
+        return is_over
 
     _show(draw, watch, interval)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 
 import pytest
 from builders import STARTED, make_search, make_trial
 from rich.console import Console
 
+from metasearch.outcome.figures import Confidence
+from metasearch.outcome.remaining import Remaining
 from metasearch.outcome.results import summarize
 from metasearch.outcome.running import activity
 from metasearch.search import trials
 from metasearch.search.planner import Phase, Plan
 from metasearch.search.trials import Progress, State, Trial, TrialResult
+from metasearch_cli.outcome.progress import progress_sentence
 from metasearch_cli.outcome.running_table import driver_sentence, print_running
 
 NOW = STARTED + 60
@@ -25,9 +29,11 @@ def running(name: str, worker: str, *progress: object, **spec: object) -> Trial:
     return trials.report(claimed, 1, Progress(*progress)) if progress else claimed  # type: ignore[arg-type]
 
 
-def printed(recorded: Sequence[Trial], height: int = 25, is_terminal: bool = False, seen_at: float = NOW) -> list[str]:
+def printed(
+    recorded: Sequence[Trial], height: int = 25, is_terminal: bool = False, seen_at: float = NOW, width: int = 160
+) -> list[str]:
     result = summarize(make_search(budget={"maxTrials": 10}), recorded, Plan(Phase.SEARCHING), seen_at)
-    console = Console(file=io.StringIO(), width=80, height=height, force_terminal=is_terminal, no_color=True)
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=is_terminal, no_color=True)
     print_running(console, result, activity(recorded, NOW), NOW)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
@@ -53,7 +59,7 @@ def test_each_slot_has_a_line_and_the_sums_follow() -> None:
     assert idle.split() == ["pod", "2", "idle"]
     assert slots == ("slots: 2 busy, 1 idle; 4 meta-iterations per second (1 of 2 trials have not told theirs yet)")
     assert counts == "trials: 0 succeeded, 0 stopped, 1 failed, 2 running, 1 pending"
-    assert spent == "test: Searching, 40% of the nearest limit of its budget spent, 60 s"
+    assert spent == "test: Searching; 60 s and 40% of the nearest limit of its budget spent"
 
 
 def test_several_workers_are_counted() -> None:
@@ -79,6 +85,39 @@ def test_slots_that_do_not_fit_on_a_terminal_are_counted(is_terminal: bool) -> N
     assert len(lines) <= (20 if is_terminal else 40)
     assert ("and 18 more slots, for which the terminal is too low" in lines) is is_terminal
     assert any(line.startswith("slots: 30 busy") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    # Up to `remaining`, a space before each, it is 85 characters: 6 of them `round`, 7 `stage`, 6 `share`.
+    [
+        (160, set()),
+        (80, {"cell", "attempts", "round"}),
+        (60, {"cell", "attempts", "round", "stage", "share", "per"}),
+    ],
+)
+def test_columns_that_do_not_fit_on_a_terminal_are_left_out(width: int, left_out: set[str]) -> None:
+    recorded = [running("a-trial-of-the-search", "e9ef4204.0-1", 600, (), 400, STARTED + 50, candidate=LONG_CELL)]
+    heading, trial = printed(recorded, is_terminal=True, width=width)[:2]
+    styled = re.compile(r"\x1b\[[0-9;]*m")
+    named = set(styled.sub("", heading).replace("per second", "per").split())
+    columns = {"worker", "slot", "trial", "stage", "round", "done", "share", "per", "remaining", "attempts", "cell"}
+    assert columns - named == left_out
+    assert len(styled.sub("", trial)) <= width
+    assert len(printed(recorded, width=width)[1]) > 100  # elsewhere nothing is left out
+
+
+def test_a_search_tells_when_it_will_end() -> None:
+    result = summarize(make_search(), [], Plan(Phase.SEARCHING), NOW)
+    assert progress_sentence(result) is None
+    estimate = Remaining(share=0.299, seconds=1234.0, confidence=Confidence.LOW)
+    foreseen = result.model_copy(update={"remaining": estimate})
+    # To two digits, 1234 s are 1200 s.
+    assert progress_sentence(foreseen) == (
+        "estimated: 29% of its time is over, 20\N{NO-BREAK SPACE}min left (confidence Low)"
+    )
+    over = foreseen.search.model_copy(update={"phase": Phase.SUCCEEDED})
+    assert progress_sentence(foreseen.model_copy(update={"search": over})) is None
 
 
 def test_a_driver_that_is_gone_is_said_to_be() -> None:

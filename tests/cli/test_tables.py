@@ -12,7 +12,6 @@ from builders import STARTED, make_accuracies, make_result, make_search, make_tr
 from rich.console import Console
 
 from metasearch.outcome.results import summarize
-from metasearch.search import trials as life
 from metasearch.search.planner import current_status
 from metasearch.search.trials import Reason, Stage, State, Trial, TrialResult
 from metasearch_cli.outcome.tables import COLUMNS, print_status, print_trials, trials_as_csv, trials_as_json
@@ -79,9 +78,10 @@ def test_json_has_numbers_for_numbers_and_null_for_what_is_not_known() -> None:
     assert (new["score"], new["reason"], new["parameterCount"]) == (None, None, None)
 
 
-def status_of(trials: list[Trial], **spec: object) -> str:
+def status_of(trials: list[Trial], width: int = 80, is_terminal: bool = False, **spec: object) -> str:
     space = {"operations": ["conv3x3", "identity"], "maxBlocks": 5}
-    search, console = make_search(**{"space": space, **spec}), Console(file=io.StringIO(), width=80)
+    search = make_search(**{"space": space, **spec})
+    console = Console(file=io.StringIO(), width=width, force_terminal=is_terminal, no_color=True)
     print_status(console, summarize(search, trials, current_status(search, trials, STARTED + 60), STARTED + 60))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -96,6 +96,13 @@ def test_a_status_says_how_far_a_search_is() -> None:
     assert "Only one cell had a whole training in the search" in text
     looks = [make_trial(f"seed-{seed}", make_result(score), seed=seed) for seed, score in enumerate((0.8, 0.6))]
     assert "search score 70.00 ± 0.00 (the mean of 2 seeds) after 10 meta-iterations" in status_of(looks)
+
+
+@pytest.mark.parametrize(("is_terminal", "left_out"), [(True, {"kendall", "ceiling"}), (False, set())])
+def test_no_figure_of_a_round_is_cut_on_a_narrow_terminal(is_terminal: bool, left_out: set[str]) -> None:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", status_of(TRIALS, width=60, is_terminal=is_terminal))
+    assert "…" not in text
+    assert {"spearman", "kendall", "ceiling", "recall"} - set(re.findall(r"[a-z]+", text)) == left_out
 
 
 def test_a_status_tells_the_scores_of_beginnings_from_those_of_whole_trainings() -> None:
@@ -155,13 +162,3 @@ def test_a_status_shows_every_baseline() -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "Conv4 113,221 70.00 ± 1.00 70.00 ± 1.00 70.00 ± 1.00" in lines
     assert "Conv4-6 1,223 70.00 ± 1.00 70.00 ± 1.00 70.00 ± 1.00" in lines
-
-
-def test_a_status_says_when_the_search_will_end() -> None:
-    running = life.claim(make_trial("test-1-b"), "pod.0-1", STARTED + 30, gpus=0.0)
-    printed = status_of([make_trial("test-1-a", make_result(wall_seconds=1.0)), running])
-    assert re.search(r"^time: \d+% is over, about .+ to go \(confidence low\)$", printed, re.MULTILINE)
-
-
-def test_a_status_says_nothing_of_an_end_that_it_cannot_tell() -> None:
-    assert "to go" not in status_of([make_trial("test-1-a")])

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from builders import STARTED, make_search
 from finished_search import finish_in_folder
-from local_search import command, metasearch, start, wait_until, write_resource
+from local_search import command, metasearch, start, trials_in, wait_until, write_resource
 from rich.console import Console
 
 from metasearch.errors import ClusterUnusable, InvalidSpec, StoreUnavailable
 from metasearch.loading import load_search
 from metasearch.outcome.ends import end_of
+from metasearch.outcome.running import activity
 from metasearch.search.planner import plan
 from metasearch.stores.sqlite import SqliteStore
 from metasearch_cli.outcome.watch import GRACE_SECONDS, Clock, Draw, watch
@@ -138,6 +139,12 @@ def test_a_search_that_is_over_is_drawn_once(tmp_path: Path, name: str) -> None:
     assert "test: Succeeded" in once.stdout
 
 
+def test_the_driver_of_a_search_that_is_over_has_no_idle_slots(tmp_path: Path) -> None:
+    finished = finish_in_folder(tmp_path, **ENDS)
+    assert activity(trials_in(finished), STARTED).slots  # as long as it is under way
+    assert metasearch("top", finished).stdout.startswith("no worker is known to run\n")
+
+
 @pytest.mark.parametrize("name", ["status", "top"])
 def test_ctrl_c_ends_a_watch(tmp_path: Path, folder: Path, name: str) -> None:
     printed = tmp_path / "printed.txt"
@@ -169,10 +176,11 @@ def test_ctrl_c_gives_a_terminal_its_cursor_back(folder: Path) -> None:
     assert "Traceback" not in seen
 
 
-def test_a_wrong_interval_is_refused(folder: Path) -> None:
-    ended = metasearch("status", folder, "--watch", "--interval", "0")
+@pytest.mark.parametrize("interval", ["0", "inf", "nan"])
+def test_a_wrong_interval_is_refused(folder: Path, interval: str) -> None:
+    ended = metasearch("status", folder, "--watch", "--interval", interval)
     assert ended.returncode == 2
-    assert "greater than or equal to 0.1" in ended.stderr
+    assert "Invalid value for '--interval'" in ended.stderr
 
 
 def _read_until(terminal: int, holds: Callable[[str], bool]) -> str:

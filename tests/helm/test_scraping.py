@@ -139,6 +139,12 @@ def test_a_wrong_value_is_refused_by_name(helm: Helm, monitoring: dict[str, Any]
     assert message in helm.render_error({"monitoring": monitoring})
 
 
+@pytest.mark.parametrize("tls", [{"clientAuthority": True}, {"clientConfig": {"serverName": "metasearch"}}])
+def test_what_needs_a_secret_is_refused_without_one(helm: Helm, tls: Json) -> None:
+    """Metrics would be open to everybody, and whoever asks for certificates of clients would not notice."""
+    assert "monitoring.tls.secret is empty" in helm.render_error({"monitoring": {"tls": tls}})
+
+
 # --- the real API server ------------------------------------------------------------------------------------------
 
 

@@ -65,7 +65,7 @@ def finish(store: TrialStore, **spec: Any) -> None:
     search = make_search(**spec)
     while not (decided := plan(search, store.trials(), STARTED)).phase.is_over:
         store.propose(decided.propose)
-        while claimed := store.claim("a-worker", STARTED + 1, gpus=0.0):
+        while claimed := store.claim("a-worker.0-1", STARTED + 1, gpus=0.0):
             store.complete(claimed, pretend_result(claimed.spec), STARTED + 2)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -26,9 +26,34 @@ def print_rows(console: Console, columns: Sequence[str], rows: Iterable[Sequence
         table.add_column(column, justify="left" if column in WORDS else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(text_of(value) for value in row))
+    _widen(console, table)
+    console.print(table, soft_wrap=True)
+
+
+def print_fitting(
+    console: Console, make: Callable[[Sequence[str]], Table], columns: Sequence[str], spare: Sequence[str]
+) -> None:
+    """
+    Print a table without cutting its cells; on a terminal that is too narrow for it, columns are left out.
+
+    Args:
+        make: makes the table with some of the columns.
+        spare: the columns that may be left out, the first of them first.
+    """
+    shown = list(columns)
+    _widen(console, table := make(shown))
+    for column in spare:
+        if not console.is_terminal or (table.width or 0) <= console.width:
+            break
+        if column in shown:
+            shown.remove(column)
+            _widen(console, table := make(shown))
+    console.print(table, soft_wrap=True, highlight=False)
+
+
+def _widen(console: Console, table: Table) -> None:
     # Rich would cut cells to the width of a terminal, or to 80 characters in a pipe.
     table.width = console.measure(table, options=console.options.update_width(WIDEST)).maximum
-    console.print(table, soft_wrap=True)
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:

@@ -11,6 +11,7 @@ from metasearch.outcome.results import SearchResult
 from metasearch.outcome.running import Activity, RunningTrial, Slot
 from metasearch.search import budget
 from metasearch_cli.outcome import listing
+from metasearch_cli.outcome.progress import progress_sentence
 
 UNKNOWN = "?"
 """The text in place of what is not on record, or not yet."""
@@ -25,6 +26,8 @@ DRIVER_SECONDS = 15.0
 
 _COLUMNS = ("worker", "slot", "trial", "stage", "round", "done", "share", "per second", "remaining", "attempts", "cell")
 _LEFT = frozenset({"worker", "trial", "stage", "cell"})
+_SPARE = ("cell", "attempts", "round", "stage", "share", "per second", "worker")
+"""The columns that may be left out on a terminal that is too narrow, the first of them first."""
 _OTHER_LINES = 8
 """Lines that are not slots: headings, sums, and a sentence."""
 
@@ -33,7 +36,8 @@ def print_running(console: Console, result: SearchResult, activity: Activity, no
     """
     Print a table with a line for each slot, and the sums below it.
 
-    On a terminal that is too low for them the last slots are left out, which is said.
+    On a terminal that is too low for them the last slots are left out, which is said; on one that is too narrow,
+    columns.
 
     Args:
         now: Unix time in seconds.
@@ -42,12 +46,14 @@ def print_running(console: Console, result: SearchResult, activity: Activity, no
     if console.is_terminal and len(slots) > (room := max(1, console.height - _OTHER_LINES)):
         slots, left_out = slots[:room], len(slots) - room
     if slots:
-        _print_slots(console, slots)
+        listing.print_fitting(console, lambda columns: _table(slots, columns), _COLUMNS, _SPARE)
     if left_out:
         _say(console, f"and {left_out} more slots, for which the terminal is too low")
     _say(console, _slots_sentence(activity))
     for line in _sums(result):
         _say(console, line)
+    if estimate := progress_sentence(result):
+        _say(console, estimate)
     if gone := driver_sentence(result, now):
         _say(console, gone)
 
@@ -60,16 +66,15 @@ def driver_sentence(result: SearchResult, now: float) -> str | None:
     return f"no driver has been at work on it for {away:.0f} s; metasearch run --resume goes on with it"
 
 
-def _print_slots(console: Console, slots: Sequence[Slot]) -> None:
+def _table(slots: Sequence[Slot], columns: Sequence[str]) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 0, 0, 1))
-    for column in _COLUMNS:
+    for column in columns:
         table.add_column(column, justify="left" if column in _LEFT else "right", no_wrap=True)
     for slot in slots:
         place = (slot.worker, UNKNOWN if slot.slot is None else str(slot.slot))
-        table.add_row(*place, *(_cells(slot.trial) if slot.trial else (IDLE,)))
-    # Rich would cut cells to the width of a terminal, or to 80 characters in a pipe.
-    table.width = console.measure(table, options=console.options.update_width(listing.WIDEST)).maximum
-    console.print(table, soft_wrap=True, highlight=False)
+        values = dict(zip(_COLUMNS, (*place, *(_cells(slot.trial) if slot.trial else (IDLE,))), strict=False))
+        table.add_row(*(values.get(column, "") for column in columns))
+    return table
 
 
 def _cells(trial: RunningTrial) -> tuple[str, ...]:
@@ -111,8 +116,8 @@ def _sums(result: SearchResult) -> tuple[str, str]:
     return (
         f"trials: {trials.succeeded} succeeded, {trials.stopped} stopped, {trials.failed} failed, "
         f"{trials.running} running, {trials.pending} pending",
-        f"{search.name}: {search.phase}{f' ({search.message})' if search.message else ''}, "
-        f"{100 * share:.0f}% of the nearest limit of its budget spent, {spent.wall_seconds:.0f} s",
+        f"{search.name}: {search.phase}{f' ({search.message})' if search.message else ''}; "
+        f"{spent.wall_seconds:.0f} s and {100 * share:.0f}% of the nearest limit of its budget spent",
     )
 
 

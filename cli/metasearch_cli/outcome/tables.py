@@ -9,14 +9,15 @@ from rich.table import Table
 
 from metasearch.outcome.figures import CellSummary, Estimate, FinalNetwork
 from metasearch.outcome.results import SearchResult
+from metasearch.outcome.rounds import Round
 from metasearch.search.cells import parse_cell
 from metasearch.search.trials import Stage, Trial
 from metasearch_cli.outcome import listing
 from metasearch_cli.outcome.listing import Value, text_of
+from metasearch_cli.outcome.progress import progress_sentence
 from metasearch_cli.report.certainty import certainty
 from metasearch_cli.report.earlier_ends import earlier_ends
 from metasearch_cli.report.examination import examination
-from metasearch_cli.report.formats import duration
 
 _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
     "name": lambda trial: trial.name,
@@ -41,6 +42,12 @@ _COLUMNS: Mapping[str, Callable[[Trial], Value]] = {
 
 COLUMNS = tuple(_COLUMNS)
 
+_FIGURES = ("best", "spearman", "ceiling", "kendall", "top\nrecall")
+"""The last columns of a list of rounds."""
+
+_SPARE_FIGURES = ("kendall", "ceiling", "top\nrecall", "spearman")
+"""Those that may be left out on a terminal that is too narrow, the first of them first."""
+
 
 def print_status(console: Console, result: SearchResult) -> None:
     """Print a search in a few lines and tables."""
@@ -58,17 +65,12 @@ def print_status(console: Console, result: SearchResult) -> None:
         f"spent: {spent.wall_seconds:.0f} s, {spent.worker_seconds:.0f} s of workers, {spent.gpu_hours:.2f} GPU-hours",
         highlight=False,
     )
-    if (found := result.remaining) is not None and found.seconds:
-        # Two digits are what an estimate is worth.
-        left = duration(float(f"{found.seconds:.2g}"))
-        console.print(
-            f"time: {found.share:.0%} is over, about {left} to go (confidence {found.confidence.lower()})",
-            highlight=False,
-        )
+    if estimate := progress_sentence(result):
+        console.print(estimate, highlight=False, soft_wrap=True)
     for earlier in earlier_ends(result):
         console.print(earlier, highlight=False, soft_wrap=True)
     if result.rounds:
-        console.print(_rounds(result))
+        _print_rounds(console, result.rounds)
     if tested := examination(result):
         console.print(tested, highlight=False, markup=False, soft_wrap=True)
     if result.best:
@@ -117,22 +119,33 @@ def _search_score(best: CellSummary[float]) -> str:
     return f"search score {score}{seeds} after {steps}"
 
 
-def _rounds(result: SearchResult) -> Table:
+def _print_rounds(console: Console, rounds: Sequence[Round]) -> None:
+    has_beginnings = any(round.beginnings for round in rounds)
+    counts = ("whole", "begun") if has_beginnings else ("trained",)
+    columns = ("round", "tried", *counts, "stopped", "failed", *_FIGURES)
+    listing.print_fitting(console, lambda shown: _rounds(rounds, shown), columns, _SPARE_FIGURES)
+
+
+def _rounds(rounds: Sequence[Round], columns: Sequence[str]) -> Table:
     # A space between columns and no more, or it would not fit into 80 characters.
     table = Table(box=None, header_style="bold", padding=(0, 0, 0, 1))
-    table.add_column("round", justify="right")
-    table.add_column("tried")
-    has_beginnings = any(round.beginnings for round in result.rounds)
-    counts = ("whole", "begun") if has_beginnings else ("trained",)
-    for heading in (*counts, "stopped", "failed", "best", "spearman", "ceiling", "kendall", "top\nrecall"):
-        table.add_column(heading, justify="right")
-    for round in result.rounds:
-        trained = (round.trained - round.beginnings, round.beginnings) if has_beginnings else (round.trained,)
+    for column in columns:
+        table.add_column(column, justify="left" if column == "tried" else "right")
+    for round in rounds:
         # A correlation without a ceiling is one of scores whose errors are not known, or which are all equal.
         ceiling = "none" if round.ceiling is None and round.spearman is not None else round.ceiling
         figures = (round.best, round.spearman, ceiling, round.kendall, round.top_recall)
-        row = (*trained, round.stopped, round.failed, *figures)
-        table.add_row(str(round.round), round.title, *map(text_of, row))
+        values: Mapping[str, Value] = {
+            "round": round.round,
+            "tried": round.title,
+            "trained": round.trained,
+            "whole": round.trained - round.beginnings,
+            "begun": round.beginnings,
+            "stopped": round.stopped,
+            "failed": round.failed,
+            **dict(zip(_FIGURES, figures, strict=True)),
+        }
+        table.add_row(*(text_of(values[column]) for column in columns))
     return table
 
 

@@ -94,7 +94,7 @@ def activity(
         now: Unix time in seconds.
         slots_per_worker: `spec.worker.slots` on a cluster; None where only slots that have claimed a trial are known.
         workers: the names of the worker pods that run. None where that is not known: then they are those with a
-            running trial, and without a cluster the one that claimed last, too.
+            running trial, and without a cluster the one that claimed last, too. Empty for a local search that is over.
     """
     busy = {_place(trial.holder): _running(trial, now) for trial in trials if trial.holder is not None}
     named = set(workers) if workers is not None else _last_worker(trials, slots_per_worker)

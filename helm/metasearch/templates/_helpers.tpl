@@ -100,6 +100,11 @@ worker:
   env: {{ .Values.worker.env | toJson }}
   resources: {{ .Values.worker.resources | toJson }}
   nodeLostSeconds: {{ .Values.worker.nodeLostSeconds | int }}
+{{- with .Values.monitoring.tls }}
+{{- if and (not .secret) (or .clientAuthority .clientConfig) }}
+{{- fail "monitoring.tls.clientAuthority or clientConfig is set, and monitoring.tls.secret is empty, so that metrics would be served over HTTP to everybody; name the secret, or leave them out" }}
+{{- end }}
+{{- end }}
 {{- if .Values.monitoring.tls.secret }}
 metricsTls:
   certificate: /etc/metasearch-tls/tls.crt
