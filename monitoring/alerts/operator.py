@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from metasearch.metrics import of_operator
+from metasearch.metrics import of_operator, of_search
+from monitoring.alerts import names
 from monitoring.alerts.external import ALERTS, UP
 from monitoring.alerts.model import Alert, Comparison, Group, Runbook, Severity, Threshold
 from monitoring.alerts.promql import (
     BY_OPERATOR,
     COUNT,
+    FIRING,
     ON_OPERATOR,
+    ON_SEARCH,
     OPERATOR_LABELS,
     SECONDS_THRESHOLD,
     SHARE,
@@ -75,7 +78,7 @@ Does it run, and what does it say?
 API_FAILURES = select(of_operator.API_REQUEST_SECONDS, code=one_of("", "5.."))
 
 API_UNAVAILABLE = Alert(
-    name="MetaSearchApiServerUnavailable",
+    name=names.API_UNAVAILABLE,
     severity=Severity.CRITICAL,
     for_seconds=300,
     labels=OPERATOR_LABELS,
@@ -121,7 +124,7 @@ worker pods alone until then. Where the network policy is too narrow, correct `n
 )
 
 CACHE_STALE = Alert(
-    name="MetaSearchOperatorCacheStale",
+    name=names.CACHE_STALE,
     severity=Severity.CRITICAL,
     for_seconds=60,
     labels=(*OPERATOR_LABELS, "resource"),
@@ -129,7 +132,7 @@ CACHE_STALE = Alert(
     measure=f"max by ({', '.join(OPERATOR_LABELS)}, resource) ({select(of_operator.CACHE_AGE_SECONDS)})",
     threshold=Threshold(Comparison.ABOVE, 180),
     # Away, the API server explains it, and has an alert of its own.
-    guards=(f"unless {ON_OPERATOR} {select(ALERTS, alertname=API_UNAVAILABLE.name)}",),
+    guards=(f"unless {ON_OPERATOR} {select(ALERTS, alertname=names.API_UNAVAILABLE)}",),
     summary="The operator of MetaSearch acts on an old copy of {{ $labels.resource }}",
     description=(
         f"{WHERE} has not heard of its watch of {{{{ $labels.resource }}}} for {{{{ $value | humanizeDuration }}}} "
@@ -167,7 +170,7 @@ Does a watch work at all from where you are?
 )
 
 RIGHTS_MISSING = Alert(
-    name="MetaSearchRightsMissing",
+    name=names.RIGHTS_MISSING,
     severity=Severity.WARNING,
     for_seconds=300,
     labels=(*OPERATOR_LABELS, "verb", "resource"),
@@ -209,14 +212,19 @@ The chart's own list of rights is in [installing](../install.md).""",
 RECONCILE_ERRORS = Alert(
     name="MetaSearchReconcileErrors",
     severity=Severity.WARNING,
-    for_seconds=300,
+    for_seconds=600,
     labels=(*OPERATOR_LABELS, "reason"),
     when="reconciles have ended in an unexpected error of one kind more than $threshold times within 10 minutes",
     measure=f"""\
 sum by ({", ".join(OPERATOR_LABELS)}, reason) (
-  increase({select(of_operator.RECONCILE_ERRORS, reason=none_of("StoreUnavailable"))}[10m])
+  increase({select(of_operator.RECONCILE_ERRORS, reason=none_of("StoreUnavailable", "Forbidden"))}[10m])
 )""",
     threshold=Threshold(Comparison.ABOVE, 3),
+    # Errors that come and go are told here; a search that fails each time has an alert which says which it is.
+    guards=(
+        f"unless on (job) ({select(of_search.CONDITION, condition='Ready')} and {ON_SEARCH} "
+        f"{select(ALERTS, alertname=names.OPERATOR_ERROR, alertstate=FIRING)})",
+    ),
     summary="Reconciles of MetaSearch end with {{ $labels.reason }}",
     description=(
         f"{WHERE} met {{{{ $labels.reason }}}} {COUNT} times within 10 minutes (alerts above $threshold). The searches "
@@ -225,8 +233,9 @@ sum by ({", ".join(OPERATOR_LABELS)}, reason) (
     ),
     runbook=Runbook(
         meaning="""\
-The operator met an error that it did not expect, again and again. It tries each search anew within a minute. Errors
-of the API server have an [alert of their own](MetaSearchApiServerUnavailable.md).""",
+The operator met an error that it did not expect, again and again, and not each time: it tries each search anew within
+a minute. A search that fails [each time](MetaSearchSearchOperatorError.md), [missing rights](MetaSearchRightsMissing.md)
+and an [API server that does not answer](MetaSearchApiServerUnavailable.md) have alerts of their own.""",
         impact="""\
 The searches concerned stand still as far as planning goes; their workers finish the trials that there are.""",
         diagnosis=f"""\
@@ -239,7 +248,6 @@ The log has the place in the code:
 
 {LOG}""",
         mitigation="""\
-- `Forbidden`: see [missing rights](MetaSearchRightsMissing.md).
 - *the process that ranks candidates was killed*: raise `operator.resources.limits.memory`.
 - Since an upgrade: `helm rollback`; definitions may stay, they are compatible with the operator before.
 - One search alone: set its `spec.suspend` to true, so that it takes no workers, and report the log.""",

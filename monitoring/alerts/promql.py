@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from metasearch.metrics import of_search
 from metasearch.metrics.model import Kind, Metric
+from monitoring.alerts.external import ALERTS
 
 BY_SEARCH = f"by ({', '.join(of_search.SEARCH_LABELS)})"
 BY_SEARCH_AND_REASON = f"by ({', '.join(of_search.SEARCH_LABELS)}, reason)"
@@ -64,6 +65,22 @@ ACTIVE = (
     f"unless {ON_SEARCH} {condition('Suspended', 'True')}",
 )
 """Guards for what concerns only a search that has neither ended nor been suspended."""
+
+NOT_OVER = (
+    f"unless {ON_SEARCH} ({select(of_search.PHASE, phase=one_of('Succeeded', 'Failed'))} == 1)",
+    ACTIVE[1],
+)
+"""Guards for the same where a search may have no phase: one that could never be evaluated, or has no operator."""
+
+FIRING = "firing"
+"""The value of `alertstate` of an alert that people are told of; others are pending."""
+
+
+def of_operators_with(*alerts: str, **labels: str) -> str:
+    """Return a guard against alerts about a search whose operator has one of some alerts, pending or firing."""
+    told = select(ALERTS, alertname=one_of(*alerts), **labels)
+    return f"unless {ON_SEARCH} ({select(of_search.CONDITION, condition='Ready')} and on (job) {told})"
+
 
 SEARCH_NAME = "{{ with $labels.namespace }}{{ . }}/{{ end }}{{ $labels.search }}"
 """The name of a search in a text; one that runs in a folder has no namespace."""

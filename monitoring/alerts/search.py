@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from metasearch.metrics import of_search
 from metasearch.metrics.of_search import SEARCH_LABELS
+from monitoring.alerts import names
+from monitoring.alerts.external import ALERTS
 from monitoring.alerts.model import Alert, Comparison, Group, Runbook, Severity, Threshold
 from monitoring.alerts.promql import (
     ACTIVE,
     BY_SEARCH,
     BY_SEARCH_AND_REASON,
+    FIRING,
+    NOT_OVER,
     ON_SEARCH,
     SEARCH_NAME,
     SHARE,
     SHARE_THRESHOLD,
     condition,
+    of_operators_with,
     one_of,
     select,
 )
@@ -29,7 +34,7 @@ INVALID = Alert(
     labels=(*SEARCH_LABELS, "reason"),
     when="a search cannot run as it is, or use its data (Ready has the reason InvalidSpec or InvalidData)",
     measure=f"sum {BY_SEARCH_AND_REASON} ({condition('Ready', 'False', 'InvalidSpec', 'InvalidData')})",
-    guards=ACTIVE,
+    guards=NOT_OVER,
     summary=f"The search {SEARCH_NAME} cannot run as it is",
     description=(
         f"The search {SEARCH_NAME} does not run: {{{{ $labels.reason }}}}. The message of the condition Ready names "
@@ -57,13 +62,13 @@ Of the data, beforehand and on your own machine, where you have them:
 )
 
 OPERATOR_ERROR = Alert(
-    name="MetaSearchSearchOperatorError",
+    name=names.OPERATOR_ERROR,
     severity=Severity.WARNING,
     for_seconds=300,
     labels=SEARCH_LABELS,
     when="the operator cannot go on with a search because of an error (Ready has the reason OperatorError)",
     measure=f"sum {BY_SEARCH} ({condition('Ready', 'False', 'OperatorError')})",
-    guards=ACTIVE,
+    guards=(of_operators_with(names.RIGHTS_MISSING), *NOT_OVER),
     summary=f"The operator cannot go on with the search {SEARCH_NAME}",
     description=(
         f"An unexpected error keeps the operator from going on with the search {SEARCH_NAME}. What is recorded stays. "
@@ -134,6 +139,9 @@ STALLED = Alert(
         f" or sum {BY_SEARCH} ({select(of_search.SLOTS, state='busy')}) > 0)",
         f"unless {ON_SEARCH} (sum {BY_SEARCH} (changes({select(of_search.TRIALS)}[10m])) > 0)",
         f"unless {ON_SEARCH} {condition('Ready', 'False')}",
+        # An operator that sees nothing new tells nothing new, and results that cannot be written are not seen.
+        of_operators_with(names.API_UNAVAILABLE, names.CACHE_STALE, alertstate=FIRING),
+        f"unless {ON_SEARCH} {select(ALERTS, alertname=names.SPOOLED, alertstate=FIRING)}",
         *ACTIVE,
     ),
     summary=f"The search {SEARCH_NAME} does not get on",
@@ -231,7 +239,8 @@ SLOTS_IDLE = Alert(
     measure=f"{IDLE_SLOTS}\n/ {ALL_SLOTS}",
     threshold=Threshold(Comparison.ABOVE, 0.5),
     guards=(
-        f"and {ON_SEARCH} ({select(of_search.SLOTS, state='busy')} > 0)",
+        # Between two rounds there may be none for a moment.
+        f"and {ON_SEARCH} (max_over_time({select(of_search.SLOTS, state='busy')}[30m]) > 0)",
         f"and {ON_SEARCH} ({select(of_search.PHASE, phase='Searching')} == 1)",
         ACTIVE[1],
     ),

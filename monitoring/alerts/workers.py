@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from metasearch.metrics import of_search, of_worker
 from metasearch.metrics.of_search import SEARCH_LABELS
+from monitoring.alerts import names
 from monitoring.alerts.model import Alert, Comparison, Group, Runbook, Severity, Threshold
 from monitoring.alerts.promql import (
     ACTIVE,
     BY_SEARCH,
     BY_SEARCH_AND_REASON,
     COUNT,
+    NOT_OVER,
     ON_SEARCH,
     SEARCH_NAME,
     SHARE,
     SHARE_THRESHOLD,
     condition,
+    of_operators_with,
     one_of,
     select,
 )
@@ -26,6 +29,12 @@ PODS = """\
 
 PENDING_PODS = f"sum {BY_SEARCH} ({select(of_search.WORKERS, phase='Pending')})"
 STARTED_PODS = f"sum {BY_SEARCH} ({select(of_search.WORKERS, phase=one_of('Pending', 'Running'))})"
+
+TOLD_ELSEWHERE = (
+    *("InvalidSpec", "InvalidData", "ImageUnavailable", "WorkersFailing", "StoreUnavailable", "PodsRefused"),
+    *("Queued", "OperatorError"),
+)
+"""Reasons that have alerts of their own, which say more."""
 
 PENDING = Alert(
     name="MetaSearchWorkersPending",
@@ -39,12 +48,7 @@ PENDING = Alert(
   or {ON_SEARCH} sum {BY_SEARCH} ({condition("Ready", "False", "WaitingForWorkers", "Unschedulable")})
 )""",
     threshold=Threshold(Comparison.ABOVE, 0.5),
-    # These have alerts of their own, which say more.
-    guards=(
-        f"unless {ON_SEARCH} "
-        f"{condition('Ready', 'False', 'ImageUnavailable', 'WorkersFailing', 'PodsRefused', 'Queued')}",
-        *ACTIVE,
-    ),
+    guards=(f"unless {ON_SEARCH} {condition('Ready', 'False', *TOLD_ELSEWHERE)}", *ACTIVE),
     summary=f"Workers of the search {SEARCH_NAME} do not start",
     description=(
         f"Of the worker pods of the search {SEARCH_NAME}, {SHARE} wait to start (alerts above {SHARE_THRESHOLD}). It "
@@ -214,15 +218,22 @@ How much do workers use, of how much? In Prometheus, beside the limit in `spec.w
     ),
 )
 
+LOST_ATTEMPTS = f"sum {BY_SEARCH} (increase({select(of_search.ATTEMPTS, outcome='Lost')}[1h]))"
+SLOTS_OF_A_WORKER = (
+    f"sum {BY_SEARCH} (avg_over_time({select(of_search.SLOTS)}[1h]))"
+    f" / sum {BY_SEARCH} (avg_over_time({select(of_search.WORKERS, phase='Running')}[1h]))"
+)
+
 LOST = Alert(
     name="MetaSearchWorkersLost",
     severity=Severity.WARNING,
     for_seconds=60,
     labels=SEARCH_LABELS,
-    when="$threshold attempts of a search or more have lost their worker within an hour",
-    measure=f"sum {BY_SEARCH} (increase({select(of_search.ATTEMPTS, outcome='Lost')}[1h]))",
+    when="$threshold attempts of a search or more, of more than one worker, have lost theirs within an hour",
+    measure=LOST_ATTEMPTS,
     threshold=Threshold(Comparison.AT_LEAST, 5),
-    guards=ACTIVE,
+    # One worker with many slots is no more than one loss.
+    guards=(f"unless {ON_SEARCH} ({LOST_ATTEMPTS} <= 1.5 * {SLOTS_OF_A_WORKER})", *ACTIVE),
     summary=f"The search {SEARCH_NAME} loses workers",
     description=(
         f"Within an hour {COUNT} more attempts of the search {SEARCH_NAME} ended because their worker died or fell "
@@ -257,7 +268,7 @@ What do the trials say?
 )
 
 SPOOLED = Alert(
-    name="MetaSearchResultsSpooled",
+    name=names.SPOOLED,
     severity=Severity.WARNING,
     for_seconds=300,
     labels=SEARCH_LABELS,
@@ -265,7 +276,7 @@ SPOOLED = Alert(
     measure=f"sum {BY_SEARCH} ({select(of_worker.SPOOLED)})",
     threshold=Threshold(Comparison.AT_LEAST, 1),
     # Workers tell of it also where no operator does, so nothing here needs one.
-    guards=(f"unless {ON_SEARCH} ({select(of_search.PHASE, phase=one_of('Succeeded', 'Failed'))} == 1)", ACTIVE[1]),
+    guards=(of_operators_with(names.API_UNAVAILABLE), *NOT_OVER),
     summary=f"Results of the search {SEARCH_NAME} wait on workers' disks",
     description=(
         f"{COUNT} results of the search {SEARCH_NAME} could not be written to the API server and wait on the disks of "

@@ -60,7 +60,7 @@ def test_every_value_of_a_label_is_one_that_there_is(alert: Alert) -> None:
     assert values_of("phase", alert) <= {*map(str, Phase), "Pending", "Running"}
     assert values_of("condition", alert) <= {READY, SUSPENDED}
     if "metasearch_search_condition" in alert.expression:
-        assert values_of("reason", alert) <= {*map(str, ReadyReason), "StoreUnavailable"}
+        assert values_of("reason", alert) <= {*map(str, ReadyReason), "StoreUnavailable", "Forbidden"}
 
 
 def test_every_reason_why_a_search_does_not_get_on_has_an_alert() -> None:

@@ -68,6 +68,17 @@ def suspended(status: bool) -> dict[str, str]:
 RUNNING: Series = {**phase("Searching"), **suspended(False)}
 """The series of a search that is neither over nor suspended."""
 
+SCRAPED_OPERATOR = {**SCRAPED, "namespace": "ops"}
+
+
+def requests(code: str, per_step: float) -> dict[str, str]:
+    """Return requests of the operator of the search that all cases have, so many every 30 seconds."""
+    name = labelled(
+        "metasearch_api_request_seconds_count", **SCRAPED_OPERATOR, verb="GET", resource="metatrials", code=code
+    )
+    return {name: f"0+{per_step}x360"}
+
+
 OPERATOR: Series = {labelled("metasearch_build_info", job="metasearch", namespace="ops", version="1"): steady(1)}
 
 

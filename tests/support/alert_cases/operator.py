@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alert_cases.form import Case, Firing, labelled, steady, step
+from alert_cases.form import Case, Firing, labelled, of_search, steady, step
 
 OURS = {"job": "metasearch", "namespace": "ops"}
 OTHER = {"job": "metasearch", "namespace": "other-ops"}
@@ -171,16 +171,23 @@ RIGHTS = (
 
 
 def errors(reason: str, count: float) -> dict[str, str]:
-    return {labelled("metasearch_reconcile_errors_total", **OURS, reason=reason): step(0, count, 630)}
+    """Return a count that grows every 150 seconds, so that there are four times of it in 10 minutes."""
+    samples = " ".join(f"{number * count}x4" for number in range(60))
+    return {labelled("metasearch_reconcile_errors_total", **OURS, reason=reason): samples}
+
+
+FAILS_EACH_TIME = {
+    of_search("search_condition", job="metasearch", condition="Ready", status="False", reason="OperatorError"): steady(1)
+}
 
 
 RECONCILES = (
     Case(
         "MetaSearchReconcileErrors",
         "more than 3",
-        errors("KeyError", 3.2),
+        errors("KeyError", 3.25 / 4),
         Firing(
-            930,
+            1200,
             {**WARNING, "reason": "KeyError"},
             "Reconciles of MetaSearch end with KeyError",
             "The operator of MetaSearch in ops met KeyError 3 times within 10 minutes (alerts above 3). The searches "
@@ -188,8 +195,15 @@ RECONCILES = (
             "the operator's log.",
         ),
     ),
-    Case("MetaSearchReconcileErrors", "3", errors("KeyError", 3)),
+    Case("MetaSearchReconcileErrors", "3", errors("KeyError", 0.75)),
     Case("MetaSearchReconcileErrors", "the API server's are not its own", errors("StoreUnavailable", 50)),
+    Case("MetaSearchReconcileErrors", "missing rights have an alert of their own", errors("Forbidden", 50)),
+    Case(
+        "MetaSearchReconcileErrors",
+        "a search fails each time, and is told",
+        {**errors("KeyError", 3), **FAILS_EACH_TIME},
+        also=["MetaSearchSearchOperatorError"],
+    ),
 )
 
 CASES = (*DOWN, *API, *CACHE, *RIGHTS, *RECONCILES)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from alert_cases.form import (
     NAME,
     RUNNING,
+    SCRAPED_OPERATOR,
     SEARCH,
     Case,
     Firing,
+    labelled,
     of_search,
     phase,
     ready,
+    requests,
     search_labels,
     silent_when_over,
     steady,
@@ -36,6 +39,12 @@ def invalid(reason: str) -> Case:
 
 
 INVALID = (
+    Case(
+        "MetaSearchSearchInvalid",
+        "it could never be read, so that it has no phase",
+        ready("False", "InvalidSpec"),
+        invalid("InvalidSpec").firing,
+    ),
     invalid("InvalidSpec"),
     invalid("InvalidData"),
     *silent_when_over(invalid("InvalidSpec")),
@@ -52,6 +61,23 @@ OPERATOR_ERROR = Case(
         f"The operator cannot go on with the search {NAME}",
         f"An unexpected error keeps the operator from going on with the search {NAME}. What is recorded stays. The "
         "message of the condition Ready has the error, the operator's log its place.",
+    ),
+)
+
+OPERATOR_ERRORS = (
+    OPERATOR_ERROR,
+    *silent_when_over(OPERATOR_ERROR),
+    Case(
+        "MetaSearchSearchOperatorError",
+        "it could never be evaluated, so that it has no phase",
+        ready("False", "OperatorError"),
+        OPERATOR_ERROR.firing,
+    ),
+    Case(
+        "MetaSearchSearchOperatorError",
+        "the operator lacks a right",
+        {**OPERATOR_ERROR.series, **requests("200", 50), **requests("403", 1)},
+        also=["MetaSearchRightsMissing"],
     ),
 )
 
@@ -140,6 +166,24 @@ STALLED = (
         {**{k: v for k, v in STANDING.items() if 'condition="Ready"' not in k}, **ready("False", "OperatorError")},
         also=["MetaSearchSearchOperatorError"],
     ),
+    Case(
+        "MetaSearchSearchStalled",
+        "the operator sees nothing, for the API server is away",
+        {**STANDING, **requests("", 1)},
+        also=["MetaSearchApiServerUnavailable"],
+    ),
+    Case(
+        "MetaSearchSearchStalled",
+        "the operator sees nothing, for its copies are old",
+        {**STANDING, labelled("metasearch_cache_age_seconds", **SCRAPED_OPERATOR, resource="metatrials"): steady(900)},
+        also=["MetaSearchOperatorCacheStale"],
+    ),
+    Case(
+        "MetaSearchSearchStalled",
+        "results cannot be written",
+        {**STANDING, of_search("worker_results_spooled", pod="worker-0"): steady(1)},
+        also=["MetaSearchResultsSpooled"],
+    ),
 )
 
 # --- MetaSearchTrialsFailing ---
@@ -206,6 +250,18 @@ MOST_IDLE = Case(
 
 SLOTS_IDLE = (
     MOST_IDLE,
+    Case(
+        "MetaSearchSlotsIdle",
+        "none is busy in every tenth sample, between two rounds",
+        {**slots(12, 0), BUSY: " ".join(["9.5x8 0"] * 36)},
+        Firing(
+            1800,
+            search_labels("info"),
+            f"Most slots of the search {NAME} are idle",
+            f"Over 30 minutes 58.35% of the slots of the search {NAME} had no trial (alerts above 50%). It has more "
+            "workers than its rounds have trials. Lower its parallelism, or have it try more at once.",
+        ),
+    ),
     *silent_when_over(MOST_IDLE),
     Case("MetaSearchSlotsIdle", "half of them", slots(10, 10)),
     Case("MetaSearchSlotsIdle", "all, which is no matter of their number", slots(4, 0)),
@@ -240,8 +296,7 @@ STATUS = (
 
 CASES = (
     *INVALID,
-    OPERATOR_ERROR,
-    *silent_when_over(OPERATOR_ERROR),
+    *OPERATOR_ERRORS,
     QUEUED,
     *silent_when_over(QUEUED),
     *STALLED,

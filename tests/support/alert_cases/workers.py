@@ -9,6 +9,7 @@ from alert_cases.form import (
     Firing,
     of_search,
     ready,
+    requests,
     search_labels,
     silent_when_over,
     steady,
@@ -60,6 +61,10 @@ PENDING = (
             ("WorkersFailing", "MetaSearchWorkersFailing"),
             ("PodsRefused", "MetaSearchWorkersRefused"),
             ("Queued", "MetaSearchSearchQueued"),
+            ("InvalidSpec", "MetaSearchSearchInvalid"),
+            ("InvalidData", "MetaSearchSearchInvalid"),
+            ("StoreUnavailable", "MetaSearchWorkersFailing"),
+            ("OperatorError", "MetaSearchSearchOperatorError"),
         )
     ),
 )
@@ -128,19 +133,26 @@ OUT_OF_MEMORY = Case(
     ),
 )
 
-LOST = Case(
-    "MetaSearchWorkersLost",
-    "5 within an hour",
-    attempts("Lost", 5),
-    Firing(
+ONE_WORKER = {
+    of_search("workers", phase="Running"): steady(1),
+    of_search("slots", state="busy"): steady(6),
+    of_search("slots", state="idle"): steady(2),
+}
+"""A worker with eight slots."""
+
+
+def lost(count: int) -> Firing:
+    return Firing(
         3690,
         search_labels("warning"),
         f"The search {NAME} loses workers",
-        f"Within an hour 5 more attempts of the search {NAME} ended because their worker died or fell silent. They are "
+        f"Within an hour {count} more attempts of the search {NAME} ended because their worker died or fell silent. They are "
         "tried again from their last checkpoint. Look for nodes that go away, and for pods that are killed for lack of "
         "memory.",
-    ),
-)
+    )
+
+
+LOST = Case("MetaSearchWorkersLost", "5 within an hour", attempts("Lost", 5), lost(5))
 
 # --- MetaSearchResultsSpooled ---
 
@@ -179,7 +191,15 @@ CASES = (
     LOST,
     *silent_when_over(LOST),
     Case("MetaSearchWorkersLost", "fewer than 5", attempts("Lost", 4.75)),
+    Case("MetaSearchWorkersLost", "one and a half with 8 slots", {**attempts("Lost", 12), **ONE_WORKER}),
+    Case("MetaSearchWorkersLost", "more than that", {**attempts("Lost", 12.1), **ONE_WORKER}, lost(12)),
     A_RESULT,
     *silent_when_over(A_RESULT),
     Case("MetaSearchResultsSpooled", "less than one", spooled(0.5, 0.45)),
+    Case(
+        "MetaSearchResultsSpooled",
+        "the API server explains it",
+        {**RUNNING, **ready("True", "Searching"), **spooled(3), **requests("", 1)},
+        also=["MetaSearchApiServerUnavailable"],
+    ),
 )
