@@ -6,7 +6,11 @@ from watching.search import takes
 from watching.situations import PROGRESSIVE, Situation, faults, lose, search
 
 HEALTHY = (
-    Situation("2 slots, Progressive", "1 pod, 4 minutes a trial", fields={"search": PROGRESSIVE, "parallelism": 2, "worker": {"slots": 2}}),
+    Situation(
+        "2 slots, Progressive",
+        "1 pod, 4 minutes a trial",
+        fields={"search": PROGRESSIVE, "parallelism": 2, "worker": {"slots": 2}},
+    ),
     Situation(
         "8 slots, Progressive, GPUs",
         "2 pods, 4 minutes a trial",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from monitoring.alerts.catalogue import ALERTS
 from monitoring.alerts.model import Severity
+
 from watching.cluster import STEP_SECONDS, Cluster
 from watching.evaluation import INTERVAL_SECONDS, RULES, Fired, Recording, fired
 from watching.situations import HOUR, MINUTE, Situation, View, at_once
@@ -23,9 +24,9 @@ class Told:
 
     alert: str
     visible: float | None
-    """From the fault until somebody who knows everything could see what the alert is about; None if never."""
+    """Time from the fault until somebody who knows everything could see what the alert is about; None if never."""
     fired: float | None
-    """From the fault until the alert fired; None if it did not."""
+    """Time from the fault until the alert fired; None if it did not."""
 
     @property
     def excess(self) -> float | None:
@@ -41,7 +42,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Account:
-    """What a situation has led to."""
+    """The consequences of a situation."""
 
     situation: Situation
     told: tuple[Told, ...]

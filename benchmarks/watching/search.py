@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
 from metasearch.api import MetaSearchSpec
 from metasearch.search import trials as life
 from metasearch.search.build import build_search
@@ -26,7 +27,6 @@ from metasearch.search.trials import (
 )
 from metasearch.stores.order import sort_key
 from metasearch_operator.jobs import desired_pods
-
 from remaining import Trials
 
 Behaviour = Callable[[TrialSpec, float, np.random.Generator], tuple[float, TrialResult]]

@@ -11,7 +11,6 @@ from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.trials import LOST, Attempt, Reason
 from metasearch_operator.diagnosis import Problem
 from metasearch_operator.reasons import ReadyReason
-
 from watching.cluster import Cluster
 from watching.search import Behaviour, Pod, SimulatedSearch, fails, fails_once_chosen, scores_at_random, takes
 
@@ -40,7 +39,7 @@ class View:
 
     @property
     def result(self) -> SearchResult:
-        """What `metasearch report` would say now."""
+        """The result that `metasearch report` would show now."""
         return summarize(self.search.search, list(self.search.trials.values()), self.search.plan, self.cluster.now)
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
@@ -68,17 +67,17 @@ class Situation:
 
     title: str
     story: str
-    """What happens, in half a sentence."""
+    """Half a sentence that says what happens."""
     right: Mapping[str, Visible] = field(default_factory=dict)
     """The alerts that should fire, and when each has something to tell; none in a normal situation."""
     events: Sequence[tuple[float, Action]] = ()
-    """What happens besides what searches do, and when, in minutes; the first is the fault. Without, it is there at 0."""
+    """Actions besides what searches do, and when, in minutes; the first is the fault. Without, it is there at 0."""
     hours: float = 2.0
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the search's spec."""
     behaviour: Behaviour = ORDINARY
     begin: Action = lambda _: None
-    """What is so from the beginning."""
+    """An action before everything else."""
     remark: str = ""
 
     @property

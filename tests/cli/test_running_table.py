@@ -110,7 +110,7 @@ def test_columns_that_do_not_fit_on_a_terminal_are_left_out(width: int, left_out
 def test_a_search_tells_when_it_will_end() -> None:
     result = summarize(make_search(), [], Plan(Phase.SEARCHING), NOW)
     assert progress_sentence(result) is None
-    estimate = Remaining(share=0.299, seconds=1234.0, confidence=Confidence.LOW)
+    estimate = Remaining(share=0.299, seconds=1234.0, unlimited_seconds=1234.0, confidence=Confidence.LOW)
     foreseen = result.model_copy(update={"remaining": estimate})
     # To two digits, 1234 s are 1200 s.
     assert progress_sentence(foreseen) == (

@@ -128,7 +128,7 @@ class _Estimator:
     search: Search
     trials: Sequence[Trial]
     ranked: Sequence[MeasuredCandidate]
-    """Of the search trials, best first."""
+    """The candidates of the search trials, best first."""
     costs: TrialCosts
     """Those of all trials."""
     slots: int
