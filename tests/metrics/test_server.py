@@ -8,7 +8,7 @@ import socket
 import ssl
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from metasearch.errors import InvalidSpec
 from metasearch.metrics.exposition import SampleCollector
 from metasearch.metrics.model import Histogram, Kind, Metric, Sample, Unit
-from metasearch.metrics.server import KEPT_SECONDS, MetricsServer, Tls, serve
+from metasearch.metrics.server import KEPT_SECONDS, MOST_CLIENTS, MetricsServer, Tls, serve
 
 SIZE = Metric("metasearch_size_bytes", Kind.GAUGE, "Size.", ("search",), Unit.BYTES)
 DONE = Metric("metasearch_done_total", Kind.COUNTER, "Done.", ("search",))
@@ -114,6 +114,19 @@ def test_a_scraper_that_hangs_keeps_no_other_waiting(server: MetricsServer) -> N
         assert scraped(server) == {}
 
 
+def test_of_many_scrapers_that_hang_the_first_give_way(server: MetricsServer) -> None:
+    with ExitStack() as stack:
+        hanging = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            for _ in range(MOST_CLIENTS + 20)
+        ]
+        assert scraped(server) == {}
+        assert [each.recv(1) for each in hanging[:20]] == [b""] * 20
+        hanging[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):  # still open
+            hanging[-1].recv(1)
+
+
 def test_a_port_in_use_is_one_sentence(server: MetricsServer, registry: CollectorRegistry) -> None:
     with pytest.raises(
         InvalidSpec, match=rf"^metrics cannot be served on port {server.port} \(Address already in use\)"
@@ -190,6 +203,18 @@ def test_a_client_that_shakes_no_hands_keeps_nobody_waiting(
         answered(server, authority),
     ):
         pass
+
+
+def test_clients_that_shake_no_hands_give_way(registry: CollectorRegistry, authority: CertificateAuthority) -> None:
+    tls = files_of(authority.issue("server", addresses=["127.0.0.1"]))
+    with ExitStack() as stack:
+        server = stack.enter_context(closing(serve(registry, "127.0.0.1", 0, tls)))
+        hanging = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            for _ in range(MOST_CLIENTS + 1)
+        ]
+        stack.enter_context(answered(server, authority))
+        assert hanging[0].recv(1) == b""
 
 
 def test_files_that_are_no_certificates_are_refused_with_a_sentence(
