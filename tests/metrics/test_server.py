@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 from metasearch.errors import InvalidSpec
 from metasearch.metrics.exposition import SampleCollector
 from metasearch.metrics.model import Histogram, Kind, Metric, Sample, Unit
-from metasearch.metrics.server import KEPT_SECONDS, MOST_CONNECTIONS, MetricsServer, Tls, serve
+from metasearch.metrics.server import KEPT_SECONDS, MOST_CLIENTS, MetricsServer, Tls, serve
 
 SIZE = Metric("metasearch_size_bytes", Kind.GAUGE, "Size.", ("search",), Unit.BYTES)
 DONE = Metric("metasearch_done_total", Kind.COUNTER, "Done.", ("search",))
@@ -117,20 +117,17 @@ def test_a_scraper_that_hangs_keeps_no_other_waiting(server: MetricsServer) -> N
         assert scraped(server) == {}
 
 
-def test_connections_that_say_nothing_are_no_more_than_there_may_be(server: MetricsServer) -> None:
+def test_of_many_scrapers_that_hang_the_first_give_way(server: MetricsServer) -> None:
     with ExitStack() as stack:
-        for _ in range(MOST_CONNECTIONS):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-        wait_until(lambda: is_refused(server))  # once the last of them is accepted
-    wait_until(lambda: not is_refused(server))
-
-
-def is_refused(server: MetricsServer) -> bool:
-    try:
-        scraped(server)
-    except (OSError, http.client.HTTPException):
-        return True
-    return False
+        hanging = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            for _ in range(MOST_CLIENTS + 20)
+        ]
+        assert scraped(server) == {}
+        assert [each.recv(1) for each in hanging[:20]] == [b""] * 20
+        hanging[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):  # still open
+            hanging[-1].recv(1)
 
 
 def test_an_answer_may_be_compressed_and_in_the_newer_format(server: MetricsServer, collector: SampleCollector) -> None:
@@ -222,6 +219,18 @@ def test_a_client_that_shakes_no_hands_keeps_nobody_waiting(
         answered(server, authority),
     ):
         pass
+
+
+def test_clients_that_shake_no_hands_give_way(registry: CollectorRegistry, authority: CertificateAuthority) -> None:
+    tls = files_of(authority.issue("server", addresses=["127.0.0.1"]))
+    with ExitStack() as stack:
+        server = stack.enter_context(closing(serve(registry, "127.0.0.1", 0, tls)))
+        hanging = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            for _ in range(MOST_CLIENTS + 1)
+        ]
+        stack.enter_context(answered(server, authority))
+        assert hanging[0].recv(1) == b""
 
 
 def test_files_that_are_no_certificates_are_refused_with_a_sentence(

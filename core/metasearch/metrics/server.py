@@ -35,8 +35,8 @@ MOST_FORMS = 4
 REQUEST_SECONDS = 10.0
 """Time after which a client that says nothing is given up."""
 
-MOST_CONNECTIONS = 100
-"""Connections at once; further ones are closed without an answer."""
+MOST_CLIENTS = 100
+"""Clients at once. With one more, the first of them is given up: a scrape takes milliseconds, so that one hangs."""
 
 
 class _Application:
@@ -110,30 +110,19 @@ class Tls:
 class _Server(ThreadingWSGIServer):
     """Answers each request in a thread of its own, its TLS handshake too, so that no client keeps another waiting."""
 
-    request_queue_size = MOST_CONNECTIONS
+    request_queue_size = MOST_CLIENTS
     tls: Tls | None = None
     _context: ssl.SSLContext
     _changed_at: float
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        self._free = threading.Semaphore(MOST_CONNECTIONS)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._clients: list[socket.socket] = []
+        self._clients_lock = threading.Lock()
+        super().__init__(*arguments, **named)
 
     def speak(self, tls: Tls) -> None:
         self.tls, self._context, self._changed_at = tls, tls.context(), tls.changed_at
         self.socket = self._context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         # Certificates are renewed while servers run; what is half written now is read at the next request.
@@ -142,6 +131,22 @@ class _Server(ThreadingWSGIServer):
                 self.tls.load(self._context)
                 self._changed_at = self.tls.changed_at
         return super().get_request()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        # Each client takes a thread and an open file, of which the process needs some for its own work.
+        with self._clients_lock:
+            self._clients.append(request)
+            if len(self._clients) > MOST_CLIENTS:
+                with suppress(OSError):
+                    # Not SSLSocket's own, after which its thread could not go on to read that this is the end.
+                    socket.socket.shutdown(self._clients.pop(0), socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        # Out of the list before it is closed: the number of a closed file may be that of another soon.
+        with self._clients_lock, suppress(ValueError):
+            self._clients.remove(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of a client that breaks off: anybody may, and as often as they like."""
