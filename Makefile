@@ -98,6 +98,8 @@ bench: setup ## Run the benchmarks behind the figures in docs/, which takes minu
 	$(BIN)/python benchmarks/search_quality.py
 	$(BIN)/python benchmarks/busy_share.py
 	$(BIN)/python benchmarks/early_rounds.py
+	$(BIN)/python benchmarks/remaining.py
+	$(BIN)/python benchmarks/metrics_cost.py
 
 .PHONY: bench-learners
 bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours

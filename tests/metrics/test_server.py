@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from devcluster.certificates import Certificate, CertificateAuthority
-from local_search import wait_until
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
