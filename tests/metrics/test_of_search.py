@@ -128,6 +128,13 @@ def test_a_trial_under_way_is_a_busy_slot() -> None:
     assert values(found, of_search.WORKERS) == {("Running",): 2, ("Pending",): 1}
 
 
+def test_idle_slots_of_one_machine_are_not_known() -> None:
+    search, running = make_search(), life.claim(make_trial("a"), "w", STARTED, gpus=0.0)
+    result = summarize(search, [running], Plan(Phase.SEARCHING), STARTED + 60)
+    found = [each for each in samples(Observation("", result, [running])) if each.metric is of_search.SLOTS]
+    assert [(each.labels[2], each.value) for each in found] == [("busy", 1)]
+
+
 def test_a_finished_search_shows_what_was_delivered_and_how_it_was_predicted() -> None:
     search = make_search()
     trials, plan = run_planned(search, pretend_result)

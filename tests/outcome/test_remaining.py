@@ -118,6 +118,21 @@ def test_final_trainings_are_timed_by_those_that_are_over() -> None:
     assert (found.seconds, found.confidence) == (pytest.approx(300), Confidence.HIGH)
 
 
+def test_a_training_that_is_under_way_goes_on_at_its_own_pace() -> None:
+    """A hand-made network is many times as large as the cells, whose costs say little of its."""
+    searched = [over(name, 25 * index) for index, name in enumerate("abcdefgh")]
+    final = over("x", 200, stage=Stage.FINAL, length=400)
+    baseline = make_trial("y", candidate="Conv4", stage=Stage.BASELINE, meta_iterations=400)
+    claimed = life.claim(baseline, "pod.0-1", STARTED + 300, gpus=0.0)
+    began = [*searched, final, claimed]
+    assert estimated(began, 301, phase=Phase.FINAL).confidence is Confidence.MEDIUM
+    progress = life.Progress(meta_iteration=150, started_from=50, reported_at=STARTED + 350)
+    found = estimated([*searched, final, replace(claimed, progress=progress)], 360, phase=Phase.FINAL)
+    # 100 meta-iterations took 50 seconds, 250 are left, and the evaluation, which takes some seconds more.
+    assert 250 / 2 - 10 < found.seconds < 250 / 2 + 40
+    assert found.confidence is Confidence.HIGH
+
+
 def test_small_cells_alone_are_little_to_go_by() -> None:
     small = over("a", 0, candidate="conv3x3(-1)+conv3x3(-1)")
     assert estimated([small, *map(pending, "bcdefgh")], 25).confidence is Confidence.LOW

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from metasearch.api import MetaSearchSpec
 from metasearch.metrics.model import PREFIX, Histogram, Kind, Metric, Sample, Unit
@@ -142,7 +142,7 @@ BUDGET_LIMIT = _gauge(
 BUDGET_SPENT = _gauge("budget_spent", "What a search has spent, in trials, seconds or GPU-seconds.", "unit")
 
 WORKERS = _gauge("workers", "Pods of a search's workers.", "phase")
-SLOTS = _gauge("slots", "Slots of running workers.", "state")
+SLOTS = _gauge("slots", "Slots of running workers; on one machine the idle ones are not known.", "state")
 
 METRICS: tuple[Metric, ...] = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
 """All metrics of a search."""
@@ -164,8 +164,8 @@ class Observation:
     """A Unix time in seconds; None while the search is under way."""
     status_bytes: int | None = None
     """None where there is no status."""
-    workers: Mapping[str, int] = field(default_factory=dict)
-    """The number of workers by their phase."""
+    workers: Mapping[str, int] | None = None
+    """The number of workers' pods by their phase; None on one machine, where idle slots are not known."""
 
     @property
     def spec(self) -> MetaSearchSpec:
@@ -299,9 +299,9 @@ def _of_budget(seen: Observation) -> _Part:
 
 
 def _of_workers(seen: Observation) -> _Part:
-    for phase, count in seen.workers.items():
+    for phase, count in (seen.workers or {}).items():
         yield WORKERS, (phase,), count
     busy = sum(trial.state is State.RUNNING for trial in seen.trials)
-    slots = seen.workers.get("Running", 0) * seen.spec.worker.slots
     yield SLOTS, ("busy",), busy
-    yield SLOTS, ("idle",), max(0, slots - busy)
+    if seen.workers is not None:
+        yield SLOTS, ("idle",), max(0, seen.workers.get("Running", 0) * seen.spec.worker.slots - busy)

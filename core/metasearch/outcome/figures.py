@@ -51,7 +51,7 @@ class Confidence(StrEnum):
     """No trial of the largest cells is over."""
     MEDIUM = "Medium"
     HIGH = "High"
-    """A training of the final stage is over."""
+    """A final training is over, and of those that are left each is of a kind that one was, or has a pace of its own."""
 
 
 class OutcomeModel(SpecModel):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from statistics import fmean, median
 
@@ -30,6 +30,9 @@ from metasearch.worker_names import WorkerName
 
 LEAST_BUSY = 0.2
 """The least share of the time for which slots are taken to be busy: at the start of a search it may seem to be less."""
+
+PACE_SHARE = 0.05
+"""The share of a training after which the rest is taken to go on as it did: its first steps are slower."""
 
 LATEST = 20
 """The number of candidates of a size whose mean stands for those to come."""
@@ -139,7 +142,9 @@ class _Estimator:
     @property
     def confidence(self) -> Confidence:
         """The confidence in the estimate."""
-        if any(trial.spec.stage is Stage.FINAL and _multiply_adds(trial) for trial in self.trials):
+        over = {trial.spec.stage for trial in self.trials if _multiply_adds(trial)}
+        left = [trial for trial in self.trials if trial.spec.stage is not Stage.SEARCH and not trial.state.is_over]
+        if Stage.FINAL in over and all(trial.spec.stage in over or _has_pace(trial) for trial in left):
             return Confidence.HIGH
         return Confidence.MEDIUM if self.search.spec.space.max_blocks in self._known_sizes else Confidence.LOW
 
@@ -275,10 +280,17 @@ class _Estimator:
 
     def _seconds_left(self, trial: Trial) -> float:
         """Return the seconds that a trial still needs which is not over."""
-        work = work_of(self.search.spec, trial, self._lengths)
-        whole = self._final_costs.get(trial.spec.stage, self.costs).seconds(self._multiply_adds_of(trial), work)
-        open_attempt = next((each for each in trial.attempts if each.ended_at is None), None)
-        return whole if open_attempt is None else max(0.0, whole - _seconds(open_attempt, self.now))
+        costs = self._final_costs.get(trial.spec.stage, self.costs)
+        size, work = self._multiply_adds_of(trial), work_of(self.search.spec, trial, self._lengths)
+        attempt = next((each for each in trial.attempts if each.ended_at is None), None)
+        if attempt is None:
+            return costs.seconds(size, work)
+        if (own := _own_pace(trial, attempt)) is None:
+            return max(0.0, costs.seconds(size, work) - _seconds(attempt, self.now))
+        # By its own pace, which also an unusual network has; its evaluation is still to come.
+        left = own.seconds_per_meta_iteration * (trial.spec.meta_iterations - trial.progress.meta_iteration)
+        left += costs.seconds(size, replace(work, meta_iterations=0))
+        return max(0.0, left - (self.now - own.reported_at))
 
     def _multiply_adds_of(self, trial: Trial) -> float:
         text = trial.spec.candidate.text
@@ -287,6 +299,27 @@ class _Estimator:
         if trial.spec.stage is Stage.BASELINE:
             return baselines.HandMade.parse(text).multiply_adds(*self.images, self.search.spec.task.ways)
         return self._multiply_adds_of_size(_size(trial))
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """The pace of a training that is under way."""
+
+    seconds_per_meta_iteration: float
+    reported_at: float
+
+
+def _own_pace(trial: Trial, attempt: Attempt) -> _Pace | None:
+    """Return the pace of a trial that is under way; None before a part of it is done that says something."""
+    progress = trial.progress
+    done = progress.meta_iteration - progress.started_from
+    if progress.reported_at is None or done < PACE_SHARE * (trial.spec.meta_iterations - progress.started_from):
+        return None
+    return _Pace(max(0.0, progress.reported_at - attempt.started_at) / max(1, done), progress.reported_at)
+
+
+def _has_pace(trial: Trial) -> bool:
+    return any(each.ended_at is None and _own_pace(trial, each) is not None for each in trial.attempts)
 
 
 def _multiply_adds(trial: Trial) -> float:
