@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from prometheus_client import CollectorRegistry
+
 from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes.search_status import Condition
 from metasearch.metrics import of_worker
@@ -19,7 +21,6 @@ from metasearch_operator.conditions import Situation, compute_conditions, proble
 from metasearch_operator.diagnosis import Problem
 from metasearch_operator.metrics import OperatorMetrics
 from metasearch_operator.reasons import ReadyReason
-from prometheus_client import CollectorRegistry
 from watching.search import SimulatedSearch
 
 STEP_SECONDS = 15.0
@@ -178,7 +179,7 @@ class Cluster:
                     self._request("GET", kind)
             elif kind in self.faults.silent:
                 continue
-            elif age >= BOOKMARK_SECONDS or operator.tried.pop(kind, None):
+            elif age >= BOOKMARK_SECONDS or operator.tried.pop(kind, 0.0):
                 operator.heard[kind] = self.now
                 if self.now % WATCH_SECONDS < BOOKMARK_SECONDS:
                     self._request("WATCH", kind)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from watching.search import takes
-from watching.situations import PROGRESSIVE, Situation, faults, lose, search
+from watching.situation import PROGRESSIVE, Situation, faults, lose, search
 
 HEALTHY = (
-    Situation("2 slots, Progressive", "1 pod, 4 minutes a trial", fields={"search": PROGRESSIVE, "parallelism": 2, "worker": {"slots": 2}}),
+    Situation(
+        "2 slots, Progressive",
+        "1 pod, 4 minutes a trial",
+        fields={"search": PROGRESSIVE, "parallelism": 2, "worker": {"slots": 2}},
+    ),
     Situation(
         "8 slots, Progressive, GPUs",
         "2 pods, 4 minutes a trial",
@@ -74,8 +78,8 @@ HEALTHY = (
             "search": {"strategy": "Random"},
             "parallelism": 112,
             "worker": {"slots": 8},
-            "budget": {"maxTrials": 1500, "wallTime": "24h"},
+            "budget": {"maxTrials": 700, "wallTime": "24h"},
         },
-        hours=8,
+        hours=6,
     ),
 )

@@ -234,8 +234,8 @@ sum by ({", ".join(OPERATOR_LABELS)}, reason) (
     runbook=Runbook(
         meaning="""\
 The operator met an error that it did not expect, again and again, and not each time: it tries each search anew within
-a minute. A search that fails [each time](MetaSearchSearchOperatorError.md), [missing rights](MetaSearchRightsMissing.md)
-and an [API server that does not answer](MetaSearchApiServerUnavailable.md) have alerts of their own.""",
+a minute. A search that fails [each time](MetaSearchSearchOperatorError.md), [a missing
+right](MetaSearchRightsMissing.md) and an [API server that does not answer](MetaSearchApiServerUnavailable.md) have alerts of their own.""",
         impact="""\
 The searches concerned stand still as far as planning goes; their workers finish the trials that there are.""",
         diagnosis=f"""\

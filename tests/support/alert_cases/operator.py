@@ -177,7 +177,9 @@ def errors(reason: str, count: float) -> dict[str, str]:
 
 
 FAILS_EACH_TIME = {
-    of_search("search_condition", job="metasearch", condition="Ready", status="False", reason="OperatorError"): steady(1)
+    of_search("search_condition", job="metasearch", condition="Ready", status="False", reason="OperatorError"): steady(
+        1
+    )
 }
 
 
