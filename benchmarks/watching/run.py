@@ -24,9 +24,9 @@ class Told:
 
     alert: str
     visible: float | None
-    """From the fault until somebody who knows everything could see what the alert is about; None if never."""
+    """Time from the fault until somebody who knows everything could see what the alert is about; None if never."""
     fired: float | None
-    """From the fault until the alert fired; None if it did not."""
+    """Time from the fault until the alert fired; None if it did not."""
 
     @property
     def excess(self) -> float | None:
@@ -42,7 +42,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Account:
-    """What a situation has led to."""
+    """Everything that a situation has led to."""
 
     told: tuple[Told, ...]
     others: tuple[Fired, ...]

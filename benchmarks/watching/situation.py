@@ -39,7 +39,7 @@ class View:
 
     @property
     def result(self) -> SearchResult:
-        """What `metasearch report` would say now."""
+        """The result as `metasearch report` would have it now."""
         return summarize(self.search.search, list(self.search.trials.values()), self.search.plan, self.cluster.now)
 
     def ended(self, seconds: float) -> Sequence[Attempt]:
@@ -67,20 +67,20 @@ class Situation:
 
     title: str
     story: str
-    """What happens, in half a sentence."""
+    """The fault or the normal course, in half a sentence."""
     right: Mapping[str, Visible] = field(default_factory=dict)
     """The alerts that should fire, and when each has something to tell; none in a normal situation."""
     events: Sequence[tuple[float, Action]] = ()
-    """What happens, and when, in minutes; the first is the fault. Without events, the fault is there at 0."""
+    """Actions and their times, in minutes; the first is the fault. Without events, the fault is there at 0."""
     hours: float = 2.0
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the search's spec."""
     behaviour: Behaviour = ORDINARY
     begin: Action = lambda _: None
-    """What is so from the beginning."""
+    """An action at the beginning."""
     remark: str = ""
     untold: str = ""
-    """Of a fault that no alert tells of: why."""
+    """The reason why no alert tells of a fault; empty where one does, or nothing is wrong."""
 
     @property
     def is_fault(self) -> bool:
