@@ -46,10 +46,10 @@ HEALTHY = (
         hours=5,
     ),
     Situation(
-        "16 slots in a queue of Kueue, LocalSearch",
-        "4 pods",
+        "4 slots in a queue of Kueue, LocalSearch",
+        "1 pod",
         begin=search(is_queued=True),
-        fields={"search": {"strategy": "LocalSearch", "surrogate": {"type": "Ridge"}}, "parallelism": 16},
+        fields={"search": {"strategy": "LocalSearch", "surrogate": {"type": "Ridge"}}, "parallelism": 4},
         hours=5,
     ),
     Situation(

@@ -207,6 +207,11 @@ def gpus_should_be_busy(view: View) -> bool:
     return bool(pods) and all(pod.busy_seconds >= 900 for pod in pods)
 
 
+def is_mostly_idle(view: View) -> bool:
+    pods = view.search.running_pods
+    return sum(len(pod.slots) for pod in pods) < len(pods) * view.search.spec.worker.slots / 2
+
+
 def budget_share(view: View) -> float:
     assert view.search.spec.budget.wall_time
     return view.search.search.wall_seconds(view.cluster.now) / view.search.spec.budget.wall_time.seconds
