@@ -101,6 +101,11 @@ bench: setup ## Run the benchmarks behind the figures in docs/, which takes minu
 	$(BIN)/python benchmarks/remaining.py
 	$(BIN)/python benchmarks/metrics_cost.py
 
+.PHONY: detection
+detection: setup ## Show which alert tells of which fault, in virtual time, and write docs/detection.md
+	@scripts/setup.sh prometheus
+	$(BIN)/python benchmarks/detection.py --json benchmarks/results/detection.json --docs docs/detection.md
+
 .PHONY: bench-learners
 bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours
 	$(BIN)/python benchmarks/learner_memory.py

@@ -1,1 +1,1 @@
-"""A cluster in virtual time that can be disturbed, what a Prometheus would scrape of it, and which alerts that raises."""
+"""A cluster in virtual time that can be disturbed, what would be scraped of it, and which alerts that raises."""

@@ -179,7 +179,7 @@ class Cluster:
                     self._request("GET", kind)
             elif kind in self.faults.silent:
                 continue
-            elif age >= BOOKMARK_SECONDS or operator.tried.pop(kind, None):
+            elif age >= BOOKMARK_SECONDS or operator.tried.pop(kind, 0.0):
                 operator.heard[kind] = self.now
                 if self.now % WATCH_SECONDS < BOOKMARK_SECONDS:
                     self._request("WATCH", kind)

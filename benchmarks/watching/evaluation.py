@@ -45,7 +45,7 @@ class Fired:
 
 @dataclass
 class Recording:
-    """Scrapes, in the notation of promtool."""
+    """Everything that was scraped, in the notation of promtool."""
 
     names: frozenset[str] = field(default_factory=lambda: frozenset(NAMED.findall(RULES.read_text(encoding="utf-8"))))
     """The metrics that rules ask for; nothing else is kept."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watching.search import takes
-from watching.situations import PROGRESSIVE, Situation, faults, lose, search
+from watching.situation import PROGRESSIVE, Situation, faults, lose, search
 
 HEALTHY = (
     Situation(
@@ -46,10 +46,10 @@ HEALTHY = (
         hours=5,
     ),
     Situation(
-        "16 slots in a queue of Kueue, LocalSearch",
-        "4 pods",
+        "4 slots in a queue of Kueue, LocalSearch",
+        "1 pod",
         begin=search(is_queued=True),
-        fields={"search": {"strategy": "LocalSearch", "surrogate": {"type": "Ridge"}}, "parallelism": 16},
+        fields={"search": {"strategy": "LocalSearch", "surrogate": {"type": "Ridge"}}, "parallelism": 4},
         hours=5,
     ),
     Situation(
@@ -78,8 +78,8 @@ HEALTHY = (
             "search": {"strategy": "Random"},
             "parallelism": 112,
             "worker": {"slots": 8},
-            "budget": {"maxTrials": 1500, "wallTime": "24h"},
+            "budget": {"maxTrials": 700, "wallTime": "24h"},
         },
-        hours=8,
+        hours=6,
     ),
 )

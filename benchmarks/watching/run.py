@@ -10,7 +10,7 @@ from monitoring.alerts.model import Severity
 
 from watching.cluster import STEP_SECONDS, Cluster
 from watching.evaluation import INTERVAL_SECONDS, RULES, Fired, Recording, fired
-from watching.situations import HOUR, MINUTE, Situation, View, at_once
+from watching.situation import HOUR, MINUTE, Situation, View, at_once
 
 FOR_SECONDS = {alert.name: alert.for_seconds for alert in ALERTS}
 
@@ -42,9 +42,8 @@ class Told:
 
 @dataclass(frozen=True)
 class Account:
-    """The consequences of a situation."""
+    """Everything that a situation has led to."""
 
-    situation: Situation
     told: tuple[Told, ...]
     others: tuple[Fired, ...]
     phase: str
@@ -73,7 +72,6 @@ def account(situation: Situation, rules: Path = RULES) -> Account:
     others = tuple(each for each in found if each.alert not in situation.right)
     searches = cluster.searches
     return Account(
-        situation,
         told,
         others,
         searches[0].plan.phase if searches else "deleted",

@@ -1,4 +1,4 @@
-"""A search with its worker pods in virtual time: the real planner, strategy and life of trials, with invented results."""
+"""A search with its pods in virtual time: the real planner, strategy and life of trials, with invented results."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from metasearch.api import MetaSearchSpec
 from metasearch.search import trials as life
 from metasearch.search.build import build_search
 from metasearch.search.planner import Phase, Plan, Search, plan
+from metasearch.search.space import CellSpace
 from metasearch.search.trials import (
     LOST,
     Accuracies,
@@ -103,6 +104,8 @@ class SimulatedSearch:
     """False while new pods do not come to run."""
     pods_exist: bool = True
     """False while no pod comes to be: a quota or a queue."""
+    most_pods: int = 1_000
+    """As many pods as a quota lets it have."""
     writes_results: bool = True
     reaches_api: bool = True
 
@@ -115,6 +118,7 @@ class SimulatedSearch:
         self.spec = MetaSearchSpec.model_validate({**DEFAULTS, **self.fields})
         self._search = build_search(self.name, self.spec, self.started_at)
         self._random = np.random.default_rng(self.seed)
+        assert isinstance(self._search.space, CellSpace)
         self._sizes = Trials(self._search.space, self.spec)
         self._made = 0
         self._seen: dict[str, Trial] | None = None
@@ -153,7 +157,7 @@ class SimulatedSearch:
             self.trials.setdefault(spec.name, Trial(spec=spec, created_at=now))
         self.trials |= {name: life.request_stop(self.trials[name]) for name in self.plan.stop}
         self._seen, self._planned_at = dict(self.trials), now
-        if self.is_over:
+        if self.plan.phase.is_over:
             self.completed_at = now
 
     def scale(self, now: float) -> None:
@@ -162,7 +166,8 @@ class SimulatedSearch:
             for pod in list(self.pods):
                 self.lose(pod, now)
             return
-        wanted = desired_pods(self.spec, list(self.trials.values()), now, in_queue=self.is_queued)
+        trials = list(self.trials.values())
+        wanted = min(desired_pods(self.spec, trials, now, in_queue=self.is_queued), self.most_pods)
         while len(self.pods) < wanted:
             self._made += 1
             self.pods.append(Pod(f"{self.name}-workers-{self._made}", now))

@@ -214,7 +214,10 @@ RECONCILE_ERRORS = Alert(
     severity=Severity.WARNING,
     for_seconds=600,
     labels=(*OPERATOR_LABELS, "reason"),
-    when="reconciles have ended in an unexpected error of one kind more than $threshold times within 10 minutes",
+    when=(
+        "reconciles have ended in an unexpected error of one kind more than $threshold times within 10 minutes, though "
+        "not each time"
+    ),
     measure=f"""\
 sum by ({", ".join(OPERATOR_LABELS)}, reason) (
   increase({select(of_operator.RECONCILE_ERRORS, reason=none_of("StoreUnavailable", "Forbidden"))}[10m])
@@ -234,10 +237,11 @@ sum by ({", ".join(OPERATOR_LABELS)}, reason) (
     runbook=Runbook(
         meaning="""\
 The operator met an error that it did not expect, again and again, and not each time: it tries each search anew within
-a minute. A search that fails [each time](MetaSearchSearchOperatorError.md), [missing rights](MetaSearchRightsMissing.md)
-and an [API server that does not answer](MetaSearchApiServerUnavailable.md) have alerts of their own.""",
+a minute. A search that fails [each time](MetaSearchSearchOperatorError.md), [a missing
+right](MetaSearchRightsMissing.md) and an [API server that does not answer](MetaSearchApiServerUnavailable.md) have
+alerts of their own.""",
         impact="""\
-The searches concerned stand still as far as planning goes; their workers finish the trials that there are.""",
+The searches concerned are planned late; their workers finish the trials that there are meanwhile.""",
         diagnosis=f"""\
 Which searches, and what does the error say?
 

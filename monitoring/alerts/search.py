@@ -230,17 +230,27 @@ How many may still fail?
 IDLE_SLOTS = f"sum {BY_SEARCH} (avg_over_time({select(of_search.SLOTS, state='idle')}[30m]))"
 ALL_SLOTS = f"sum {BY_SEARCH} (avg_over_time({select(of_search.SLOTS)}[30m]))"
 
+PROPOSED_SHARE = (
+    f"max {BY_SEARCH} ({select(of_search.BUDGET_SPENT, unit='trials')})"
+    f" / max {BY_SEARCH} ({select(of_search.BUDGET_LIMIT, unit='trials')})"
+)
+
 SLOTS_IDLE = Alert(
     name="MetaSearchSlotsIdle",
     severity=Severity.INFO,
     for_seconds=1800,
     labels=SEARCH_LABELS,
-    when="more than $threshold (as a share) of a search's slots were idle over 30 minutes, while it trains some trials",
+    when=(
+        "more than $threshold (as a share) of a search's slots were idle over 30 minutes, while it trains some trials "
+        "and more than a tenth of them is yet to be proposed"
+    ),
     measure=f"{IDLE_SLOTS}\n/ {ALL_SLOTS}",
     threshold=Threshold(Comparison.ABOVE, 0.5),
     guards=(
         # Between two rounds there may be none for a moment.
         f"and {ON_SEARCH} (max_over_time({select(of_search.SLOTS, state='busy')}[30m]) > 0)",
+        # Its last trials leave slots idle in every search.
+        f"unless {ON_SEARCH} ({PROPOSED_SHARE} >= 0.9)",
         f"and {ON_SEARCH} ({select(of_search.PHASE, phase='Searching')} == 1)",
         ACTIVE[1],
     ),

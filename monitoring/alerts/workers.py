@@ -194,7 +194,7 @@ MEMORY = Alert(
     runbook=Runbook(
         meaning="""\
 Attempts at trials end with `OutOfMemory`: the kernel killed the container that had this trial alone, a GPU had no
-memory left, or `budget.trialMemory` was reached. The first of a search is not counted, later ones are.""",
+memory left, or `budget.trialMemory` was reached.""",
         impact="""\
 Each such trial is tried again (`budget.maxAttempts`) and then fails, which takes time. As large cells are those that
 fail, the search learns that large is bad, and its result may not be the best that it could have found.""",

@@ -11,7 +11,7 @@ from alert_cases.every import CASES
 from alert_cases.form import unit_test, written
 from alert_cases.mutants import Mutant, mutants
 from devcluster.prometheus import promtool
-from monitoring.alerts.catalogue import ALERTS, GROUPS
+from monitoring.alerts.catalogue import ALERTS
 from monitoring.alerts.model import Group
 from monitoring.alerts.rules import rule, rules
 
@@ -23,10 +23,9 @@ CHANGED = [mutant for alert in ALERTS for mutant in mutants(alert)]
 
 def survives(mutant: Mutant, folder: Path) -> bool:
     """Return whether the cases of an alert find nothing wrong with a mutant of it, in place of the alert."""
-    (group,) = (group for group in GROUPS if mutant.alert in [alert.name for alert in group.alerts])
-    # Those before it in its group, too, for it may ask whether they fire.
-    position = [alert.name for alert in group.alerts].index(mutant.alert)
-    content = rules([Group(group.name, group.alerts[:position])])
+    # Those that it asks for, too, before it.
+    asked = tuple(alert for alert in ALERTS if alert.name in mutant.rule["expr"])
+    content = rules([Group("all", asked)])
     content["groups"][0]["rules"].append(mutant.rule)
     folder.mkdir()
     written(folder / "rules.yaml", content)

@@ -235,6 +235,12 @@ def slots(idle: float, busy: float) -> dict[str, str]:
     return {**RUNNING, IDLE: steady(idle), BUSY: steady(busy)}
 
 
+def proposed(trials: float) -> dict[str, str]:
+    """Return how many of 100 trials a search has proposed."""
+    spent, limit = (of_search(f"budget_{each}", unit="trials") for each in ("spent", "limit"))
+    return {spent: steady(trials), limit: steady(100)}
+
+
 MOST_IDLE = Case(
     "MetaSearchSlotsIdle",
     "more than half",
@@ -263,6 +269,8 @@ SLOTS_IDLE = (
         ),
     ),
     *silent_when_over(MOST_IDLE),
+    Case("MetaSearchSlotsIdle", "a tenth of the trials is to come", {**MOST_IDLE.series, **proposed(90)}),
+    Case("MetaSearchSlotsIdle", "more are to come", {**MOST_IDLE.series, **proposed(89)}, MOST_IDLE.firing),
     Case("MetaSearchSlotsIdle", "half of them", slots(10, 10)),
     Case("MetaSearchSlotsIdle", "all, which is no matter of their number", slots(4, 0)),
     Case("MetaSearchSlotsIdle", "final trials are few", {**slots(10.5, 9.5), **phase("Final")}),

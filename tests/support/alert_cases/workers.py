@@ -146,9 +146,9 @@ def lost(count: int) -> Firing:
         3690,
         search_labels("warning"),
         f"The search {NAME} loses workers",
-        f"Within an hour {count} more attempts of the search {NAME} ended because their worker died or fell silent. They are "
-        "tried again from their last checkpoint. Look for nodes that go away, and for pods that are killed for lack of "
-        "memory.",
+        f"Within an hour {count} more attempts of the search {NAME} ended because their worker died or fell silent. "
+        "They are tried again from their last checkpoint. Look for nodes that go away, and for pods that are killed "
+        "for lack of memory.",
     )
 
 
