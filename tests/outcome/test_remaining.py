@@ -106,6 +106,15 @@ def test_a_limit_of_time_ends_a_search_earlier() -> None:
     assert found.unlimited_seconds == pytest.approx(20 + 6 * SECONDS + 2 * FINAL_SECONDS)
 
 
+def test_a_limit_of_gpu_hours_ends_a_search_earlier() -> None:
+    search = search_of(budget={"maxTrials": 8, "gpuHours": "0.05"})
+    over_on_gpu = over("a", 0)
+    held = replace(over_on_gpu, attempts=(replace(over_on_gpu.attempts[0], gpus=2.0),))
+    under_way = life.claim(pending("b"), "pod.0-1", STARTED + 25, gpus=2.0)
+    # Of 180 GPU-seconds, two GPUs have taken 50 and 10.
+    assert estimated([held, under_way, *map(pending, "cdefgh")], 30, search).seconds == pytest.approx(60)
+
+
 def test_final_trainings_are_timed_by_those_that_are_over() -> None:
     searched = [over(name, 25 * index) for index, name in enumerate("abcdefgh")]
     first = over("x", 200, stage=Stage.FINAL, length=400)

@@ -46,7 +46,7 @@ class Remaining(OutcomeModel):
 
     share: float = Field(description="how much of the search's time is over, in [0, 1]")
     seconds: float = Field(description="until the search ends")
-    unlimited_seconds: float = Field(description="until it would end if `budget.wallTime` ended nothing")
+    unlimited_seconds: float = Field(description="until it would end if no limit of time or GPU-hours ended anything")
     confidence: Confidence = Field(description="how sure that is")
 
 
@@ -76,7 +76,7 @@ def remaining(
     searching = estimator.search_seconds() if phase is Phase.SEARCHING else 0.0
     final, left = estimator.final_seconds(), budget.seconds_left(search.spec, search.wall_seconds(now))
     # The next limit is that of the search stage, if that is under way, and then that of the whole.
-    seconds = min(min(searching, left) + final, _whole_left(search, now))
+    seconds = min(min(searching, left) + final, _whole_left(search, now), _gpu_seconds_left(search, trials, slots, now))
     elapsed = search.wall_seconds(now)
     return Remaining(
         share=elapsed / (elapsed + seconds) if elapsed + seconds else 0.0,
@@ -90,6 +90,16 @@ def _whole_left(search: Search, now: float) -> float:
     """Return the seconds that `budget.wallTime` leaves; infinite without it."""
     limit = search.spec.budget.wall_time
     return math.inf if limit is None else max(0.0, limit.seconds - search.wall_seconds(now))
+
+
+def _gpu_seconds_left(search: Search, trials: Sequence[Trial], slots: int, now: float) -> float:
+    """Return the seconds that `budget.gpuHours` leaves so many slots; infinite without it, and where none has a GPU."""
+    limit, attempts = search.spec.budget.gpu_hours, [attempt for trial in trials for attempt in trial.attempts]
+    gpus = slots * max((attempt.gpus for attempt in attempts), default=0.0)
+    if limit is None or not gpus:
+        return math.inf
+    held = sum(_seconds(attempt, now) * attempt.gpus for attempt in attempts)
+    return max(0.0, float(limit) * budget.SECONDS_PER_HOUR - held) / gpus
 
 
 def _slots(trials: Sequence[Trial], now: float) -> int:
