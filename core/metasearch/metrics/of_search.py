@@ -76,7 +76,7 @@ REMAINING = _gauge(
 )
 UNLIMITED_REMAINING = _gauge(
     "search_unlimited_remaining_seconds",
-    "Estimated time until a search would end if no limit of time or GPU-hours ended it; absent while nothing can be told.",
+    "Estimated time until a search would end if no limit of time or GPU-hours did; absent while nothing can be told.",
     unit=Unit.SECONDS,
 )
 BEST_SCORE = _gauge(
