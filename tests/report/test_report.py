@@ -378,7 +378,8 @@ def test_drawing_is_imported_only_to_draw() -> None:
 def test_a_machine_that_cannot_draw_is_told_what_to_install(
     make_scene: MakeScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "metasearch_cli.report.page")
+    for module in ("page", "template_files"):
+        monkeypatch.delitem(sys.modules, f"metasearch_cli.report.{module}")
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MetaSearchError, match=r"needs jinja2, .* pip install 'metasearch-operator\[report\]'"):
         write_report(tmp_path / "report.html", *make_scene())
