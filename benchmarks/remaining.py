@@ -24,8 +24,8 @@ from busy_share import NOISE, PER_MILLION, START, World
 from metasearch import api
 from metasearch.loading import parse_search
 from metasearch.outcome.figures import Confidence
-from metasearch.outcome.remaining import remaining
-from metasearch.search import planner, strategies, surrogates
+from metasearch.outcome.remaining import Remaining, remaining
+from metasearch.search import budget, planner, strategies, surrogates
 from metasearch.search.baselines import HandMade
 from metasearch.search.build import build_search
 from metasearch.search.confirmation import strategy_spec
@@ -146,12 +146,18 @@ def _asked(name: str, search: planner.Search, moments: Sequence[Moment]) -> Iter
         # A clock's time, between two ends of trials as mostly in life.
         now = search.started_at + share * (end - search.started_at)
         seen = next(moment for moment in reversed(moments) if moment.now <= now)
-        found = remaining(search, seen.trials, ranked(_searching(seen.trials)), seen.phase, now)
+        found = _estimate(search, seen, now)
         if found is None:
             yield Asked(name, share, None, None)
         else:
             whole = end - search.started_at
             yield Asked(name, share, (found.seconds - (end - now)) / whole, found.confidence)
+
+
+def _estimate(search: planner.Search, seen: Moment, now: float) -> Remaining | None:
+    trials = seen.trials
+    spent = budget.spent(trials, search.wall_seconds(now), now)
+    return remaining(search, trials, ranked(_searching(trials)), spent, seen.phase, now)
 
 
 def _searching(trials: Sequence[Trial]) -> list[Trial]:

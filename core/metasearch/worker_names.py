@@ -46,3 +46,16 @@ class WorkerName:
         if match is None:
             raise ValueError(f"a worker's name has the form POD.SLOT-START, not {text!r}")
         return cls(match["pod"], int(match["slot"]), int(match["start"]))
+
+
+def slot_of(worker: str) -> tuple[str, int | None]:
+    """
+    Return the pod and the slot that a claim is signed with; the slot's process may have been restarted since.
+
+    A worker whose name says none is a pod of its own, with None for its slot.
+    """
+    try:
+        name = WorkerName.parse(worker)
+    except ValueError:
+        return worker, None
+    return name.pod, name.slot

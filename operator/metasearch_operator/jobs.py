@@ -15,7 +15,7 @@ from metasearch.cluster.api import Api, Conflict, NotFound
 from metasearch.kubernetes import names
 from metasearch.kubernetes.worker_job import most_pods, slots_per_pod
 from metasearch.search.trials import Trial
-from metasearch.worker_names import WorkerName
+from metasearch.worker_names import slot_of
 from metasearch_operator.cache import WorkerJob
 
 IDLE_SECONDS = 60.0
@@ -51,21 +51,12 @@ def _recently_busy_slots(trials: Sequence[Trial], now: float) -> int:
     """Count the slots that run a trial, or did within the last IDLE_SECONDS."""
     return len(
         {
-            _slot_of(attempt.worker)
+            slot_of(attempt.worker)
             for trial in trials
             for attempt in trial.attempts
             if attempt.ended_at is None or now - attempt.ended_at < IDLE_SECONDS
         }
     )
-
-
-def _slot_of(worker: str) -> tuple[str, int] | str:
-    """Return the pod and the slot of a worker: the slot's process may have been restarted under another name."""
-    try:
-        name = WorkerName.parse(worker)
-    except ValueError:
-        return worker
-    return name.pod, name.slot
 
 
 # --- requests -----------------------------------------------------------------------------------------------------

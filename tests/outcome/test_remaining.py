@@ -11,7 +11,7 @@ from builders import STARTED, make_result, make_search, make_trial
 
 from metasearch.outcome.figures import Confidence
 from metasearch.outcome.remaining import Remaining, remaining
-from metasearch.search import pareto
+from metasearch.search import budget, pareto
 from metasearch.search import trials as life
 from metasearch.search.planner import Phase, Search
 from metasearch.search.trial_parts import PartSeconds
@@ -59,7 +59,8 @@ def pending(name: str) -> Trial:
 
 def told(search: Search, trials: Sequence[Trial], phase: Phase, now: float) -> Remaining | None:
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
-    return remaining(search, trials, pareto.ranked(searching), phase, STARTED + now)
+    spent = budget.spent(trials, search.wall_seconds(STARTED + now), STARTED + now)
+    return remaining(search, trials, pareto.ranked(searching), spent, phase, STARTED + now)
 
 
 def estimated(

@@ -15,7 +15,7 @@ from metasearch.search.cells import parse_cell
 from metasearch.search.strategies import Answer
 from metasearch.search.strategies.base import Foreseeing
 from metasearch.search.strategies.halving import Rungs
-from metasearch.search.trial_costs import makespan
+from metasearch.search.trial_costs import makespan, scored_tasks
 
 
 @dataclass(frozen=True)
@@ -111,19 +111,13 @@ def _search_seconds(spec: MetaSearchSpec, cost: Cost) -> float:
     steps = [length - before for before, length in zip((0, *lengths), lengths, strict=False)]
     meta_iterations = sum(share * each for share, each in zip(shares, steps, strict=True)) / sum(shares)
     # Only whole trainings are evaluated, and those that have gone on have no curve.
-    tasks = _scored_tasks(spec) if len(lengths) == 1 else spec.evaluation.tasks * shares[-1] / sum(shares)
+    tasks = scored_tasks(spec.evaluation) if len(lengths) == 1 else spec.evaluation.tasks * shares[-1] / sum(shares)
     return spec.evaluation.folds * (meta_iterations * cost.meta_iteration + tasks * cost.task)
 
 
 def _final_seconds(spec: MetaSearchSpec, cost: Cost) -> float:
-    tasks = _scored_tasks(spec) + spec.final.tasks
+    tasks = scored_tasks(spec.evaluation) + spec.final.tasks
     return spec.final.meta_iterations * cost.meta_iteration + tasks * cost.task
-
-
-def _scored_tasks(spec: MetaSearchSpec) -> int:
-    evaluation = spec.evaluation
-    # The last point of the curve is the score itself, which is measured on more tasks.
-    return evaluation.tasks + (evaluation.curve_points - 1) * evaluation.curve_tasks
 
 
 # --- words --------------------------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from metasearch.outcome.results import SearchResult
 from metasearch_cli.report.formats import duration
 
@@ -13,9 +11,7 @@ def progress_sentence(result: SearchResult) -> str | None:
     found = result.remaining
     if found is None or result.search.phase.is_over:
         return None
-    # Two digits are what the estimate is worth.
-    seconds = float(f"{found.seconds:.2g}")
     return (
-        f"estimated: {math.floor(100 * found.share)}% of its time is over, {duration(seconds)} left "
+        f"estimated: {found.percentage}% of its time is over, {duration(found.rounded_seconds)} left "
         f"(confidence {found.confidence})"
     )

@@ -10,6 +10,7 @@ from scipy import stats
 from metasearch.outcome.attempt_outcomes import AttemptOutcome, outcome_of
 from metasearch.outcome.results import SearchResult
 from metasearch.search import pareto
+from metasearch.search.attempts import attempt_seconds
 from metasearch.search.cut_trials import without_replaced
 from metasearch.search.pareto import MeasuredCandidate
 from metasearch.search.ranking import FEWEST, Prediction, predictions
@@ -204,8 +205,5 @@ def _time_spent(trials: Sequence[Trial], now: float) -> TimeSpent:
     first = trials[0].spec
     seconds = dict.fromkeys(map(str, AttemptOutcome), 0.0)
     for attempt in (attempt for trial in trials for attempt in trial.attempts):
-        # Not below 0: the two times may come from the clocks of different machines.
-        seconds[outcome_of(attempt)] += max(
-            0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at
-        )
+        seconds[outcome_of(attempt)] += attempt_seconds(attempt, now)
     return TimeSpent(first.stage, first.round if first.stage is Stage.SEARCH else 0, len(trials), **seconds)

@@ -17,21 +17,22 @@ from statistics import fmean, median
 
 from pydantic import Field
 
-from metasearch.api import Deliver
+from metasearch.api import Deliver, MetaSearchSpec
 from metasearch.outcome.figures import Confidence, OutcomeModel
 from metasearch.search import baselines, budget, pareto
+from metasearch.search.attempts import attempt_seconds, attempt_speed
 from metasearch.search.cells import parse_cell
 from metasearch.search.pareto import MeasuredCandidate
 from metasearch.search.planner import Phase, Search
 from metasearch.search.strategies.base import Foreseeing, Share
-from metasearch.search.trial_costs import TrialCosts, Work, makespan, typical_multiply_adds, work_of
-from metasearch.search.trials import Attempt, Stage, Trial
-from metasearch.worker_names import WorkerName
+from metasearch.search.trial_costs import TrialCosts, Work, makespan, scored_tasks, typical_multiply_adds, work_of
+from metasearch.search.trials import Stage, Trial
+from metasearch.worker_names import slot_of
 
 LEAST_BUSY = 0.2
 """The least share of the time for which slots are taken to be busy: at the start of a search it may seem to be less."""
 
-PACE_SHARE = 0.05
+TELLING_SHARE = 0.05
 """The share of a training after which the rest is taken to go on as it did: its first steps are slower."""
 
 LATEST = 20
@@ -49,15 +50,31 @@ class Remaining(OutcomeModel):
     unlimited_seconds: float = Field(description="until it would end if no limit of time or GPU-hours ended anything")
     confidence: Confidence = Field(description="how sure that is")
 
+    @property
+    def percentage(self) -> int:
+        """The share in percent, rounded down: 100 is for what has ended."""
+        return math.floor(100 * self.share)
+
+    @property
+    def rounded_seconds(self) -> float:
+        """The time until the end with two digits, which is what the estimate is worth."""
+        return float(f"{self.seconds:.2g}")
+
 
 def remaining(
-    search: Search, trials: Sequence[Trial], ranked: Sequence[MeasuredCandidate], phase: Phase, now: float
+    search: Search,
+    trials: Sequence[Trial],
+    ranked: Sequence[MeasuredCandidate],
+    spent: budget.Spent,
+    phase: Phase,
+    now: float,
 ) -> Remaining | None:
     """
     Estimate the time until a search ends.
 
     Args:
         ranked: of the search trials, as `pareto.ranked` has them.
+        spent: of all trials, at the same time.
         phase: what `plan` says of the same trials.
         now: a Unix time in seconds.
 
@@ -74,10 +91,10 @@ def remaining(
         return None
     estimator = _Estimator(search, trials, ranked, costs, slots, (images[0], images[1]), now)
     searching = estimator.search_seconds() if phase is Phase.SEARCHING else 0.0
-    final, left = estimator.final_seconds(), budget.seconds_left(search.spec, search.wall_seconds(now))
-    # The next limit is that of the search stage, if that is under way, and then that of the whole.
-    seconds = min(min(searching, left) + final, _whole_left(search, now), _gpu_seconds_left(search, trials, slots, now))
-    elapsed = search.wall_seconds(now)
+    final, elapsed = estimator.final_seconds(), spent.wall_seconds
+    # The next limit is that of the search stage, if that is under way, and then those of the whole.
+    within_stage = min(searching, budget.seconds_left(search.spec, elapsed))
+    seconds = min(within_stage + final, _seconds_left(search.spec, spent, slots * _gpus_per_slot(trials)))
     return Remaining(
         share=elapsed / (elapsed + seconds) if elapsed + seconds else 0.0,
         seconds=seconds,
@@ -86,41 +103,27 @@ def remaining(
     )
 
 
-def _whole_left(search: Search, now: float) -> float:
-    """Return the seconds that `budget.wallTime` leaves; infinite without it."""
-    limit = search.spec.budget.wall_time
-    return math.inf if limit is None else max(0.0, limit.seconds - search.wall_seconds(now))
+def _seconds_left(spec: MetaSearchSpec, spent: budget.Spent, gpus: float) -> float:
+    """Return the seconds that the budget's limits of the whole search leave to so many GPUs; infinite without one."""
+    limits, left = spec.budget, math.inf
+    if limits.wall_time is not None:
+        left = min(left, limits.wall_time.seconds - spent.wall_seconds)
+    if limits.gpu_hours is not None and gpus:
+        left = min(left, (float(limits.gpu_hours) - spent.gpu_hours) * budget.SECONDS_PER_HOUR / gpus)
+    return max(0.0, left)
 
 
-def _gpu_seconds_left(search: Search, trials: Sequence[Trial], slots: int, now: float) -> float:
-    """Return the seconds that `budget.gpuHours` leaves so many slots; infinite without it, and where none has a GPU."""
-    limit, attempts = search.spec.budget.gpu_hours, [attempt for trial in trials for attempt in trial.attempts]
-    gpus = slots * max((attempt.gpus for attempt in attempts), default=0.0)
-    if limit is None or not gpus:
-        return math.inf
-    held = sum(_seconds(attempt, now) * attempt.gpus for attempt in attempts)
-    return max(0.0, float(limit) * budget.SECONDS_PER_HOUR - held) / gpus
+def _gpus_per_slot(trials: Sequence[Trial]) -> float:
+    return max((attempt.gpus for trial in trials for attempt in trial.attempts), default=0.0)
 
 
 def _slots(trials: Sequence[Trial], now: float) -> int:
     """Return the number of slots that are at work: those with a trial, and those that had one a short time ago."""
     attempts = [attempt for trial in trials for attempt in trial.attempts]
-    ended = [_seconds(each, now) for each in attempts if each.ended_at is not None]
+    ended = [attempt_seconds(each, now) for each in attempts if each.ended_at is not None]
     since = now - RECENT * median(ended) if ended else now
     there = (each for each in attempts if each.ended_at is None or each.ended_at >= since)
-    return len({_slot(each.worker) for each in there})
-
-
-def _slot(worker: str) -> tuple[str, int]:
-    try:
-        name = WorkerName.parse(worker)
-    except ValueError:
-        return worker, 0
-    return name.pod, name.slot
-
-
-def _seconds(attempt: Attempt, now: float) -> float:
-    return max(0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at)
+    return len({slot_of(each.worker) for each in there})
 
 
 def _size(trial: Trial) -> int:
@@ -154,7 +157,7 @@ class _Estimator:
         """The confidence in the estimate."""
         over = {trial.spec.stage for trial in self.trials if _multiply_adds(trial)}
         left = [trial for trial in self.trials if trial.spec.stage is not Stage.SEARCH and not trial.state.is_over]
-        if Stage.FINAL in over and all(trial.spec.stage in over or _has_pace(trial) for trial in left):
+        if Stage.FINAL in over and all(trial.spec.stage in over or _telling_speed(trial) is not None for trial in left):
             return Confidence.HIGH
         return Confidence.MEDIUM if self.search.spec.space.max_blocks in self._known_sizes else Confidence.LOW
 
@@ -196,8 +199,7 @@ class _Estimator:
         before = max((length for length in lengths if length < share.meta_iterations), default=0)
         evaluation = self.search.spec.evaluation
         is_whole = share.meta_iterations >= self.search.spec.training.meta_iterations
-        points = 0 if before else evaluation.curve_points - 1
-        tasks = (evaluation.tasks + points * evaluation.curve_tasks) * evaluation.folds if is_whole else 0
+        tasks = scored_tasks(evaluation, has_curve=not before) * evaluation.folds if is_whole else 0
         work = Work((share.meta_iterations - before) * evaluation.folds, tasks)
         return self.costs.seconds(self._multiply_adds_of_size(share.size), work)
 
@@ -229,7 +231,7 @@ class _Estimator:
             return 1.0
         waited = max(0.0, min(attempt.started_at for attempt in attempts) - self.search.started_at)
         whole = self.slots * max(0.0, self.search.wall_seconds(self.now) - waited)
-        busy = sum(_seconds(attempt, self.now) for attempt in attempts)
+        busy = sum(attempt_seconds(attempt, self.now) for attempt in attempts)
         return min(1.0, max(LEAST_BUSY, busy / whole)) if whole else 1.0
 
     # --- the final stage ---
@@ -260,8 +262,8 @@ class _Estimator:
         return found
 
     def _final_seconds(self, multiply_adds: float, stage: Stage) -> float:
-        evaluation, final = self.search.spec.evaluation, self.search.spec.final
-        tasks = evaluation.tasks + (evaluation.curve_points - 1) * evaluation.curve_tasks + final.tasks
+        final = self.search.spec.final
+        tasks = scored_tasks(self.search.spec.evaluation) + final.tasks
         return self._final_costs[stage].seconds(multiply_adds, Work(final.meta_iterations, tasks))
 
     # --- both ---
@@ -295,12 +297,13 @@ class _Estimator:
         attempt = next((each for each in trial.attempts if each.ended_at is None), None)
         if attempt is None:
             return costs.seconds(size, work)
-        if (own := _own_pace(trial, attempt)) is None:
-            return max(0.0, costs.seconds(size, work) - _seconds(attempt, self.now))
-        # By its own pace, which also an unusual network has; its evaluation is still to come.
-        left = own.seconds_per_meta_iteration * (trial.spec.meta_iterations - trial.progress.meta_iteration)
+        progress, speed = trial.progress, _telling_speed(trial)
+        if speed is None or progress.reported_at is None:
+            return max(0.0, costs.seconds(size, work) - attempt_seconds(attempt, self.now))
+        # By its own speed, which also an unusual network has; its evaluation is still to come.
+        left = (trial.spec.meta_iterations - progress.meta_iteration) / speed
         left += costs.seconds(size, replace(work, meta_iterations=0))
-        return max(0.0, left - (self.now - own.reported_at))
+        return max(0.0, left - (self.now - progress.reported_at))
 
     def _multiply_adds_of(self, trial: Trial) -> float:
         text = trial.spec.candidate.text
@@ -311,25 +314,13 @@ class _Estimator:
         return self._multiply_adds_of_size(_size(trial))
 
 
-@dataclass(frozen=True)
-class _Pace:
-    """The pace of a training that is under way."""
-
-    seconds_per_meta_iteration: float
-    reported_at: float
-
-
-def _own_pace(trial: Trial, attempt: Attempt) -> _Pace | None:
-    """Return the pace of a trial that is under way; None before a part of it is done that says something."""
+def _telling_speed(trial: Trial) -> float | None:
+    """Return the speed of a trial that is under way; None before a part of it is done that says something."""
     progress = trial.progress
-    done = progress.meta_iteration - progress.started_from
-    if progress.reported_at is None or done < PACE_SHARE * (trial.spec.meta_iterations - progress.started_from):
+    done, whole = progress.meta_iteration - progress.started_from, trial.spec.meta_iterations - progress.started_from
+    if trial.holder is None or done < TELLING_SHARE * whole:
         return None
-    return _Pace(max(0.0, progress.reported_at - attempt.started_at) / max(1, done), progress.reported_at)
-
-
-def _has_pace(trial: Trial) -> bool:
-    return any(each.ended_at is None and _own_pace(trial, each) is not None for each in trial.attempts)
+    return attempt_speed(trial) if whole else math.inf  # an attempt that found all of it done only evaluates
 
 
 def _multiply_adds(trial: Trial) -> float:

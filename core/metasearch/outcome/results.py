@@ -158,7 +158,7 @@ def summarize(
     searching = [trial for trial in trials if trial.spec.stage is Stage.SEARCH]
     final = _final_networks([trial for trial in trials if trial.spec.stage is Stage.FINAL], _found_network)
     baselines = _final_networks([trial for trial in trials if trial.spec.stage is Stage.BASELINE], _hand_made_network)
-    ranked = pareto.ranked(searching)
+    ranked, spent = pareto.ranked(searching), budget.spent(trials, search.wall_seconds(now), now)
     return SearchResult(
         search=_state(search, trials, decided, now),
         trials=_counts(trials),
@@ -171,8 +171,8 @@ def summarize(
         baselines=tuple(baselines),
         comparison=compare(final[0], baselines) if final and baselines else None,
         certainty=certainty_of(trials, final),
-        spent=budget.spent(trials, search.wall_seconds(now), now),
-        remaining=remaining(search, trials, ranked, decided.phase, now),
+        spent=spent,
+        remaining=remaining(search, trials, ranked, spent, decided.phase, now),
         ends=tuple(ends),
     )
 

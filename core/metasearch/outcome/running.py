@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from metasearch.search.attempts import attempt_speed
 from metasearch.search.trials import Progress, Stage, Trial
-from metasearch.worker_names import WorkerName
+from metasearch.worker_names import slot_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ def activity(
         workers: the names of the worker pods that run. None where that is not known: then they are those with a
             running trial, and without a cluster the one that claimed last, too. Empty for a local search that is over.
     """
-    busy = {_place(trial.holder): _running(trial, now) for trial in trials if trial.holder is not None}
+    busy = {slot_of(trial.holder): _running(trial, now) for trial in trials if trial.holder is not None}
     named = set(workers) if workers is not None else _last_worker(trials, slots_per_worker)
     there = named | {worker for worker, _ in busy}
     known = {place: None for place in _claimants(trials) if place[0] in there and place[1] is not None}
@@ -110,7 +111,7 @@ def activity(
 def _running(trial: Trial, now: float) -> RunningTrial:
     progress = trial.progress
     has_reported = progress != Progress()
-    speed = _speed(trial)
+    speed = attempt_speed(trial)
     return RunningTrial(
         name=trial.name,
         candidate=trial.spec.candidate.text,
@@ -123,16 +124,6 @@ def _running(trial: Trial, now: float) -> RunningTrial:
         remaining_seconds=_remaining_seconds(trial, speed, now),
         stop_requested=trial.stop_requested,
     )
-
-
-def _speed(trial: Trial) -> float | None:
-    """Return the mean speed of the attempt under way; None where nothing was reported, or not when."""
-    progress, attempt = trial.progress, trial.attempts[-1]
-    if progress.reported_at is None:
-        return None
-    done, seconds = progress.meta_iteration - progress.started_from, progress.reported_at - attempt.started_at
-    # The clocks of two machines may differ by more than the time between a claim and its first report.
-    return done / seconds if done > 0 and seconds > 0 else None
 
 
 def _remaining_seconds(trial: Trial, speed: float | None, now: float) -> float | None:
@@ -150,19 +141,10 @@ def _last_worker(trials: Sequence[Trial], slots_per_worker: int | None) -> set[s
     last = max(
         (attempt for trial in trials for attempt in trial.attempts), key=lambda each: each.started_at, default=None
     )
-    return set() if last is None else {_place(last.worker)[0]}
+    return set() if last is None else {slot_of(last.worker)[0]}
 
 
 def _claimants(trials: Sequence[Trial]) -> Iterator[tuple[str, int | None]]:
     for trial in trials:
         for attempt in trial.attempts:
-            yield _place(attempt.worker)
-
-
-def _place(worker: str) -> tuple[str, int | None]:
-    """Return the worker and slot that a claim's signature names."""
-    try:
-        name = WorkerName.parse(worker)
-    except ValueError:
-        return worker, None
-    return name.pod, name.slot
+            yield slot_of(attempt.worker)

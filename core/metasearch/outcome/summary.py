@@ -194,10 +194,11 @@ def _progress(result: SearchResult) -> ProgressStatus | None:
     found = result.remaining
     if found is None:
         return None
-    # Two digits are what the estimate is worth, and a status that is all but the same is not written again.
-    seconds = int(float(f"{found.seconds:.2g}"))
+    # Rounded, so that a status that is all but the same is not written again.
     return ProgressStatus(
-        percentage=math.floor(100 * found.share), estimated_remaining_seconds=seconds, confidence=found.confidence
+        percentage=found.percentage,
+        estimated_remaining_seconds=int(found.rounded_seconds),
+        confidence=found.confidence,
     )
 
 

@@ -16,8 +16,9 @@ from itertools import pairwise
 
 from metasearch.outcome.attempt_outcomes import AttemptOutcome, outcome_of
 from metasearch.outcome.elapsed import Elapsed
+from metasearch.search.attempts import attempt_end
 from metasearch.search.trials import Attempt, Stage, State, Trial
-from metasearch.worker_names import WorkerName
+from metasearch.worker_names import slot_of
 
 
 class IdleReason(StrEnum):
@@ -201,11 +202,6 @@ def timeline(trials: Sequence[Trial], now: float) -> Timeline | None:
     return Timeline(slots, tuple(_stages(trials, created, slots, now)), counts, waits)
 
 
-def end_of(attempt: Attempt, now: float) -> float:
-    """Return the end of an attempt, which for one that runs is now; never before its start."""
-    return max(attempt.started_at, now if attempt.ended_at is None else attempt.ended_at)
-
-
 # --- slots --------------------------------------------------------------------------------------------------------
 
 
@@ -213,9 +209,9 @@ def _slots(trials: Iterable[Trial], reasons: _Reasons, now: float) -> tuple[Slot
     by_pod: dict[str, dict[int, list[Claim]]] = {}
     for trial in trials:
         for attempt in trial.attempts:
-            slot = _slot_of(attempt.worker)
-            claim = Claim(trial, attempt, attempt.started_at, end_of(attempt, now))
-            by_pod.setdefault(slot.pod, {}).setdefault(slot.number, []).append(claim)
+            pod, number = slot_of(attempt.worker)
+            claim = Claim(trial, attempt, attempt.started_at, attempt_end(attempt, now))
+            by_pod.setdefault(pod, {}).setdefault(number or 0, []).append(claim)
     found: list[SlotTimeline] = []
     for pod, claims in by_pod.items():
         # Slots are counted from 0, so those below one that had a claim are there, even if they never had one.
@@ -226,15 +222,6 @@ def _slots(trials: Iterable[Trial], reasons: _Reasons, now: float) -> tuple[Slot
             idle = [each for gap in _gaps(of_slot, start, end) for each in reasons.of(*gap)]
             found.append(SlotTimeline(Slot(pod, number), start, end, of_slot, tuple(idle)))
     return tuple(sorted(found, key=lambda each: (each.start, each.slot)))
-
-
-def _slot_of(worker: str) -> Slot:
-    """Return the slot of a worker; one whose name says none is a pod of its own."""
-    try:
-        name = WorkerName.parse(worker)
-    except ValueError:
-        return Slot(worker, 0)
-    return Slot(name.pod, name.slot)
 
 
 def _without_overlaps(claims: Iterable[Claim]) -> tuple[Claim, ...]:
@@ -327,14 +314,14 @@ def _waiting(trial: Trial, created: Mapping[str, float], now: float) -> Iterator
     for attempt in trial.attempts:
         if since is not None:
             yield since, attempt.started_at
-        since = end_of(attempt, now)
+        since = attempt_end(attempt, now)
     if since is not None and trial.state is State.PENDING:
         yield since, now
 
 
 def _running(trial: Trial, now: float) -> Iterator[tuple[float, float]]:
     for attempt in trial.attempts:
-        yield attempt.started_at, end_of(attempt, now)
+        yield attempt.started_at, attempt_end(attempt, now)
 
 
 # --- rounds -------------------------------------------------------------------------------------------------------
@@ -353,5 +340,5 @@ def _stages(
     # The final stage is after all rounds.
     for round in sorted(groups, key=lambda number: (number is None, number or 0)):
         start = min(created[trial.name] for trial in groups[round])
-        end = max(end_of(attempt, now) for trial in groups[round] for attempt in trial.attempts)
+        end = max(attempt_end(attempt, now) for trial in groups[round] for attempt in trial.attempts)
         yield StageTime(round, start, end, there.between(start, end), busy.between(start, end))

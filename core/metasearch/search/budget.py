@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from metasearch.api import MetaSearchSpec, SpecModel
+from metasearch.search.attempts import attempt_seconds
 from metasearch.search.cut_trials import is_cut
 from metasearch.search.trials import Stage, State, Trial
 
@@ -45,7 +46,7 @@ def spent(trials: Iterable[Trial], wall_seconds: float, now: float) -> Spent:
             proposed += not is_cut(trial)
             failed += trial.state is State.FAILED
         for attempt in trial.attempts:
-            seconds = max(0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at)
+            seconds = attempt_seconds(attempt, now)
             worker_seconds += seconds
             gpu_seconds += seconds * attempt.gpus
     return Spent(

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from metasearch.api import MetaSearchSpec
+from metasearch.api import Evaluation, MetaSearchSpec
+from metasearch.search.attempts import attempt_seconds
 from metasearch.search.encoded_cells import EncodedCells
 from metasearch.search.network_size import network_sizes
 from metasearch.search.space import CellSpace
@@ -91,7 +92,7 @@ class TrialCosts:
         ]
         made = cls(Line.fit(*_columns(trained)), Line.fit(*_columns(tested)), 1.0)
         expected = sum(made.seconds(size, each) for size, each in zip(sizes, work, strict=True))
-        return cls(made.meta_iteration, made.task, sum(map(_attempt_seconds, done)) / expected if expected else 1.0)
+        return cls(made.meta_iteration, made.task, sum(map(_seconds, done)) / expected if expected else 1.0)
 
     def seconds(self, multiply_adds: float, work: Work) -> float:
         """Return the seconds of an attempt at so much work with a network of so many multiply-adds."""
@@ -110,13 +111,17 @@ def work_of(spec: MetaSearchSpec, trial: Trial, lengths: Mapping[str, int]) -> W
     meta_iterations = trial.spec.meta_iterations - lengths.get(trial.spec.resumes or "", 0)
     if trial.spec.is_beginning:
         return Work(meta_iterations, 0.0)
-    tasks = evaluation.tasks
-    if trial.spec.resumes is None:
-        # The last point of the curve is the score itself, which is measured on more tasks.
-        tasks += (evaluation.curve_points - 1) * evaluation.curve_tasks
+    tasks = scored_tasks(evaluation, has_curve=trial.spec.resumes is None)
     if trial.spec.stage is not Stage.SEARCH:
         return Work(meta_iterations, tasks + spec.final.tasks)
     return Work(meta_iterations * evaluation.folds, tasks * evaluation.folds)
+
+
+def scored_tasks(evaluation: Evaluation, has_curve: bool = True) -> int:
+    """Return the number of tasks that a whole training is evaluated on, in the search; with folds, on each."""
+    # The last point of the curve is the score itself, which is measured on more tasks.
+    points = evaluation.curve_points - 1 if has_curve else 0
+    return evaluation.tasks + points * evaluation.curve_tasks
 
 
 def typical_multiply_adds(spec: MetaSearchSpec, size: int, channels: int, side: int) -> float:
@@ -153,9 +158,9 @@ def _parts(trial: Trial) -> tuple[float, float]:
     return (trial.result.wall_seconds or 0.0, 0.0) if parts is None else (parts.training, parts.evaluation)
 
 
-def _attempt_seconds(trial: Trial) -> float:
+def _seconds(trial: Trial) -> float:
     (attempt,) = trial.attempts
-    return max(0.0, (attempt.ended_at or attempt.started_at) - attempt.started_at)
+    return attempt_seconds(attempt, attempt.started_at)
 
 
 def _columns(rows: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
