@@ -5,5 +5,6 @@ It is used while developing, and no part of the wheel. It imports `metasearch.me
 
     alerts      the alerts with their runbooks; rules for Prometheus, data for the chart and pages are made from them
     dashboards  the dashboards for Grafana
+    limits      numbers that both have
     prometheus-rules.yaml  the alerts for a Prometheus without its operator, generated
 """

@@ -6,6 +6,7 @@ from metasearch.metrics import of_search
 from metasearch.metrics.of_search import SEARCH_LABELS
 from monitoring.alerts.model import Alert, Comparison, Group, Runbook, Severity, Threshold
 from monitoring.alerts.promql import ACTIVE, BY_SEARCH, ON_SEARCH, SEARCH_NAME, SHARE, SHARE_THRESHOLD, one_of, select
+from monitoring.limits import NEARLY_SPENT_SHARE
 
 UNIT = "{{ $labels.unit }}"
 
@@ -32,7 +33,7 @@ NEARLY_SPENT = Alert(
     labels=(*SEARCH_LABELS, "unit"),
     when="a search has spent more than $threshold (as a share) of its time, its GPU-hours or its failed trials",
     measure=spent_share("seconds", "gpu_seconds", "failed_trials"),
-    threshold=Threshold(Comparison.ABOVE, 0.9),
+    threshold=Threshold(Comparison.ABOVE, NEARLY_SPENT_SHARE),
     guards=ACTIVE,
     summary=f"The budget of the search {SEARCH_NAME} is nearly spent ({UNIT})",
     description=(

@@ -20,6 +20,7 @@ from monitoring.alerts.promql import (
     one_of,
     select,
 )
+from monitoring.limits import CACHE_STALE_SECONDS
 
 LOG = """\
     kubectl --namespace OPERATOR-NAMESPACE get pods --selector app.kubernetes.io/component=operator
@@ -130,7 +131,7 @@ CACHE_STALE = Alert(
     labels=(*OPERATOR_LABELS, "resource"),
     when="the operator has not heard of a watch for more than $threshold seconds, though the API server answers",
     measure=f"max by ({', '.join(OPERATOR_LABELS)}, resource) ({select(of_operator.CACHE_AGE_SECONDS)})",
-    threshold=Threshold(Comparison.ABOVE, 180),
+    threshold=Threshold(Comparison.ABOVE, CACHE_STALE_SECONDS),
     # Away, the API server explains it, and has an alert of its own.
     guards=(f"unless {ON_OPERATOR} {select(ALERTS, alertname=names.API_UNAVAILABLE)}",),
     summary="The operator of MetaSearch acts on an old copy of {{ $labels.resource }}",

@@ -22,6 +22,7 @@ from monitoring.alerts.promql import (
     one_of,
     select,
 )
+from monitoring.limits import STATUS_NEAR_LIMIT_BYTES
 
 DESCRIBE = """\
     kubectl --namespace NAMESPACE describe metasearch SEARCH
@@ -287,7 +288,7 @@ STATUS_SIZE = Alert(
     labels=SEARCH_LABELS,
     when="the status of a search has more than $threshold bytes",
     measure=f"max {BY_SEARCH} ({select(of_search.STATUS_BYTES)})",
-    threshold=Threshold(Comparison.ABOVE, 131_072),
+    threshold=Threshold(Comparison.ABOVE, STATUS_NEAR_LIMIT_BYTES),
     guards=ACTIVE,
     summary=f"The status of the search {SEARCH_NAME} is larger than it should ever be",
     description=(

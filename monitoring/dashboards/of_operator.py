@@ -17,6 +17,7 @@ from monitoring.dashboards.model import (
 )
 from monitoring.dashboards.one_search import PHASES
 from monitoring.dashboards.promql import RATE_WINDOW, Scope
+from monitoring.limits import CACHE_STALE_SECONDS, STATUS_NEAR_LIMIT_BYTES
 
 UID = "metasearch-operator"
 
@@ -84,7 +85,7 @@ NOW = Row(
             6,
             4,
             decimals=0,
-            thresholds=((90, Colour.ORANGE), (180, Colour.RED)),
+            thresholds=((90, Colour.ORANGE), (CACHE_STALE_SECONDS, Colour.RED)),
         ),
         Panel(
             "Largest status",
@@ -95,7 +96,7 @@ NOW = Row(
             "no search",
             6,
             4,
-            thresholds=((131_072, Colour.ORANGE), (1_000_000, Colour.RED)),
+            thresholds=((STATUS_NEAR_LIMIT_BYTES, Colour.ORANGE), (1_000_000, Colour.RED)),
         ),
     ),
 )
@@ -240,7 +241,7 @@ API = Row(
             12,
             8,
             minimum=0,
-            thresholds=((180, Colour.RED),),
+            thresholds=((CACHE_STALE_SECONDS, Colour.RED),),
         ),
     ),
 )

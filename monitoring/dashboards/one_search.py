@@ -21,6 +21,7 @@ from monitoring.dashboards.model import (
 )
 from monitoring.dashboards.promql import RATE_WINDOW, AnyOf, Scope
 from monitoring.dashboards.search_workers import NO_SEARCH_TEXT, NO_WORKERS_TEXT, conditions_row, workers_row
+from monitoring.limits import NEARLY_SPENT_SHARE
 
 UID = "metasearch-search"
 
@@ -316,7 +317,7 @@ COST = Row(
             decimals=0,
             minimum=0,
             maximum=1,
-            thresholds=((0.9, Colour.ORANGE), (1.0, Colour.RED)),
+            thresholds=((NEARLY_SPENT_SHARE, Colour.ORANGE), (1.0, Colour.RED)),
         ),
         Panel(
             "Budget at the end",
