@@ -3,7 +3,8 @@ Layers that run several tasks at once.
 
 The tasks of a meta-batch have weights of their own, so their images are stacked along the channels, (batch, tasks *
 channels, height, width), and convolved in as many groups as there are tasks. Batch statistics are per channel and so
-per task. Memory is channels-last: on CPU that is what makes grouped convolutions fast (docs/performance.md).
+per task. Memory is channels-last on a CPU, where that is what makes grouped convolutions fast; on a GPU a channel's
+pixels lie side by side, for the kernels of `gpu` (docs/performance.md).
 
 A layer holds no tensors. It knows where its parameters are in the network's `ParameterLayout` and is called with the
 `Weights` of a forward pass.
@@ -11,6 +12,7 @@ A layer holds no tensors. It knows where its parameters are in the network's `Pa
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Sequence
 
@@ -18,9 +20,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metasearch_trainer.convolution import Convolution
 from metasearch_trainer.parameters import ParameterLayout, Weights, he_normal, lecun_normal, ones, zeros
 
+HAS_KERNELS = importlib.util.find_spec("triton") is not None
+"""Whether the kernels for GPUs can be compiled: Triton comes with PyTorch for GPUs alone."""
+
 NORM_EPSILON = 1e-5  # PyTorch's default; TensorFlow's, as in supervised-reptile, is 1e-3
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """Return the order in memory of all that layers read and write on a device."""
+    return torch.contiguous_format if device.type == "cuda" else torch.channels_last
 
 
 class ConvNormRelu:
@@ -41,10 +52,7 @@ class ConvNormRelu:
     ) -> None:
         self.groups = channels if depthwise else 1
         self.shape = (filters, channels // self.groups, *kernel)
-        self.stride, self.dilation, self.relu = stride, dilation, relu
-        # Kernels are odd. With so much padding the output's side is the input's divided by the stride, rounded up, for
-        # every kernel and dilation: the outputs of a block's two operations must have one size to be added.
-        self.padding = (dilation * (kernel[0] // 2), dilation * (kernel[1] // 2))
+        self.convolution = Convolution(channels, filters, kernel, stride, dilation, relu)
         self.weight = layout.add(f"{name}.weight", self.shape, he_normal)
         # Normalisation cancels a bias. Only networks that are compared by their published size have one.
         self.bias = layout.add(f"{name}.bias", (filters,), zeros) if bias else None
@@ -53,19 +61,35 @@ class ConvNormRelu:
 
     def __call__(self, weights: Weights, x: Tensor) -> Tensor:
         """Map (batch, tasks * channels, side, side) to (batch, tasks * filters, side / stride rounded up, the same)."""
-        tasks = weights[self.weight].shape[0]
-        weight = weights[self.weight].flatten(0, 1)  # (tasks * filters, channels / groups, kh, kw)
-        bias = None if self.bias is None else weights[self.bias].flatten()
-        if self.shape[2:] == (1, 1):
-            x = _pointwise(x, weight, bias, self.stride, tasks * self.groups)
+        bias = None if self.bias is None else weights[self.bias]
+        tensors = (weights[self.weight], bias, weights[self.norm_scale], weights[self.norm_shift])
+
+        def in_torch(x: Tensor, weight: Tensor, bias: Tensor | None, scale: Tensor, shift: Tensor) -> Tensor:
+            return self._in_torch(x, weight, bias, scale, shift, weights.statistics)
+
+        if not (HAS_KERNELS and x.is_cuda and x.dtype == torch.float32 and self.groups == 1):
+            return in_torch(x, *tensors)
+        # Imported here, since Triton is slow to import and needed on GPUs alone.
+        from metasearch_trainer.gpu.conv_norm_relu import conv_norm_relu
+
+        return conv_norm_relu(x, *tensors, self.convolution, weights.statistics, NORM_EPSILON, in_torch)
+
+    def _in_torch(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, scale: Tensor, shift: Tensor, statistics: int
+    ) -> Tensor:
+        """Compute the layer by PyTorch's operations; the parameters have an axis of tasks before their shape."""
+        tasks, shape = len(weight), self.convolution
+        weight = weight.flatten(0, 1)  # (tasks * filters, channels / groups, kh, kw)
+        bias = None if bias is None else bias.flatten()
+        if shape.kernel == (1, 1):
+            x = _pointwise(x, weight, bias, shape.stride, tasks * self.groups)
         else:
-            x = F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, tasks * self.groups)
+            x = F.conv2d(x, weight, bias, shape.stride, shape.padding, shape.dilation, tasks * self.groups)
         # With the batch's own statistics in evaluation as well: a task has too few images for running ones, which would
         # also carry something from one task to the next.
-        scale, shift = weights[self.norm_scale].flatten(), weights[self.norm_shift].flatten()
-        x = _normalize(x, scale, shift, weights.statistics)
+        x = _normalize(x, scale.flatten(), shift.flatten(), statistics)
         # In place: the backward pass of batch_norm reads its input, not its output.
-        return F.relu_(x) if self.relu else x
+        return F.relu_(x) if shape.relu else x
 
     def multiply_adds(self, side: int) -> int:
         """Count the convolution's multiply-adds on one image; `side` is that of its output in pixels."""
@@ -161,6 +185,8 @@ def concatenate(outputs: Sequence[Tensor], tasks: int) -> Tensor:
     """Join channels within each task: several (batch, tasks * channels, h, w) to (batch, tasks * sum, h, w)."""
     if len(outputs) == 1:
         return outputs[0]
+    if memory_format(outputs[0].device) is torch.contiguous_format:
+        return torch.cat([x.unflatten(1, (tasks, -1)) for x in outputs], dim=2).flatten(1, 2)
     # Written on (batch, h, w, tasks, channels) so that the result stays channels-last without another copy.
     parts = [x.permute(0, 2, 3, 1).view(len(x), *x.shape[2:], tasks, -1) for x in outputs]
     return torch.cat(parts, dim=4).flatten(3, 4).permute(0, 3, 1, 2)

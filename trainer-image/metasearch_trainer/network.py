@@ -15,7 +15,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 
-import torch
 from torch import Tensor
 
 from metasearch.api import Concat, Space
@@ -23,7 +22,7 @@ from metasearch.api.latency import CLASSIFIER, CONCATENATION, INPUT, STEM, SUM, 
 from metasearch.errors import InvalidSpec
 from metasearch.search.baselines import CONVOLUTIONS, FILTERS, HandMade
 from metasearch.search.cells import BEFORE_PREVIOUS, OUTER_INPUTS, PREVIOUS, Cell
-from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, pool_globally
+from metasearch_trainer.layers import ConvNormRelu, Linear, concatenate, flatten_pixels, memory_format, pool_globally
 from metasearch_trainer.network_parts import classifier, convolution, operation
 from metasearch_trainer.operations import Layer
 from metasearch_trainer.parameters import ParameterLayout, Weights
@@ -224,8 +223,8 @@ def cell_network(cell: Cell, space: Space, channels: int, side: int, ways: int) 
 
 
 def stack_tasks(images: Tensor) -> Tensor:
-    """Stack (tasks, batch, channels, side, side) to (batch, tasks * channels, side, side) in channels-last memory."""
-    return images.transpose(0, 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+    """Stack (tasks, batch, channels, side, side) to (batch, tasks * channels, side, side), as layers read them."""
+    return images.transpose(0, 1).flatten(1, 2).contiguous(memory_format=memory_format(images.device))
 
 
 def _strides(space: Space) -> list[int]:

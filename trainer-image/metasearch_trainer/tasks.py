@@ -72,6 +72,11 @@ class SampledTasks:
     """(tasks, ways * queries), of other images than the support's."""
     ways: int
 
+    @property
+    def arrays(self) -> tuple[Rows, Rows, Rows]:
+        """The arguments of `DeviceImages.tasks_at`."""
+        return self.support_rows, self.order, self.query_rows
+
 
 def sample_tasks(rng: np.random.Generator, images: ImageSet, shape: TaskShape, tasks: int) -> SampledTasks:
     """
@@ -194,18 +199,15 @@ class DeviceImages:
 
     def tasks(self, sampled: SampledTasks) -> Tasks:
         """Return the images and labels of sampled tasks."""
-        support = Support(
-            images=self.gather(self._on_device(sampled.support_rows)),
-            labels=self._labels(sampled.support_rows, sampled.ways),
-            order=self._on_device(sampled.order),
-        )
-        queries = self.gather(self._on_device(sampled.query_rows))
-        return Tasks(support, queries, self._labels(sampled.query_rows, sampled.ways))
+        support, order, queries = (torch.from_numpy(rows).to(self.device) for rows in sampled.arrays)
+        return self.tasks_at(support, order, queries, ways=sampled.ways)
 
-    def _on_device(self, rows: Rows) -> Tensor:
-        return torch.from_numpy(rows).to(self.device)
+    def tasks_at(self, support_rows: Tensor, order: Tensor, query_rows: Tensor, *, ways: int) -> Tasks:
+        """Return the images and labels of tasks whose rows, as in `SampledTasks`, are on the device already."""
+        support = Support(self.gather(support_rows), self._labels(support_rows, ways), order)
+        return Tasks(support, self.gather(query_rows), self._labels(query_rows, ways))
 
-    def _labels(self, rows: Rows, ways: int) -> Tensor:
+    def _labels(self, rows: Tensor, ways: int) -> Tensor:
         """Return the labels of rows (tasks, ways * per class) that are sorted by class."""
         tasks, count = rows.shape
         return torch.arange(ways, device=self.device).repeat_interleave(count // ways).expand(tasks, count)

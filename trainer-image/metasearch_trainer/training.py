@@ -8,11 +8,10 @@ a stage, so that differences between scores are the candidates' own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Generator
 
 from metasearch.api import Split
@@ -24,10 +23,11 @@ from metasearch_trainer.cross_validation import Fold, Images, side_by_side, stat
 from metasearch_trainer.evaluation import Answers, evaluate
 from metasearch_trainer.metalearners.base import MetaLearner
 from metasearch_trainer.metalearners.base import State as Learned
+from metasearch_trainer.outer_steps import OuterSteps, outer_steps
 from metasearch_trainer.part_timer import PartTimer
 from metasearch_trainer.recipe import Recipe
 from metasearch_trainer.scoring import Score, add_loss, evaluated_score, no_losses, training_score
-from metasearch_trainer.tasks import DeviceImages, Tasks, sample_tasks, stream
+from metasearch_trainer.tasks import DeviceImages, SampledTasks, sample_tasks, stream
 from metasearch_trainer.trial import StepObserver, TrialEnded, ignore_step
 from metasearch_trainer.weight_averaging import add_to_mean, trained, with_mean
 
@@ -74,7 +74,7 @@ class Training:
             TrialEnded: the parameters are no longer finite, or a point of the curve is below its threshold.
         """
         total, end = self.recipe.training.meta_iterations, self.trial.meta_iterations
-        evaluated = self._evaluated_on_the_way()
+        evaluated, steps = self._evaluated_on_the_way(), self._steps(state)
         while True:
             # Judged by the state, not the last step: a checkpoint may have been written before an evaluation ended.
             if state.meta_iteration in evaluated and all(
@@ -85,7 +85,7 @@ class Training:
                 break
             if state.meta_iteration == end // 2:
                 state.losses = no_losses(self.images.train.device)  # the first half says more of the initial weights
-            self._outer_step(state, state.meta_iteration / total)
+            self._outer_step(steps, state, state.meta_iteration / total)
             self.on_progress()
         self._require_finite(state)
 
@@ -104,8 +104,9 @@ class Training:
         What a learner anneals over the training, such as its step size, falls to its end as in a whole one.
         """
         begun = state.meta_iteration / self.recipe.training.meta_iterations
+        of_folds = self._steps(state)
         for step in range(steps):
-            self._outer_step(state, begun + (1 - begun) * (step + 1) / (steps + 1))
+            self._outer_step(of_folds, state, begun + (1 - begun) * (step + 1) / (steps + 1))
             self.on_progress()
         self._require_finite(state)
 
@@ -149,14 +150,20 @@ class Training:
         tasks = self.recipe.evaluation.curve_tasks
         return self.score(self.evaluate(state, "curve", tasks))
 
-    def _outer_step(self, state: TrainingState, share: float) -> None:
-        """Take an outer step; `share` of the training is done, in [0, 1)."""
-        # A tensor on the device, since a CUDA graph of the step would repeat a Python number for ever.
-        progress = torch.tensor(share, dtype=torch.float64, device=self.images.train.device)
+    def _steps(self, state: TrainingState) -> list[OuterSteps]:
+        """Return what takes the outer steps of each fold."""
+        states = states_of(state.learned, len(self.folds))
+        return [
+            outer_steps(self.learner, learned, fold.train) for fold, learned in zip(self.folds, states, strict=True)
+        ]
+
+    def _outer_step(self, steps: Sequence[OuterSteps], state: TrainingState, share: float) -> None:
+        """Take an outer step of each fold; `share` of the training is done, in [0, 1)."""
         averaging = float(self.recipe.training.averaging)
+        states = states_of(state.learned, len(self.folds))
         with self.timer.part(Part.TRAINING):
-            for fold, learned in zip(self.folds, states_of(state.learned, len(self.folds)), strict=True):
-                loss = self.learner.outer_step(learned, self._meta_batch(fold, state.meta_iteration), progress)
+            for fold, learned, of_fold in zip(self.folds, states, steps, strict=True):
+                loss = of_fold.take(self._meta_batch(fold, state.meta_iteration), share)
                 if state.losses is not None:
                     add_loss(state.losses, loss)
                 if averaging:
@@ -173,12 +180,12 @@ class Training:
         with self.timer.part(Part.TRAINING):
             require_finite(state)
 
-    def _meta_batch(self, fold: Fold, meta_iteration: int) -> Tasks:
+    def _meta_batch(self, fold: Fold, meta_iteration: int) -> SampledTasks:
         """Draw the tasks of one outer step, from a stream of its own: a resumed training draws the same ones."""
-        images, learner = fold.train, self.learner
+        images, learner = fold.train.images, self.learner
         rng = self._stream("train", meta_iteration, *fold.stream)
         with self.timer.part(Part.DATA):
-            return images.tasks(sample_tasks(rng, images.images, learner.training_tasks, learner.meta_batch_size))
+            return sample_tasks(rng, images, learner.training_tasks, learner.meta_batch_size)
 
     def _add_to_curve(self, state: TrainingState) -> None:
         self._require_finite(state)
