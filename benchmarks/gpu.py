@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -69,21 +68,25 @@ def main() -> int:
     prepare_torch()
     seconds = SHORT_SECONDS if arguments.short else SECONDS
     images = _images(GPU)
-    equality = [_gradient_errors(name) for name in CELLS]
-    claims = [_as_exact_as_the_cpu(equality)]
-    learners = [_learner(name, images) for name in LEARNERS] if GPU.type == "cuda" else []
-    if learners:
-        are_equal = all(row["equal"] for row in learners)
-        claims.append(Claim("every learner's graph does what its launched steps do, bit by bit", are_equal))
-    speed = [_speed(name, images, seconds) for name in CELLS]
-    many = _many(images, seconds, CANDIDATES[:4:3] if arguments.short else CANDIDATES)
-    best = max(row["steps/s"] for row in many)
-    if GPU.type == "cuda":
-        claims.append(Claim(f"{best:.0f} outer steps per second in all, at least {GOAL_STEPS}", best >= GOAL_STEPS))
-    tables = {"equality": equality, "learners": learners, "many": many}
-    for name, rows in tables.items():
+    tables: dict[str, list[dict[str, Any]]] = {}
+
+    def show(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Print a table as soon as it is there, for a lent GPU may be gone before the last one."""
         if rows:
             publish(f"gpu: {name}", rows, [], None)
+            tables[name] = rows
+        return rows
+
+    claims = [_as_exact_as_the_cpu(show("equality", [_gradient_errors(name) for name in CELLS]))]
+    speed = show("one candidate", [_speed(name, images, seconds) for name in CELLS])
+    many = show("many", _many(images, seconds, (1, 20) if arguments.short else CANDIDATES))
+    if GPU.type == "cuda":
+        learners = show("learners", [_learner(name, images) for name in LEARNERS])
+        are_equal = all(row["equal"] for row in learners)
+        claims.append(Claim("every learner's graph does what its launched steps do, bit by bit", are_equal))
+        best = max(row["steps/s"] for row in many if row["candidates"] >= GOAL_CANDIDATES)
+        text = f"{best:.0f} outer steps per second with {GOAL_CANDIDATES} candidates or more, at least {GOAL_STEPS}"
+        claims.append(Claim(text, best >= GOAL_STEPS))
     return publish("gpu", speed, claims, arguments.json, **tables)
 
 
@@ -139,22 +142,25 @@ def _gradient_errors(cell: str) -> dict[str, Any]:
 
 
 def _learner(name: str, images: DeviceImages) -> dict[str, Any]:
-    """Compare a learner's graph with its launched steps, bit by bit, and its losses with the CPU's."""
-    states, losses = [], []
-    for way, device in ((LaunchedSteps, GPU), (GraphedSteps, GPU), (LaunchedSteps, CPU)):
-        learner, state = _begun("one block", device, name)
-        of_device = images if device == GPU else _images(CPU)
-        steps = way(learner, state, of_device)
-        batches = _meta_batches(learner, of_device, 5)
-        # Copied, for a graph writes its next loss over the last.
-        losses.append([float(steps.take(batch, index / 5)) for index, batch in enumerate(batches)])
+    """Compare a learner's graph with its launched steps, bit by bit."""
+    states, seconds = [], []
+    for way in (LaunchedSteps, GraphedSteps):
+        learner, state = _begun("one block", GPU, name)
+        steps, batches = way(learner, state, images), _meta_batches(learner, images, 4)
+        steps.take(batches[0], 0)
+        _wait()
+        started = time.perf_counter()
+        for index, batch in enumerate(batches[1:], 1):
+            steps.take(batch, index / 4)
+        _wait()
+        seconds.append((time.perf_counter() - started) / 3)
         states.append(state)
-    launched, graphed = (torch.cat([each.flatten() for each in state.tensors.values()]) for state in states[:2])
+    launched, graphed = (torch.cat([each.flatten() for each in state.tensors.values()]) for state in states)
     return {
         "learner": name,
         "equal": bool((launched == graphed).all()),
-        "loss, GPU": statistics.fmean(losses[1]),
-        "loss, CPU": statistics.fmean(losses[2]),
+        "launched, steps/s": 1 / seconds[0],
+        "graph, steps/s": 1 / seconds[1],
     }
 
 

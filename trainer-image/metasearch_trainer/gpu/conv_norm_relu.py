@@ -17,24 +17,28 @@ from torch import Tensor
 from metasearch_trainer.convolution import Convolution
 from metasearch_trainer.gpu import kernels
 
-LEAST_BLOCK, MOST_BLOCK = 16, 64
-"""Sides of the matrices that a tensor core multiplies: Triton takes no smaller ones, and larger ones fill registers."""
+SUMMED = 16
+"""Channels (or filters, backwards) over which a program sums at once; tensor cores take no fewer."""
+
+MOST_KEPT = 32
+"""Filters (or channels, backwards) that a program has the sums of; more would not fit into its registers."""
 
 PRECISION = "tf32x3"
 """Of products; see `kernels`."""
 
-COMPILED = {"num_warps": 4, "num_stages": 1}
-"""How the kernels of convolutions are compiled. More stages take registers from programs that could run beside."""
+PIXELS, WARPS = 64, 4
+"""Pixels and warps of a program of a convolution. Programs are small, for there are few of them for 132 processors."""
 
-PIXELS, GRADIENT_PIXELS = 128, 64
-"""Pixels of a program of a convolution, and those whose products it adds up at once for the gradients of weights."""
+GRADIENT_PIXELS, GRADIENT_WARPS = 32, 1
+"""
+The same of one that sums gradients of weights. With so small a result, a second warp would repeat what the first does.
+"""
 
-PART_PIXELS, MOST_PARTS = 512, 32
+PART_PIXELS, MOST_PARTS = 256, 32
 """Output pixels over which a program sums the gradients of weights, at least; and the most parts of them."""
 
 NORMALIZED = 4096
 """Pixels that a program normalises at once."""
-
 
 PlainForm = Callable[[Tensor, Tensor, Tensor | None, Tensor, Tensor], Tensor]
 """The same function in PyTorch's operations."""
@@ -116,11 +120,12 @@ def _plain_gradients(ctx: Any, inputs: tuple[Tensor | None, ...], gradient: Tens
 # --- launches -------------------------------------------------------------------------------------------------------
 
 
-def _block(size: int) -> int:
-    return int(min(MOST_BLOCK, max(LEAST_BLOCK, triton.next_power_of_2(size))))
+def _kept(size: int) -> int:
+    """Return the filters or channels that a program has the sums of."""
+    return int(min(MOST_KEPT, max(SUMMED, triton.next_power_of_2(size))))
 
 
-def _constants(shape: Convolution, height: int, width: int) -> dict[str, Any]:
+def _sizes(shape: Convolution, height: int, width: int) -> dict[str, Any]:
     """Return the arguments that all kernels of a convolution have."""
     return {
         "channels": shape.channels,
@@ -134,18 +139,16 @@ def _constants(shape: Convolution, height: int, width: int) -> dict[str, Any]:
         "stride": shape.stride,
         "dilation": shape.dilation,
         "precision": PRECISION,
-        "block_filters": _block(shape.filters),
-        "block_channels": _block(shape.channels),
-        **COMPILED,
+        # Loops are not cut into stages, which would take registers from programs that could run beside.
+        "num_stages": 1,
     }
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Convolution) -> Tensor:
     batch, _, height, width = x.shape
-    tasks, out = len(weight), (shape.out_side(height), shape.out_side(width))
+    tasks, out, kept = len(weight), (shape.out_side(height), shape.out_side(width)), _kept(shape.filters)
     y = x.new_empty(batch, tasks * shape.filters, *out)
-    grid = (triton.cdiv(batch * out[0] * out[1], PIXELS), tasks, triton.cdiv(shape.filters, _block(shape.filters)))
-    kernels.convolve[grid](
+    kernels.convolve[(triton.cdiv(batch * out[0] * out[1], PIXELS), tasks, triton.cdiv(shape.filters, kept))](
         x,
         weight,
         weight if bias is None else bias,
@@ -154,24 +157,30 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Convolutio
         weight.stride(0),
         0 if bias is None else bias.stride(0),
         has_bias=bias is not None,
+        block_filters=kept,
+        block_channels=SUMMED,
         block_pixels=PIXELS,
-        **_constants(shape, height, width),
+        num_warps=WARPS,
+        **_sizes(shape, height, width),
     )
     return y
 
 
 def _convolved_back(gradient: Tensor, weight: Tensor, x: Tensor, shape: Convolution) -> Tensor:
     batch, _, height, width = x.shape
-    x_gradient = torch.empty_like(x)
-    blocks = triton.cdiv(shape.channels, _block(shape.channels))
-    kernels.convolve_back[(triton.cdiv(batch * height * width, PIXELS), len(weight), blocks)](
+    x_gradient, kept = torch.empty_like(x), _kept(shape.channels)
+    grid = (triton.cdiv(batch * height * width, PIXELS), len(weight), triton.cdiv(shape.channels, kept))
+    kernels.convolve_back[grid](
         gradient,
         weight,
         x_gradient,
         batch,
         weight.stride(0),
+        block_filters=SUMMED,
+        block_channels=kept,
         block_pixels=PIXELS,
-        **_constants(shape, height, width),
+        num_warps=WARPS,
+        **_sizes(shape, height, width),
     )
     return x_gradient
 
@@ -180,18 +189,21 @@ def _weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor, shape: Convolu
     batch, _, height, width = x.shape
     tasks, pixels = len(weight), batch * gradient.shape[2] * gradient.shape[3]
     number = max(1, min(MOST_PARTS, pixels // PART_PIXELS))
-    taps = shape.kernel[0] * shape.kernel[1]
     parts = x.new_empty(number, *weight.shape)
-    blocks = triton.cdiv(shape.filters, _block(shape.filters)) * triton.cdiv(shape.channels, _block(shape.channels))
-    kernels.sum_weight_gradients[(number, tasks * taps, blocks)](
+    filters, channels = _kept(shape.filters), _kept(shape.channels)
+    blocks = triton.cdiv(shape.filters, filters) * triton.cdiv(shape.channels, channels)
+    kernels.sum_weight_gradients[(number, tasks * shape.kernel[0] * shape.kernel[1], blocks)](
         x,
         gradient,
         parts,
         batch,
         tasks,
         triton.cdiv(pixels, number),
+        block_filters=filters,
+        block_channels=channels,
         block_pixels=GRADIENT_PIXELS,
-        **_constants(shape, height, width),
+        num_warps=GRADIENT_WARPS,
+        **_sizes(shape, height, width),
     )
     return parts.sum(0)
 

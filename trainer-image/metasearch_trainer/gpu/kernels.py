@@ -5,7 +5,9 @@ cuDNN runs a convolution of few channels in many groups as dozens of kernels, on
 tasks at once: a convolution is the sum over the kernel's taps of small matrix products, (filters, channels) by
 (channels, pixels), one pair for each task.
 
-Images are (batch, tasks * channels, side, side), contiguous: the pixels of a channel lie side by side. A task's weights
+Images are (batch, tasks * channels, side, side), contiguous: the pixels of a channel lie side by side. A tile of them
+is loaded as (pixels, channels), so that the threads of a warp, which Triton deals out along the first axis, read
+neighbours. A task's weights
 are contiguous, and `weight_stride` floats behind those of the task before it. A kernel is compiled anew, which takes a
 second, for each value of its constants; numbers that would be different in every layer are no constants, therefore.
 
@@ -66,21 +68,21 @@ def convolve(
     total = tl.zeros((block_filters, block_pixels), tl.float32)
     for first in range(0, channels, block_channels):
         c = first + tl.arange(0, block_channels)
-        planes = ((image[None, :] * tasks + task) * channels + c[:, None]) * (height * width)
-        rows = weight + task * weight_stride + (f[:, None] * channels + c[None, :]) * taps
-        is_weight = (f < filters)[:, None] & (c < channels)[None, :]
+        planes = ((image[:, None] * tasks + task) * channels + c[None, :]) * (height * width)
+        rows = weight + task * weight_stride + (f[None, :] * channels + c[:, None]) * taps
+        is_weight = (c < channels)[:, None] & (f < filters)[None, :]
         for tap in range(taps):
             row, column = top + tap // kernel_width * dilation, left + tap % kernel_width * dilation
             is_inside = is_pixel & (row >= 0) & (row < height) & (column >= 0) & (column < width)
             pixels = tl.load(
-                x + planes + (row * width + column)[None, :], (c < channels)[:, None] & is_inside[None, :], 0.0
+                x + planes + (row * width + column)[:, None], is_inside[:, None] & (c < channels)[None, :], 0.0
             )
             weights = tl.load(rows + tap, is_weight, 0.0)
-            total = tl.dot(weights, pixels, total, input_precision=precision)
+            total = tl.dot(tl.trans(weights), tl.trans(pixels), total, input_precision=precision)
     if has_bias:
         total += tl.load(bias + task * bias_stride + f, f < filters, 0.0)[:, None]
-    out = ((image[None, :] * tasks + task) * filters + f[:, None]) * out_size + place[None, :]
-    tl.store(y + out, total, (f < filters)[:, None] & is_pixel[None, :])
+    out = ((image[:, None] * tasks + task) * filters + f[None, :]) * out_size + place[:, None]
+    tl.store(y + out, tl.trans(total), is_pixel[:, None] & (f < filters)[None, :])
 
 
 @triton.jit(do_not_specialize=NUMBERS)
@@ -119,7 +121,7 @@ def convolve_back(
     total = tl.zeros((block_channels, block_pixels), tl.float32)
     for first in range(0, filters, block_filters):
         f = first + tl.arange(0, block_filters)
-        planes = ((image[None, :] * tasks + task) * filters + f[:, None]) * out_size
+        planes = ((image[:, None] * tasks + task) * filters + f[None, :]) * out_size
         columns = weight + task * weight_stride + (f[None, :] * channels + c[:, None]) * taps
         is_weight = (c < channels)[:, None] & (f < filters)[None, :]
         for tap in range(taps):
@@ -131,14 +133,14 @@ def convolve_back(
                 row, column = row // stride, column // stride
             is_inside = is_inside & (row < out_height) & (column < out_width)
             gradients = tl.load(
-                gradient + planes + (row * out_width + column)[None, :],
-                (f < filters)[:, None] & is_inside[None, :],
+                gradient + planes + (row * out_width + column)[:, None],
+                is_inside[:, None] & (f < filters)[None, :],
                 0.0,
             )
             weights = tl.load(columns + tap, is_weight, 0.0)
-            total = tl.dot(weights, gradients, total, input_precision=precision)
-    out = ((image[None, :] * tasks + task) * channels + c[:, None]) * size + place[None, :]
-    tl.store(x_gradient + out, total, (c < channels)[:, None] & is_pixel[None, :])
+            total = tl.dot(weights, tl.trans(gradients), total, input_precision=precision)
+    out = ((image[:, None] * tasks + task) * channels + c[None, :]) * size + place[:, None]
+    tl.store(x_gradient + out, tl.trans(total), is_pixel[:, None] & (c < channels)[None, :])
 
 
 @triton.jit(do_not_specialize=NUMBERS)
@@ -187,16 +189,17 @@ def sum_weight_gradients(
         row, column = place // out_width * stride + down, place % out_width * stride + aside
         is_pixel = pixel < end
         is_inside = is_pixel & (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        planes = (image[:, None] * tasks + task) * filters + f[None, :]
         gradients = tl.load(
-            gradient + ((image[None, :] * tasks + task) * filters + f[:, None]) * out_size + place[None, :],
-            (f < filters)[:, None] & is_pixel[None, :],
+            gradient + planes * out_size + place[:, None], is_pixel[:, None] & (f < filters)[None, :], 0.0
+        )
+        planes = (image[:, None] * tasks + task) * channels + c[None, :]
+        pixels = tl.load(
+            x + planes * (height * width) + (row * width + column)[:, None],
+            is_inside[:, None] & (c < channels)[None, :],
             0.0,
         )
-        planes = ((image[:, None] * tasks + task) * channels + c[None, :]) * (height * width)
-        pixels = tl.load(
-            x + planes + (row * width + column)[:, None], is_inside[:, None] & (c < channels)[None, :], 0.0
-        )
-        total = tl.dot(gradients, pixels, total, input_precision=precision)
+        total = tl.dot(tl.trans(gradients), pixels, total, input_precision=precision)
     out = (((part * tasks + task) * filters + f[:, None]) * channels + c[None, :]) * taps + tap
     tl.store(parts + out, total, (f < filters)[:, None] & (c < channels)[None, :])
 
