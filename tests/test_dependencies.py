@@ -42,6 +42,9 @@ EXTRAS_OF = {
 NEVER_IMPORTED = {"s3fs"}
 """fsspec finds it by the address that it is to open."""
 
+NEVER_DECLARED = {"triton"}
+"""PyTorch for GPUs brings the version that it needs; nothing imports it on other machines."""
+
 
 def normalized(requirement: str) -> str:
     """Return the name of a distribution without its bounds, as its metadata spells it."""
@@ -78,7 +81,7 @@ def imported(file: Path) -> Iterator[str]:
             names = [node.module or ""]
         for name in names:
             top = name.partition(".")[0]
-            if top not in OWN and top not in sys.stdlib_module_names:
+            if top not in OWN | NEVER_DECLARED and top not in sys.stdlib_module_names:
                 yield top
 
 

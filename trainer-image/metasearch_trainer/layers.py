@@ -24,7 +24,7 @@ from metasearch_trainer.convolution import Convolution
 from metasearch_trainer.parameters import ParameterLayout, Weights, he_normal, lecun_normal, ones, zeros
 
 HAS_KERNELS = importlib.util.find_spec("triton") is not None
-"""Whether the kernels for GPUs can be compiled: Triton comes with PyTorch for GPUs alone."""
+"""The kernels for GPUs can be compiled: Triton comes with PyTorch for GPUs alone. Benchmarks turn them off."""
 
 NORM_EPSILON = 1e-5  # PyTorch's default; TensorFlow's, as in supervised-reptile, is 1e-3
 

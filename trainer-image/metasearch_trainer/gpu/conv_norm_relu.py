@@ -24,7 +24,7 @@ MOST_KEPT = 32
 """Filters (or channels, backwards) that a program has the sums of; more would not fit into its registers."""
 
 PRECISION = "tf32x3"
-"""Of products; see `kernels`."""
+"""The precision of products; see `kernels`."""
 
 PIXELS, WARPS = 64, 4
 """Pixels and warps of a program of a convolution. Programs are small, for there are few of them for 132 processors."""

@@ -7,9 +7,9 @@ tasks at once: a convolution is the sum over the kernel's taps of small matrix p
 
 Images are (batch, tasks * channels, side, side), contiguous: the pixels of a channel lie side by side. A tile of them
 is loaded as (pixels, channels), so that the threads of a warp, which Triton deals out along the first axis, read
-neighbours. A task's weights
-are contiguous, and `weight_stride` floats behind those of the task before it. A kernel is compiled anew, which takes a
-second, for each value of its constants; numbers that would be different in every layer are no constants, therefore.
+neighbours. A task's weights are contiguous, and `weight_stride` floats behind those of the task before it. A kernel is
+compiled anew, which takes a second, for each value of its constants; numbers that would be different in every layer are
+no constants, therefore.
 
 With the precision "tf32x3", tensor cores compute each product of 32-bit floats as the sum of three, with an error like
 that of 32-bit arithmetic; with "tf32" as one, of 11 bits.
