@@ -6,18 +6,15 @@ What it scrapes are the ports that the chart's PodMonitors select.
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from devcluster.binaries import MissingProgram
 from devcluster.operator_installation import OperatorInstallation
+from devcluster.pod_discovery import pods_in
 from devcluster.prometheus import PrometheusServer, running_prometheus
 from devcluster.searches import SearchHandle
 from installed_searches import GPU, Apply
@@ -27,8 +24,6 @@ from monitoring.dashboards.recording import ask
 from monitoring.dashboards.search_workers import GPU_ACTIVITY
 from monitoring.dashboards.substitution import ALL, View
 
-from metasearch.cluster.api import Api
-from metasearch.kubernetes import names
 from metasearch.search.trials import Stage, Trial
 from metasearch_operator.lost_workers import pod_of
 
@@ -64,46 +59,13 @@ def prometheus(
         ],
     }
     try:
-        with pods_in(file, installation), running_prometheus(config) as server:
+        with (
+            pods_in(file, installation.access.kubeconfig, installation.namespace),
+            running_prometheus(config) as server,
+        ):
             yield server
     except MissingProgram as missing:
         pytest.skip(str(missing))
-
-
-@contextmanager
-def pods_in(file: Path, installation: OperatorInstallation) -> Iterator[None]:
-    """
-    Keep a list of the pods to scrape in a file, as the Prometheus operator's discovery would find them.
-
-    Debian's Prometheus is built without the discovery of Kubernetes.
-    """
-    ended = threading.Event()
-    api = Api.of_kubeconfig(str(installation.access.kubeconfig))
-
-    def keep() -> None:
-        while not ended.wait(0.5):
-            pods, _ = api.list_all(names.POD.path(installation.namespace))
-            new = file.with_suffix(".new")
-            new.write_text(json.dumps(list(targets(pods))))
-            new.replace(file)
-
-    thread = threading.Thread(target=keep, daemon=True)
-    thread.start()
-    yield
-    ended.set()
-    thread.join()
-
-
-def targets(pods: list[Json]) -> Iterator[Json]:
-    """Yield a target for each port named metrics of a pod that runs, with the labels of the monitors."""
-    for pod in pods:
-        for container in pod["spec"]["containers"]:
-            for port in container.get("ports", []):
-                if port.get("name") == names.METRICS_PORT_NAME and pod["status"].get("phase") == "Running":
-                    yield {
-                        "targets": [f"{pod['status']['podIP']}:{port['containerPort']}"],
-                        "labels": {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]},
-                    }
 
 
 def settled(search: SearchHandle, prometheus: PrometheusServer) -> None:

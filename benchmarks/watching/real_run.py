@@ -1,0 +1,108 @@
+"""Let real faults happen, and note when their alerts have something to tell and when they fire."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from devcluster.searches import SearchHandle
+
+from metasearch.errors import StoreUnavailable
+from watching.firing import FiredAlert, Firing
+from watching.on_nodes import RealFault, Scene, Site, Visible
+from watching.run import Told
+
+PREFIX = "MetaSearch"
+MOST_SECONDS = 1800.0
+"""Time after which an alert that has not fired is given up."""
+
+POLL_SECONDS = 2.0
+SETTLING_SECONDS = 90.0
+"""Time for which the operator works again before the next fault, so that no alert is left of the last one."""
+
+
+@dataclass
+class Observed:
+    """A fault and what was told of it. Times are in seconds from its beginning."""
+
+    fault: RealFault
+    visible: dict[str, float] = field(default_factory=dict)
+    fired: dict[str, float] = field(default_factory=dict)
+    others: list[FiredAlert] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def told(self) -> list[Told]:
+        """The right alerts, by their full names."""
+        return [Told(PREFIX + alert, self.visible.get(alert), self.fired.get(alert)) for alert in self.fault.alerts]
+
+    @property
+    def is_complete(self) -> bool:
+        """True once every right alert has fired, or a normal situation was watched for long enough."""
+        return set(self.fired) == set(self.fault.alerts) and self.seconds >= self.fault.watched_seconds
+
+
+@dataclass
+class _Running:
+    observed: Observed
+    search: SearchHandle | None
+    begun: float
+
+
+def together(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Observed]:
+    """Begin all faults at once; each ends when its alerts have fired."""
+    running = [_begin(site, fault) for fault in faults]
+    done: list[Observed] = []
+    while running:
+        time.sleep(POLL_SECONDS)
+        for each in list(running):
+            _observe(site, firing, each)
+            if each.observed.is_complete or each.observed.seconds > MOST_SECONDS:
+                _end(site, each)
+                running.remove(each)
+                done.append(each.observed)
+    return done
+
+
+def one_by_one(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Observed]:
+    """Let each fault begin when the one before has ended."""
+    done = []
+    for fault in faults:
+        done += together(site, firing, [fault])
+        time.sleep(SETTLING_SECONDS)
+    return done
+
+
+def _begin(site: Site, fault: RealFault) -> _Running:
+    print(f"{fault.title}: begins", file=sys.stderr, flush=True)
+    begun = time.time()
+    return _Running(Observed(fault), fault.begin(site), begun)
+
+
+def _observe(site: Site, firing: Firing, running: _Running) -> None:
+    observed, search = running.observed, running.search
+    observed.seconds = time.time() - running.begun
+    scene = Scene(site, search, observed.seconds)
+    for alert, is_visible in observed.fault.alerts.items():
+        if alert not in observed.visible and _can_be_seen(is_visible, scene):
+            observed.visible[alert] = observed.seconds
+    right = {PREFIX + alert for alert in observed.fault.alerts}
+    since = firing.since(running.begun, search.name if search else "")
+    for each in since:
+        if each.alert in right:
+            observed.fired.setdefault(each.alert.removeprefix(PREFIX), each.at - running.begun)
+    observed.others = [each for each in since if each.alert not in right]
+
+
+def _can_be_seen(is_visible: Visible, scene: Scene) -> bool:
+    try:
+        return is_visible(scene)
+    except StoreUnavailable:  # the API server is away, and nothing can be seen
+        return False
+
+
+def _end(site: Site, running: _Running) -> None:
+    running.observed.fault.end(site, running.search)
+    print(f"{running.observed.fault.title}: {running.observed.fired}", file=sys.stderr, flush=True)
