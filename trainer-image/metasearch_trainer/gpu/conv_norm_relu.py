@@ -40,6 +40,9 @@ PART_PIXELS, MOST_PARTS = 256, 32
 NORMALIZED = 4096
 """Pixels that a program normalises at once."""
 
+MOST_NUMBERS = 2**31
+"""The numbers of a tensor at which a kernel's 32-bit places would overflow."""
+
 PlainForm = Callable[[Tensor, Tensor, Tensor | None, Tensor, Tensor], Tensor]
 """The same function in PyTorch's operations."""
 
@@ -63,11 +66,16 @@ def conv_norm_relu(
         weight: (tasks, filters, channels, *kernel); each task's are contiguous, and so are those below.
         bias, scale, shift: (tasks, filters).
         statistics: how many of the images, the first, mean and variance come from; 0 for all.
-        plain_form: differentiated instead where there is no kernel: of statistics of some images, and twice.
+        plain_form: used where there is no kernel: for tensors of `MOST_NUMBERS` and more, for the gradients with
+            statistics of some images, and for gradients that are differentiated in turn.
 
     Returns:
         (batch, tasks * filters, height / stride rounded up, width / stride rounded up)
     """
+    batch, _, height, width = x.shape
+    convolved = batch * len(weight) * shape.filters * shape.out_side(height) * shape.out_side(width)
+    if max(x.numel(), convolved) >= MOST_NUMBERS:
+        return plain_form(x, weight, bias, scale, shift)
     y: Tensor = _ConvNormRelu.apply(x.contiguous(), weight, bias, scale, shift, shape, statistics, epsilon, plain_form)
     return y
 
