@@ -6,7 +6,7 @@ Counters and histograms, too: what is computed from records has no restart to be
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -239,8 +239,11 @@ def _of_trials(trials: Sequence[Trial]) -> _Part:
     outcomes.update(dict.fromkeys((State.SUCCEEDED, LOST, INTERRUPTED, *FAILURES), 0))
     for outcome, count in outcomes.items():
         yield ATTEMPTS, (outcome,), count
-    for stage in dict.fromkeys([trial.spec.stage for trial in trials]):
-        yield from _times(stage, [trial for trial in trials if trial.spec.stage is stage])
+    by_stage = defaultdict[Stage, list[Trial]](list)
+    for trial in trials:
+        by_stage[trial.spec.stage].append(trial)
+    for stage, of_stage in by_stage.items():
+        yield from _times(stage, of_stage)
 
 
 def _counts(trials: Sequence[Trial]) -> _Part:
@@ -258,12 +261,19 @@ def _counts(trials: Sequence[Trial]) -> _Part:
 
 def _times(stage: Stage, trials: Sequence[Trial]) -> _Part:
     """Yield the histograms of a stage."""
-    ended = [attempt for trial in trials for attempt in trial.attempts if attempt.ended_at is not None]
-    claims = [max(0.0, (each.ended_at or 0.0) - each.started_at) for each in ended]
-    results = [trial.result for trial in trials if trial.result and trial.state is State.SUCCEEDED]
+    claims = [
+        max(0.0, attempt.ended_at - attempt.started_at)
+        for trial in trials
+        for attempt in trial.attempts
+        if attempt.ended_at is not None
+    ]
+    results = [trial.result for trial in trials if trial.state is State.SUCCEEDED and trial.result]
     trained = [result.wall_seconds for result in results if result.wall_seconds is not None]
-    claimed = [(trial.attempts[0].started_at, trial.created_at) for trial in trials if trial.attempts]
-    waits = [max(0.0, began - created) for began, created in claimed if created is not None]
+    waits = [
+        max(0.0, trial.attempts[0].started_at - trial.created_at)
+        for trial in trials
+        if trial.attempts and trial.created_at is not None
+    ]
     for metric, values in ((TRIAL_SECONDS, trained), (CLAIM_SECONDS, claims), (QUEUE_SECONDS, waits)):
         yield metric, (stage,), Histogram.of(values, metric.buckets)
 
