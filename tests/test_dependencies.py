@@ -29,6 +29,7 @@ EXTRAS_OF = {
     "cli/metasearch_cli": (),
     "cli/metasearch_cli/local/costs.py": ("trainer",),
     "cli/metasearch_cli/local/driver.py": ("trainer",),
+    "cli/metasearch_cli/local/gpus.py": ("trainer",),
     "cli/metasearch_cli/local/latency_table.py": ("trainer",),
     "cli/metasearch_cli/local/metrics.py": ("trainer",),
     "cli/metasearch_cli/local/session.py": ("trainer",),

@@ -8,6 +8,7 @@ that are alike are cut down to a few, and what is measured is scaled back.
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from metasearch.search.hyperparameters import typical_spec
 from metasearch.search.space import CellSpace
 from metasearch.search.trial_costs import CELLS_DRAWN, TYPICAL
 from metasearch.search.trials import Progress, Stage, State, TrialSpec
+from metasearch_cli.local import gpus
 from metasearch_cli.local.estimate import Cost, Costs, estimate, sentences
 from metasearch_trainer.data.images import ImageSet, Splits
 from metasearch_trainer.evaluation import TASKS_AT_ONCE
@@ -52,6 +54,9 @@ PIXELS = 8_000
 The number of pixels that bounds a measurement: as many tasks are evaluated, and as many inner steps are taken, as there
 are images of the search's size in so many pixels. So a measurement takes only seconds with large images, too.
 """
+
+GPU_PIXELS = 100 * PIXELS
+"""The same on a GPU, which takes as long for one task as for many: cut down, an evaluation would seem too long."""
 
 FEWEST_IMAGES = 10
 """The fewest images of a class of noise for a meta-learner whose settings are unknown."""
@@ -73,15 +78,15 @@ def measured_sentences(spec: MetaSearchSpec, channels: int, side: int, workers: 
         workers: the number of processes that will train.
 
     Returns:
-        Sentences; none where the measurement failed.
+        Sentences; none of the time where the measurement failed.
     """
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    costs = measure(spec, channels, side, torch.device("cuda:0" if gpus else "cpu"))
+    number, shared_by_mps = gpus.count(), gpus.has_mps(os.environ)
+    costs = measure(spec, channels, side, torch.device("cuda:0" if number else "cpu"))
+    told = gpus.sharing_sentence(workers, number, shared_by_mps)
     if costs is None:
-        return []
-    # Trials that share a GPU slow each other down, about as if they took turns.
-    at_once = min(workers, gpus) if gpus else workers
-    return sentences(spec, estimate(spec, costs, at_once), workers)
+        return [told] if told else []
+    at_once = gpus.trials_at_once(workers, number, shared_by_mps)
+    return [*sentences(spec, estimate(spec, costs, at_once), workers), *([told] if told else [])]
 
 
 def measure(
@@ -111,7 +116,7 @@ def measure(
     sizes = sorted({1, largest})
     with tempfile.TemporaryDirectory() as folder:
         storage = LocalStorage(Path(folder), weights=None)
-        trainer = Trainer(_small(spec, side), _noise(spec, channels, side), device, storage)
+        trainer = Trainer(_small(spec, side, device), _noise(spec, channels, side), device, storage)
         trials = [_trial(str(_typical(spec, trainer, blocks))) for blocks in sizes]
         if spec.final.training is not None:
             trials.append(_trial(trials[-1].candidate.architecture, Stage.FINAL))
@@ -136,9 +141,9 @@ def measure(
 # --- small trainings ----------------------------------------------------------------------------------------------
 
 
-def _small(spec: MetaSearchSpec, side: int) -> MetaSearchSpec:
+def _small(spec: MetaSearchSpec, side: int, device: torch.device) -> MetaSearchSpec:
     """Return the spec with fewer steps and tasks, and with all that decides the cost of each unchanged."""
-    fitting = PIXELS // side**2
+    fitting = (GPU_PIXELS if device.type == "cuda" else PIXELS) // side**2
     most_steps = max(1, min(INNER_STEPS, fitting))
     final = spec.final.training
     changes: dict[str, dict[str, Any]] = {
@@ -209,6 +214,8 @@ def _cost(spec: MetaSearchSpec, trainer: Trainer, trial: TrialSpec, clock: Calla
     times: list[float] = []
 
     def observe(_: Progress) -> None:
+        if trainer.device.type == "cuda":
+            torch.cuda.synchronize(trainer.device)  # a step is launched long before it is done
         times.append(clock())
 
     if trainer.run(trial, observe).state is not State.SUCCEEDED:

@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-
 from metasearch.api import MetaSearch
 from metasearch.outcome.ends import end_of, with_end
 from metasearch.outcome.results import SearchResult, summarize
@@ -23,6 +21,7 @@ from metasearch.search.build import build_search
 from metasearch.search.planner import Search
 from metasearch.search.trials import INTERRUPTED, LOST, Trial
 from metasearch.stores.sqlite import SqliteStore
+from metasearch_cli.local import gpus
 from metasearch_cli.local.folder import RunFolder, open_search, recorded_ends, translated_disk_errors
 from metasearch_cli.local.workers import Device, as_error, open_pool
 from metasearch_trainer.process_pool import PoolFailure, ProcessPool
@@ -103,12 +102,12 @@ def run(
 
 def devices(workers: int) -> list[Device]:
     """Return a device per worker: the GPUs in turn, or the CPU."""
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if gpus == 0:
+    number = gpus.count()
+    if number == 0:
         return [Device("cpu", 0.0)] * workers
     # Worker i trains on GPU i modulo their number; a budget in GPU-hours counts its share of that GPU.
-    sharing = [len(range(gpu, workers, gpus)) for gpu in range(gpus)]
-    return [Device(f"cuda:{index % gpus}", 1 / sharing[index % gpus]) for index in range(workers)]
+    sharing = [len(range(gpu, workers, number)) for gpu in range(number)]
+    return [Device(f"cuda:{index % number}", 1 / sharing[index % number]) for index in range(workers)]
 
 
 class _Loop:
