@@ -14,6 +14,7 @@ from metasearch.kubernetes.worker_job import (
     CONTAINER,
     gpus_per_pod,
     most_pods,
+    needs_gpu,
     slots_per_pod,
     worker_job,
 )
@@ -40,7 +41,8 @@ def container(spec: Spec | None = None, **settings: Any) -> Json:
 def arguments(spec: Spec | None = None, **settings: Any) -> dict[str, str]:
     python, m, module, *rest = container(spec, **settings)["command"]
     assert (python, m, module) == ("python", "-m", "metasearch_trainer.pod")
-    return dict(zip(rest[::2], rest[1::2], strict=True))
+    valued = [each for each in rest if each != "--needs-gpu"]
+    return dict(zip(valued[::2], valued[1::2], strict=True)) | {each: "" for each in rest if each not in valued}
 
 
 def worker(**template: Any) -> Spec:
@@ -324,6 +326,22 @@ def test_pods_run_no_more_trials_than_may_run_at_once(slots: int, parallelism: i
 def test_gpus_are_counted_from_the_limits(limits: Json, gpus: float) -> None:
     assert gpus_per_pod(Resources(limits=limits)) == gpus
     assert gpus_per_pod(Resources(requests=limits)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "needed"),
+    [
+        ({}, False),
+        ({"nvidia.com/gpu": 1}, True),
+        ({"nvidia.com/mig-1g.5gb": 1}, True),
+        ({"amd.com/gpu": 1}, True),
+        ({"nvidia.com/gpu": 0}, False),
+        ({"example.com/gpu": 1}, False),
+    ],
+)
+def test_a_pod_needs_the_gpus_that_pytorch_trains_on(limits: Json, needed: bool) -> None:
+    assert needs_gpu(Resources(limits=limits)) is needed
+    assert ("--needs-gpu" in arguments(worker(resources={"limits": limits}))) is needed
 
 
 def test_gpus_are_written_in_digits() -> None:

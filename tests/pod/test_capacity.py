@@ -43,13 +43,20 @@ def test_a_share_that_a_slot_alone_fills_is_the_specs_fault() -> None:
 
 
 def test_slots_take_gpus_in_turn() -> None:
-    assert [str(device_of(slot, 2.0, visible=2)) for slot in range(4)] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
-    assert str(device_of(1, 0.0, visible=2)) == "cpu"
+    taken = [str(device_of(slot, 2.0, needs_gpu=True, visible=2)) for slot in range(4)]
+    assert taken == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert str(device_of(1, 0.0, needs_gpu=False, visible=2)) == "cpu"
 
 
-def test_gpus_that_pytorch_does_not_see_are_said_so(capfd: pytest.CaptureFixture[str]) -> None:
-    assert str(device_of(0, 1.0, visible=0)) == "cpu"
-    assert "was given 1 GPUs and PyTorch sees none" in capfd.readouterr().err
+def test_a_gpu_that_was_asked_for_and_is_not_seen_ends_the_slot() -> None:
+    """Training on the CPU would cost GPU-hours and take fifty times as long."""
+    with pytest.raises(InvalidSpec, match=r"GPUs \(1\) and PyTorch sees none: spec\.worker\.template\.image"):
+        device_of(0, 1.0, needs_gpu=True, visible=0)
+
+
+def test_of_gpus_that_pytorch_does_not_know_the_log_tells(capfd: pytest.CaptureFixture[str]) -> None:
+    assert str(device_of(0, 1.0, needs_gpu=False, visible=0)) == "cpu"
+    assert "was given 1 GPUs that PyTorch does not know" in capfd.readouterr().err
 
 
 def test_freed_memory_is_given_back() -> None:

@@ -25,12 +25,12 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_slots_are_told_what_the_pod_was_told(tmp_path: Path) -> None:
-    settings = Settings("quick", 4, 0.5, 100, MountPaths(tmp_path / "a", tmp_path / "b", tmp_path / "c"))
+    settings = Settings("quick", 4, 0.5, True, 100, MountPaths(tmp_path / "a", tmp_path / "b", tmp_path / "c"))
     assert Settings.from_arguments(argument_parser("").parse_args(settings.to_arguments())) == settings
 
 
 def test_a_scratch_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "scratch").touch()
-    settings = Settings("quick", 1, 0.0, 100, MountPaths(tmp_path / "scratch", tmp_path, tmp_path))
+    settings = Settings("quick", 1, 0.0, False, 100, MountPaths(tmp_path / "scratch", tmp_path, tmp_path))
     with pytest.raises(StoreUnavailable, match=rf"scratch cannot be written .* user {os.getuid()} may write to$"):
         settings.make_scratch()

@@ -59,6 +59,9 @@ are the idle ones.
 GPU_SUFFIXES = ("/gpu", "/gpu.shared")
 """Ends of the resource names of whole and shared GPUs, of any vendor."""
 
+TRAINING_VENDORS = ("nvidia.com", "amd.com")
+"""The vendors of GPUs that PyTorch trains on; a pod that was given one of theirs and sees none must not train."""
+
 
 def slots_per_pod(spec: MetaSearchSpec) -> int:
     """Return the number of trials that a pod runs at once: worker.slots, but at most spec.parallelism."""
@@ -83,6 +86,12 @@ def gpus_per_pod(resources: Resources) -> float:
         for name, amount in resources.limits.items()
         if name.endswith(GPU_SUFFIXES) or name.partition("/")[2].startswith("mig-")
     )
+
+
+def needs_gpu(resources: Resources) -> bool:
+    """Return whether a pod's limits name a GPU that PyTorch would train on."""
+    vendors = {name.partition("/")[0] for name in resources.limits}
+    return gpus_per_pod(resources) > 0 and not vendors.isdisjoint(TRAINING_VENDORS)
 
 
 def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSettings, pods: int) -> Json:
@@ -206,6 +215,7 @@ def _arguments(search: str, spec: MetaSearchSpec, resources: Resources) -> list[
         *("--search", search),
         *("--slots", str(slots_per_pod(spec))),
         *("--gpus", f"{gpus_per_pod(resources):g}"),
+        *(["--needs-gpu"] if needs_gpu(resources) else []),
         *("--max-trials", str(spec.worker.max_trials)),
     ]
 

@@ -45,18 +45,28 @@ def require_room(share: Cap | None, held: int) -> None:
         )
 
 
-def device_of(slot: int, gpus: float, visible: int | None = None) -> torch.device:
+def device_of(slot: int, gpus: float, *, needs_gpu: bool, visible: int | None = None) -> torch.device:
     """
     Return the GPU of a slot, in turn; the CPU where the pod has none.
 
     Args:
         gpus: how many the pod was given.
+        needs_gpu: whether they are of a vendor whose GPUs PyTorch trains on.
         visible: how many PyTorch sees.
+
+    Raises:
+        InvalidSpec: it sees none of those that the pod needs. On the CPU the search would be right, take fifty times as
+            long, and keep GPUs from others all the while.
     """
     devices = torch.cuda.device_count() if visible is None else visible
     if gpus > 0 and devices:
         return torch.device("cuda", slot % devices)
+    if needs_gpu:
+        raise InvalidSpec(
+            f"the pod was given GPUs ({gpus:g}) and PyTorch sees none: spec.worker.template.image must have a PyTorch "
+            "built for them, and the node their driver; to train on CPUs, ask for no GPU in "
+            "spec.worker.template.resources"
+        )
     if gpus > 0:
-        # Not an error: trials on the CPU are slow and right, and some images are built without CUDA on purpose.
-        log(f"the pod was given {gpus:g} GPUs and PyTorch sees none, so trials run on the CPU; see the trainer's image")
+        log(f"the pod was given {gpus:g} GPUs that PyTorch does not know, so trials run on the CPU")
     return torch.device("cpu")

@@ -67,6 +67,8 @@ class Settings:
     slots: int
     gpus: float
     """GPUs of the whole pod, whole ones and slices; a share of them is each slot's."""
+    needs_gpu: bool
+    """The pod was given GPUs that PyTorch trains on, and must not train without."""
     max_trials: int
     paths: MountPaths
 
@@ -77,6 +79,7 @@ class Settings:
             arguments.search,
             arguments.slots,
             arguments.gpus,
+            arguments.needs_gpu,
             arguments.max_trials,
             MountPaths(arguments.scratch, arguments.data, arguments.storage),
         )
@@ -85,7 +88,8 @@ class Settings:
         """Return the same settings as arguments of a slot's command line."""
         return [
             *("--search", self.search, "--slots", str(self.slots)),
-            *("--gpus", str(self.gpus), "--max-trials", str(self.max_trials)),
+            *("--gpus", str(self.gpus), *(["--needs-gpu"] if self.needs_gpu else [])),
+            *("--max-trials", str(self.max_trials)),
             *("--scratch", str(self.paths.scratch)),
             *("--data", str(self.paths.data), "--storage", str(self.paths.storage)),
         ]
@@ -134,6 +138,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--search", required=True, help="name of the MetaSearch, in the pod's namespace")
     parser.add_argument("--slots", type=int, default=1, help="trials at once, each in a process of its own")
     parser.add_argument("--gpus", type=float, default=0.0, help="GPUs of the whole pod")
+    parser.add_argument("--needs-gpu", action="store_true", help="end where PyTorch sees no GPU")
     parser.add_argument("--max-trials", type=int, default=500, help="after so many a slot's process is replaced")
     parser.add_argument("--scratch", type=Path, default=Path(SCRATCH), help="a folder that goes with the pod")
     parser.add_argument("--data", type=Path, default=Path(DATA), help="the volume of dataset.folder.claim")

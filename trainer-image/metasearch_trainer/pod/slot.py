@@ -77,7 +77,7 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     trainer = Trainer(
         spec,
         load(spec.model_copy(update={"dataset": mounted(spec.dataset, settings.paths)})),
-        device_of(worker.slot, settings.gpus),
+        device_of(worker.slot, settings.gpus, needs_gpu=settings.needs_gpu),
         storage,
         cap=share,
         on_step=counter.outer_step,
