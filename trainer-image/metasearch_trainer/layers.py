@@ -12,7 +12,6 @@ A layer holds no tensors. It knows where its parameters are in the network's `Pa
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Sequence
 
@@ -20,11 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metasearch_trainer import kernel_support
 from metasearch_trainer.convolution import Convolution
 from metasearch_trainer.parameters import ParameterLayout, Weights, he_normal, lecun_normal, ones, zeros
 
-HAS_KERNELS = importlib.util.find_spec("triton") is not None
-"""The kernels for GPUs can be compiled: Triton comes with PyTorch for GPUs alone. Benchmarks turn them off."""
+HAS_KERNELS = kernel_support.missing() is None
+"""The kernels for GPUs can be compiled here. Benchmarks turn them off."""
 
 NORM_EPSILON = 1e-5  # PyTorch's default; TensorFlow's, as in supervised-reptile, is 1e-3
 

@@ -20,6 +20,7 @@ from metasearch.loading import parse_search
 from metasearch.retry import Retry
 from metasearch.storage_layout import CHECKPOINTS, WEIGHTS
 from metasearch.stores.sqlite import SqliteStore
+from metasearch_trainer import kernel_support
 from metasearch_trainer.data import load
 from metasearch_trainer.process_output import log
 from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
@@ -45,6 +46,8 @@ def main() -> int:
             torch.device(arguments.device),
             LocalStorage(checkpoints=folder / CHECKPOINTS, weights=folder / WEIGHTS),
         )
+        if slower := kernel_support.advice(trainer.device.type, kernel_support.missing()):
+            log(slower)
         environment = WorkerEnvironment(
             now=time.time,
             # A plain sleep: a result that cannot be recorded is worth the seconds that it delays the worker's end.

@@ -22,7 +22,7 @@ from metasearch.retry import Backoff, Retry
 from metasearch.search.trials import State
 from metasearch.storage_layout import CHECKPOINTS, address_of, search_folder
 from metasearch.worker_names import WorkerName
-from metasearch_trainer import memory
+from metasearch_trainer import kernel_support, memory
 from metasearch_trainer.artifact_stores import MountedFolder, ObjectStore
 from metasearch_trainer.data import load
 from metasearch_trainer.pod.capacity import device_of, memory_share, require_room
@@ -86,6 +86,8 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     require_room(share, memory.resident_bytes())
     settings.ready(worker).touch()
     log(f"{worker} is ready on {trainer.device}")
+    if slower := kernel_support.advice(trainer.device.type, kernel_support.missing()):
+        log(slower)
     policy = RecyclePolicy(settings.max_trials, trainer.cap)
     environment = _environment(shutdown, retry, policy, counter, settings.busy(worker.slot))
     counting = CountingTrainer(trainer, counter, trainer.device)
