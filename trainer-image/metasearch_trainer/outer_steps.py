@@ -81,7 +81,8 @@ class GraphedSteps:
         arrays = [torch.from_numpy(rows) for rows in sampled.arrays]
         if self._recorded is None:
             self._rows = tuple(rows.to(self._images.device) for rows in arrays)
-            self._recorded = self._record(lambda: self._step(sampled.ways), self._learned.tensors)
+            with torch.cuda.device_of(self._progress):  # streams are of the current GPU, which may be another
+                self._recorded = self._record(lambda: self._step(sampled.ways), self._learned.tensors)
         for buffer, rows in zip(self._rows, arrays, strict=True):
             buffer.copy_(rows, non_blocking=True)
         self._progress.fill_(share)

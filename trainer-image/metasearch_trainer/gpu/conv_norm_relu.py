@@ -94,8 +94,10 @@ class _ConvNormRelu(torch.autograd.Function):
         epsilon: float,
         plain_form: PlainForm,
     ) -> Tensor:
-        convolved = _convolved(x, weight, bias, shape)
-        y, mean, inverse_deviation = _normalized(convolved, scale, shift, shape, statistics, epsilon)
+        # Triton launches on the current GPU, whichever the tensors are on.
+        with torch.cuda.device_of(x):
+            convolved = _convolved(x, weight, bias, shape)
+            y, mean, inverse_deviation = _normalized(convolved, scale, shift, shape, statistics, epsilon)
         ctx.save_for_backward(x, weight, bias, scale, shift, convolved, mean, inverse_deviation)
         ctx.shape, ctx.plain_form, ctx.statistics = shape, plain_form, statistics
         return y
@@ -106,11 +108,12 @@ class _ConvNormRelu(torch.autograd.Function):
         if torch.is_grad_enabled() or 0 < ctx.statistics < len(x):
             return (*_plain_gradients(ctx, (x, weight, bias, scale, shift), gradient), None, None, None, None)
         gradient = gradient.contiguous()
-        inner, scale_gradient, shift_gradient = _normalized_back(
-            convolved, gradient, scale, shift, mean, inverse_deviation, ctx.shape
-        )
-        x_gradient = _convolved_back(inner, weight, x, ctx.shape) if ctx.needs_input_grad[0] else None
-        weight_gradient = _weight_gradient(x, inner, weight, ctx.shape)
+        with torch.cuda.device_of(x):
+            inner, scale_gradient, shift_gradient = _normalized_back(
+                convolved, gradient, scale, shift, mean, inverse_deviation, ctx.shape
+            )
+            x_gradient = _convolved_back(inner, weight, x, ctx.shape) if ctx.needs_input_grad[0] else None
+            weight_gradient = _weight_gradient(x, inner, weight, ctx.shape)
         bias_gradient = None if bias is None else inner.sum((0, 2, 3)).view_as(shift_gradient)
         return x_gradient, weight_gradient, bias_gradient, scale_gradient, shift_gradient, None, None, None, None
 
