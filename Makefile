@@ -106,6 +106,12 @@ detection: setup ## Show which alert tells of which fault, in virtual time, and 
 	@scripts/setup.sh prometheus
 	$(BIN)/python benchmarks/detection.py --json benchmarks/results/detection.json --docs docs/detection.md
 
+.PHONY: detection-on-nodes
+detection-on-nodes: setup ## Show which alert tells of real faults on a cluster of two nodes (Debian, as root; half an hour)
+	@scripts/setup.sh prometheus
+	@scripts/setup.sh cluster
+	$(BIN)/python benchmarks/detection_on_nodes.py --json benchmarks/results/detection_on_nodes.json
+
 .PHONY: bench-learners
 bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours
 	$(BIN)/python benchmarks/learner_memory.py

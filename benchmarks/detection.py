@@ -11,6 +11,7 @@ is written where the command is told so.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +29,9 @@ from watching.of_workers import WORKERS  # noqa: E402
 from watching.page import page  # noqa: E402
 from watching.run import FOR_SECONDS, MOST_SECONDS, Account, account  # noqa: E402
 from watching.situation import Situation  # noqa: E402 (all of these need the path)
+
+ON_NODES = ROOT / "benchmarks/results/detection_on_nodes.json"
+"""What `detection_on_nodes.py` has found, for the page."""
 
 SITUATIONS = {each.title: each for each in (*OPERATOR, *WORKERS, *TRIALS, *HEALTHY)}
 WELL = frozenset(each.title for each in HEALTHY)
@@ -101,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{title}: done", file=sys.stderr)
     rows = [row for title, each in found.items() for row in rows_of(title, each)]
     if options.docs:
-        options.docs.write_text(page(rows), encoding="utf-8")
+        on_nodes = json.loads(ON_NODES.read_text(encoding="utf-8"))["rows"]
+        options.docs.write_text(page(rows, on_nodes), encoding="utf-8")
     shown = [{key: row[key] for key in ("situation", "alert", "visible", "for", "fired", "excess")} for row in rows]
     return publish("detection", shown, judged(found), options.json, accounts=rows)
 

@@ -34,7 +34,8 @@ from reporting import Claim, parser, publish  # noqa: E402
 from watching.evaluation import INTERVAL_SECONDS, RULES  # noqa: E402
 from watching.firing import Firing  # noqa: E402
 from watching.on_nodes import OPERATOR_FAULTS, SEARCH_FAULTS, WELL, Site  # noqa: E402
-from watching.real_run import Observed, one_by_one, together  # noqa: E402 (all of these need the path)
+from watching.real_run import Observed, one_by_one, together  # noqa: E402
+from watching.run import FOR_SECONDS  # noqa: E402 (all of these need the path)
 
 FAULTS = {fault.title: fault for fault in (*SEARCH_FAULTS, *OPERATOR_FAULTS)}
 
@@ -89,7 +90,7 @@ def rows_of(observed: Observed) -> Iterator[dict[str, Any]]:
     common = {"situation": observed.fault.title, "story": observed.fault.story, "seconds": round(observed.seconds)}
     others = ", ".join(f"{each.alert} ({each.severity})" for each in observed.others) or "none"
     for told in observed.told:
-        times = {"visible": told.visible, "fired": told.fired, "excess": told.excess}
+        times = {"visible": told.visible, "for": FOR_SECONDS[told.alert], "fired": told.fired, "excess": told.excess}
         yield {
             **common,
             "alert": told.alert,
@@ -97,7 +98,7 @@ def rows_of(observed: Observed) -> Iterator[dict[str, Any]]:
             "others": others,
         }
     if not observed.told:
-        yield {**common, "alert": "none", "visible": None, "fired": None, "excess": None, "others": others}
+        yield {**common, "alert": "none", "visible": None, "for": None, "fired": None, "excess": None, "others": others}
 
 
 def judged(observed: Sequence[Observed]) -> list[Claim]:

@@ -52,6 +52,20 @@ HEALTHY = """\
 |---|---|---|---|---|
 """
 
+REAL = """\
+
+## On nodes
+
+`make detection-on-nodes`: two nodes of one machine, the operator installed by Helm, a Prometheus that scrapes it and
+its workers every 30 seconds and evaluates the shipped rules as often. Nothing is simulated. The faults of searches
+happen at once, those of the operator one after another, beside a search that is well. *Visible* is when Kubernetes'
+own objects show the fault (a pod that waits for its image, an event of the Job controller, the attempts on record).
+Times are in seconds.
+
+| fault | what is done | alert | visible | `for` | fired | excess | other alerts |
+|---|---|---|---|---|---|---|---|
+"""
+
 UNTOLD = """\
 
 ## What no alert tells
@@ -61,13 +75,20 @@ UNTOLD = """\
 NONE = "none"
 
 
-def page(rows: Sequence[Row]) -> str:
-    """Return the page."""
+def page(rows: Sequence[Row], on_nodes: Sequence[Row]) -> str:
+    """
+    Return the page.
+
+    Args:
+        rows: of what was simulated.
+        on_nodes: of what really happened.
+    """
     by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("fault", "normal", "healthy")}
     parts = [HEAD.format(**{name: len({row["situation"] for row in by_kind[kind]}) for name, kind in NAMES.items()})]
     parts += [FAULTS, *map(_fault, by_kind["fault"])]
     parts += [NORMAL, *(f"| {row['situation']} | {row['story']} | {_others(row)} |\n" for row in by_kind["normal"])]
     parts += [HEALTHY, *map(_healthy, by_kind["healthy"])]
+    parts += [REAL, *map(_real, on_nodes)]
     untold = [row for row in by_kind["fault"] if row["untold"]]
     parts += [UNTOLD, *(f"- *{row['situation']}*: {row['untold']}.\n" for row in untold)]
     return "".join(parts)
@@ -86,6 +107,16 @@ def _fault(row: Row) -> str:
         )
     story = f"{row['story']} ({row['remark']})" if row["remark"] else row["story"]
     return f"| {row['situation']} | {story} {times}| {_others(row)} |\n"
+
+
+def _real(row: Row) -> str:
+    if row["alert"] == NONE:
+        times = f"| none, in {row['seconds']} s | | | | "
+    else:
+        link = f"[{row['alert'].removeprefix('MetaSearch')}](runbooks/{row['alert']}.md)"
+        visible, fired, excess = (_number(row[key]) for key in ("visible", "fired", "excess"))
+        times = f"| {link} | {visible} | {row['for']} | {fired} | {excess} "
+    return f"| {row['situation']} | {row['story']} {times}| {row['others'].replace('MetaSearch', '')} |\n"
 
 
 def _healthy(row: Row) -> str:

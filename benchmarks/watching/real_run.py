@@ -52,9 +52,9 @@ class _Running:
 
 
 def together(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Observed]:
-    """Begin all faults at once; each ends when its alerts have fired."""
+    """Begin all faults at once; each ends when its alerts have fired. They are returned in their order."""
     running = [_begin(site, fault) for fault in faults]
-    done: list[Observed] = []
+    all_observed = [each.observed for each in running]
     while running:
         time.sleep(POLL_SECONDS)
         for each in list(running):
@@ -62,8 +62,7 @@ def together(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Ob
             if each.observed.is_complete or each.observed.seconds > MOST_SECONDS:
                 _end(site, each)
                 running.remove(each)
-                done.append(each.observed)
-    return done
+    return all_observed
 
 
 def one_by_one(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Observed]:
