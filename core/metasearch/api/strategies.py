@@ -75,12 +75,12 @@ class EvolutionSearchSettings(SpecModel):
 class LocalSearchSettings(SpecModel):
     """The settings of LocalSearch (coordinate ascent with restarts)."""
 
-    starts: int = Field(
-        default=1,
+    starts: int | None = Field(
+        default=None,
         ge=1,
         le=1000,
         description="starts is the number of cells from which it climbs side by side; more keep more workers busy, and "
-        "fewer get further with the same trials. Default: 1.",
+        "fewer get further with the same trials. Default: a quarter of parallelism, from 1 to 16.",
     )
 
 
@@ -121,12 +121,12 @@ class PrioritySearchSettings(SpecModel):
         description="children is the number of cells drawn from those that are one step or one change away from each "
         "cell that was tried. Default: 8.",
     )
-    round_trials: int = Field(
-        default=8,
+    round_trials: int | None = Field(
+        default=None,
         ge=1,
         le=10_000,
         description="roundTrials is the number of trainings that are taken from the queue together; no fewer than "
-        "workers, lest some be idle. Default: 8.",
+        "parallelism, lest some workers be idle. Default: 8, or parallelism where that is more.",
     )
 
     capacity: int = Field(

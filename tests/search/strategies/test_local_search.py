@@ -16,7 +16,7 @@ Score = Callable[[str], float | None]
 START = "identity(-2)+identity(-1) | identity(-2)+identity(-1)"
 
 
-def climbing(trials: int = 60, starts: int = 1, **spec: object) -> Search:
+def climbing(trials: int = 60, starts: int | None = 1, **spec: object) -> Search:
     search = {"strategy": "LocalSearch", "localSearch": {"starts": starts}, "initial": spec.pop("initial", [])}
     space = {"operations": ["conv3x3", "identity"], "maxBlocks": 2}
     return make_search(**{"space": space, "search": search, "budget": {"maxTrials": trials}, **spec})
@@ -41,6 +41,12 @@ def run(search: Search, score: Score = pretend_score) -> list[list[str]]:
         rounds.append([spec.candidate.architecture for spec in specs])
         trials += [end(Trial(spec=spec), score) for spec in specs]
     return rounds
+
+
+@pytest.mark.parametrize(("parallelism", "starts"), [(1, 1), (7, 1), (8, 2), (112, 16)])
+def test_more_workers_have_more_starts(parallelism: int, starts: int) -> None:
+    by_default = run(climbing(starts=None, parallelism=parallelism, trials=40))
+    assert by_default == run(climbing(starts=starts, trials=40))
 
 
 def convolutions(text: str) -> float:

@@ -99,6 +99,12 @@ def test_given_cells_are_all_in_the_first_round_whatever_their_size_and_number()
     assert [spec.candidate.text for spec in sorted(first, key=lambda spec: given.index(spec.candidate.text))] == given
 
 
+@pytest.mark.parametrize(("parallelism", "together"), [(1, 8), (8, 8), (20, 20)])
+def test_a_round_keeps_all_workers_busy(parallelism: int, together: int) -> None:
+    search = make_search(search={"strategy": "Priority"}, parallelism=parallelism, budget={"maxTrials": 60})
+    assert len(plan(search, [], 0.0).propose) == together
+
+
 def test_children_come_in_the_order_of_their_parents_scores() -> None:
     search = priority(children=2, round_trials=4)
     trials, _ = run_planned(search, measured)

@@ -25,6 +25,10 @@ Climb = Iterator[Sequence[C]]
 """Yields the candidates of which a climb must know the scores before it can take its next step."""
 
 
+WORKERS_OF_A_START, MOST_STARTS = 4, 16
+"""Workers that a climb keeps busy most of the time; and the most climbs by default, among which trials are divided."""
+
+
 class LocalSearch(Generic[C]):
     """Proposes what its climbs need next; the climbs are repeated from the first trial, so nothing is remembered."""
 
@@ -34,7 +38,8 @@ class LocalSearch(Generic[C]):
 
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.spec, self.space = spec, space
-        self.starts = spec.search.settings(LocalSearchSettings).starts
+        given = spec.search.settings(LocalSearchSettings).starts
+        self.starts = given or min(MOST_STARTS, max(1, spec.parallelism // WORKERS_OF_A_START))
         self._planner = RoundPlanner(spec, space, self._choose, self._is_complete, stops_early=False)
 
     def propose(self, history: History, room: int) -> Proposals:

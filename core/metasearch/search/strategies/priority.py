@@ -39,6 +39,9 @@ from metasearch.search.trials import State, Trial
 Figures = npt.NDArray[np.float64]
 """A row for each trial: score, standard error and number of parameters."""
 
+ROUND_TRIALS = 8
+"""Trainings that are taken together, by default and at least."""
+
 STANDARD_ERRORS = 2.0
 """By so many standard errors of the difference another must be better to end a training."""
 
@@ -63,6 +66,7 @@ class Priority(Generic[C]):
     def __init__(self, spec: MetaSearchSpec, space: Space[C], surrogate: Callable[[], Surrogate]) -> None:  # noqa: ARG002
         self.spec, self.space, self.seed = spec, space, spec.seed
         self.settings = spec.search.settings(PrioritySearchSettings)
+        self.round_trials = self.settings.round_trials or max(ROUND_TRIALS, spec.parallelism)
         self.lengths = _lengths(spec.training.meta_iterations, float(self.settings.quantum))
         self._keys: dict[str, str] = {}
         self._planner = RoundPlanner(spec, space, self._choose, is_complete=lambda _: False)
@@ -75,13 +79,13 @@ class Priority(Generic[C]):
 
     def _choose(self, finished: Rounds) -> Sequence[Proposal]:
         given = len(self.spec.search.initial)
-        queue = _Queue(max(self.settings.capacity, self.settings.round_trials, given))  # lest a round find too few
-        wanted = max(self.settings.round_trials, given)  # the first round has all that are given
+        queue = _Queue(max(self.settings.capacity, self.round_trials, given))  # lest a round find too few
+        wanted = max(self.round_trials, given)  # the first round has all that are given
         first_scores: dict[str, float] = {}
         measured = _Measured()
         for trials in finished:
             queue.fill(wanted)
-            wanted = self.settings.round_trials
+            wanted = self.round_trials
             new = [trial for trial in trials if self._rung(trial) == 0]
             queue.take(len(new), {trial.spec.resumes for trial in trials})
             measured.add(trials)
