@@ -19,6 +19,7 @@ from builders import (
     pretend_result,
     spec_names,
 )
+from planned_search import run_planned
 
 from metasearch.search import trials as life
 from metasearch.search.budget import Limit
@@ -637,3 +638,22 @@ def test_specs_that_are_proposed_twice_are_equal() -> None:
     one, other = plan(search, [], STARTED), plan(search, [], STARTED)
     assert one == other
     assert isinstance(one.propose[0], TrialSpec)
+
+
+@pytest.mark.parametrize("strategy", ["Random", "Grid"])
+def test_a_large_round_is_proposed_little_by_little_and_is_the_same(
+    strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each trial is an object of the API server: thousands that may begin at once are not all written at once."""
+    space = {"operations": ["conv3x3", "conv5x5", "identity"], "maxBlocks": 1}
+    search = make_search(space=space, search={"strategy": strategy}, budget={"maxTrials": 24}, parallelism=3)
+    at_once, _ = run_planned(search, pretend_result, workers=3)
+    monkeypatch.setattr("metasearch.search.planner.MOST_OPEN", 10)
+    by_and_by, _ = run_planned(search, pretend_result, workers=3)
+    assert len(plan(search, [], STARTED).propose) == 10 < len(at_once)
+    assert [trial.spec for trial in by_and_by] == [trial.spec for trial in at_once]
+
+
+def test_many_workers_have_enough_to_do() -> None:
+    search = make_search(search={"strategy": "Random"}, budget={"maxTrials": 2000}, parallelism=500)
+    assert len(plan(search, [], STARTED).propose) == 1000

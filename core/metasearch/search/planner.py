@@ -27,6 +27,9 @@ from metasearch.search.strategies.base import DONE, Answer, Proposal, Strategy
 from metasearch.search.trial_names import trial_name
 from metasearch.search.trials import Stage, State, Trial, TrialSpec, by_round
 
+MOST_OPEN = 200
+"""Trials that may be open when others are proposed, or twice as many as run at once where that is more."""
+
 
 @dataclass(frozen=True)
 class Search:
@@ -169,13 +172,28 @@ def _too_many_failures(search: Search, final: Sequence[Trial], used: budget.Spen
 def _next_trials(search: Search, trials: Sequence[Trial]) -> tuple[TrialSpec, ...]:
     """Return the trials that the strategy proposes; none where it waits for others, or has nothing more to try."""
     history = _history(trials)
+    ahead = _most_open(search) - sum(not trial.state.is_over for trial in history)
+    if ahead <= 0:
+        return ()
     room = _room(search, trials, history)
     answer = search.strategy.propose(history, room)
     if isinstance(answer, Answer):
         return ()
-    wanted = [_search_trial(search, each, len(history) + index) for index, each in enumerate(answer[:room])]
+    # A strategy proposes again what is left out here, as it does where a driver has died half-way.
+    chosen = answer[: min(room, ahead)]
+    wanted = [_search_trial(search, each, len(history) + index) for index, each in enumerate(chosen)]
     # A driver plans again at once after a proposal, so a trial that exists already would keep it in a loop.
     return _missing(search, wanted, trials)
+
+
+def _most_open(search: Search) -> int:
+    """
+    Return how many trials may be open, waiting or running, when others are proposed.
+
+    A trial on a cluster is an object of the API server: a search of ten thousand that need not wait for each other
+    would write them for minutes before its first worker began.
+    """
+    return max(MOST_OPEN, 2 * search.spec.parallelism)
 
 
 def _room(search: Search, searching: Sequence[Trial], history: Sequence[Trial]) -> int:
