@@ -62,8 +62,9 @@ def main() -> int:
 def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     settings, pod, api = Settings.from_arguments(arguments), Pod.from_environment(os.environ), open_api()
     worker, retry = WorkerName.parse(arguments.worker), _retry(shutdown)
-    search = read_search(api, pod, settings.search, retry)
-    queue = RetryingQueue(open_store(api, pod, search), Spool(settings.spool(worker.slot)), retry)
+    spool = Spool(settings.spool(worker.slot))
+    search = read_search(api, pod, settings.search, retry, has_result=spool.read() is not None)
+    queue = RetryingQueue(open_store(api, pod, search), spool, retry)
     # Before anything that may fail: hours of another process's training may be in the spool.
     sent = queue.send_spooled()
 
