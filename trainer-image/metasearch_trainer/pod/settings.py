@@ -12,6 +12,7 @@ from metasearch.cluster.api import Api
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.kubernetes.worker_job import DATA, SCRATCH, STORAGE
 from metasearch.worker_names import WorkerName
+from metasearch_trainer.signs_of_life import HUNG_SECONDS
 
 COUNTS = "counts"
 """The folder of the files in which slots count their work."""
@@ -69,6 +70,8 @@ class Settings:
     """GPUs of the whole pod, whole ones and slices; a share of them is each slot's."""
     max_trials: int
     paths: MountPaths
+    hung_seconds: float = HUNG_SECONDS
+    """Time without a sign of life after which a slot's process is killed."""
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Settings:
@@ -79,6 +82,7 @@ class Settings:
             arguments.gpus,
             arguments.max_trials,
             MountPaths(arguments.scratch, arguments.data, arguments.storage),
+            arguments.hung_seconds,
         )
 
     def to_arguments(self) -> list[str]:
@@ -86,6 +90,7 @@ class Settings:
         return [
             *("--search", self.search, "--slots", str(self.slots)),
             *("--gpus", str(self.gpus), "--max-trials", str(self.max_trials)),
+            *("--hung-seconds", str(self.hung_seconds)),
             *("--scratch", str(self.paths.scratch)),
             *("--data", str(self.paths.data), "--storage", str(self.paths.storage)),
         ]
@@ -102,7 +107,7 @@ class Settings:
             StoreUnavailable: they cannot be created.
         """
         try:
-            for folder in ("spool", "ready", "busy", COUNTS):
+            for folder in ("spool", "ready", "alive", "busy", COUNTS):
                 (self.paths.scratch / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailable(
@@ -113,6 +118,10 @@ class Settings:
     def ready(self, worker: WorkerName) -> Path:
         """Return the file that a slot's process creates once it can run trials."""
         return self.paths.scratch / "ready" / str(worker)
+
+    def alive(self, worker: WorkerName) -> Path:
+        """Return the file that a slot's process touches as a sign of life."""
+        return self.paths.scratch / "alive" / str(worker)
 
     @property
     def counts(self) -> Path:
@@ -135,6 +144,9 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--slots", type=int, default=1, help="trials at once, each in a process of its own")
     parser.add_argument("--gpus", type=float, default=0.0, help="GPUs of the whole pod")
     parser.add_argument("--max-trials", type=int, default=500, help="after so many a slot's process is replaced")
+    parser.add_argument(
+        "--hung-seconds", type=float, default=HUNG_SECONDS, help="a slot without a sign of life for so long is killed"
+    )
     parser.add_argument("--scratch", type=Path, default=Path(SCRATCH), help="a folder that goes with the pod")
     parser.add_argument("--data", type=Path, default=Path(DATA), help="the volume of dataset.folder.claim")
     parser.add_argument("--storage", type=Path, default=Path(STORAGE), help="the volume of storage.claim")
