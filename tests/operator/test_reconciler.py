@@ -229,6 +229,32 @@ def test_what_an_earlier_search_of_the_name_has_left_does_not_count() -> None:
     assert [verb for verb, *_ in api.asked] == ["create"] * 11
 
 
+def test_trials_that_no_search_owns_are_named_where_they_are_in_the_way() -> None:
+    """As after `kubectl delete --cascade=orphan` of a search of this name."""
+    left = [replace(each, owner=None) for each in cached(first_round())]
+    result = reconciler(FakeCache(left)).reconcile(search())
+    status, reason, message = said(result)
+    assert (status, reason) == ("False", "OperatorError")
+    assert message == (
+        "the operator cannot make 10 trials, for MetaTrials of their names, "
+        f"such as {min(each.name for each in left)}, "
+        "are there that no search owns; delete them (kubectl delete metatrials -l metasearch.dev/search=test), or give "
+        "this search another name"
+    )
+    # One that this search does not need is in nobody's way.
+    other = [replace(each, owner=None) for each in cached([make_trial("test-1-0123456789")])]
+    assert said(reconciler(FakeCache(other)).reconcile(search()))[1] == "WaitingForWorkers"
+
+
+def test_a_job_of_its_workers_that_no_search_owns_is_deleted() -> None:
+    api = RecordingApi()
+    reconciler(FakeCache(held_jobs=[make_job(owner=None), make_job(name="data-for-test", owner=None)]), api).reconcile(
+        search()
+    )
+    deleted = [path for verb, path, _ in api.asked if verb == "delete"]
+    assert deleted == [f"{CREATE_JOB}/test-workers-0"]
+
+
 def test_a_trial_that_was_released_before_does_not_stop_a_reconcile() -> None:
     """The cache is behind: it still shows a claim of a pod that is gone, of a trial that is deleted by now."""
     first, *rest = first_round()

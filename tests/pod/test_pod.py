@@ -131,7 +131,8 @@ def test_a_pod_whose_search_is_deleted_ends_quietly(pod_of: MakePod, client: Api
     pod.start()
     wait_until(lambda: pod.slot_processes())
     client.delete(names.SEARCH.path(pod.namespace, "tiny"))
-    assert pod.wait() == 75
+    assert pod.wait() == 0
+    assert pod.start().wait() == 0
     assert not (tmp_path / "termination-log").exists()
 
 

@@ -60,7 +60,7 @@ def _supervise(arguments: Namespace) -> int:
         try:
             search = read_search(api, pod, settings.search, Retry(time.monotonic, sleep, random.random, log))
         except NotFound:
-            return EXIT_RESTART  # deleted; nobody needs this pod any more
+            return 0  # deleted; nobody needs this pod any more, nor the next of its Job
         settings.make_scratch()
         pool = open_pool(settings, pod, launcher)
         releaser = ClaimReleaser(open_store(api, pod, search))

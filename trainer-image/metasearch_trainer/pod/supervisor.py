@@ -111,6 +111,8 @@ class Supervisor:
         """
         Keep slots filled until told to shut down, or the search is gone; return the pod's exit code.
 
+        It is 0 where the search is gone, and EXIT_RESTART where another pod is to go on.
+
         Raises:
             PodFailure: the slots cannot work here.
         """
@@ -120,13 +122,15 @@ class Supervisor:
             self._fill_slots()
             while not (self._shutdown.wait(POLL_SECONDS) or self._heartbeat.is_search_gone):
                 self._fill_slots()
-            log("the search is gone" if self._heartbeat.is_search_gone else "told to shut down")
+            is_gone = self._heartbeat.is_search_gone
+            log("the search is gone" if is_gone else "told to shut down")
         except PoolFailure as failure:
             # The code of a process that a signal ended is negative, and nothing can exit with that.
             raise PodFailure(max(failure.code, 1), failure.sentence) from failure
         finally:
             self._stop()
-        return EXIT_RESTART
+        # A Job with a pod that ended with 0 makes no more, whether somebody deletes it or not.
+        return 0 if is_gone else EXIT_RESTART
 
     def _fill_slots(self) -> None:
         """Start processes where none run, and have the claims of those that ended released."""
