@@ -30,7 +30,8 @@ REQUEST_SECONDS = (5.0, 20.0)
 """Timeouts to connect, and to wait for an answer."""
 
 SILENCE_SECONDS = 90.0
-"""Time after which a silent watch is dead: the API server sends a bookmark about once a minute."""
+"""Time after which a silent watch may be dead: the API server sends a bookmark about once a minute, but none of a kind
+of which there has been no object yet."""
 
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
@@ -43,6 +44,10 @@ none came), and the seconds until it came."""
 
 class NotFound(MetaSearchError):
     """The API server has no such object, or no such kind of object."""
+
+
+class Silent(StoreUnavailable):
+    """A watch has told nothing for long: it is dead, or there was nothing to tell, which a list shows."""
 
 
 class Conflict(MetaSearchError):
@@ -185,7 +190,8 @@ class Api:
 
         Raises:
             Expired: the version is too old; list again.
-            StoreUnavailable: the connection broke, or was silent for SILENCE_SECONDS.
+            Silent: nothing came for SILENCE_SECONDS.
+            StoreUnavailable: the connection broke.
         """
         # Bookmarks keep the version of a quiet watch recent, and show that its connection still lives.
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true"}
@@ -198,6 +204,8 @@ class Api:
                 if event["type"] == "ERROR":
                     raise error_of(event["object"].get("code", 500), event["object"], path)
                 yield event["type"], event["object"]
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise Silent(f"the watch of {path} was silent for {SILENCE_SECONDS:g} s") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"the watch of {path} broke ({error})") from error
         finally:
