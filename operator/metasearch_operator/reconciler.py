@@ -290,6 +290,7 @@ class _Reconciliation:
             trials_running=sum(trial.state is State.RUNNING for trial in step.trials),
             problem=problem,
             remarks=remarks,
+            has_claimed=any(trial.attempts for trial in step.trials),
         )
         return search_status(
             result,

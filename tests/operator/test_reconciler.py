@@ -209,7 +209,8 @@ def test_a_trial_of_an_earlier_version_is_reported_and_nothing_is_made() -> None
 
 def test_a_trial_that_the_search_could_not_have_proposed_is_ignored_and_remarked_on() -> None:
     stranger = make_trial("test-1-0123456789")
-    cache = FakeCache([*cached(first_round()), *cached([stranger])], held_pods=[make_pod()])
+    first, *rest = first_round()
+    cache = FakeCache([claimed(first, make_pod()), *cached([*rest, stranger])], held_pods=[make_pod()])
     api = RecordingApi()
     result = reconciler(cache, api).reconcile(search())
     assert written(result)["trials"]["total"] == 10
