@@ -19,6 +19,7 @@ import urllib3
 import yaml
 from kubernetes import client, config
 
+from metasearch.cluster.server_clock import ServerClock
 from metasearch.errors import ClusterUnusable, MetaSearchError, StoreUnavailable
 
 Json = dict[str, Any]
@@ -102,12 +103,16 @@ def _kubeconfig_errors() -> Iterator[None]:
 class Api:
     """A connection to one API server, as one user. Safe to use from several threads."""
 
-    def __init__(self, connection: client.ApiClient, observe: Observe = lambda *_: None) -> None:
+    def __init__(
+        self, connection: client.ApiClient, observe: Observe = lambda *_: None, clock: ServerClock | None = None
+    ) -> None:
         self._connection, self._observe = connection, observe
+        self.clock = clock or ServerClock()
+        """Set by every answer."""
 
     def observed_by(self, observe: Observe) -> Api:
         """Return the same connection with a function that is told of each request."""
-        return Api(self._connection, observe)
+        return Api(self._connection, observe, self.clock)
 
     @classmethod
     def of_this_pod(cls) -> Api:
@@ -258,6 +263,7 @@ class Api:
             answer = self._connection.call_api(*request, _request_timeout=timeout)
             response: urllib3.BaseHTTPResponse = answer.response
             code = str(response.status)
+            self.clock.heard(response.headers.get("Date"))
             if response.status >= 400:
                 raise error_of(response.status, _status_of(response), f"{method} {path}")
         except client.ApiException as error:  # such as TLS trouble, with status 0

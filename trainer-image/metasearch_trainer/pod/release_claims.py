@@ -58,6 +58,10 @@ class ClaimReleaser:
     """Releases claims one by one, in a thread of its own, for a store may take its time to answer."""
 
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        """
+        Args:
+            now: returns the Unix time in seconds.
+        """
         self._store, self._now = store, now
         self._queue: list[EndedWorker] = []
         self._changed = threading.Condition()

@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from metasearch.api import Dataset, MetaSearchSpec
@@ -91,7 +92,7 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     settings.ready(worker).touch()
     log(f"{worker} is ready on {trainer.device}")
     policy = RecyclePolicy(settings.max_trials, trainer.cap)
-    environment = _environment(shutdown, retry, policy, counter, settings.busy(worker.slot), alive)
+    environment = _environment(shutdown, retry, policy, counter, settings.busy(worker.slot), alive, api.clock.now)
     counting = CountingTrainer(trainer, counter, trainer.device)
     return Worker(str(worker), settings.gpus / settings.slots, queue, counting, environment).work()
 
@@ -132,6 +133,7 @@ def _environment(
     counter: SlotCounter,
     busy: Path,
     alive: SignOfLife,
+    now: Callable[[], float],
 ) -> WorkerEnvironment:
     def set_busy(is_busy: bool) -> None:
         if not is_busy:
@@ -140,7 +142,7 @@ def _environment(
             busy.touch() if is_busy else busy.unlink(missing_ok=True)
 
     return WorkerEnvironment(
-        now=time.time,
+        now=now,
         retry=retry,
         is_shutting_down=shutdown.is_due,
         idle_seconds=lambda times: IDLE_BACKOFF.pause(times, random.random()),
