@@ -77,6 +77,16 @@ def test_anchors_may_be_used() -> None:
     assert load(HEAD + "spec: {dataset: &set {name: omniglot}, task: {ways: 4}}").spec.task.ways == 4
 
 
+class Bomb:
+    """A text of a few hundred characters, of which anchors make as many as there are atoms in a speck of dust."""
+
+    def format(self, level: str) -> str:
+        levels = [f"{chr(98 + index)}: &{chr(98 + index)} {level.format(chr(97 + index))}" for index in range(20)]
+        return "\n".join(["a: &a {k: x}", *levels])
+
+
+BOMB = Bomb()
+
 # --- wrong YAML ---------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +124,16 @@ def test_anchors_may_be_used() -> None:
             "[" * 10_000,
             "mine.yaml is not YAML of a resource: maximum recursion depth exceeded",
             id="deep",
+        ),
+        pytest.param(
+            BOMB.format("[*{0},*{0},*{0},*{0},*{0},*{0},*{0},*{0},*{0}]"),
+            "mine.yaml is not YAML of a resource: its anchors make more than 1,000,000 characters of it",
+            id="a bomb of lists",
+        ),
+        pytest.param(
+            BOMB.format("{{<<: [*{0},*{0},*{0},*{0},*{0},*{0},*{0},*{0},*{0}]}}"),
+            "mine.yaml is not YAML of a resource: its anchors make more than 1,000,000 characters of it",
+            id="a bomb of merged objects",
         ),
         pytest.param("? !!binary aa==\n: b", "mine.yaml is not YAML of a resource: keys must be str", id="odd key"),
     ],

@@ -93,8 +93,20 @@ def _read_yaml(path: Path) -> Any:
     return documents[0]
 
 
+MAX_CHARACTERS = 1_000_000
+"""Characters of a document once its anchors are written out; the API server takes no larger resource either."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a key is there once, and dates are text."""
+    """YAML as Kubernetes reads it: a key is there once, dates are text, and anchors make no more of it than fits."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        # Before anything is made of the nodes, for merged objects are copied while they are made.
+        if _written_out(node, {}) > MAX_CHARACTERS:
+            raise yaml.YAMLError(
+                f"its anchors make more than {MAX_CHARACTERS:,} characters of it; write a few of them out"
+            )
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -103,6 +115,16 @@ class _Loader(yaml.SafeLoader):
                 raise ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
+    """Count the characters of a node, each anchor as often as it is used; `known` has those of nodes by their id."""
+    if id(node) not in known:
+        known[id(node)] = 1  # of one that contains itself, which is refused later
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        is_scalar = isinstance(node, yaml.ScalarNode)
+        known[id(node)] = 1 + (len(node.value) if is_scalar else sum(_written_out(part, known) for part in parts))
+    return known[id(node)]
 
 
 _Loader.yaml_implicit_resolvers = {
