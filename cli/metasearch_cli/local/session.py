@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.dataset_metadata import DatasetMetadata
 from metasearch.errors import SearchFailed
-from metasearch.loading import parse_search
 from metasearch.outcome.ends import stays_ended
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.build import build_search, require_known_names, require_possible
@@ -180,9 +179,7 @@ def load_snapshot(path: Path) -> Snapshot:
         store.close()
     if row is None:
         raise folder.holds_no_search()
-    search = build_search(
-        row.name, parse_search(row.resource, where=str(path)).spec, row.started_at, row.paused_seconds
-    )
+    search = build_search(row.name, folder.recorded_resource(row).spec, row.started_at, row.paused_seconds)
     # A search that nobody drives has used no time since its driver was last seen.
     now = min(time.time(), row.seen_at)
     stands = current_status(search, trials, now, has_ended=stays_ended(ends, search.spec))
