@@ -125,6 +125,20 @@ def test_an_export_before_there_is_a_network(tmp_path: Path) -> None:
     assert not (tmp_path / "best").exists()
 
 
+def test_a_search_that_nobody_drives_is_said_to_be_so(tmp_path: Path) -> None:
+    """As after kill -9, a power cut or a full disk."""
+    store = SqliteStore(tmp_path / "trials.db")
+    store.begin_search("small", load_search(write_small(tmp_path)).spec.model_dump_json(by_alias=True), now=0.0)
+    store.close()
+    shown = metasearch("status", tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(
+        r"no driver has been at work on it for \d+ s; metasearch run --resume goes on with it", shown.stdout
+    )
+    metasearch("report", tmp_path)
+    assert "when the search was last seen at work" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_search_without_a_network_says_where_to_look(tmp_path: Path) -> None:
     out = tmp_path / "out"
     resource = write_small(tmp_path, budget={"trialMemory": "1Mi", "maxAttempts": 1, "maxFailedTrials": 0})
