@@ -12,6 +12,7 @@ from metasearch.cluster.api import Api
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.kubernetes.worker_job import DATA, SCRATCH, STORAGE
 from metasearch.worker_names import WorkerName
+from metasearch_trainer.pod.control_group import ControlGroup
 from metasearch_trainer.signs_of_life import HUNG_SECONDS
 
 COUNTS = "counts"
@@ -29,9 +30,13 @@ class Pod:
     """The limit of the container in bytes; None without one."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Pod:
+    def from_environment(cls, environment: Mapping[str, str], group: ControlGroup | None = None) -> Pod:
         """
         Read what the Job's container is given by the downward API.
+
+        Args:
+            group: that of this container. A limit on memory that is not the spec's, such as that of a LimitRange, only
+                the group knows.
 
         Raises:
             InvalidSpec: a variable is missing.
@@ -44,7 +49,7 @@ class Pod:
             environment["POD_NAMESPACE"],
             environment["POD_NAME"],
             environment["POD_UID"],
-            int(limit) if limit else None,
+            int(limit) if limit else (group or ControlGroup()).memory_limit_bytes(),
         )
 
 
