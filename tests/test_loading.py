@@ -71,11 +71,31 @@ def test_a_resource_for_a_cluster_is_one_for_a_single_machine_too() -> None:
     assert spec.worker.template.resources.limits == {"nvidia.com/gpu": "1", "memory": "16Gi"}
 
 
+def test_whole_numbers_may_be_written_as_kubectl_takes_them() -> None:
+    text = HEAD + (
+        "spec: {dataset: {name: omniglot}, parallelism: 4.0, seed: 1e3, "
+        "worker: {template: {resources: {limits: {memory: 1e9, cpu: 2.0}}}}}"
+    )
+    spec = load(text).spec
+    assert (spec.parallelism, spec.seed) == (4, 1000)
+    assert spec.worker.template.resources.limits == {"memory": "1000000000", "cpu": "2"}
+
+
 def test_anchors_may_be_used() -> None:
     text = HEAD + "spec: {dataset: {name: omniglot}, task: &few {ways: 3, shots: 2}}"
     assert load(text + "\n---\n").spec.task.ways == 3
     assert load(HEAD + "spec: {dataset: &set {name: omniglot}, task: {ways: 4}}").spec.task.ways == 4
 
+
+class Bomb:
+    """A text of a few hundred characters, of which anchors make as many as there are atoms in a speck of dust."""
+
+    def format(self, level: str) -> str:
+        levels = [f"{chr(98 + index)}: &{chr(98 + index)} {level.format(chr(97 + index))}" for index in range(20)]
+        return "\n".join(["a: &a {k: x}", *levels])
+
+
+BOMB = Bomb()
 
 # --- wrong YAML ---------------------------------------------------------------------------------------------------
 
@@ -114,6 +134,16 @@ def test_anchors_may_be_used() -> None:
             "[" * 10_000,
             "mine.yaml is not YAML of a resource: maximum recursion depth exceeded",
             id="deep",
+        ),
+        pytest.param(
+            BOMB.format("[*{0},*{0},*{0},*{0},*{0},*{0},*{0},*{0},*{0}]"),
+            "mine.yaml is not YAML of a resource: its anchors make more than 1,000,000 characters of it",
+            id="a bomb of lists",
+        ),
+        pytest.param(
+            BOMB.format("{{<<: [*{0},*{0},*{0},*{0},*{0},*{0},*{0},*{0},*{0}]}}"),
+            "mine.yaml is not YAML of a resource: its anchors make more than 1,000,000 characters of it",
+            id="a bomb of merged objects",
         ),
         pytest.param("? !!binary aa==\n: b", "mine.yaml is not YAML of a resource: keys must be str", id="odd key"),
     ],
@@ -171,7 +201,7 @@ def test_a_folder_is_no_resource(tmp_path: Path) -> None:
         pytest.param(
             with_spec(task={"beams": 1}), "spec.task has no field 'beams'; its fields are ways, shots", id="no field"
         ),
-        pytest.param(with_spec(seed=1.0), "spec.seed is 1.0; it must be a whole number", id="a decimal"),
+        pytest.param(with_spec(seed=1.5), "spec.seed is 1.5; it must be a whole number", id="a decimal"),
         pytest.param(with_spec(seed=True), "spec.seed is true; it must be a whole number", id="a truth value"),
         pytest.param(with_spec(seed="1"), 'spec.seed is "1"; it must be a whole number', id="a number in quotes"),
         pytest.param(with_spec(parallelism=0), "spec.parallelism is 0; it must be at least 1", id="too little"),
@@ -190,8 +220,13 @@ def test_a_folder_is_no_resource(tmp_path: Path) -> None:
         ),
         pytest.param(
             with_spec(final={"reserve": 0.5}),
-            'spec.final.reserve is 0.5; it must be a decimal in quotes, such as "0.5"',
+            'spec.final.reserve is 0.5; it must be a decimal in quotes: "0.5"',
             id="a decimal without quotes",
+        ),
+        pytest.param(
+            with_spec(training={"reptile": {"innerLearningRate": 1e-5}}),
+            'spec.training.reptile.innerLearningRate is 1e-05; it must be a decimal in quotes: "0.00001"',
+            id="a small decimal without quotes",
         ),
         pytest.param(
             with_spec(budget={"wallTime": "1 day"}),

@@ -88,7 +88,8 @@ def page(rows: Sequence[Row], on_nodes: Sequence[Row]) -> str:
     parts += [FAULTS, *map(_fault, by_kind["fault"])]
     parts += [NORMAL, *(f"| {row['situation']} | {row['story']} | {_others(row)} |\n" for row in by_kind["normal"])]
     parts += [HEALTHY, *map(_healthy, by_kind["healthy"])]
-    parts += [REAL, *map(_real, on_nodes)]
+    if on_nodes:
+        parts += [REAL, *map(_real, on_nodes)]
     untold = [row for row in by_kind["fault"] if row["untold"]]
     parts += [UNTOLD, *(f"- *{row['situation']}*: {row['untold']}.\n" for row in untold)]
     return "".join(parts)

@@ -307,8 +307,9 @@ def validate(
 
         data = session.summarize_data(resource.spec)
         findings.append(data.sentence)
+        estimate += data.remarks
         if not on_cluster:
-            estimate = session.estimate_time(resource.spec, data, session.default_workers(resource.spec))
+            estimate += session.estimate_time(resource.spec, data, session.default_workers(resource.spec))
     typer.echo("\n".join([f"{file} is a valid search: {', '.join(findings)}", *estimate]))
 
 

@@ -50,7 +50,7 @@ def status(
     def draw(console: Console) -> bool:
         result = load_snapshot(ctx, subject, namespace, context).result
         print_status(console, result)
-        if watch and (gone := driver_sentence(result, time.time())):
+        if gone := driver_sentence(result, time.time()):
             console.print(gone, highlight=False, soft_wrap=True)
         return result.search.phase.is_over
 

@@ -7,6 +7,7 @@ Values are taken strictly: what the Kubernetes API server would refuse is refuse
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -93,8 +94,20 @@ def _read_yaml(path: Path) -> Any:
     return documents[0]
 
 
+MAX_CHARACTERS = 1_000_000
+"""Characters of a document once its anchors are written out; the API server takes no larger resource either."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a key is there once, and dates are text."""
+    """YAML as Kubernetes reads it: a key is there once, dates are text, and anchors make no more of it than fits."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        # Before anything is made of the nodes, for merged objects are copied while they are made.
+        if _written_out(node, {}) > MAX_CHARACTERS:
+            raise yaml.YAMLError(
+                f"its anchors make more than {MAX_CHARACTERS:,} characters of it; write a few of them out"
+            )
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -105,10 +118,32 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
+    """Count the characters of a node, each anchor as often as it is used; `known` has those of nodes by their id."""
+    if id(node) not in known:
+        known[id(node)] = 1  # of one that contains itself, which is refused later
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        is_scalar = isinstance(node, yaml.ScalarNode)
+        known[id(node)] = 1 + (len(node.value) if is_scalar else sum(_written_out(part, known) for part in parts))
+    return known[id(node)]
+
+
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+# As Kubernetes' own reader: 1e9 is a number, where that of Python asks for a point and a sign.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _number(text: str) -> float:
+    """Return a number of JSON, which has no other whole numbers than 4.0; larger ones are not exact."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def _parsed_yaml(text: str, where: str) -> list[Any]:
@@ -116,7 +151,7 @@ def _parsed_yaml(text: str, where: str) -> list[Any]:
     try:
         documents = list(yaml.load_all(text, _Loader))
         # Through JSON, so that what follows meets only values that an API server could send.
-        return [json.loads(json.dumps(document, default=str)) for document in documents]
+        return [json.loads(json.dumps(document, default=str), parse_float=_number) for document in documents]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""

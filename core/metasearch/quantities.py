@@ -123,7 +123,10 @@ def _decimal_from_text(value: Any) -> Decimal:
     if isinstance(value, Decimal):
         return value
     if not isinstance(value, str) or not re.fullmatch(DECIMAL_PATTERN, value):
-        raise PydanticCustomError("quantity", "must be {expected}", {"expected": 'a decimal in quotes, such as "0.5"'})
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        spelled = format(Decimal(repr(value)), "f") if is_number else ""
+        how = f': "{spelled}"' if re.fullmatch(DECIMAL_PATTERN, spelled) else ', such as "0.5"'
+        raise PydanticCustomError("quantity", "must be {expected}", {"expected": f"a decimal in quotes{how}"})
     return Decimal(value)
 
 

@@ -215,7 +215,7 @@ def cached_trial(resource: Json) -> CachedTrial:
 def worker_job(resource: Json) -> WorkerJob:
     """Reduce a Job."""
     metadata, spec = resource["metadata"], resource["spec"]
-    # Complete is an end like Failed: workers never exit with 0, but if one does, its Job starts no more pods.
+    # Complete is an end like Failed: a worker that found no search exits with 0, and its Job starts no more pods.
     ended = [
         condition
         for condition in resource.get("status", {}).get("conditions", [])

@@ -54,6 +54,8 @@ class Situation:
     problem: Problem | None
     remarks: Sequence[str]
     """Sentences for people that are appended to Ready's message."""
+    has_claimed: bool = True
+    """True if a worker has ever claimed a trial of the search."""
 
 
 def compute_conditions(
@@ -144,6 +146,10 @@ def _ready(situation: Situation) -> _State:
         state = _State(READY, False, problem.reason, problem.message)
     elif not situation.workers:
         state = _State(READY, False, ReadyReason.WAITING_FOR_WORKERS, "no worker pod runs yet")
+    # A pod runs for half a minute and more, in which it loads the data, before it has its first trial.
+    elif not situation.has_claimed:
+        message = "worker pods run, and none has taken a trial yet"
+        state = _State(READY, False, ReadyReason.WAITING_FOR_WORKERS, message)
     else:
         state = _State(READY, True, ReadyReason(phase), problem.message if problem else READY_MESSAGES[phase])
     return replace(state, message="; ".join(filter(None, [state.message, *situation.remarks])))

@@ -10,16 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from metasearch.cluster.api import Api, Forbidden, NotFound
 from metasearch.errors import InvalidData, InvalidSpec, StoreUnavailable
 from metasearch.exit_codes import EXIT_RESTART
 from metasearch.kubernetes import names
+from metasearch.kubernetes.times import Time
 from metasearch_operator.cache import EndedContainer, WorkerJob, WorkerPod
 from metasearch_operator.reasons import ReadyReason
 
+Json = dict[str, Any]
+
 FIRST_POD_SECONDS = 2.0
 """Time for the Job controller to create a Job's first pod; only after it is a missing pod a problem."""
+
+RECENT_SECONDS = 900.0
+"""Age of the last refusal of a pod after which the others are taken to be about to come. Kubernetes tries again less
+and less often, but more often than that."""
 
 IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 STARTING_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -159,27 +167,45 @@ def pod_creation_problem(
     api: Api, namespace: str, jobs: Sequence[WorkerJob], pods: Sequence[WorkerPod], now: float
 ) -> Problem | None:
     """
-    Return why a Job gets no pods, or None. Asks the API server only if a Job's first pod is overdue.
+    Return why a Job gets no pods, or fewer than it should have, or None. Asks the API server only if some are overdue.
 
     Args:
         now: Unix time in seconds.
     """
-    job = job_without_pods(jobs, pods)
-    if job is None or now - job.created_at < FIRST_POD_SECONDS:
+    short = [job for job in jobs if _wants_pods(job) and _pods_of(job, pods) < job.parallelism]
+    if not short or now - short[0].created_at < FIRST_POD_SECONDS:
         return None
+    job, has = short[0], _pods_of(short[0], pods)
     events, _ = api.list_all(
         names.EVENT.path(namespace), fieldSelector=f"involvedObject.uid={job.uid},reason=FailedCreate"
     )
     if not events:
         return None
     # Events of the newer API have no lastTimestamp. Both are RFC 3339 in UTC, which sorts as text.
-    newest = max(events, key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])
-    return Problem(ReadyReason.PODS_REFUSED, f"the Job {job.name} gets no pods: {newest.get('message', '')}")
+    newest = max(events, key=_time_of)
+    if has and now - Time(_time_of(newest)).unix_seconds > RECENT_SECONDS:
+        return None  # the pods that are missing now were there since, and are being replaced
+    gets = f"{has} of {job.parallelism}" if has else "no"
+    return Problem(ReadyReason.PODS_REFUSED, f"the Job {job.name} gets {gets} pods: {newest.get('message', '')}")
+
+
+def _time_of(event: Json) -> str:
+    time: str = event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]
+    return time
+
+
+def _pods_of(job: WorkerJob, pods: Sequence[WorkerPod]) -> int:
+    """Count the pods of a Job that are not over; those of an earlier template's have another name."""
+    return sum(pod.name.startswith(f"{job.name}-") and not pod.is_over for pod in pods)
+
+
+def _wants_pods(job: WorkerJob) -> bool:
+    return bool(job.parallelism) and not (job.is_suspended or job.is_terminating or job.failed_at)
 
 
 def job_without_pods(jobs: Sequence[WorkerJob], pods: Sequence[WorkerPod]) -> WorkerJob | None:
     """Return a Job that should have pods and has none: something refuses them, or they are about to be created."""
     if any(not pod.is_over for pod in pods):
         return None
-    wanting = [job for job in jobs if job.parallelism and not (job.is_suspended or job.is_terminating or job.failed_at)]
+    wanting = [job for job in jobs if _wants_pods(job)]
     return wanting[0] if wanting else None

@@ -59,7 +59,7 @@ class Operator:
             self._cache,
             config.worker,
             RankingProcess(self._metrics.ranking),
-            time.time,
+            self._api.clock.now,
             self._metrics.shows,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -136,7 +136,7 @@ class Operator:
             return self._reconciler.reconcile(resource)
 
     def _post(self, resource: Json, event: Event) -> None:
-        post(self._api, resource, event, time.time())
+        post(self._api, resource, event, self._api.clock.now())
 
     def _show(self, resource: Json, result: ReconcileResult) -> None:
         self._metrics.show(search_key(resource), result.status.conditions, result.samples)

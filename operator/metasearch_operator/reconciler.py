@@ -17,6 +17,7 @@ from metasearch.api import MetaSearchSpec
 from metasearch.cluster.api import Api, Refused
 from metasearch.cluster.reflector import SearchKey
 from metasearch.errors import InvalidSpec, StoreUnavailable
+from metasearch.kubernetes.names import LABEL_SEARCH
 from metasearch.kubernetes.pod_settings import PodSettings
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.timing import Timing, timing_of
@@ -137,7 +138,10 @@ class _Reconciliation:
         self.generation: int = resource["metadata"]["generation"]
         self.now = reconciler.now()
         # By uid: objects of a deleted search of the same name may still be on their way out.
-        self.jobs = [job for job in self.cache.jobs(self.key) if job.owner == self.uid]
+        jobs = self.cache.jobs(self.key)
+        self.jobs = [job for job in jobs if job.owner == self.uid]
+        # Those of a search that was deleted without what it owned (`kubectl delete --cascade=orphan`).
+        self.left_jobs = [job for job in jobs if job.owner is None and job.name.startswith(f"{self.name}-workers-")]
         self.pods = self.cache.pods(self.key)
 
     def run(self) -> ReconcileResult:
@@ -158,7 +162,7 @@ class _Reconciliation:
         if timing.completed_at is not None and not step.plan.phase.is_over:
             timing = timing.resumed(self.now)  # it had ended, and a changed spec gives it more to do
         # A refused Job has no pods in which a cause could be found, so why it is refused comes first.
-        problem = self._adjust_job(step) or self._diagnose(step.trials)
+        problem = self._adjust_job(step) or self._trials_in_the_way(step) or self._diagnose(step.trials)
         return self._result(search, step, timing, problem, remarks)
 
     def _still_ended(self) -> ReconcileResult:
@@ -184,8 +188,27 @@ class _Reconciliation:
             return Step(trials, current_status(search, trials, at))
         return reconcile(search, store, at)
 
+    def _trials_in_the_way(self, step: Step) -> Problem | None:
+        """
+        Return that trials which no search owns have the names of trials to make, or None.
+
+        They are not taken over: nobody knows by which spec they were trained.
+        """
+        wanted = {spec.name for spec in step.plan.propose}
+        found = sorted(each.name for each in self.cache.trials(self.key) if each.owner is None and each.name in wanted)
+        if not found:
+            return None
+        trials = f"{len(found)} trial{'' if len(found) == 1 else 's'}"
+        return Problem(
+            ReadyReason.OPERATOR_ERROR,
+            f"the operator cannot make {trials}, for MetaTrials of their names, such as {found[0]}, are there that no "
+            f"search owns; delete them (kubectl delete metatrials -l {LABEL_SEARCH}={self.name}), or give this search "
+            "another name",
+        )
+
     def _adjust_job(self, step: Step) -> Problem | None:
         """Have as many workers as are needed now; return why the API server refuses their Job, or None."""
+        delete_jobs(self.api, self.namespace, self.left_jobs)
         if step.plan.phase.is_over or self.spec.suspend:
             delete_jobs(self.api, self.namespace, self.jobs)
             return None
@@ -267,6 +290,7 @@ class _Reconciliation:
             trials_running=sum(trial.state is State.RUNNING for trial in step.trials),
             problem=problem,
             remarks=remarks,
+            has_claimed=any(trial.attempts for trial in step.trials),
         )
         return search_status(
             result,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from small_disk import small_disk
 from metasearch.loading import load_search
 from metasearch.search.trials import State, TrialResult
 from metasearch.stores.sqlite import SqliteStore
+from metasearch.version import __version__
 
 SMALL = {"space": {"operations": ["conv3x3", "max_pool3x3"], "maxBlocks": 1}, "final": {"seeds": 1, "baselines": []}}
 TRIALS = 10 + 1
@@ -123,6 +125,20 @@ def test_an_export_before_there_is_a_network(tmp_path: Path) -> None:
     assert not (tmp_path / "best").exists()
 
 
+def test_a_search_that_nobody_drives_is_said_to_be_so(tmp_path: Path) -> None:
+    """As after kill -9, a power cut or a full disk."""
+    store = SqliteStore(tmp_path / "trials.db")
+    store.begin_search("small", load_search(write_small(tmp_path)).spec.model_dump_json(by_alias=True), now=0.0)
+    store.close()
+    shown = metasearch("status", tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(
+        r"no driver has been at work on it for \d+ s; metasearch run --resume goes on with it", shown.stdout
+    )
+    metasearch("report", tmp_path)
+    assert "when the search was last seen at work" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_search_without_a_network_says_where_to_look(tmp_path: Path) -> None:
     out = tmp_path / "out"
     resource = write_small(tmp_path, budget={"trialMemory": "1Mi", "maxAttempts": 1, "maxFailedTrials": 0})
@@ -132,6 +148,32 @@ def test_a_search_without_a_network_says_where_to_look(tmp_path: Path) -> None:
         f"see metasearch trials {out}"
     )
     assert State.FAILED in {trial.state for trial in trials_in(out)}
+
+
+@pytest.mark.parametrize("asked", [("status",), ("report",), ("export",), ("run", "--resume")])
+def test_a_folder_of_another_release(held: Path, tmp_path: Path, asked: tuple[str, ...]) -> None:
+    with sqlite3.connect(held / "trials.db") as store:
+        store.execute("UPDATE search SET spec = json_set(spec, '$.training.shiny', 1)")
+    command, *options = asked
+    given = (write_small(tmp_path), "--output", held) if command == "run" else (held,)
+    sentence = error_sentence(metasearch(command, *given, *options), code=4)
+    assert sentence.startswith(
+        f"{held} was begun by a release of MetaSearch other than this one ({__version__}), which cannot read it: "
+        "what is recorded: spec.training has no field 'shiny'"
+    )
+    assert sentence.endswith("; go on with that release, or choose another --output")
+
+
+@pytest.mark.parametrize("asked", ["status", "report"])
+def test_a_store_that_is_damaged(held: Path, asked: str) -> None:
+    content = bytearray((held / "trials.db").read_bytes())
+    content[4096:8192] = bytes([255]) * 4096
+    (held / "trials.db").write_bytes(content)
+    sentence = error_sentence(metasearch(asked, held), code=4)
+    assert sentence == (
+        f"{held}/trials.db is damaged (database disk image is malformed) and cannot be gone on with; what is in "
+        "result.json, report.html, best/ and weights/ beside it is good, and another --output begins anew"
+    )
 
 
 # --- disks that refuse --------------------------------------------------------------------------------------------
@@ -152,6 +194,24 @@ def test_a_run_that_may_not_be_read(held: Path) -> None:
     assert (
         error_sentence(ended, code=5) == f"{held} cannot be read (Permission denied); give a folder that you may read"
     )
+
+
+@pytest.mark.parametrize("asked", [("status",), ("trials",), ("board",), ("report", "--output", "report.html")])
+def test_a_folder_that_may_only_be_read_is_looked_at(held: Path, tmp_path: Path, asked: tuple[str, ...]) -> None:
+    """As one of somebody else's, or on a disk that is mounted read-only."""
+    for path in (tmp_path, held, *held.iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o444)
+    held.chmod(0o555)
+    before = sorted(path.name for path in held.iterdir())
+    (mine := tmp_path / "mine").mkdir(mode=0o777)
+    mine.chmod(0o777)
+    question, *options = (str(mine / word) if word.endswith(".html") else word for word in asked)
+    ended = subprocess.run(
+        [*UNPRIVILEGED, *command(question, held, *options)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "small" in ended.stdout or ended.stdout.strip()
+    assert sorted(path.name for path in held.iterdir()) == before
 
 
 def test_a_listing_on_a_full_disk(held: Path) -> None:

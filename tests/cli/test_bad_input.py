@@ -11,6 +11,7 @@ import pytest
 from command_errors import UNPRIVILEGED, error_sentence
 from image_datasets import write_archive, write_class_folders, write_split
 from local_search import command, metasearch, write_resource
+from PIL import Image
 
 # --- the command line ---------------------------------------------------------------------------------------------
 
@@ -175,8 +176,26 @@ def test_data_that_will_do(tmp_path: Path, folder: Path) -> None:
     ended = examine(tmp_path, folder)
     assert ended.returncode == 0, ended.stderr
     valid, estimate = ended.stdout.splitlines()
-    assert valid.endswith("6 training classes, 3 validation classes, 3 test classes of 16 pixels")
+    assert valid.endswith(
+        "6 training classes, 3 validation classes, 3 test classes, 36 images of 16 x 16 pixels in grey"
+    )
     assert estimate.startswith("about ")
+
+
+def test_what_is_passed_over_of_a_folder_is_said(tmp_path: Path, folder: Path) -> None:
+    (folder / "bee" / "0.heic").touch()
+    (folder / "bee" / "more").mkdir()
+    (folder / "zebra").mkdir()
+    Image.new("L", (17, 17)).save(folder / "bee" / "larger.png")
+    ended = examine(tmp_path, folder)
+    assert ended.returncode == 0, ended.stderr
+    images = "images are .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp"
+    assert ended.stdout.splitlines()[1:5] == [
+        "the images are not of one square size, so all are made 84 x 84 pixels; dataset.imageSize sets another",
+        f"1 class folder (zebra) is in no part of {folder}/split.json, and passed over",
+        f"1 files named *.heic in the class folders passed over; {images}",
+        f"1 sub-folders in the class folders passed over; {images}",
+    ]
 
 
 def test_more_ways_than_classes(tmp_path: Path, folder: Path) -> None:

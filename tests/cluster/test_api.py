@@ -17,7 +17,7 @@ from devcluster.access import ClusterAccess
 from devcluster.control_plane import ControlPlane
 
 from metasearch.cluster import api as api_module
-from metasearch.cluster.api import Api, Conflict, Expired, NotFound, Refused
+from metasearch.cluster.api import Api, Conflict, Expired, NotFound, Refused, Silent
 from metasearch.errors import ClusterUnusable, StoreUnavailable
 from metasearch.kubernetes import names
 
@@ -151,6 +151,13 @@ def test_nobody_is_refused(cluster_with_crds: ClusterAccess, namespace: str) -> 
     nobody = Api.of_kubeconfig(str(cluster_with_crds.with_token("made-up").kubeconfig))
     with pytest.raises(Refused, match="Unauthorized"):
         nobody.list_all(leases(namespace))
+
+
+def test_a_watch_with_nothing_to_tell_is_silent(client: Api, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, version = client.list_all(leases(namespace))
+    monkeypatch.setattr("metasearch.cluster.api.SILENCE_SECONDS", 0.5)
+    with pytest.raises(Silent, match=r"was silent for 0\.5 s"):
+        list(client.watch(leases(namespace), version, seconds=30))
 
 
 def test_a_version_that_is_forgotten_has_expired(restartable_control_plane: ControlPlane) -> None:

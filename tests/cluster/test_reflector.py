@@ -14,7 +14,7 @@ from devcluster.control_plane import ControlPlane
 from local_search import wait_until
 
 from metasearch.cluster import reflector as reflector_module
-from metasearch.cluster.api import Api
+from metasearch.cluster.api import Api, Silent
 from metasearch.cluster.reflector import Entry, Reflector, SearchKey
 from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes import names
@@ -211,6 +211,50 @@ def test_a_server_that_is_in_trouble_is_asked_less_and_less(
     wait_until(lambda: len(pauses) >= 8)
     assert pauses == sorted(pauses)
     assert pauses[7] == reflector_module.RETRY_BACKOFF.longest
+
+
+class Falling(Passing):
+    """Lists, and watches that fall silent at once."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self.silences = 0
+        self.falls = threading.Event()
+
+    def watch(self, *_: Any, **__: Any) -> Iterator[tuple[str, Json]]:
+        self.falls.wait(60)
+        self.falls.clear()
+        self.silences += 1
+        raise Silent("the watch was silent")
+
+
+def test_a_watch_without_anything_to_tell_is_not_taken_for_broken(
+    client: Api, namespace: str, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a cluster that never had pods, no bookmark comes within the time after which a silent watch is given up."""
+    create(client, namespace, lease("a"))
+    falling = Falling(client)
+    leases = watch(falling, namespace)
+    unbroken_since = leases.reflector.unbroken_since
+    for silences in (1, 2, 3):
+        falling.falls.set()
+        wait_until(lambda: falling.silences == silences)  # noqa: B023
+    assert leases.reflector.unbroken_since == unbroken_since
+    assert not caplog.records
+
+
+def test_a_silent_watch_that_has_missed_something_is_broken(
+    client: Api, namespace: str, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    create(client, namespace, lease("a"))
+    falling = Falling(client)
+    leases = watch(falling, namespace)
+    unbroken_since = leases.reflector.unbroken_since
+    hand_over(client, namespace, "a", "second")
+    falling.falls.set()
+    leases.wait_for("a: second")
+    wait_until(lambda: unbroken_since < leases.reflector.unbroken_since < math.inf)
+    assert "cannot list and watch leases" in caplog.text
 
 
 class Gated(Passing):

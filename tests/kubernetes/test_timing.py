@@ -55,6 +55,14 @@ def test_a_status_says_when_a_search_began_paused_and_ended(recorded: SearchStat
     assert timing_of(recorded, STARTED + 500) == timing
 
 
+def test_a_search_that_begins_in_the_future_begins_now() -> None:
+    assert timing_of(SearchStatus(start_time=Time.at(STARTED + 7200)), STARTED + 500).started_at == STARTED + 500
+
+
+def test_a_search_never_ends_before_it_begins() -> None:
+    assert BEGUN.noted(STARTED - 7200, is_over=True, is_suspended=False).completed_at == STARTED
+
+
 @pytest.mark.parametrize(("timing", "paused"), [(BEGUN, 0.0), (SUSPENDED_ONCE, 30.0), (IN_SUSPENSION, 50.0)])
 def test_a_suspension_under_way_counts_up_to_now(timing: Timing, paused: float) -> None:
     assert timing.paused_seconds(STARTED + 120) == paused

@@ -79,6 +79,10 @@ def test_all_six_are_always_there() -> None:
         pytest.param(
             situation(workers=0, trials_running=0), ("False", "WaitingForWorkers"), "True", id="no workers yet"
         ),
+        pytest.param(
+            situation(trials_running=0, has_claimed=False), ("False", "WaitingForWorkers"), "True", id="no trial yet"
+        ),
+        pytest.param(situation(trials_running=0), ("True", "Searching"), "True", id="between two trials"),
         pytest.param(situation(spec={"suspend": True}), ("False", "Suspended"), "False", id="suspended"),
         pytest.param(
             situation(workers=0, trials_running=0, problem=NO_NODE), ("False", "Unschedulable"), "False", id="problem"

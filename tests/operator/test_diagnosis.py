@@ -17,6 +17,7 @@ from metasearch_operator.cache import WorkerJob, WorkerPod
 from metasearch_operator.diagnosis import (
     FIRST_POD_SECONDS,
     IMAGE_REASONS,
+    RECENT_SECONDS,
     STARTING_REASONS,
     job_without_pods,
     pod_creation_problem,
@@ -225,9 +226,19 @@ def test_the_newest_refusal_of_a_jobs_pods_is_reported() -> None:
 def test_nothing_is_asked_as_long_as_pods_may_still_come() -> None:
     api = RecordingApi()
     assert pod_creation_problem(api, "team-a", [make_job()], [], LATER - 0.1) is None
-    assert pod_creation_problem(api, "team-a", [make_job()], [make_pod()], LATER) is None
+    assert pod_creation_problem(api, "team-a", [make_job()], [make_pod(), make_pod("test-workers-0-b")], LATER) is None
     assert pod_creation_problem(api, "team-a", [], [], LATER) is None
     assert not api.asked
+
+
+def test_a_job_that_gets_some_of_its_pods_is_told_of_while_they_are_refused() -> None:
+    """As by a quota of one pod at a parallelism of two."""
+    api = RecordingApi({"1": event("exceeded quota", "1970-01-01T00:20:00Z")})  # STARTED is 1000 s after the epoch
+    jobs, pods = [make_job()], [make_pod(), make_pod("test-workers-9-a"), make_pod("test-workers-0-b", phase="Failed")]
+    found = pod_creation_problem(api, "team-a", jobs, pods, 1200 + RECENT_SECONDS)
+    assert found is not None
+    assert found.message == "the Job test-workers-0 gets 1 of 2 pods: exceeded quota"
+    assert pod_creation_problem(api, "team-a", jobs, pods, 1201 + RECENT_SECONDS) is None
 
 
 def test_a_job_of_which_no_event_tells_is_waited_for() -> None:

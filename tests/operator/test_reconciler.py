@@ -209,7 +209,8 @@ def test_a_trial_of_an_earlier_version_is_reported_and_nothing_is_made() -> None
 
 def test_a_trial_that_the_search_could_not_have_proposed_is_ignored_and_remarked_on() -> None:
     stranger = make_trial("test-1-0123456789")
-    cache = FakeCache([*cached(first_round()), *cached([stranger])], held_pods=[make_pod()])
+    first, *rest = first_round()
+    cache = FakeCache([claimed(first, make_pod()), *cached([*rest, stranger])], held_pods=[make_pod()])
     api = RecordingApi()
     result = reconciler(cache, api).reconcile(search())
     assert written(result)["trials"]["total"] == 10
@@ -227,6 +228,32 @@ def test_what_an_earlier_search_of_the_name_has_left_does_not_count() -> None:
     result = reconciler(cache, api).reconcile(search())
     assert written(result)["trials"]["total"] == 0
     assert [verb for verb, *_ in api.asked] == ["create"] * 11
+
+
+def test_trials_that_no_search_owns_are_named_where_they_are_in_the_way() -> None:
+    """As after `kubectl delete --cascade=orphan` of a search of this name."""
+    left = [replace(each, owner=None) for each in cached(first_round())]
+    result = reconciler(FakeCache(left)).reconcile(search())
+    status, reason, message = said(result)
+    assert (status, reason) == ("False", "OperatorError")
+    assert message == (
+        "the operator cannot make 10 trials, for MetaTrials of their names, "
+        f"such as {min(each.name for each in left)}, "
+        "are there that no search owns; delete them (kubectl delete metatrials -l metasearch.dev/search=test), or give "
+        "this search another name"
+    )
+    # One that this search does not need is in nobody's way.
+    other = [replace(each, owner=None) for each in cached([make_trial("test-1-0123456789")])]
+    assert said(reconciler(FakeCache(other)).reconcile(search()))[1] == "WaitingForWorkers"
+
+
+def test_a_job_of_its_workers_that_no_search_owns_is_deleted() -> None:
+    api = RecordingApi()
+    reconciler(FakeCache(held_jobs=[make_job(owner=None), make_job(name="data-for-test", owner=None)]), api).reconcile(
+        search()
+    )
+    deleted = [path for verb, path, _ in api.asked if verb == "delete"]
+    assert deleted == [f"{CREATE_JOB}/test-workers-0"]
 
 
 def test_a_trial_that_was_released_before_does_not_stop_a_reconcile() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from metasearch_trainer.pod.control_group import ControlGroup
+from metasearch_trainer.pod.settings import Pod
 
 VERSION_1 = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"
 VERSION_2 = "low 0\nhigh 0\nmax 12\noom 4\noom_kill 3\noom_group_kill 1\n"
@@ -64,6 +65,28 @@ def test_memory_is_in_bytes(tmp_path: Path, own: str, file: str) -> None:
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text("4096\n")
     assert group.memory_bytes() == 4096
+
+
+@pytest.mark.parametrize(
+    ("own", "file", "content", "limit"),
+    [
+        (ON_VERSION_2, "memory.max", "4294967296\n", 2**32),
+        (ON_VERSION_2, "memory.max", "max\n", None),
+        (ON_VERSION_1, "memory/kubepods/pod1/memory.limit_in_bytes", "4294967296\n", 2**32),
+        (ON_VERSION_1, "memory/memory.limit_in_bytes", "9223372036854771712\n", None),
+    ],
+)
+def test_a_limit_on_memory_is_known(tmp_path: Path, own: str, file: str, content: str, limit: int | None) -> None:
+    """Also one that no spec has: that of a LimitRange of the namespace, or of a webhook."""
+    group = ControlGroup(tmp_path, tmp_path / "own")
+    (tmp_path / "own").write_text(own)
+    assert group.memory_limit_bytes() is None
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(content)
+    assert group.memory_limit_bytes() == limit
+    pod = {"POD_NAMESPACE": "team-a", "POD_NAME": "pod", "POD_UID": "uid"}
+    assert Pod.from_environment(pod, group).memory_limit == limit
+    assert Pod.from_environment({**pod, "MEMORY_LIMIT_BYTES": "1000"}, group).memory_limit == 1000
 
 
 def test_this_machine_counts_its_own_cpu_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,21 @@ def test_the_trial_of_a_slot_that_is_killed_is_free_and_the_other_slot_goes_on(p
     assert processes[bystander.holder or ""].is_running()
 
 
+def test_a_slot_that_hangs_is_ended_and_its_trial_is_run_by_the_next(pod_of: MakePod) -> None:
+    pod = pod_of()
+    pod.store.propose([trial(0, meta_iterations=LONG), trial(1, meta_iterations=LONG)])
+    running = pod.start(slots=2, hung_seconds=5.0).wait_until_running(2)
+    victim, bystander = running.values()
+    # As a read from a dead network disk or a kernel of a GPU that never ends: it obeys no SIGTERM, and takes no note of
+    # trialTime or of a request to stop.
+    pod.slot_processes()[victim.holder or ""].send_signal(signal.SIGSTOP)
+    pod.wait_for(lambda trials: trials[victim.name].epoch == 2, seconds=60)
+    first, second = pod.trials()[victim.name].attempts
+    assert (first.outcome, second.worker) == (LOST, f"{(victim.holder or '').removesuffix('-1')}-2")
+    assert pod.trials()[bystander.name].attempts == bystander.attempts
+    assert "ended by SIGKILL, for it had given no sign of life for" in pod.printed
+
+
 def test_slots_whose_fork_server_is_killed_start_anew(pod_of: MakePod) -> None:
     pod = pod_of()
     pod.store.propose(trial(index, meta_iterations=LONG) for index in range(2))
@@ -115,7 +131,8 @@ def test_a_pod_whose_search_is_deleted_ends_quietly(pod_of: MakePod, client: Api
     pod.start()
     wait_until(lambda: pod.slot_processes())
     client.delete(names.SEARCH.path(pod.namespace, "tiny"))
-    assert pod.wait() == 75
+    assert pod.wait() == 0
+    assert pod.start().wait() == 0
     assert not (tmp_path / "termination-log").exists()
 
 

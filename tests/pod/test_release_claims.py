@@ -11,7 +11,7 @@ from local_search import wait_until
 from unreliable_store import UnreliableStore
 from virtual_clock import VirtualClock
 
-from metasearch.cluster.api import Refused
+from metasearch.cluster.api import Forbidden, Refused
 from metasearch.errors import StoreUnavailable
 from metasearch.retry import Backoff
 from metasearch.search.trials import INTERRUPTED, LOST, Reason, State, Trial
@@ -90,10 +90,10 @@ def test_a_result_that_comes_too_late_is_dropped(releaser: ClaimReleaser, store:
 
 
 class FlakyStore:
-    """A fake store that cannot be reached at first, then refuses, then answers."""
+    """A fake store that cannot be reached at first, then forbids, then refuses, then answers."""
 
     def __init__(self) -> None:
-        self.answers: list[Exception] = [StoreUnavailable("cut"), Refused("not allowed")]
+        self.answers: list[Exception] = [StoreUnavailable("cut"), Forbidden("may not"), Refused("not valid")]
         self.asked: list[str] = []
 
     def held_by(self, worker: str) -> list[Trial]:
@@ -114,5 +114,5 @@ def test_claims_are_released_in_turn_once_the_store_can_be_reached(
     assert not releaser.wait_until_released(0.0)
     releaser.start()
     assert releaser.wait_until_released(30.0)
-    wait_until(lambda: store.asked == ["one", "one", "two"])
-    assert "what one had claimed cannot be released: not allowed" in capfd.readouterr().err
+    wait_until(lambda: store.asked == ["one", "one", "one", "two"])
+    assert "what one had claimed cannot be released: not valid" in capfd.readouterr().err

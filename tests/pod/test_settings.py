@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from metasearch.errors import InvalidSpec, StoreUnavailable
+from metasearch_trainer.pod.control_group import ControlGroup
 from metasearch_trainer.pod.settings import MountPaths, Pod, Settings, argument_parser
 
 ENVIRONMENT = {"POD_NAMESPACE": "team-a", "POD_NAME": "quick-workers-1234abcd-x", "POD_UID": "uid"}
@@ -16,7 +17,8 @@ ENVIRONMENT = {"POD_NAMESPACE": "team-a", "POD_NAME": "quick-workers-1234abcd-x"
 def test_a_pod_is_told_who_it_is() -> None:
     pod = Pod.from_environment({**ENVIRONMENT, "MEMORY_LIMIT_BYTES": "4294967296"})
     assert pod == Pod("team-a", "quick-workers-1234abcd-x", "uid", 2**32)
-    assert Pod.from_environment({**ENVIRONMENT, "MEMORY_LIMIT_BYTES": ""}).memory_limit is None
+    without = ControlGroup(Path("/nowhere"), Path("/nowhere"))
+    assert Pod.from_environment({**ENVIRONMENT, "MEMORY_LIMIT_BYTES": ""}, without).memory_limit is None
 
 
 def test_what_is_missing_is_named() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from virtual_clock import VirtualClock
 
-from metasearch.cluster.api import Refused
+from metasearch.cluster.api import Forbidden, Refused
 from metasearch.errors import StoreUnavailable
 from metasearch.search import trials
 from metasearch.search.trials import Progress, Trial, TrialResult
@@ -20,7 +20,7 @@ class UnreliableStore(SqliteStore):
     def __init__(self, path: Path, clock: VirtualClock) -> None:
         super().__init__(path, max_attempts=2)
         self._clock = clock
-        self.is_cut = self.loses_answers = False
+        self.is_cut = self.loses_answers = self.forbids = False
         self.answer_seconds = 0.0
         self.refusals = 0
         self.writes: list[str] = []
@@ -67,6 +67,8 @@ class UnreliableStore(SqliteStore):
         self._clock.time += self.answer_seconds
         if self.is_cut:
             raise StoreUnavailable("cut")
+        if self.forbids:
+            raise Forbidden("may not")
         if write is not None:
             self.writes.append(write)
 

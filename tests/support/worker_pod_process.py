@@ -49,6 +49,7 @@ class WorkerPodProcess:
         slots: int = 1,
         max_trials: int = 500,
         metrics_port: int = 0,
+        hung_seconds: float = 600.0,
         wrapper: tuple[str, ...] = (),
         **environment: str,
     ) -> WorkerPodProcess:
@@ -57,11 +58,12 @@ class WorkerPodProcess:
 
         Args:
             metrics_port: 0 takes any free one, for several pods run on one machine.
+            hung_seconds: a slot without a sign of life for so long is killed.
             wrapper: a command that runs the command after it.
         """
         command = [*wrapper, sys.executable, "-m", "metasearch_trainer.pod", "--search", self.search]
         command += ["--slots", str(slots), "--gpus", "0", "--max-trials", str(max_trials)]
-        command += ["--metrics-port", str(metrics_port)]
+        command += ["--metrics-port", str(metrics_port), "--hung-seconds", str(hung_seconds)]
         for folder in ("scratch", "data", "storage"):
             (self._folder / folder).mkdir(parents=True, exist_ok=True)
             command += [f"--{folder}", str(self._folder / folder)]

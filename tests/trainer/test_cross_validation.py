@@ -286,6 +286,23 @@ def test_what_a_fold_leaves_must_be_enough_for_merged_tasks() -> None:
     ]
 
 
+@pytest.mark.parametrize("field", ["innerBatchSize", "evaluationBatchSize"])
+def test_a_batch_of_one_image_of_which_one_pixel_is_left_is_refused(field: str) -> None:
+    """Images of these tests have 10 pixels."""
+    small = {"space": {"reductions": 4}}
+    assert refused(training={"reptile": {field: 1}}, space={"reductions": 3}) == []
+    assert refused(training={"reptile": {field: 2}}, **small) == []
+    expected = (
+        f"training.reptile.{field} is 1 and 4 halvings of images of 10 pixels leave 1 pixel, so there is one value to "
+        f"normalise; {field} must be 2 or more, space.reductions less, or dataset.imageSize more"
+    )
+    assert refused(training={"reptile": {field: 1}}, **small) == [expected]
+    stem = {"space": {"reductions": 3, "stemStride": 2}}
+    assert refused(training={"reptile": {field: 1}}, **stem) == [expected]
+    final = {"training": {"reptile": {"shots": 1, field: 1}}}
+    assert refused(final=final, **small) == [f"final.{expected}"]
+
+
 def test_validation_classes_must_have_the_images_of_a_training_task() -> None:
     poor = ImageSet.of([(f"poor{index}", bars(30).pixels[:4]) for index in range(6)])
     splits = Splits(train=bars(0, 9), validation=poor, test=bars(40))

@@ -128,6 +128,11 @@ def test_folders_that_the_split_does_not_list_are_not_read(tmp_path: Path) -> No
     assert load(root).train.class_names == ("ant", "bee")
 
 
+def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(write_images(tmp_path).parent))
+    assert load(Path("~") / tmp_path.name).train.class_names == ("ant", "bee")
+
+
 def test_reading_twice_gives_the_same(tmp_path: Path) -> None:
     """Images are decoded side by side; which is done first must not matter."""
     root = write_images(tmp_path, *(plain(value, (value + 8, 60)) for value in range(10)))
@@ -403,6 +408,12 @@ def test_an_archive_keeps_a_side_that_no_folder_would(tmp_path: Path) -> None:
 
 def test_an_archive_is_resized_on_request(tmp_path: Path) -> None:
     assert load(write_archive(tmp_path), image_size=12).train.pixels.shape == (4, 1, 12, 12)
+
+
+def test_grey_images_of_an_archive_may_have_an_axis_for_it(tmp_path: Path) -> None:
+    values = np.arange(8, dtype=np.uint8)
+    pixels = load(write_archive(tmp_path, images=np.broadcast_to(values[:, None, None, None], (8, 16, 16, 1)))).train
+    assert (pixels.channels, pixels.side, greys(pixels.pixels)) == (1, 16, [0, 1, 2, 3])
 
 
 @pytest.mark.parametrize(("shape", "channels"), [((8, 16, 16), 1), ((8, 16, 16, 3), 3)])

@@ -72,6 +72,28 @@ def test_a_wrong_task_is_refused(weights: Path, images: torch.Tensor, labels: to
         FewShotLearner.load(weights).adapt(images, labels)
 
 
+def test_arrays_of_numpy_are_taken_and_probabilities_given(weights: Path) -> None:
+    support, queries = task([0, 1, 2])
+    learner = FewShotLearner.load(weights)
+    expected = learner.adapt(support, torch.arange(3)).logits(queries[0])
+    classifier = learner.adapt(support.double().numpy(), [0, 1, 2])
+    torch.testing.assert_close(classifier.logits(queries[0].numpy()), expected)
+    probabilities = classifier.probabilities(queries[0])
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(4))
+    assert probabilities.argmax(-1).tolist() == classifier.classify(queries[0]).tolist()
+
+
+@pytest.mark.parametrize("factor", [255.0, -1.0, float("nan")])
+def test_pixels_of_another_scale_are_refused(weights: Path, factor: float) -> None:
+    support, queries = task([0, 1, 2])
+    learner = FewShotLearner.load(weights)
+    with pytest.raises(InvalidData, match=r"pixels reach from .* in \[0, 1\], so divide those of 8 bits by 255"):
+        learner.adapt(support * factor, torch.arange(3))
+    classifier = learner.adapt(support, torch.arange(3))
+    with pytest.raises(InvalidData, match="pixels reach"):
+        classifier.classify(queries[0] * factor)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
 def test_a_file_that_is_no_learner_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.safetensors"

@@ -134,3 +134,77 @@ def test_a_relayed_line_says_whose_it_is(capfd: pytest.CaptureFixture[str]) -> N
             os.write(stderr, printed)
         assert output.last_line() == last
     assert capfd.readouterr().err == "slot 3: one\nslot 3: two\nslot 3: \ufffd three\n"
+
+
+class Signs:
+    """A clock, and the signs of life that a test gives at its times."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.sign: int | None = None
+
+    def pass_time(self, pool: ProcessPool, seconds: int) -> list[EndedProcess]:
+        """Look at the processes once a second."""
+        ended = []
+        for _ in range(seconds):
+            self.time += 1
+            ended += pool.fill()
+        return ended
+
+
+@pytest.fixture
+def signs() -> Signs:
+    return Signs()
+
+
+@pytest.fixture
+def watched(launcher: FakeLauncher, signs: Signs) -> ProcessPool:
+    pool = ProcessPool(
+        "pod",
+        lambda worker: Program("m", [], str(worker)),
+        [Silence()],
+        launcher,
+        last_sign=lambda _: signs.sign,
+        hung_seconds=60.0,
+        clock=lambda: signs.time,
+    )
+    assert not list(pool.fill())
+    return pool
+
+
+def test_a_process_that_gives_no_sign_of_life_is_killed_and_replaced(
+    launcher: FakeLauncher, watched: ProcessPool, signs: Signs
+) -> None:
+    signs.sign = 1
+    assert not signs.pass_time(watched, 60)
+    (ended,) = signs.pass_time(watched, 1)
+    assert (ended.code, ended.silent_seconds) == (-9, 60.0)
+    assert launcher.log == ["start pod.0-1", "kill pod.0-1", "start pod.0-2"]
+
+
+def test_a_process_in_its_start_is_given_its_time(watched: ProcessPool, signs: Signs) -> None:
+    assert not signs.pass_time(watched, 1000)
+
+
+def test_each_sign_of_life_counts(watched: ProcessPool, signs: Signs) -> None:
+    for signs.sign in range(10):
+        assert not signs.pass_time(watched, 60)
+
+
+def test_time_in_which_nobody_looked_does_not_count(watched: ProcessPool, signs: Signs) -> None:
+    """As where the whole pod was frozen, or the machine asleep."""
+    signs.sign = 1
+    assert not signs.pass_time(watched, 30)
+    signs.time += 3600.0
+    assert not signs.pass_time(watched, 20)
+    signs.sign = 2
+    assert not signs.pass_time(watched, 60)
+
+
+def test_a_process_that_cannot_be_killed_ends_the_pool(
+    watched: ProcessPool, signs: Signs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeProcess, "kill", lambda _: None)
+    signs.sign = 1
+    with pytest.raises(PoolFailure, match="a worker hangs for 60 s and cannot be killed"):
+        signs.pass_time(watched, 62)

@@ -11,7 +11,7 @@ from builders import make_result, make_trial_spec
 from unreliable_store import UnreliableStore
 from virtual_clock import VirtualClock
 
-from metasearch.cluster.api import Refused
+from metasearch.cluster.api import Forbidden, Refused
 from metasearch.errors import StoreUnavailable
 from metasearch.search.trials import LOST, CurvePoint, Progress, Reason, StaleClaim, State, Trial
 from metasearch_trainer.retrying_queue import MAX_REFUSALS, SEND_SECONDS, STOP_CHECK_SECONDS, RetryingQueue
@@ -246,6 +246,36 @@ def test_where_nothing_is_accepted_the_worker_ends(queue: RetryingQueue, store: 
     with pytest.raises(Refused):
         queue.complete(claimed, make_result(), 2.0)
     assert spool.read() is None
+
+
+def test_a_result_that_may_not_be_written_now_is_kept_until_it_may(
+    queue: RetryingQueue, store: UnreliableStore, spool: Spool, clock: VirtualClock
+) -> None:
+    claimed = claim(queue)
+    store.forbids = True
+    with pytest.raises(StoreUnavailable, match="may not"):
+        queue.complete(claimed, make_result(0.7), 2.0)
+    assert SEND_SECONDS <= sum(clock.waits) <= SEND_SECONDS + 40
+    assert spool.read() is not None
+    store.forbids = False
+    assert queue.send_spooled() == recorded(store)
+    assert recorded(store).score == 0.7
+
+
+def test_trials_that_may_not_be_claimed_now_are_waited_for_and_not_for_ever(
+    queue: RetryingQueue, store: UnreliableStore, clock: VirtualClock
+) -> None:
+    store.forbids = True
+    assert queue.claim("w", 1.0, 0.0) is None
+    clock.time += SEND_SECONDS - 1
+    assert queue.claim("w", 1.0, 0.0) is None
+    store.forbids = False
+    assert claim(queue).name == "a"
+    store.forbids = True
+    assert queue.claim("w", 1.0, 0.0) is None
+    clock.time += SEND_SECONDS
+    with pytest.raises(Forbidden):
+        queue.claim("w", 1.0, 0.0)
 
 
 def test_a_result_is_kept_to_the_last_bit(spool: Spool, store: UnreliableStore, queue: RetryingQueue) -> None:

@@ -44,6 +44,11 @@ def test_json_classes_keep_their_order(tmp_path: Path) -> None:
     assert [names(part) for part in split.parts] == [["bee", "ant", "emu"], ["cow"], ["dog"]]
 
 
+def test_validation_classes_may_be_called_as_their_csv_file(tmp_path: Path) -> None:
+    (tmp_path / "split.json").write_text('{"train": ["ant"], "val": ["bee"], "test": ["cow"]}')
+    assert [listed.name for listed in splits.read(tmp_path / "split.json").validation] == ["bee"]
+
+
 def test_json_lists_no_images(tmp_path: Path) -> None:
     assert splits.read(write_json(tmp_path, GOOD)).train[0].images == ()
 

@@ -24,6 +24,7 @@ from metasearch_trainer import kernel_support
 from metasearch_trainer.data import load
 from metasearch_trainer.process_output import log
 from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
+from metasearch_trainer.signs_of_life import SignOfLife
 from metasearch_trainer.storage import LocalStorage
 from metasearch_trainer.torch_setup import prepare_torch
 from metasearch_trainer.trainer import Trainer
@@ -53,6 +54,7 @@ def main() -> int:
             # A plain sleep: a result that cannot be recorded is worth the seconds that it delays the worker's end.
             retry=Retry(time.monotonic, time.sleep, random.random, log),
             is_shutting_down=shutdown.is_due,
+            give_sign_of_life=SignOfLife(arguments.alive).give if arguments.alive else lambda: None,
         )
         return Worker(arguments.name, arguments.gpus, store, trainer, environment).work()
     except WorkerShutdown:
@@ -78,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run trials of a local search.")
     parser.add_argument("--store", type=Path, required=True, help="the search's trials.db")
     parser.add_argument("--name", required=True, help="the worker's name, which its claims have")
+    parser.add_argument("--alive", type=Path, help="a file to touch as a sign of life")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:0 and so on")
     parser.add_argument("--gpus", type=float, default=0.0, help="share of GPUs held, for the account")
     parser.add_argument("--parent", type=int, required=True, help="the process without which this one ends")

@@ -2,7 +2,7 @@
 A fixed number of slots, each with a worker process that is replaced when it ends.
 
 The same for a local run and for a worker pod. The caller gets each process that has ended, and decides what becomes of
-the trials that it had claimed.
+the trials that it had claimed. A process that hangs, as a read from a network disk may, is killed (`signs_of_life`).
 """
 
 from __future__ import annotations
@@ -10,18 +10,22 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metasearch.exit_codes import EXIT_RESTART
 from metasearch.worker_names import WorkerName
 from metasearch_trainer.process_output import Output
 from metasearch_trainer.processes import Launcher, Process, Program
+from metasearch_trainer.signs_of_life import HUNG_SECONDS, Silence
 
 MAX_FAILED_STARTS = 3
 """Processes in a row, of any slots, that fail in their start before the pool gives up. Fewer may be an accident."""
 
 SHORT_LIFE_SECONDS = 20.0
 """A process that fails within so many seconds is taken to have failed in its start."""
+
+KILL_SECONDS = 10.0
+"""Time for a process that hangs to be gone once it is killed. One that waits for a disk cannot be killed."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class EndedProcess:
     worker: WorkerName
     code: int
     """Its exit code, less than 0 where a signal ended it."""
+    silent_seconds: float | None = None
+    """The time without a sign of life for which it was killed; None where it was not."""
 
 
 class PoolFailure(Exception):
@@ -48,11 +54,13 @@ class PoolFailure(Exception):
         self.code, self.sentence, self.slot = code, sentence, slot
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running:
     worker: WorkerName
     process: Process
     started_at: float
+    silence: Silence
+    was_hung: bool = field(default=False)
 
 
 @dataclass
@@ -75,6 +83,8 @@ class ProcessPool:
         *,
         is_ready: Callable[[WorkerName], bool] = lambda _: True,
         is_fatal: Callable[[int, int], bool] = lambda _slot, _code: False,
+        last_sign: Callable[[WorkerName], int | None] = lambda _: None,
+        hung_seconds: float = HUNG_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -84,10 +94,13 @@ class ProcessPool:
             outputs: where processes print, one for each slot.
             is_ready: whether a process has come so far that it can run trials.
             is_fatal: whether a process that ended with this code in this slot tells that all others will too.
+            last_sign: a number that changes whenever a process gives a sign of life; None before the first.
+            hung_seconds: a process that gives none for so long is killed.
             clock: monotonic, in seconds.
         """
         self._owner, self._program, self._launcher, self._clock = owner, program, launcher, clock
         self._is_ready, self._is_fatal = is_ready, is_fatal
+        self._last_sign, self._hung_seconds = last_sign, hung_seconds
         self._slots = [_Slot(index, output) for index, output in enumerate(outputs)]
         self._failed_starts = 0
 
@@ -110,10 +123,14 @@ class ProcessPool:
         """
         for slot in self._slots:
             if slot.running is not None:
-                if (code := slot.running.process.poll()) is None:
+                running = slot.running
+                if (code := running.process.poll()) is None:
+                    code = self._killed_if_hung(slot.index, running)
+                if code is None:
                     continue
-                self._require_hope(slot, slot.running, code)
-                yield EndedProcess(slot.index, slot.running.worker, code)
+                self._require_hope(slot, running, code)
+                silent_seconds = running.silence.seconds if running.was_hung else None
+                yield EndedProcess(slot.index, running.worker, code, silent_seconds)
             self._start(slot)
 
     def stop(self, seconds: float) -> Iterator[WorkerName]:
@@ -140,7 +157,20 @@ class ProcessPool:
         worker, started_at = WorkerName(self._owner, slot.index, slot.starts), self._clock()
         with slot.output.open() as (stdout, stderr):
             process = self._launcher.start(self._program(worker), stdout, stderr)
-        slot.running = _Running(worker, process, started_at)
+        slot.running = _Running(worker, process, started_at, Silence(started_at))
+
+    def _killed_if_hung(self, slot: int, running: _Running) -> int | None:
+        """Kill a process that has given no sign of life for too long, and return its exit code; None of any other."""
+        silence = running.silence
+        silence.look(self._last_sign(running.worker), self._clock())
+        if silence.seconds < self._hung_seconds:
+            return None
+        running.was_hung = True
+        running.process.kill()
+        if not running.process.wait(KILL_SECONDS):
+            sentence = f"a worker hangs for {silence.seconds:.0f} s and cannot be killed; see its disks and its GPU"
+            raise PoolFailure(-signal.SIGKILL, sentence, slot)
+        return running.process.poll()
 
     def _require_hope(self, slot: _Slot, ended: _Running, code: int) -> None:
         """Raise PoolFailure where the end of a process says that the next one will do no better."""

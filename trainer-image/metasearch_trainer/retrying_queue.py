@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from metasearch.cluster.api import Refused
+from metasearch.cluster.api import Forbidden, Refused
 from metasearch.errors import StoreUnavailable
 from metasearch.retry import Backoff, Retry
 from metasearch.search.trials import Progress, Reason, StaleClaim, State, Trial, TrialResult
@@ -25,7 +25,8 @@ SEND_SECONDS = 600.0
 SEND_BACKOFF = Backoff(first=0.5, longest=30.0, jitter=0.25)
 
 MAX_REFUSALS = 3
-"""Retries after a refusal (403, 422): an API server that has just started may not have loaded its RBAC rules yet."""
+"""Retries after an answer that a result is not valid (422). One that the worker may not write (403) says nothing of the
+result: rights that are missing now may be given back, as a server that is away comes back."""
 
 REPORT_BACKOFF = Backoff(first=30.0, longest=600.0)
 """Pauses between written reports on one trial. They grow, so that a long trial costs few writes: all workers of all
@@ -60,6 +61,7 @@ class RetryingQueue:
     def __init__(self, store: RemoteQueue, spool: Spool, retry: Retry) -> None:
         self._store, self._spool, self._retry = store, spool, retry
         self._may_hold_claim = False
+        self._refused_since: float | None = None
         self._schedule = ReportSchedule(0.0)
 
     def claim(self, worker: str, now: float, gpus: float) -> Trial | None:
@@ -68,7 +70,12 @@ class RetryingQueue:
         except StoreUnavailable:
             self._may_hold_claim = True  # the answer may have been lost, and not the claim
             return None
-        self._may_hold_claim = False
+        except Forbidden as error:
+            # Not at once the end of this process: three that end so end the pod, with what its other slots train.
+            if not self._bears(error):
+                raise
+            return None
+        self._may_hold_claim, self._refused_since = False, None
         self._schedule = ReportSchedule(self._retry.monotonic())
         return claimed
 
@@ -103,6 +110,14 @@ class RetryingQueue:
         except StaleClaim:
             return None
 
+    def _bears(self, refusal: Forbidden) -> bool:
+        """Return whether to wait for rights that are missing, for as long as one process tries to send a result."""
+        now = self._retry.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+            log(f"no trial can be claimed ({refusal}); trying again for {SEND_SECONDS:.0f} s")
+        return now - self._refused_since < SEND_SECONDS
+
     def _claimed_before(self, worker: str) -> Trial | None:
         # Only where a claim may have been made and its answer lost, since a list of trials is a costly request.
         held = self._store.held_by(worker) if self._may_hold_claim else ()
@@ -114,8 +129,8 @@ class RetryingQueue:
 
         Raises:
             StaleClaim: it is void.
-            Refused: neither it nor a record that it was refused is accepted.
-            StoreUnavailable: there was no answer for so long; it is still in the spool.
+            Refused: neither it nor a record that it was refused is accepted as valid.
+            StoreUnavailable: there was no answer, or no right to write it, for so long; it is still in the spool.
         """
         try:
             trial = self._record(pending)
@@ -139,9 +154,9 @@ class RetryingQueue:
         while True:
             try:
                 return self._store.complete(pending.claimed, result, pending.ended_at)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, Forbidden) as error:
                 if self._retry.monotonic() >= until:
-                    raise
+                    raise StoreUnavailable(str(error)) from error
                 if not failures:
                     log(f"the result of {pending.claimed.name} is not on record yet ({error}); trying again")
             except Refused:

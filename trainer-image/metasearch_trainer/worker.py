@@ -56,6 +56,8 @@ class WorkerEnvironment:
     """Called after each request for work; True if there was any."""
     should_recycle: Callable[[], bool] = lambda: False
     """Called after each trial; returns whether a fresh process is to take over."""
+    give_sign_of_life: Callable[[], None] = lambda: None
+    """Called between two steps of whatever the worker does."""
     record_seconds: float = RECORD_SECONDS
     """Recording a result is tried again for so long; 0 where the queue does so itself."""
 
@@ -83,6 +85,7 @@ class Worker:
         """
         idle = 0
         while not self.environment.is_shutting_down():
+            self.environment.give_sign_of_life()
             claimed = self.queue.claim(self.name, self.environment.now(), self.gpus)
             self.environment.set_busy(claimed is not None)
             if claimed is None:
@@ -112,6 +115,7 @@ class Worker:
 
         def observe(progress: Progress) -> None:
             nonlocal reported, points
+            self.environment.give_sign_of_life()
             if self.environment.is_shutting_down():
                 raise WorkerShutdown
             now = self.environment.retry.monotonic()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from metasearch.api import MetaSearch
@@ -34,6 +34,10 @@ LOOK_SECONDS = 1.0
 TOUCH_SECONDS = 5.0
 """The time between two records that the driver is still at work."""
 
+PAUSE_SECONDS = 30.0
+"""A longer time between two turns, in which this process computed nothing, is a pause: it was stopped, the machine was
+asleep, or its clock was set."""
+
 STOP_SECONDS = 10.0
 """The time that workers have to end by themselves, before they are killed."""
 
@@ -46,11 +50,13 @@ class Display(Protocol):
 
 @dataclass(frozen=True)
 class Clock:
-    """The two clocks of a driver."""
+    """The clocks of a driver."""
 
     now: Callable[[], float] = time.time
     """Unix time in seconds."""
     monotonic: Callable[[], float] = time.monotonic
+    cpu_seconds: Callable[[], float] = time.process_time
+    """The time that this process has computed."""
 
 
 def run(
@@ -114,12 +120,14 @@ class _Loop:
     def __init__(self, search: Search, store: SqliteStore, pool: ProcessPool, display: Display, clock: Clock) -> None:
         self.search, self.store, self.pool, self.display, self.clock = search, store, pool, display, clock
         self._touched = clock.monotonic()
+        self._seen, self._computed = clock.now(), clock.cpu_seconds()
 
     def until_over(self) -> SearchResult:
         """Take turns until the plan says that the search is over."""
         while True:
             # Read before the turn, so that what a worker writes meanwhile ends the wait at once.
             version = self.store.version()
+            self.leave_out_pause()
             step = reconcile(self.search, self.store, self.clock.now())
             for worker in _claimants(step.trials) - {str(worker) for worker in self.pool.workers}:
                 # A killed driver's worker, on its way out, has claimed once more after all such claims were freed.
@@ -129,6 +137,17 @@ class _Loop:
                 return self._ended(step, self.clock.now())
             if not step.changed:
                 self._wait_for_news(version)
+
+    def leave_out_pause(self) -> None:
+        """Leave out of what is spent the time in which this process did not run, as that between two runs is."""
+        now, computed = self.clock.now(), self.clock.cpu_seconds()
+        # A surrogate may compute for minutes, which does count.
+        if now - self._seen - (computed - self._computed) > PAUSE_SECONDS:
+            self.store.touch_session(self._seen)
+            self.store.begin_session(now)
+            if (row := self.store.search()) is not None:
+                self.search = replace(self.search, paused_seconds=row.paused_seconds)
+        self._seen, self._computed = now, computed
 
     def _ended(self, step: Step, now: float) -> SearchResult:
         """Record the end of the search, and summarize it."""

@@ -21,11 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metasearch.api import CHANGEABLE, MetaSearch, MetaSearchSpec
-from metasearch.errors import FolderConflict, MetaSearchError, StoreUnavailable
+from metasearch.errors import FolderConflict, InvalidSpec, MetaSearchError, StoreUnavailable
 from metasearch.loading import parse_search
 from metasearch.outcome.ends import End
 from metasearch.storage_layout import CHECKPOINTS, FRONT, WEIGHTS
 from metasearch.stores.sqlite import SearchRow, SqliteStore
+from metasearch.version import __version__
 
 
 class RunFolder:
@@ -77,7 +78,7 @@ class RunFolder:
             yield
 
     def open_store(self) -> SqliteStore:
-        """Open the store of a run that was begun; raises FolderConflict where there is none."""
+        """Open the store of a run that was begun, to look at it; raises FolderConflict where there is none."""
         try:
             self.store.stat()
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -86,7 +87,17 @@ class RunFolder:
             raise StoreUnavailable(
                 f"{self.path} cannot be read ({error.strerror}); give a folder that you may read"
             ) from error
-        return SqliteStore(self.store)
+        return SqliteStore.to_look_at(self.store)
+
+    def recorded_resource(self, row: SearchRow) -> MetaSearch:
+        """Return the search of a store; raises FolderConflict where this release cannot read it."""
+        try:
+            return parse_search(row.resource, where="what is recorded")
+        except InvalidSpec as error:
+            raise FolderConflict(
+                f"{self.path} was begun by a release of MetaSearch other than this one ({__version__}), which cannot "
+                f"read it: {error}; go on with that release, or choose another --output"
+            ) from error
 
     def holds_no_search(self) -> FolderConflict:
         return FolderConflict(f"{self.path} holds no search; give the --output folder of a metasearch run")
@@ -121,7 +132,7 @@ def recorded_ends(store: SqliteStore) -> tuple[End, ...]:
 def _require_same(path: Path, row: SearchRow, name: str, spec: MetaSearchSpec, resume: bool) -> None:
     if row.name != name:
         raise FolderConflict(f"{path} holds the search {row.name!r}, not {name!r}; choose another --output")
-    begun = parse_search(row.resource, where=str(path)).spec
+    begun = RunFolder(path).recorded_resource(row).spec
     if difference := _first_difference(begun.model_dump(by_alias=True), spec.model_dump(by_alias=True)):
         field, was, is_now = difference
         raise FolderConflict(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.dataset_metadata import DatasetMetadata
 from metasearch.errors import SearchFailed
-from metasearch.loading import parse_search
 from metasearch.outcome.ends import stays_ended
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.build import build_search, require_known_names, require_possible
@@ -70,6 +69,8 @@ def run(
         data = summarize_data(spec)  # refuses wrong data before anything is written
         number = workers or default_workers(spec)
         if announce is not None and not folder.store.exists():
+            for remark in data.remarks:
+                announce(remark)
             for sentence in estimate_time(spec, data, number):
                 announce(sentence)
         # Workers have the other cores, and ranks are alike on all machines of a kind.
@@ -105,10 +106,12 @@ class DataSummary:
     """The data of a search in figures."""
 
     sentence: str
-    """Classes of each split and size of the images, for people."""
+    """Classes of each split, number and size of the images, for people."""
     channels: int
     side: int
     """Height and width of an image in pixels."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on what is passed over of a folder, and what is made of its images."""
 
 
 def inspect(spec: MetaSearchSpec) -> DatasetMetadata:
@@ -134,12 +137,16 @@ def summarize_data(spec: MetaSearchSpec) -> DataSummary:
         MetaSearchError: what reads it is not installed.
     """
     with needing(Extra.TRAINER, "a look at the data"):
-        from metasearch_trainer.data import load
+        from metasearch_trainer.data import load, remarks
 
     splits = load(spec)
     parts = (("training", splits.train), ("validation", splits.validation), ("test", splits.test))
     classes = ", ".join(f"{len(images.counts)} {part} classes" for part, images in parts)
-    return DataSummary(f"{classes} of {splits.train.side} pixels", splits.train.channels, splits.train.side)
+    images, side, channels = sum(part.counts.sum() for _, part in parts), splits.train.side, splits.train.channels
+    sentence = f"{classes}, {images:,} images of {side} x {side} pixels in {'grey' if channels == 1 else 'colour'}"
+    folder = spec.dataset.folder
+    said = tuple(remarks(folder, spec.dataset.image_size)) if folder else ()
+    return DataSummary(sentence, channels, side, said)
 
 
 def estimate_time(spec: MetaSearchSpec, data: DataSummary, workers: int) -> list[str]:
@@ -180,9 +187,7 @@ def load_snapshot(path: Path) -> Snapshot:
         store.close()
     if row is None:
         raise folder.holds_no_search()
-    search = build_search(
-        row.name, parse_search(row.resource, where=str(path)).spec, row.started_at, row.paused_seconds
-    )
+    search = build_search(row.name, folder.recorded_resource(row).spec, row.started_at, row.paused_seconds)
     # A search that nobody drives has used no time since its driver was last seen.
     now = min(time.time(), row.seen_at)
     stands = current_status(search, trials, now, has_ended=stays_ended(ends, search.spec))

@@ -12,6 +12,7 @@ from metasearch.worker_names import WorkerName
 from metasearch_trainer.process_output import LogFile
 from metasearch_trainer.process_pool import PoolFailure, ProcessPool
 from metasearch_trainer.processes import Launcher, Program
+from metasearch_trainer.signs_of_life import last_sign
 
 WORKER_MODULE = "metasearch_trainer.local_worker"
 
@@ -42,6 +43,8 @@ def open_pool(
         device = devices[worker.slot]
         arguments = ["--store", str(store), "--name", str(worker)]
         arguments += ["--device", device.name, "--gpus", str(device.gpus)]
+        alive_path(logs, worker.slot).unlink(missing_ok=True)
+        arguments += ["--alive", str(alive_path(logs, worker.slot))]
         return Program(WORKER_MODULE, arguments, title=f"worker-{worker.slot}-{worker.start}")
 
     return ProcessPool(
@@ -51,6 +54,7 @@ def open_pool(
         launcher,
         # However long it lived: the next one would train in vain as well.
         is_fatal=lambda _slot, code: code == StoreUnavailable.exit_code,
+        last_sign=lambda worker: last_sign(alive_path(logs, worker.slot)),
         clock=clock,
     )
 
@@ -58,6 +62,11 @@ def open_pool(
 def log_path(logs: Path, slot: int) -> Path:
     """Return the file that holds what a slot's workers print."""
     return logs / f"worker-{slot}.log"
+
+
+def alive_path(logs: Path, slot: int) -> Path:
+    """Return the file that a slot's worker touches as a sign of life."""
+    return logs / f".worker-{slot}.alive"
 
 
 def as_error(failure: PoolFailure, store: Path, logs: Path) -> MetaSearchError:

@@ -12,7 +12,7 @@ from metasearch.search.budget import Limit
 from metasearch.search.planner import Phase
 from metasearch.search.trials import Reason, Stage, State, Trial
 from metasearch_cli.report import series
-from metasearch_cli.report.formats import SPACE, count, percent, percent_with_interval, plural
+from metasearch_cli.report.formats import SPACE, count, moment, percent, percent_with_interval, plural
 from metasearch_cli.report.notices import Importance, Notice
 from metasearch_cli.report.series import has_predicted
 
@@ -117,7 +117,7 @@ def _under_way(result: SearchResult) -> Iterator[Notice]:
         stage = "Cells are being searched" if result.search.phase is Phase.SEARCHING else "The best are trained in full"
         text = (
             f"{stage}; {plural(result.trials.running, 'trial')} running, {count(result.trials.pending)} waiting. "
-            "Everything here is as it was when this report was written."
+            f"Everything here is as it was at {moment(result.search.seen_at)}, when the search was last seen at work."
         )
         yield Notice(Importance.PLAIN, "Under way.", text)
 

@@ -19,6 +19,7 @@ import urllib3
 import yaml
 from kubernetes import client, config
 
+from metasearch.cluster.server_clock import ServerClock
 from metasearch.errors import ClusterUnusable, MetaSearchError, StoreUnavailable
 
 Json = dict[str, Any]
@@ -30,7 +31,8 @@ REQUEST_SECONDS = (5.0, 20.0)
 """Timeouts to connect, and to wait for an answer."""
 
 SILENCE_SECONDS = 90.0
-"""Time after which a silent watch is dead: the API server sends a bookmark about once a minute."""
+"""Time after which a silent watch may be dead: the API server sends a bookmark about once a minute, but none of a kind
+of which there has been no object yet."""
 
 JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
@@ -43,6 +45,10 @@ none came), and the seconds until it came."""
 
 class NotFound(MetaSearchError):
     """The API server has no such object, or no such kind of object."""
+
+
+class Silent(StoreUnavailable):
+    """A watch has told nothing for long: it is dead, or there was nothing to tell, which a list shows."""
 
 
 class Conflict(MetaSearchError):
@@ -97,12 +103,16 @@ def _kubeconfig_errors() -> Iterator[None]:
 class Api:
     """A connection to one API server, as one user. Safe to use from several threads."""
 
-    def __init__(self, connection: client.ApiClient, observe: Observe = lambda *_: None) -> None:
+    def __init__(
+        self, connection: client.ApiClient, observe: Observe = lambda *_: None, clock: ServerClock | None = None
+    ) -> None:
         self._connection, self._observe = connection, observe
+        self.clock = clock or ServerClock()
+        """Set by every answer."""
 
     def observed_by(self, observe: Observe) -> Api:
         """Return the same connection with a function that is told of each request."""
-        return Api(self._connection, observe)
+        return Api(self._connection, observe, self.clock)
 
     @classmethod
     def of_this_pod(cls) -> Api:
@@ -185,7 +195,8 @@ class Api:
 
         Raises:
             Expired: the version is too old; list again.
-            StoreUnavailable: the connection broke, or was silent for SILENCE_SECONDS.
+            Silent: nothing came for SILENCE_SECONDS.
+            StoreUnavailable: the connection broke.
         """
         # Bookmarks keep the version of a quiet watch recent, and show that its connection still lives.
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true"}
@@ -198,6 +209,8 @@ class Api:
                 if event["type"] == "ERROR":
                     raise error_of(event["object"].get("code", 500), event["object"], path)
                 yield event["type"], event["object"]
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise Silent(f"the watch of {path} was silent for {SILENCE_SECONDS:g} s") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"the watch of {path} broke ({error})") from error
         finally:
@@ -250,6 +263,7 @@ class Api:
             answer = self._connection.call_api(*request, _request_timeout=timeout)
             response: urllib3.BaseHTTPResponse = answer.response
             code = str(response.status)
+            self.clock.heard(response.headers.get("Date"))
             if response.status >= 400:
                 raise error_of(response.status, _status_of(response), f"{method} {path}")
         except client.ApiException as error:  # such as TLS trouble, with status 0

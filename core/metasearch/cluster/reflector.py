@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from metasearch.cluster.api import Api, Expired, Json
-from metasearch.errors import MetaSearchError
+from metasearch.cluster.api import Api, Expired, Json, Silent
+from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.kubernetes.names import LABEL_SEARCH, Kind, Resource
 from metasearch.retry import Backoff
 
@@ -118,24 +118,42 @@ class Reflector(Generic[T]):
 
     def _follow(self) -> None:
         failures = 0
+        silence: Silent | None = None
         while not self._stopped.is_set():
             try:
+                known = self._versions
                 version = self._replace()
+                if silence is not None and self._versions != known:
+                    self._broke(StoreUnavailable(f"{silence}, and had missed changes"))
+                silence = None
                 # Listing again on schedule interrupts nothing, so the time moves only after a failure has reset it.
                 self._unbroken_since = min(self._unbroken_since, self._clock())
                 self._watch(version)
             except Expired:  # not a failure: the server forgets old versions, and to list again is the remedy
                 self._stopped.wait(RETRY_BACKOFF.first)
+            except Silent as error:
+                silence = error  # listed again at once, which shows whether the watch was dead
             except MetaSearchError as error:
+                silence = None
                 # It worked for a while, so this is a new outage.
                 if self._clock() - self._unbroken_since > RETRY_BACKOFF.longest:
                     failures = 0
-                self._unbroken_since = math.inf
                 pause = RETRY_BACKOFF.pause(failures)
                 failures += 1
-                self._on_break(self.plural, type(error).__name__)
-                logger.warning("cannot list and watch %s (%s); trying again in %s s", self._name, error, pause)
+                self._broke(error)
                 self._stopped.wait(pause)
+
+    def _broke(self, error: MetaSearchError) -> None:
+        """Take note that changes were missed."""
+        self._unbroken_since = math.inf
+        self._on_break(self.plural, type(error).__name__)
+        logger.warning("cannot list and watch %s (%s); trying again", self._name, error)
+
+    @property
+    def _versions(self) -> set[tuple[str, str]]:
+        """The uid and version of everything in the copy."""
+        with self._lock:
+            return {(uid, entry.version) for mine in self._entries.values() for uid, entry in mine.items()}
 
     def _replace(self) -> str:
         """List everything, replace the copy, and return the version from which to watch."""

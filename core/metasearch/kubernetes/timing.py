@@ -38,7 +38,7 @@ class Timing:
     def noted(self, now: float, is_over: bool, is_suspended: bool) -> Timing:
         """Return the timing to record, given whether the search has ended or is suspended now."""
         if is_over:  # the first end stays, however often an ended search is looked at
-            return replace(self._unsuspended(now), completed_at=self.completed_at or now)
+            return replace(self._unsuspended(now), completed_at=self.completed_at or max(now, self.started_at))
         return self if is_suspended else self._unsuspended(now)
 
     def _unsuspended(self, now: float) -> Timing:
@@ -46,11 +46,15 @@ class Timing:
 
 
 def timing_of(status: SearchStatus, now: float) -> Timing:
-    """Return the timing that a status records; a search without one begins now."""
+    """
+    Return the timing that a status records; a search without one begins now.
+
+    One that begins in the future, by the clock of an operator that was ahead, begins now, or its time would not count.
+    """
     suspended = status.condition(SUSPENDED)
     is_suspended = suspended is not None and suspended.status is ConditionStatus.TRUE
     return Timing(
-        started_at=status.start_time.unix_seconds if status.start_time else now,
+        started_at=min(status.start_time.unix_seconds, now) if status.start_time else now,
         suspended_seconds=status.suspended_time.seconds if status.suspended_time else 0.0,
         suspended_at=suspended.last_transition_time.unix_seconds if suspended and is_suspended else None,
         completed_at=status.completion_time.unix_seconds if status.completion_time else None,

@@ -115,7 +115,8 @@ def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSet
             "ownerReferences": [owner_reference(search)],
         },
         "spec": {
-            # No completions: pods end with EXIT_RESTART or an error's code, never with 0, so none completes the Job.
+            # No completions: pods end with EXIT_RESTART or an error's code, and with 0 only where the search is gone.
+            # Then the Job makes no more, which nobody may be there to delete.
             "parallelism": pods,  # may change while the Job runs, so it is no part of the name
             "backoffLimit": BACKOFF_LIMIT,
             "ttlSecondsAfterFinished": KEPT_SECONDS,

@@ -8,7 +8,10 @@ to and when a driver was at work on it, since time without a driver does not cou
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,6 +64,29 @@ class SearchRow:
 
 class SqliteStore:
     """A `TrialStore` in a file. One object per process; not for several threads."""
+
+    @classmethod
+    def to_look_at(cls, path: Path) -> SqliteStore:
+        """
+        Open a file to read it, also one on a disk that is read-only, or in a folder of somebody else.
+
+        SQLite writes beside a file even to read it, so there a copy is opened.
+        """
+        if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+            return cls(path)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / path.name
+            for suffix in ("-wal", ""):  # what is in the log of a driver at work is not in the file yet
+                beside = path.with_name(path.name + suffix)
+                if beside.exists():
+                    shutil.copyfile(beside, copy.with_name(copy.name + suffix))
+            with _translated(path):
+                store = cls(copy)
+                in_memory = sqlite3.connect(":memory:", isolation_level=None)
+                store._connection.backup(in_memory)
+                store.close()
+            store._connection, store.path = in_memory, path
+            return store
 
     def __init__(self, path: Path, max_attempts: int = 1, now: Callable[[], float] = time.time) -> None:
         """
@@ -249,6 +275,11 @@ def _translated(path: Path) -> Iterator[None]:
         if "not a database" in str(error):
             raise FolderConflict(
                 f"{path} is not a MetaSearch store; choose another --output or move the file away"
+            ) from error
+        if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT:
+            raise FolderConflict(
+                f"{path} is damaged ({error}) and cannot be gone on with; what is in result.json, report.html, best/ "
+                "and weights/ beside it is good, and another --output begins anew"
             ) from error
         raise StoreUnavailable(
             f"{path} cannot be used now ({error}); free the disk or mend the folder, then go on with --resume"

@@ -10,10 +10,11 @@ from metasearch.extensions import Group, find
 from metasearch_trainer.data import omniglot
 from metasearch_trainer.data.folder import load as load_folder
 from metasearch_trainer.data.images import ImageSet, Splits
+from metasearch_trainer.data.remarks import remarks
 from metasearch_trainer.data.requirements import refusals
 from metasearch_trainer.data.resizing import resized
 
-__all__ = ["BUILT_IN", "ImageSet", "Loader", "Splits", "load", "read", "refusals"]
+__all__ = ["BUILT_IN", "ImageSet", "Loader", "Splits", "load", "read", "refusals", "remarks"]
 
 Loader = Callable[[], Splits]
 """Reads a data set. A package adds one through an entry point of the group `metasearch.datasets`."""

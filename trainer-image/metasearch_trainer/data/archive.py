@@ -40,6 +40,8 @@ class Archive:
             InvalidData: an array is missing, of another type or shape, or points to nothing.
         """
         images, labels, classes = _arrays(path)
+        if images.ndim == 4 and images.shape[3] == 1:
+            images = images[..., 0]  # as some libraries keep grey images
         _check_images(path, images)
         _check_classes(path, classes)
         _check_labels(path, labels, len(images), len(classes))

@@ -78,6 +78,10 @@ class ClassFolders:
 
     def own_side(self, items: Sequence[Path]) -> int:
         """Return the side in pixels that all images share, or `DEFAULT_SIDE` where they are not of one square size."""
+        return self.one_side(items) or DEFAULT_SIDE
+
+    def one_side(self, items: Sequence[Path]) -> int | None:
+        """Return the side in pixels that all images share; None where they are not of one square size."""
         sizes = set()
         for file in items:
             with (
@@ -87,7 +91,7 @@ class ClassFolders:
                 sizes.add(image.size)
             width, height = image.size
             if len(sizes) > 1 or width != height:
-                return DEFAULT_SIDE
+                return None
         return width
 
 

@@ -54,7 +54,7 @@ def load(folder: Folder, image_size: int | None) -> Splits:
     Raises:
         InvalidData: says which file, class or row is wrong, and what would be right.
     """
-    path = Path(folder.path)
+    path = Path(folder.path).expanduser()
     with splits.reading(path, PATH_RULE):
         is_folder = stat.S_ISDIR(path.stat().st_mode)
     if not is_folder and path.suffix.lower() != ".npz":

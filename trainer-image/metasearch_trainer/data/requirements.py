@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metasearch.api import LearnerSettings, MetaSearchSpec, Task
+from metasearch.api import LearnerSettings, MetaSearchSpec, ReptileSettings, Task
 from metasearch.search.hyperparameters import largest_training
 from metasearch_trainer.data.images import ImageSet, Splits
 
@@ -31,8 +31,32 @@ def refusals(splits: Splits, spec: MetaSearchSpec) -> Iterator[str]:
     for part, images in (("validation", splits.validation), ("test", splits.test)):
         yield from _few_classes(images, part, name, task.ways)
         yield from _few_images(images, part, name, task.shots + 1, "task.shots and one query need")
+    yield from _single_values(splits.train.side, spec)
     if spec.evaluation.folds > 1:
         yield from _fold_refusals(splits, spec, name)
+
+
+def _single_values(side: int, spec: MetaSearchSpec) -> Iterator[str]:
+    """
+    Yield that a batch of one image leaves nothing to normalise, where the last cells see a single pixel.
+
+    A mean and a variance of one value say nothing, and PyTorch refuses them.
+    """
+    halvings = spec.space.reductions + (spec.space.stem_stride == 2)
+    if -(-side // 2**halvings) > 1:
+        return
+    for where, training in (("training", spec.training), ("final.training", spec.final.training)):
+        reptile = None if training is None else training.settings
+        if not isinstance(reptile, ReptileSettings):
+            continue
+        batches = (("innerBatchSize", reptile.inner_batch_size), ("evaluationBatchSize", reptile.evaluation_batch_size))
+        for field, size in batches:
+            if size == 1:
+                yield (
+                    f"{where}.reptile.{field} is 1 and {halvings} halvings of images of {side} pixels leave 1 pixel, "
+                    f"so there is one value to normalise; {field} must be 2 or more, space.reductions less, or "
+                    "dataset.imageSize more"
+                )
 
 
 def _fold_refusals(splits: Splits, spec: MetaSearchSpec, name: str) -> Iterator[str]:

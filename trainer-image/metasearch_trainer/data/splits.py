@@ -124,6 +124,8 @@ def _read_json(path: Path) -> ClassSplit:
 
 
 def _named_classes(path: Path, listed: dict[str, object], part: str) -> tuple[ListedClass, ...]:
+    if part == "validation" and part not in listed and "val" in listed:
+        part = "val"  # as its CSV file is named
     if part not in listed:
         raise InvalidData(f"{path} has no {part!r}; {SPLIT_RULE}")
     names = listed[part]

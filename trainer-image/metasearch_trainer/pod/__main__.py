@@ -60,10 +60,10 @@ def _supervise(arguments: Namespace) -> int:
         try:
             search = read_search(api, pod, settings.search, Retry(time.monotonic, sleep, random.random, log))
         except NotFound:
-            return EXIT_RESTART  # deleted; nobody needs this pod any more
+            return 0  # deleted; nobody needs this pod any more, nor the next of its Job
         settings.make_scratch()
         pool = open_pool(settings, pod, launcher)
-        releaser = ClaimReleaser(open_store(api, pod, search))
+        releaser = ClaimReleaser(open_store(api, pod, search), api.clock.now)
         oom = OomKills(ControlGroup().oom_kills)
         supervisor = Supervisor(settings, pool, releaser, Heartbeat(api, pod, search), shutdown, oom)
         with exposed(settings, pod, arguments.metrics_port):

@@ -7,6 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+NO_LIMIT = 2**62
+"""Version 1 has the largest whole number of pages where there is no limit."""
+
 
 @dataclass(frozen=True)
 class ControlGroup:
@@ -30,6 +33,11 @@ class ControlGroup:
         """Return the memory of all processes, with the files that the kernel keeps for them; None if not counted."""
         return self._number("memory", "memory.usage_in_bytes", "memory.current")
 
+    def memory_limit_bytes(self) -> int | None:
+        """Return the most memory that the container may have; None without a limit."""
+        limit = self._number("memory", "memory.limit_in_bytes", "memory.max")
+        return None if limit is None or limit >= NO_LIMIT else limit
+
     def _number(
         self, controller: str | None, file: str, unified_file: str | None, key: str | None = None
     ) -> int | None:
@@ -46,7 +54,7 @@ class ControlGroup:
                 for line in path.read_text(encoding="ascii").splitlines():
                     words = line.split()
                     if key is None or words[0] == key:
-                        return int(words[-1])
+                        return None if words[-1] == "max" else int(words[-1])
         return None
 
     def _paths(self, controller: str | None, file: str, unified_file: str | None) -> Iterator[Path]:

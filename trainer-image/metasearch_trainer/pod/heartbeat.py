@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from metasearch.cluster.api import Api, Conflict, NotFound
@@ -27,12 +26,12 @@ Json = dict[str, Any]
 class Heartbeat:
     """Renews the Lease of one pod that works for one search."""
 
-    def __init__(self, api: Api, pod: Pod, search: Json, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, api: Api, pod: Pod, search: Json) -> None:
         """
         Args:
             search: the MetaSearch, as read from the cluster.
         """
-        self._api, self._pod, self._now = api, pod, now
+        self._api, self._pod, self._now = api, pod, api.clock.now
         self._search_name, self._search_uid = search["metadata"]["name"], search["metadata"]["uid"]
         self._problem = ""
         self.is_search_gone = False

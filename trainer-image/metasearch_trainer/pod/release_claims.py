@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from metasearch.cluster.api import Refused
+from metasearch.cluster.api import Forbidden, Refused
 from metasearch.errors import StoreUnavailable
 from metasearch.retry import Backoff
 from metasearch.search.trials import Reason, StaleClaim, State, Trial, TrialResult
@@ -58,6 +58,10 @@ class ClaimReleaser:
     """Releases claims one by one, in a thread of its own, for a store may take its time to answer."""
 
     def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        """
+        Args:
+            now: returns the Unix time in seconds.
+        """
         self._store, self._now = store, now
         self._queue: list[EndedWorker] = []
         self._changed = threading.Condition()
@@ -106,11 +110,12 @@ class ClaimReleaser:
                 ended = self._queue[0]
             try:
                 self.release(ended)
-            except StoreUnavailable:
-                # The first in the queue is tried again: while the store is away the others would fail as well.
+            except (StoreUnavailable, Forbidden):
+                # The first in the queue is tried again: while the store or the rights are away the others would fail
+                # as well. Nobody else frees what it had claimed, for the pod's lease is renewed all the while.
                 time.sleep(RETRY_BACKOFF.pause(0))
                 continue
-            except (Refused, ValueError) as error:  # it will refuse later too; the operator finds the trial
+            except (Refused, ValueError) as error:  # it is not valid, and so it will be later
                 log(f"what {ended.worker} had claimed cannot be released: {error}")
             # Only now: until its claims are released, `wait_until_released` has to find the worker in the queue.
             with self._changed:

@@ -12,6 +12,8 @@ from metasearch.cluster.api import Api
 from metasearch.errors import InvalidSpec, StoreUnavailable
 from metasearch.kubernetes.worker_job import DATA, SCRATCH, STORAGE
 from metasearch.worker_names import WorkerName
+from metasearch_trainer.pod.control_group import ControlGroup
+from metasearch_trainer.signs_of_life import HUNG_SECONDS
 
 COUNTS = "counts"
 """The folder of the files in which slots count their work."""
@@ -28,9 +30,13 @@ class Pod:
     """The limit of the container in bytes; None without one."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Pod:
+    def from_environment(cls, environment: Mapping[str, str], group: ControlGroup | None = None) -> Pod:
         """
         Read what the Job's container is given by the downward API.
+
+        Args:
+            group: that of this container. A limit on memory that is not the spec's, such as that of a LimitRange, only
+                the group knows.
 
         Raises:
             InvalidSpec: a variable is missing.
@@ -43,7 +49,7 @@ class Pod:
             environment["POD_NAMESPACE"],
             environment["POD_NAME"],
             environment["POD_UID"],
-            int(limit) if limit else None,
+            int(limit) if limit else (group or ControlGroup()).memory_limit_bytes(),
         )
 
 
@@ -71,6 +77,8 @@ class Settings:
     """The pod was given GPUs that PyTorch trains on, and must not train without."""
     max_trials: int
     paths: MountPaths
+    hung_seconds: float = HUNG_SECONDS
+    """Time without a sign of life after which a slot's process is killed."""
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Settings:
@@ -82,6 +90,7 @@ class Settings:
             arguments.needs_gpu,
             arguments.max_trials,
             MountPaths(arguments.scratch, arguments.data, arguments.storage),
+            arguments.hung_seconds,
         )
 
     def to_arguments(self) -> list[str]:
@@ -89,7 +98,7 @@ class Settings:
         return [
             *("--search", self.search, "--slots", str(self.slots)),
             *("--gpus", str(self.gpus), *(["--needs-gpu"] if self.needs_gpu else [])),
-            *("--max-trials", str(self.max_trials)),
+            *("--max-trials", str(self.max_trials), "--hung-seconds", str(self.hung_seconds)),
             *("--scratch", str(self.paths.scratch)),
             *("--data", str(self.paths.data), "--storage", str(self.paths.storage)),
         ]
@@ -106,7 +115,7 @@ class Settings:
             StoreUnavailable: they cannot be created.
         """
         try:
-            for folder in ("spool", "ready", "busy", COUNTS):
+            for folder in ("spool", "ready", "alive", "busy", COUNTS):
                 (self.paths.scratch / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailable(
@@ -117,6 +126,10 @@ class Settings:
     def ready(self, worker: WorkerName) -> Path:
         """Return the file that a slot's process creates once it can run trials."""
         return self.paths.scratch / "ready" / str(worker)
+
+    def alive(self, worker: WorkerName) -> Path:
+        """Return the file that a slot's process touches as a sign of life."""
+        return self.paths.scratch / "alive" / str(worker)
 
     @property
     def counts(self) -> Path:
@@ -140,6 +153,9 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--gpus", type=float, default=0.0, help="GPUs of the whole pod")
     parser.add_argument("--needs-gpu", action="store_true", help="end where PyTorch sees no GPU")
     parser.add_argument("--max-trials", type=int, default=500, help="after so many a slot's process is replaced")
+    parser.add_argument(
+        "--hung-seconds", type=float, default=HUNG_SECONDS, help="a slot without a sign of life for so long is killed"
+    )
     parser.add_argument("--scratch", type=Path, default=Path(SCRATCH), help="a folder that goes with the pod")
     parser.add_argument("--data", type=Path, default=Path(DATA), help="the volume of dataset.folder.claim")
     parser.add_argument("--storage", type=Path, default=Path(STORAGE), help="the volume of storage.claim")

@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from metasearch.api import Dataset, MetaSearchSpec
@@ -33,6 +34,7 @@ from metasearch_trainer.pod.slot_counts import CountingTrainer, SlotCounter
 from metasearch_trainer.process_output import log
 from metasearch_trainer.retrying_queue import RetryingQueue
 from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
+from metasearch_trainer.signs_of_life import SignOfLife
 from metasearch_trainer.spool import Spool
 from metasearch_trainer.storage import LocalStorage, RemoteStorage, Storage
 from metasearch_trainer.torch_setup import prepare_torch
@@ -61,9 +63,12 @@ def main() -> int:
 
 def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     settings, pod, api = Settings.from_arguments(arguments), Pod.from_environment(os.environ), open_api()
-    worker, retry = WorkerName.parse(arguments.worker), _retry(shutdown)
-    search = read_search(api, pod, settings.search, retry)
-    queue = RetryingQueue(open_store(api, pod, search), Spool(settings.spool(worker.slot)), retry)
+    worker = WorkerName.parse(arguments.worker)
+    alive = SignOfLife(settings.alive(worker))
+    retry = _retry(shutdown, alive)
+    spool = Spool(settings.spool(worker.slot))
+    search = read_search(api, pod, settings.search, retry, has_result=spool.read() is not None)
+    queue = RetryingQueue(open_store(api, pod, search), spool, retry)
     # Before anything that may fail: hours of another process's training may be in the spool.
     sent = queue.send_spooled()
 
@@ -89,7 +94,7 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     if slower := kernel_support.advice(trainer.device.type, kernel_support.missing()):
         log(slower)
     policy = RecyclePolicy(settings.max_trials, trainer.cap)
-    environment = _environment(shutdown, retry, policy, counter, settings.busy(worker.slot))
+    environment = _environment(shutdown, retry, policy, counter, settings.busy(worker.slot), alive, api.clock.now)
     counting = CountingTrainer(trainer, counter, trainer.device)
     return Worker(str(worker), settings.gpus / settings.slots, queue, counting, environment).work()
 
@@ -113,8 +118,9 @@ def open_storage(spec: MetaSearchSpec, search: Json, paths: MountPaths, retry: R
     return RemoteStorage(paths.scratch, store, retry)
 
 
-def _retry(shutdown: ShutdownSignal) -> Retry:
+def _retry(shutdown: ShutdownSignal, alive: SignOfLife) -> Retry:
     def sleep(seconds: float) -> None:
+        alive.give()
         # A slot that waits for the API server for minutes must still end within seconds.
         if shutdown.wait(seconds):
             raise WorkerShutdown
@@ -123,7 +129,13 @@ def _retry(shutdown: ShutdownSignal) -> Retry:
 
 
 def _environment(
-    shutdown: ShutdownSignal, retry: Retry, policy: RecyclePolicy, counter: SlotCounter, busy: Path
+    shutdown: ShutdownSignal,
+    retry: Retry,
+    policy: RecyclePolicy,
+    counter: SlotCounter,
+    busy: Path,
+    alive: SignOfLife,
+    now: Callable[[], float],
 ) -> WorkerEnvironment:
     def set_busy(is_busy: bool) -> None:
         if not is_busy:
@@ -132,12 +144,13 @@ def _environment(
             busy.touch() if is_busy else busy.unlink(missing_ok=True)
 
     return WorkerEnvironment(
-        now=time.time,
+        now=now,
         retry=retry,
         is_shutting_down=shutdown.is_due,
         idle_seconds=lambda times: IDLE_BACKOFF.pause(times, random.random()),
         set_busy=set_busy,
         should_recycle=policy.should_recycle,
+        give_sign_of_life=alive.give,
         record_seconds=0.0,  # RetryingQueue tries for ten minutes by itself
     )
 
