@@ -39,7 +39,8 @@ WORKERS = (
         "quota refuses one of two pods",
         "there is room for one",
         begin=search(most_pods=1),
-        untold="the search goes on with one pod; neither its conditions nor its metrics know how many it should have",
+        untold="the search goes on with one pod; the message of its condition Ready says how many it should have, "
+        "and no metric does",
     ),
     Situation(
         "queued by Kueue for 2 hours",
