@@ -50,7 +50,8 @@ def status(
     def draw(console: Console) -> bool:
         result = load_snapshot(ctx, subject, namespace, context).result
         print_status(console, result)
-        if gone := driver_sentence(result, time.time()):
+        # A search on a cluster is the operator's, which needs no command to go on.
+        if not is_remote(ctx, namespace, context) and (gone := driver_sentence(result, time.time())):
             console.print(gone, highlight=False, soft_wrap=True)
         return result.search.phase.is_over
 
