@@ -101,7 +101,7 @@ def test_half_a_file_is_no_counts(tmp_path: Path) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    settings = Settings("test", 2, 1.5, 500, MountPaths(tmp_path, tmp_path, tmp_path))
+    settings = Settings("test", 2, 1.5, False, 500, MountPaths(tmp_path, tmp_path, tmp_path))
     settings.make_scratch()
     return settings
 

@@ -118,7 +118,7 @@ POD = Pod("team-a", "pod", "uid", None)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    made = Settings("search", 1, 0.0, 500, MountPaths(tmp_path, tmp_path, tmp_path))
+    made = Settings("search", 1, 0.0, False, 500, MountPaths(tmp_path, tmp_path, tmp_path))
     made.make_scratch()
     return made
 
