@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metasearch.api import Space, Task, Training
+from metasearch.api import SETTINGS, Space, Task, Training
 from metasearch.search.cells import parse_cell
 from metasearch_trainer import layers
 from metasearch_trainer.data import omniglot
@@ -44,11 +44,6 @@ from trainer_speed import CELLS
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-LEARNERS = (
-    *("Reptile", "FOMAML", "MAML", "ANIL", "BOIL", "ProtoMAML"),
-    *("Prototypes", "Truncated", "Implicit", "Evolution"),
-)
-
 CANDIDATES = (1, 4, 8, 20, 40)
 GOAL_STEPS, GOAL_CANDIDATES = 126, 20
 """Outer steps per second with which 455 candidates of 1,000 are trained in an hour, and candidates at a time."""
@@ -81,7 +76,7 @@ def main() -> int:
     speed = show("one candidate", [_speed(name, images, seconds) for name in CELLS])
     many = show("many", _many(images, seconds, (1, 20) if arguments.short else CANDIDATES))
     if GPU.type == "cuda":
-        learners = show("learners", [_learner(name, images) for name in LEARNERS])
+        learners = show("learners", [_learner(name, images) for name in SETTINGS])
         are_equal = all(row["equal"] for row in learners)
         claims.append(Claim("every learner's graph does what its launched steps do, bit by bit", are_equal))
         best = max(row["steps/s"] for row in many if row["candidates"] >= GOAL_CANDIDATES)

@@ -21,7 +21,7 @@ from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 
 GPU = "example.com/gpu"
-OPERATOR = f"deployment/{RELEASE}-operator"
+OPERATOR = f"deployment/{RELEASE}"
 
 TINY: dict[str, Any] = {
     "task": {"ways": 3},
