@@ -7,6 +7,7 @@ Importing this first limits PyTorch to one thread per process, since test proces
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -14,6 +15,10 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 # Before anything imports Triton: kernels for GPUs then run on a CPU, which shows that they compute the right thing.
 os.environ["TRITON_INTERPRET"] = "1"
+
+# A suite that a shell runs in the background ignores Ctrl-C, and so would every program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["cluster_fixtures"]
 
