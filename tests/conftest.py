@@ -16,7 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Before anything imports Triton: kernels for GPUs then run on a CPU, which shows that they compute the right thing.
 os.environ["TRITON_INTERPRET"] = "1"
 
-# A suite that a shell runs in the background ignores Ctrl-C, and so would every program that a test starts and interrupts.
+# A suite that a shell runs in the background ignores Ctrl-C, and so would every program that a test interrupts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -45,7 +45,7 @@ PENDING = Alert(
     measure=f"""\
 (
   {PENDING_PODS} / {STARTED_PODS}
-  or {ON_SEARCH} sum {BY_SEARCH} ({condition("Ready", "False", "WaitingForWorkers", "Unschedulable")})
+  or {ON_SEARCH} sum {BY_SEARCH} ({condition("Ready", "False", "WaitingForWorkers", "Unschedulable", "NodeLost")})
 )""",
     threshold=Threshold(Comparison.ABOVE, 0.5),
     guards=(f"unless {ON_SEARCH} {condition('Ready', 'False', *TOLD_ELSEWHERE)}", *ACTIVE),

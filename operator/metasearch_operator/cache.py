@@ -68,7 +68,10 @@ class WorkerPod:
     name: str
     uid: str
     phase: str
-    is_terminating: bool
+    node: str | None
+    """The node that it was given to."""
+    ends_at: float | None
+    """The end of its grace as a Unix time in seconds, where it is being deleted; its node has to end it by then."""
     not_scheduled: str | None
     """The scheduler's message, where no node takes it."""
     waiting: tuple[str, str] | None
@@ -78,6 +81,10 @@ class WorkerPod:
     @property
     def is_over(self) -> bool:
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def is_terminating(self) -> bool:
+        return self.ends_at is not None
 
 
 @dataclass(frozen=True)
@@ -251,7 +258,8 @@ def worker_pod(resource: Json) -> WorkerPod:
         name=metadata["name"],
         uid=metadata["uid"],
         phase=status.get("phase", "Pending"),
-        is_terminating=is_terminating(resource),
+        node=resource.get("spec", {}).get("nodeName"),
+        ends_at=Time(metadata["deletionTimestamp"]).unix_seconds if is_terminating(resource) else None,
         not_scheduled=unscheduled[0] if unscheduled else None,
         waiting=(waiting.get("reason", ""), waiting.get("message", "")) if waiting else None,
         ended=_ended(ended) if ended else None,

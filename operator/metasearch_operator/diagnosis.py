@@ -70,6 +70,7 @@ def diagnose(
     # What the cache shows comes first, since the other two may have to ask the API server.
     return (
         worker_problem(jobs, pods, last_claimed_at)
+        or lost_node_problem(pods, now)
         or queue_problem(api, namespace, jobs)
         or pod_creation_problem(api, namespace, jobs, pods, now)
     )
@@ -109,6 +110,20 @@ def _start_problem(pod: WorkerPod) -> Problem | None:
     if pod.not_scheduled:
         return Problem(ReadyReason.UNSCHEDULABLE, f"no node takes the pod {pod.name}: {pod.not_scheduled}")
     return None
+
+
+def lost_node_problem(pods: Sequence[WorkerPod], now: float) -> Problem | None:
+    """Return that nodes do not end their pods, or None. `now` is a Unix time in seconds."""
+    overdue = [pod for pod in pods if pod.ends_at is not None and now > pod.ends_at and not pod.is_over]
+    if not overdue:
+        return None
+    nodes = ", ".join(sorted({pod.node or "none" for pod in overdue}))
+    named = f"the pod {overdue[0].name}" + (f" and {len(overdue) - 1} more" if len(overdue) > 1 else "")
+    return Problem(
+        ReadyReason.NODE_LOST,
+        f"{named} should have ended and has not, for the node does not answer ({nodes}); the operator removes what "
+        "stays, and other nodes go on",
+    )
 
 
 def _has_failed(ended: EndedContainer) -> bool:

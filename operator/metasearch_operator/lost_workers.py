@@ -38,7 +38,7 @@ def find_orphaned(
     namespace: str,
 ) -> Iterator[OrphanedTrial]:
     """
-    Yield the trials of workers whose pod is gone, has ended, or has stopped renewing its lease.
+    Yield the trials of workers whose pod is gone, whose container has ended, or that have stopped renewing their lease.
 
     Args:
         running: the search's trials in state Running.
@@ -50,11 +50,11 @@ def find_orphaned(
             continue
         pod = by_uid.get(recorded.pod_uid or "")
         name = pod_of(recorded.trial.holder)
-        is_silent = name is not None and _is_silent(api, namespace, name, leases.get(name))
+        silent = name is not None and is_silent(api, namespace, name, leases.get(name))
         is_there = pod is not None or (name is not None and _exists(api, namespace, name, recorded.pod_uid))
-        if not is_there or (pod is None and is_silent):
+        if not is_there or (pod is None and silent):
             yield OrphanedTrial(recorded.trial, was_out_of_memory=False)
-        elif pod is not None and (pod.is_over or is_silent):
+        elif pod is not None and (pod.is_over or pod.ended is not None or silent):
             # With several trials in the container nobody can tell which of them took the memory.
             alone = sum(other.pod_uid == pod.uid for other in running) == 1
             killed = pod.ended is not None and pod.ended.reason == "OOMKilled"
@@ -86,7 +86,7 @@ def pod_of(worker: str) -> str | None:
         return None
 
 
-def _is_silent(api: Api, namespace: str, name: str, lease: WorkerLease | None) -> bool:
+def is_silent(api: Api, namespace: str, name: str, lease: WorkerLease | None) -> bool:
     """Return whether a worker's lease has expired, on the API server as well as in the cache."""
     # A worker that has not made its lease yet has only just started.
     if lease is None or lease.age <= LEASE_SECONDS:

@@ -25,6 +25,7 @@ class ReadyReason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     PODS_REFUSED = "PodsRefused"
     WORKERS_FAILING = "WorkersFailing"
+    NODE_LOST = "NodeLost"
     INVALID_SPEC = "InvalidSpec"
     INVALID_DATA = "InvalidData"
     STORE_UNAVAILABLE = "StoreUnavailable"

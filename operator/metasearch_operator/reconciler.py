@@ -51,6 +51,7 @@ from metasearch_operator.lost_workers import find_orphaned, release
 from metasearch_operator.ranking_process import RankingProcess, SubprocessStrategy
 from metasearch_operator.reasons import ReadyReason
 from metasearch_operator.searches import recorded_status, search_key, status_json
+from metasearch_operator.stuck_pods import remove_stuck_pods
 
 Json = dict[str, Any]
 
@@ -145,6 +146,8 @@ class _Reconciliation:
         self.pods = self.cache.pods(self.key)
 
     def run(self) -> ReconcileResult:
+        # Whatever the search's phase, for nobody else removes them.
+        remove_stuck_pods(self.api, self.namespace, self.pods, self.cache.leases(self.key), self.now)
         if has_ended(self.before.conditions, self.generation):
             # It is not evaluated again: its trials may be deleted by now, and its status is to stay.
             delete_jobs(self.api, self.namespace, self.jobs)
@@ -152,9 +155,9 @@ class _Reconciliation:
         if has_ended(self.before.conditions) and stays_ended(self.ends, self.spec):
             delete_jobs(self.api, self.namespace, self.jobs)
             return self._still_ended()
-        timing = timing_of(self.before, self.now)
+        cached = self._cached_trials()
+        timing = self._timing(cached)
         search = self._define(timing)
-        cached = [each for each in self.cache.trials(self.key) if each.owner == self.uid]
         trials, remarks = _own_trials(search, cached)
         store = KubernetesStore(self.api, self.resource, self.spec.budget.max_attempts, recorded=lambda: trials)
         self._release_orphans(store, cached)
@@ -170,6 +173,12 @@ class _Reconciliation:
         conditions = still_ended_conditions(self.before.conditions, self.generation, self.now)
         status = self.before.model_copy(update={"observed_generation": self.generation, "conditions": conditions})
         return ReconcileResult(status, is_urgent=True, events=events_between(self.before, status))
+
+    def _cached_trials(self) -> list[CachedTrial]:
+        return [each for each in self.cache.trials(self.key) if each.owner == self.uid]
+
+    def _timing(self, cached: Sequence[CachedTrial]) -> Timing:
+        return timing_of(self.before, [each.trial for each in cached if each.trial], self.now)
 
     def _define(self, timing: Timing) -> Search:
         search = build_search(self.name, self.spec, timing.started_at, timing.paused_seconds(self.now))
@@ -256,11 +265,12 @@ class _Reconciliation:
 
         They are not computed where trials are missing, for then they would say something else than the status.
         """
-        timing = timing_of(self.before, self.now)
+        cached = self._cached_trials()
+        timing = self._timing(cached)
         if self.is_shown(self.key) or timing.completed_at is None:
             return None
         search = self._define(timing)
-        trials, _ = _own_trials(search, [each for each in self.cache.trials(self.key) if each.owner == self.uid])
+        trials, _ = _own_trials(search, cached)
         if self.before.trials is None or len(trials) != self.before.trials.total:
             return None
         plan = current_status(search, trials, timing.completed_at)

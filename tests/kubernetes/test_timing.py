@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import STARTED
+from builders import STARTED, make_trial
 
 from metasearch.kubernetes.search_status import SUSPENDED, Condition, ConditionStatus, SearchStatus
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.timing import Timing, timing_of
 from metasearch.quantities import Duration
+from metasearch.search.trials import claim
 
 BEGUN = Timing(STARTED, suspended_seconds=0.0, suspended_at=None, completed_at=None)
 SUSPENDED_ONCE = replace(BEGUN, suspended_seconds=30.0)
@@ -52,11 +53,11 @@ def status(suspended: ConditionStatus, **changes: object) -> SearchStatus:
     ],
 )
 def test_a_status_says_when_a_search_began_paused_and_ended(recorded: SearchStatus, timing: Timing) -> None:
-    assert timing_of(recorded, STARTED + 500) == timing
+    assert timing_of(recorded, [], STARTED + 500) == timing
 
 
 def test_a_search_that_begins_in_the_future_begins_now() -> None:
-    assert timing_of(SearchStatus(start_time=Time.at(STARTED + 7200)), STARTED + 500).started_at == STARTED + 500
+    assert timing_of(SearchStatus(start_time=Time.at(STARTED + 7200)), [], STARTED + 500).started_at == STARTED + 500
 
 
 def test_a_search_never_ends_before_it_begins() -> None:
@@ -96,3 +97,10 @@ def test_a_search_that_ends_in_a_suspension_is_suspended_no_more() -> None:
 
 def test_time_between_an_end_and_going_on_does_not_count() -> None:
     assert OVER.resumed(STARTED + 260) == replace(BEGUN, suspended_seconds=90.0)
+
+
+def test_a_search_whose_status_was_removed_began_with_its_first_attempt() -> None:
+    tried = claim(make_trial("a"), "pod.0-0", STARTED + 60, gpus=0.0)
+    assert timing_of(SearchStatus(), [make_trial("b"), tried], STARTED + 500).started_at == STARTED + 60
+    recorded = SearchStatus(start_time=Time.at(STARTED))
+    assert timing_of(recorded, [tried], STARTED + 500).started_at == STARTED

@@ -98,7 +98,10 @@ def test_of_a_pod_is_kept_what_it_is_doing() -> None:
         False,
     )
     assert (kept.not_scheduled, kept.waiting, kept.ended) == (None, None, None)
-    assert worker_pod(pod(deletionTimestamp=NOON)).is_terminating
+    assert (kept.node, kept.ends_at) == (None, None)
+    going = worker_pod({**pod(deletionTimestamp=NOON), "spec": {"nodeName": "node-1"}})
+    assert going.is_terminating
+    assert (going.node, going.ends_at) == ("node-1", NOON_SECONDS)
 
 
 def test_a_pod_that_was_just_made_says_nothing_yet() -> None:

@@ -20,6 +20,7 @@ from metasearch_operator.diagnosis import (
     RECENT_SECONDS,
     STARTING_REASONS,
     job_without_pods,
+    lost_node_problem,
     pod_creation_problem,
     queue_problem,
     worker_problem,
@@ -82,7 +83,7 @@ def test_a_problem_is_named(pods: Sequence[WorkerPod], jobs: Sequence[WorkerJob]
         pytest.param([make_pod("p", phase="Succeeded", ended=make_ended(0))], [], id="done"),
         pytest.param([over(1, at=STARTED)], [], id="failed before the last claim"),
         pytest.param([], [replace(FAILED_JOB, failed_at=STARTED)], id="given up before the last claim"),
-        pytest.param([replace(UNSCHEDULED, is_terminating=True)], [], id="on its way out"),
+        pytest.param([replace(UNSCHEDULED, ends_at=STARTED)], [], id="on its way out"),
     ],
 )
 def test_what_is_as_it_should_be_is_no_problem(pods: Sequence[WorkerPod], jobs: Sequence[WorkerJob]) -> None:
@@ -93,6 +94,17 @@ def test_the_last_of_several_failures_is_named() -> None:
     found = worker_problem([], [over(1, "first"), over(1, "last", at=STARTED + 9)], STARTED)
     assert found is not None
     assert found.message.endswith("last")
+
+
+def test_a_node_that_does_not_end_its_pods_is_named() -> None:
+    leaving = [make_pod("a", ends_at=STARTED), make_pod("b", ends_at=STARTED, node="node-2")]
+    found = lost_node_problem([make_pod(), *leaving], STARTED + 1)
+    assert found is not None
+    assert found.reason == "NodeLost"
+    assert "the pod a and 1 more should have ended" in found.message
+    assert "(node-1, node-2)" in found.message
+    assert lost_node_problem(leaving, STARTED) is None  # within their grace
+    assert lost_node_problem([replace(leaving[0], phase="Failed")], STARTED + 1) is None
 
 
 @pytest.mark.parametrize(

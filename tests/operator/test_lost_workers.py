@@ -41,12 +41,16 @@ def orphaned(
 def test_a_worker_that_is_there_keeps_its_trials() -> None:
     assert not orphaned([TRIAL], [POD])
     assert not orphaned([TRIAL], [POD], {POD.name: WorkerLease("7", LEASE_SECONDS)})
-    assert not orphaned([TRIAL], [replace(POD, is_terminating=True)])
+    assert not orphaned([TRIAL], [replace(POD, ends_at=STARTED)])
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_a_pod_that_is_over_has_lost_its_trials(phase: str) -> None:
     assert orphaned([TRIAL], [replace(POD, phase=phase)]) == {"a": False}
+
+
+def test_a_pod_that_only_another_container_keeps_running_has_lost_its_trials() -> None:
+    assert orphaned([TRIAL], [replace(POD, ended=make_ended(137, reason="OOMKilled"))]) == {"a": True}
 
 
 def test_a_pod_that_is_gone_has_lost_its_trials() -> None:

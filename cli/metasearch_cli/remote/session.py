@@ -42,7 +42,7 @@ def load_snapshot(target: ClusterTarget, name: str, image: str | None = None) ->
     with user_errors():
         trials = KubernetesStore(target.api, resource).trials()
     now = time.time()
-    timing = timing_of(status, now)
+    timing = timing_of(status, trials, now)
     # A search that is over is shown as it was then: its wall time must not grow with every look.
     at = now if timing.completed_at is None else timing.completed_at
     search = build_search(name, spec, timing.started_at, timing.paused_seconds(at))

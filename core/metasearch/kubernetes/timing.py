@@ -7,9 +7,11 @@ suspendedTime in the same write that changes the condition. So it is counted onc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from metasearch.kubernetes.search_status import SUSPENDED, ConditionStatus, SearchStatus
+from metasearch.search.trials import Trial
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,19 @@ class Timing:
         return replace(self, suspended_seconds=self.paused_seconds(now), suspended_at=None)
 
 
-def timing_of(status: SearchStatus, now: float) -> Timing:
+def timing_of(status: SearchStatus, trials: Sequence[Trial], now: float) -> Timing:
     """
     Return the timing that a status records; a search without one begins now.
 
-    One that begins in the future, by the clock of an operator that was ahead, begins now, or its time would not count.
+    Where somebody has removed the status, the first attempt of a trial is the begin: otherwise the whole of
+    `budget.wallTime` could be spent again. One that begins in the future, by the clock of an operator that was ahead,
+    begins now, or its time would not count.
     """
+    began = min((attempt.started_at for trial in trials for attempt in trial.attempts), default=now)
     suspended = status.condition(SUSPENDED)
     is_suspended = suspended is not None and suspended.status is ConditionStatus.TRUE
     return Timing(
-        started_at=min(status.start_time.unix_seconds, now) if status.start_time else now,
+        started_at=min(status.start_time.unix_seconds if status.start_time else began, now),
         suspended_seconds=status.suspended_time.seconds if status.suspended_time else 0.0,
         suspended_at=suspended.last_transition_time.unix_seconds if suspended and is_suspended else None,
         completed_at=status.completion_time.unix_seconds if status.completion_time else None,

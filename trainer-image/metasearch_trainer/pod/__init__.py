@@ -1,6 +1,7 @@
 """
 A worker pod: a supervisor, and slots in which trials run, each a process of its own.
 
+worker          the program of the pod's first process
 settings        the pod's command line and environment, and the command line of a slot
 supervisor      starts slots, replaces those that end, and ends them; it imports no PyTorch, since it runs all the time
 release_claims  gives back the trials that an ended process had claimed
