@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from monitoring.alerts import pages
 from monitoring.alerts.catalogue import ALERTS
-from monitoring.alerts.model import Severity
+from monitoring.alerts.model import Alert, Severity
 from monitoring.alerts.rules import chart_data, rules
 
 HEAD = "# Made from monitoring/alerts by `make generate`.\n"
@@ -49,6 +49,13 @@ def _yaml(content: Any) -> str:
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=1_000, allow_unicode=True)
 
 
+def _kind(alert: Alert) -> str:
+    """Return the definition in the schema of what can be set of an alert."""
+    if alert.threshold is None:
+        return "alertWithoutThreshold"
+    return "alertOnShare" if alert.threshold.is_share else "alert"
+
+
 def _schema(text: str) -> str:
     """Return the schema of the chart's values with what it says of alerts; all else is written by hand."""
     schema = json.loads(text)
@@ -57,15 +64,16 @@ def _schema(text: str) -> str:
         "for": {"$ref": "#/definitions/prometheusDuration"},
         "severity": {"enum": [str(severity) for severity in Severity]},
     }
-    definitions = {
-        "alert": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {**tuned, "threshold": {"type": "number"}},
-        },
-        "alertWithoutThreshold": {"type": "object", "additionalProperties": False, "properties": tuned},
+    number, share = {"type": "number"}, {"type": "number", "maximum": 1}
+    definitions: dict[str, Any] = {
+        kind: {"type": "object", "additionalProperties": False, "properties": {**tuned, **threshold}}
+        for kind, threshold in (
+            ("alert", {"threshold": number}),
+            ("alertOnShare", {"threshold": share}),
+            ("alertWithoutThreshold", {}),
+        )
     }
-    kinds = {alert.name: "alert" if alert.threshold else "alertWithoutThreshold" for alert in ALERTS}
+    kinds = {alert.name: _kind(alert) for alert in ALERTS}
     # Each by name, for Helm's message about one that is not there then says where it stands.
     definitions["alerts"] = {
         "description": "What is to differ from an alert's own settings. Generated.",

@@ -159,8 +159,9 @@ def run(
                 display,
                 announce=lambda sentence: console.print(sentence, markup=False, highlight=False, soft_wrap=True),
             )
-    except KeyboardInterrupt:
-        typer.echo("metasearch: interrupted; everything recorded is kept, and --resume goes on with it", err=True)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        told = "interrupted" if isinstance(stop, KeyboardInterrupt) else "told to end"
+        typer.echo(f"metasearch: {told}; everything recorded is kept, and --resume goes on with it", err=True)
         raise
     print_status(console, snapshot.result)
     session.require_success(snapshot)

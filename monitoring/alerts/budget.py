@@ -33,7 +33,7 @@ NEARLY_SPENT = Alert(
     labels=(*SEARCH_LABELS, "unit"),
     when="a search has spent more than $threshold (as a share) of its time, its GPU-hours or its failed trials",
     measure=spent_share("seconds", "gpu_seconds", "failed_trials"),
-    threshold=Threshold(Comparison.ABOVE, NEARLY_SPENT_SHARE),
+    threshold=Threshold(Comparison.ABOVE, NEARLY_SPENT_SHARE, is_share=True),
     guards=ACTIVE,
     summary=f"The budget of the search {SEARCH_NAME} is nearly spent ({UNIT})",
     description=(

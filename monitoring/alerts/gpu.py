@@ -37,7 +37,7 @@ avg {BY_SEARCH} (
   * on (namespace, pod) group_right ()
   group by ({", ".join((*SEARCH_LABELS, "pod"))}) ({BUSY_SLOTS} >= 0.5)
 )""",
-    threshold=Threshold(Comparison.BELOW, 0.2),
+    threshold=Threshold(Comparison.BELOW, 0.2, is_share=True),
     guards=ACTIVE,
     summary=f"GPUs of the search {SEARCH_NAME} are hardly used",
     description=(

@@ -43,6 +43,8 @@ class Threshold:
 
     comparison: Comparison
     value: float
+    is_share: bool = False
+    """True for a share or a correlation, of which nothing is above 1."""
 
     @property
     def text(self) -> str:

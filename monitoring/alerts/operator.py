@@ -87,7 +87,7 @@ API_UNAVAILABLE = Alert(
     measure=f"""\
 sum {BY_OPERATOR} (rate({API_FAILURES}[5m]))
 / sum {BY_OPERATOR} (rate({select(of_operator.API_REQUEST_SECONDS)}[5m]))""",
-    threshold=Threshold(Comparison.ABOVE, 0.1),
+    threshold=Threshold(Comparison.ABOVE, 0.1, is_share=True),
     # The share of a short outage stays high for minutes, in which nothing is wrong any more.
     guards=(f"and {ON_OPERATOR} (sum {BY_OPERATOR} (rate({API_FAILURES}[2m])) > 0)",),
     summary="The API server does not answer the operator of MetaSearch",

@@ -190,7 +190,7 @@ TRIALS_FAILING = Alert(
     measure=f"""\
 sum {BY_SEARCH} (increase({select(of_search.ATTEMPTS, outcome=FAILED)}[30m]))
 / sum {BY_SEARCH} (increase({select(of_search.ATTEMPTS)}[30m]))""",
-    threshold=Threshold(Comparison.ABOVE, 0.5),
+    threshold=Threshold(Comparison.ABOVE, 0.5, is_share=True),
     guards=(
         f"and {ON_SEARCH} (sum {BY_SEARCH} (increase({select(of_search.ATTEMPTS)}[30m])) >= 5)",
         *ACTIVE,
@@ -246,7 +246,7 @@ SLOTS_IDLE = Alert(
         "and more than a tenth of them is yet to be proposed"
     ),
     measure=f"{IDLE_SLOTS}\n/ {ALL_SLOTS}",
-    threshold=Threshold(Comparison.ABOVE, 0.5),
+    threshold=Threshold(Comparison.ABOVE, 0.5, is_share=True),
     guards=(
         # Between two rounds there may be none for a moment.
         f"and {ON_SEARCH} (max_over_time({select(of_search.SLOTS, state='busy')}[30m]) > 0)",

@@ -14,7 +14,7 @@ CHANCE = Alert(
     labels=SEARCH_LABELS,
     when="the surrogate's rank correlation in its fair examination, by at least 16 trials, is below $threshold",
     measure=f"max {BY_SEARCH} ({select(of_search.EXAMINATION, kind='spearman')})",
-    threshold=Threshold(Comparison.BELOW, 0.2),
+    threshold=Threshold(Comparison.BELOW, 0.2, is_share=True),
     # With fewer trials chance alone gives more than the threshold to every fourth; where scores differ by their noise
     # alone, no surrogate could predict them.
     guards=(

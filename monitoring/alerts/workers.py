@@ -47,7 +47,7 @@ PENDING = Alert(
   {PENDING_PODS} / {STARTED_PODS}
   or {ON_SEARCH} sum {BY_SEARCH} ({condition("Ready", "False", "WaitingForWorkers", "Unschedulable", "NodeLost")})
 )""",
-    threshold=Threshold(Comparison.ABOVE, 0.5),
+    threshold=Threshold(Comparison.ABOVE, 0.5, is_share=True),
     guards=(f"unless {ON_SEARCH} {condition('Ready', 'False', *TOLD_ELSEWHERE)}", *ACTIVE),
     summary=f"Workers of the search {SEARCH_NAME} do not start",
     description=(

@@ -224,7 +224,7 @@ class _Reconciliation:
         # Trials that were created just now are not in the cache yet, and need workers all the same.
         trials = [*step.trials, *(Trial(spec=spec) for spec in step.plan.propose)]
         pods = desired_pods(self.spec, trials, self.now, in_queue=self._is_in_queue)
-        wanted = worker_job(self.resource, self.spec, self.settings, pods)
+        wanted = worker_job(self.resource, self.spec, self.settings, pods, in_queue=self._is_in_queue)
         try:
             ensure_job(self.api, wanted, self.jobs, self.now)
         except (Refused, StoreUnavailable) as error:  # a webhook that does not answer, such as Kueue's, is the latter

@@ -152,6 +152,16 @@ def test_an_earlier_export_is_replaced(weights: Path, tmp_path: Path) -> None:
     assert (tmp_path / "README.md").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["README.md", "use.py"])
+def test_files_of_somebody_elses_are_not_replaced(weights: Path, tmp_path: Path, name: str) -> None:
+    output = tmp_path / "mine"
+    output.mkdir()
+    (output / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(FolderConflict, match=f"{name} is there and of no export; name another folder"):
+        exported(result_with(), weights, output)
+    assert [(each.name, each.read_text()) for each in output.iterdir()] == [(name, "mine")]
+
+
 def test_there_must_be_a_final_network(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(SearchFailed, match=r"'test' has no final network yet \(Searching\)"):
         exported(result_with(final=False, baseline=False), weights, tmp_path / "best")

@@ -121,6 +121,10 @@ def test_a_cluster_without_the_definitions_is_told_of_in_one_sentence(helm: Helm
             "at '/monitoring/rules/alerts/MetaSearchSearchInvalid': additional properties 'threshold' not allowed",
         ),
         ({"alerts": {GPU: {"threshold": "much"}}}, f"at '/monitoring/rules/alerts/{GPU}/threshold'"),
+        (
+            {"alerts": {GPU: {"threshold": 50}}},
+            f"at '/monitoring/rules/alerts/{GPU}/threshold': maximum: got 50, want 1",
+        ),
         ({"alerts": {GPU: {"severity": "page"}}}, f"at '/monitoring/rules/alerts/{GPU}/severity'"),
         ({"alerts": {GPU: {"for": "half an hour"}}}, f"at '/monitoring/rules/alerts/{GPU}/for'"),
         ({"interval": 30}, "at '/monitoring/rules/interval'"),

@@ -11,6 +11,7 @@ from operator_builders import NAME, NAMESPACE, UID, make_search_json, make_setti
 from metasearch.api import Resources
 from metasearch.exit_codes import EXIT_RESTART
 from metasearch.kubernetes.worker_job import (
+    BUSY_PROBE,
     CONTAINER,
     gpus_per_pod,
     most_pods,
@@ -347,3 +348,19 @@ def test_a_pod_needs_the_gpus_that_pytorch_trains_on(limits: Json, needed: bool)
 def test_gpus_are_written_in_digits() -> None:
     assert arguments(worker(resources={"limits": {"a/gpu": 2}}))["--gpus"] == "2"
     assert arguments(resources={"limits": {"a/gpu": 1}})["--gpus"] == "1"
+
+
+# --- readiness ----------------------------------------------------------------------------------------------------
+
+
+def test_a_pod_is_ready_while_it_works_so_that_idle_ones_go_first() -> None:
+    assert container()["readinessProbe"] == BUSY_PROBE
+
+
+def test_pods_of_a_queue_are_ready_once_they_run() -> None:
+    """Kueue with waitForPodsReady evicts a Job of which a pod is not ready, as an idle one would be."""
+    assert "readinessProbe" not in container({"worker": {"queueName": "team-a"}})
+    queued = worker_job(make_search_json(), make_spec(), make_settings(), 2, in_queue=True)
+    assert "readinessProbe" not in queued["spec"]["template"]["spec"]["containers"][0]
+    assert queued["metadata"]["name"] != name()
+    assert "kueue.x-k8s.io/queue-name" not in queued["metadata"]["labels"]  # it is Kueue's to give

@@ -24,7 +24,8 @@ TEN = {"training": {"metaIterations": 10}}
 def shown(display: type[LineDisplay | BarDisplay], trials: Sequence[Trial]) -> str:
     console = Console(file=io.StringIO(), width=160, force_terminal=display is BarDisplay)
     with display(console) as opened:
-        opened.show(make_search(**TEN), Step(trials, Plan(Phase.SEARCHING)), STARTED + 60)
+        for seen in ([], trials):
+            opened.show(make_search(**TEN), Step(seen, Plan(Phase.SEARCHING)), STARTED + 60)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -49,3 +50,15 @@ def test_the_best_of_a_round_is_that_of_its_whole_trainings() -> None:
 
 def test_where_there_are_only_beginnings_the_best_is_said_to_be_one() -> None:
     assert "2/2 trials, best beginning 0.900" in shown(BarDisplay, [BETTER, BEGUN])
+
+
+def test_lines_of_an_earlier_run_are_not_printed_again() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    with LineDisplay(console) as opened:
+        for trials in ([BEGUN], [BEGUN, WHOLE]):
+            opened.show(make_search(**TEN), Step(trials, Plan(Phase.SEARCHING)), STARTED + 60)
+    assert isinstance(console.file, io.StringIO)
+    first, second = console.file.getvalue().splitlines()
+    assert first == "going on after 1 trials that are over"
+    assert "whole 0.400" in second
+    assert "[2/2]" in second

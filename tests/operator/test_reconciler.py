@@ -161,14 +161,21 @@ def test_a_job_that_is_refused_is_reported_and_everything_else_goes_on(error: Ex
 def test_a_job_that_kueue_has_put_in_a_queue_gets_its_full_size() -> None:
     spec = {"parallelism": 4, "budget": {"maxTrials": 6}}
     trials = cached(first_round(**spec))
-    api = RecordingApi()
-    reconciler(FakeCache(trials), api).reconcile(search(**spec))
-    (made,) = [name for _, path, name in api.asked if path == CREATE_JOB]
-    for queue, asked in ((None, 2), ("default", 4)):
+
+    def asked(*jobs: WorkerJob) -> list[Any]:
         api = RecordingApi()
-        reconciler(FakeCache(trials, [make_job(name=made, parallelism=1, queue=queue)]), api).reconcile(search(**spec))
-        ((_, _, operations),) = [each for each in api.asked if each[0] == "patch"]
-        assert operations[-1] == {"op": "replace", "path": "/spec/parallelism", "value": asked}
+        reconciler(FakeCache(trials, jobs), api).reconcile(search(**spec))
+        return [each for each in api.asked if "/jobs" in each[1]]
+
+    ((_, _, first),) = asked()
+    (resized,) = asked(make_job(name=first, parallelism=1))
+    assert resized[2][-1] == {"op": "replace", "path": "/spec/parallelism", "value": 2}
+    # Pods of a queue have no readiness probe, so theirs is another Job.
+    removed, made = asked(make_job(name=first, queue="default"))
+    assert (removed[0], made[0]) == ("delete", "create")
+    assert made[2] != first
+    (resized,) = asked(make_job(name=made[2], parallelism=1, queue="default"))
+    assert resized[2][-1] == {"op": "replace", "path": "/spec/parallelism", "value": 4}
 
 
 def test_a_job_in_a_queue_is_reported_before_it_has_workers() -> None:

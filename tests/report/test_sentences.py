@@ -82,10 +82,20 @@ def test_small_and_accurate_is_a_yes(judged: Callable[..., Notice]) -> None:
 
 
 def test_small_and_less_accurate_is_a_no(judged: Callable[..., Notice]) -> None:
-    answer = judged(0.74, 5_000)
+    answer = judged(0.65, 5_000)
     assert (answer.importance, answer.heading) == (Importance.WARNING, "No.")
-    assert "has 5.0 % of Conv4’s parameters, but is 1.0 percentage points less accurate" in said(answer)
+    assert "has 5.0 % of Conv4’s parameters, but is 10.0 percentage points less accurate" in said(answer)
+
+
+@pytest.mark.parametrize(("accuracy", "words"), [(0.74, "but is 1.0 percentage points less"), (0.7501, "and is 0.0")])
+def test_a_difference_within_its_interval_is_neither_yes_nor_no(
+    judged: Callable[..., Notice], accuracy: float, words: str
+) -> None:
+    answer = judged(accuracy, 5_000)
+    assert (answer.importance, answer.heading) == (Importance.PLAIN, "Not settled.")
+    assert words in said(answer)
     assert "so which of the two is more accurate is not settled" in said(answer)
+    assert judged(accuracy, 40_000).heading == "No."  # whatever its accuracy, it is too large
 
 
 def test_accurate_and_large_is_a_no(judged: Callable[..., Notice]) -> None:
@@ -120,9 +130,9 @@ def test_the_question_names_the_baseline_to_beat(make_scene: MakeScene) -> None:
     )
 
 
-def test_equal_accuracy_is_enough(judged: Callable[..., Notice]) -> None:
+def test_equal_accuracy_settles_nothing(judged: Callable[..., Notice]) -> None:
     answer = judged(0.75, 10_000)
-    assert answer.heading == "Yes."
+    assert answer.heading == "Not settled."
     assert "is exactly as accurate" in said(answer)
 
 

@@ -90,7 +90,7 @@ OPERATOR_RIGHTS = parse_rights("""
     metasearch.dev metatrials: get list watch create
     metasearch.dev metatrials/status: patch
     batch jobs: get list watch create patch delete
-    core pods: get list watch
+    core pods: get list watch delete
     coordination.k8s.io leases: get list watch
     core events: create list
     kueue.x-k8s.io workloads: list

@@ -52,6 +52,7 @@ class LineDisplay:
         self._console = console
         self._ended: set[str] = set()
         self._begun: set[str] = set()
+        self._is_first = True
 
     def __enter__(self) -> LineDisplay:
         return self
@@ -60,6 +61,9 @@ class LineDisplay:
         return None
 
     def show(self, search: Search, step: Step, now: float) -> None:
+        if self._is_first:
+            self._is_first = False
+            self._pass_over_earlier(search, step)
         for title, trials in _stages(search, step.trials):
             if title not in self._begun:
                 self._begun.add(title)
@@ -73,6 +77,16 @@ class LineDisplay:
                         f"  {trial.name} {_outcome(trial, whole)} [{len(over)}/{len(trials)}] "
                         f"{trial.spec.candidate.text}"
                     )
+
+    def _pass_over_earlier(self, search: Search, step: Step) -> None:
+        """Count what an earlier run has printed, where this one goes on with its trials."""
+        self._ended = {trial.name for trial in step.trials if trial.state.is_over}
+        if self._ended:
+            self._begun = {title for title, trials in _stages(search, step.trials) if self._is_any_of(trials)}
+            self._print(f"going on after {len(self._ended)} trials that are over")
+
+    def _is_any_of(self, trials: Sequence[Trial]) -> bool:
+        return any(trial.name in self._ended for trial in trials)
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from metasearch.api import MetaSearch, MetaSearchSpec
 from metasearch.dataset_metadata import DatasetMetadata
-from metasearch.errors import SearchFailed
+from metasearch.errors import InvalidSpec, SearchFailed
 from metasearch.outcome.ends import stays_ended
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.build import build_search, require_known_names, require_possible
@@ -24,6 +24,10 @@ from metasearch_cli.outcome.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from metasearch_cli.local.driver import Display
+
+
+MOST_PER_CORE = 32
+"""Workers per core at most. Several for a core make sense where they train on a GPU; each takes half a gigabyte."""
 
 
 def run(
@@ -68,6 +72,7 @@ def run(
         require_possible(spec)
         data = summarize_data(spec)  # refuses wrong data before anything is written
         number = workers or default_workers(spec)
+        _require_bearable(number)
         if announce is not None and not folder.store.exists():
             for remark in data.remarks:
                 announce(remark)
@@ -84,7 +89,19 @@ def run(
 
 def default_workers(spec: MetaSearchSpec) -> int:
     """Return the number of workers of a run that was not given one: `parallelism`, but at most one per core."""
-    return min(spec.parallelism, os.cpu_count() or 1)
+    return min(spec.parallelism, _cores())
+
+
+def _require_bearable(workers: int) -> None:
+    """Raise InvalidSpec where so many workers would only stand in each other's way, and in that of the machine."""
+    most = MOST_PER_CORE * _cores()
+    if workers > most:
+        raise InvalidSpec(f"--workers is {workers}; at most {most} fit on the {_cores()} cores that this run may use")
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use, which in a container or a batch job are not all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_output(resource: MetaSearch) -> Path:

@@ -66,11 +66,12 @@ def export(result: SearchResult, network: FoundNetwork[float], weights: Path, ou
         output: made where it is missing; files of an earlier export are replaced.
 
     Raises:
-        FolderConflict: the weights are gone.
+        FolderConflict: the weights are gone, or the folder has files of these names that are no export's.
     """
     source = weights / file_name(network.trials[0])
     if not source.exists():
         raise weights_are_gone(str(source))
+    _require_no_others_files(output)
     output.mkdir(parents=True, exist_ok=True)
     # A cell alone does not say how often it is repeated and with how many filters.
     candidate = network.candidate
@@ -95,6 +96,18 @@ def drop_beyond(front: Path, number: int) -> None:
 def weights_are_gone(where: str) -> FolderConflict:
     """Return the error for weights that are on record and missing."""
     return FolderConflict(f"{where} is missing; a final trial wrote it, so put it back or run the search again")
+
+
+def _require_no_others_files(output: Path) -> None:
+    """Raise FolderConflict where an export would replace somebody's own files, such as a README.md."""
+    # The first file that an export writes, so that one which was cut short is known, too.
+    if (output / "cell.json").exists():
+        return
+    for name in ("metrics.json", "README.md", "use.py", "weights.safetensors"):
+        if (output / name).exists():
+            raise FolderConflict(
+                f"{output / name} is there and of no export; name another folder, or move the file away"
+            )
 
 
 def _write(path: Path, value: object) -> None:

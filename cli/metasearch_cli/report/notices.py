@@ -47,8 +47,14 @@ def compare(result: SearchResult) -> Notice | None:
         return None
     is_small = comparison.same_size or comparison.parameter_ratio <= AIMED_RATIO
     is_accurate = comparison.accuracy_difference >= 0
+    interval = _interval(result.delivered, baseline)
+    is_settled = abs(comparison.accuracy_difference) > interval
     compared = f"{_size(comparison)}, {'and' if is_small == is_accurate else 'but'} is"
-    text = f"{compared} {_accuracy(comparison)}. {_certainty(comparison, result.delivered, baseline)}"
+    certainty = _certainty(is_settled, interval, min(result.delivered.seeds, baseline.seeds))
+    text = f"{compared} {_accuracy(comparison)}. {certainty}"
+    # A heading says no more than the sentences below it: a difference within its interval answers nothing.
+    if is_small and not is_settled:
+        return Notice(Importance.PLAIN, "Not settled.", text)
     if is_small and is_accurate:
         return Notice(Importance.GOOD, "Yes.", text)
     return Notice(Importance.WARNING, "No.", text)
@@ -71,15 +77,19 @@ def _accuracy(comparison: Comparison) -> str:
     return f"{points(difference)} {'more' if difference > 0 else 'less'} accurate (queries alone)"
 
 
-def _certainty(comparison: Comparison, delivered: FinalNetwork[float], baseline: FinalNetwork[float]) -> str:
-    """Say what the 95% intervals mean for the difference."""
+def _interval(delivered: FinalNetwork[float], baseline: FinalNetwork[float]) -> float:
+    """Return the half width of the 95% interval of the difference of two accuracies."""
     # The errors of two independent means add up in squares.
-    interval = math.hypot(delivered.non_transductive.interval, baseline.non_transductive.interval)
+    return math.hypot(delivered.non_transductive.interval, baseline.non_transductive.interval)
+
+
+def _certainty(is_settled: bool, interval: float, seeds: int) -> str:
+    """Say what the 95% intervals mean for the difference; `seeds` is the smaller number of the two networks'."""
     bounds = f"its 95{SPACE}% interval of ±{SPACE}{100 * interval:.1f} points"
-    if abs(comparison.accuracy_difference) <= interval:
+    if not is_settled:
         text = f"The difference is within {bounds}, so which of the two is more accurate is not settled."
     else:
         text = f"The difference is larger than {bounds}."
-    if min(delivered.seeds, baseline.seeds) == 1:
+    if seeds == 1:
         text += " With one seed, that interval says nothing of how much training itself varies."
     return text

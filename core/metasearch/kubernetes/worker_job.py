@@ -50,7 +50,7 @@ BUSY_PROBE: Json = {
     "failureThreshold": 1,
 }
 """
-The readiness probe: a pod is ready while one of its slots has work.
+The readiness probe outside of queues: a pod is ready while one of its slots has work.
 
 Workers receive no requests. But when a Job is made smaller, Kubernetes removes the pods that are not ready first, which
 are the idle ones.
@@ -94,17 +94,23 @@ def needs_gpu(resources: Resources) -> bool:
     return gpus_per_pod(resources) > 0 and not vendors.isdisjoint(TRAINING_VENDORS)
 
 
-def worker_job(search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSettings, pods: int) -> Json:
+def worker_job(
+    search: Mapping[str, Any], spec: MetaSearchSpec, settings: PodSettings, pods: int, *, in_queue: bool = False
+) -> Json:
     """
     Return the Job's manifest.
 
     Args:
         search: the MetaSearch, as read from the cluster.
         pods: number of pods that should run at once.
+        in_queue: whether Kueue has put the search's Job in a queue that the spec does not name.
     """
     name = search["metadata"]["name"]
-    template = _template(name, spec, settings)
     queue = spec.worker.queue_name
+    template = _template(name, spec, settings)
+    if not (queue or in_queue):
+        # A queued Job keeps its size, and Kueue may evict one whose pods are not ready all at once (waitForPodsReady).
+        template["spec"]["containers"][0]["readinessProbe"] = BUSY_PROBE
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -197,7 +203,6 @@ def _container(search: str, spec: MetaSearchSpec, settings: PodSettings, mounts:
         "volumeMounts": mounts,
         # The operator shows the last line of the log as the cause of a failure.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "readinessProbe": BUSY_PROBE,
         "securityContext": restricted.CONTAINER,
     }
     if settings.storage_secret:
