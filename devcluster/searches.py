@@ -64,6 +64,10 @@ class SearchHandle:
         found, _ = self.api.list_all(names.JOB.path(self.namespace), labelSelector=f"{names.LABEL_SEARCH}={self.name}")
         return found
 
+    def pods(self) -> list[Json]:
+        found, _ = self.api.list_all(names.POD.path(self.namespace), labelSelector=f"{names.LABEL_SEARCH}={self.name}")
+        return found
+
     def events(self) -> list[str]:
         """Return the reasons of all events."""
         found, _ = self.api.list_all(names.EVENT.path(self.namespace), fieldSelector=f"involvedObject.name={self.name}")

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from metasearch.cluster.api import Api, Json
+from metasearch.cluster.api import Api, Forbidden, Json
 from metasearch.cluster.reflector import Reflector, SearchKey
+from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes import names
 from metasearch.kubernetes.ownership import is_terminating
 from metasearch.kubernetes.times import Time
@@ -156,8 +157,22 @@ class Cache:
 
     @property
     def is_synced(self) -> bool:
-        """True once every kind has been listed."""
-        return all(reflector.is_synced for reflector in self._all)
+        """True once every kind has been listed in every namespace that may be read; one may be deleted, or closed."""
+        return all(reflector.is_synced or reflector.is_refused for reflector in self._all)
+
+    def require_synced(self, namespace: str) -> None:
+        """
+        Make sure that every kind has been listed in a namespace, so that none of its trials is taken to be missing.
+
+        Raises:
+            Forbidden: the operator may not list them.
+            StoreUnavailable: it has yet to list them.
+        """
+        for reflector in self._all:
+            if reflector.namespace in (None, namespace) and not reflector.is_synced:
+                if reflector.is_refused:
+                    raise Forbidden(f"the operator may not list {reflector.plural} in the namespace {namespace}")
+                raise StoreUnavailable(f"the {reflector.plural} of the namespace {namespace} have not been listed yet")
 
     @property
     def is_alive(self) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -35,6 +36,16 @@ from metasearch_operator.searches import read_search, search_key, write_status
 
 MAX_CONCURRENT_RECONCILES = 16
 """Threads. They wait for the API server most of the time, so that their number says little about load."""
+
+
+class EndlessBackoff:
+    """Pauses after failed requests of kopf's, in seconds, without an end: where they end, kopf ends the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain(KOPF_BACKOFF_SECONDS, itertools.repeat(KOPF_BACKOFF_SECONDS[-1]))
+
+
+KOPF_BACKOFF_SECONDS = (1, 1, 2, 3, 5, 8, 13, 21, 30)
 
 SYNC_SECONDS = 0.1
 """Time between two looks, at the start, whether the cache is filled."""
@@ -156,6 +167,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.enabled = False  # it would make events of log lines, which are for whoever runs the operator
     settings.networking.request_timeout = 20
     settings.networking.connect_timeout = 5
+    # One namespace that was deleted, or whose roles were, must not end the service for all others.
+    settings.networking.error_backoffs = EndlessBackoff()
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330  # more than the server's, which should end a watch in order
     settings.watching.inactivity_timeout = 90  # bookmarks come once a minute

@@ -102,7 +102,9 @@ class Reconciler:
 
         Raises:
             StoreUnavailable: the API server cannot be reached now; the next reconcile does what is missing.
+            Forbidden: the operator has no rights in the search's namespace.
         """
+        self.cache.require_synced(resource["metadata"]["namespace"])
         try:
             spec = parse_search(resource, where=f"MetaSearch {resource['metadata']['name']}").spec
             require_known_names(spec)

@@ -206,6 +206,27 @@ def test_a_trial_whose_pod_is_gone_is_run_by_another(begin: Begin) -> None:
     assert [attempt.outcome for attempt in freed.attempts] == ["Lost"]
 
 
+def test_a_pod_that_its_node_does_not_end_makes_way_for_another(begin: Begin, client: Api, namespace: str) -> None:
+    """A node without a kubelet is one that is gone: the pod stays in deletion, and its Job waits for that."""
+    node = f"gone-{namespace}"
+    client.create("/api/v1/nodes", {"metadata": {"name": node}})
+    try:
+        search = begin(**RANDOM, parallelism=1)
+        (pod,) = search.wait_for(search.pods)
+        path = names.POD.path(namespace, pod["metadata"]["name"])
+        bound = {"metadata": {"name": pod["metadata"]["name"]}, "target": {"kind": "Node", "name": node}}
+        client.create(f"{path}/binding", bound)
+        client.delete(path, gracePeriodSeconds=1)
+        search.wait_for(lambda: search.condition("Ready")[1] == "NodeLost")
+        assert f"the node does not answer ({node})" in search.condition("Ready")[2]
+        (another,) = search.wait_for(
+            lambda: [each for each in search.pods() if each["metadata"]["uid"] != pod["metadata"]["uid"]]
+        )
+        assert [each["metadata"]["uid"] for each in search.pods()] == [another["metadata"]["uid"]]
+    finally:
+        client.delete(f"/api/v1/nodes/{node}")
+
+
 def test_a_job_that_a_quota_leaves_without_pods_is_reported(begin: Begin, client: Api, namespace: str) -> None:
     quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
     client.create(quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})

@@ -94,7 +94,7 @@ def test_fields_of_the_template_are_in_the_pod() -> None:
     ],
 )
 def test_a_claim_is_mounted(spec: Spec, volume: str, path: str, read_only: bool) -> None:
-    volumes = {each["name"]: each["persistentVolumeClaim"] for each in pod(spec)["volumes"][2:]}
+    volumes = {each["name"]: each["persistentVolumeClaim"] for each in pod(spec)["volumes"][3:]}
     mounts = [mount for mount in container(spec)["volumeMounts"] if mount["name"] in volumes]
     assert list(volumes.values()) == [{"claimName": volume}]
     assert [(mount["mountPath"], mount["readOnly"]) for mount in mounts] == [(path, read_only)]
@@ -102,7 +102,17 @@ def test_a_claim_is_mounted(spec: Spec, volume: str, path: str, read_only: bool)
 
 def test_no_claim_is_mounted_where_none_is_named() -> None:
     for spec in ({"dataset": {"folder": {"path": "/images"}}}, {"storage": {"url": "s3://bucket"}}, {}):
-        assert [each["name"] for each in pod(spec)["volumes"]] == ["scratch", "tmp"]
+        assert [each["name"] for each in pod(spec)["volumes"]] == ["scratch", "tmp", "credentials"]
+
+
+def test_the_token_is_the_workers_alone_and_does_not_last() -> None:
+    made = pod()
+    assert (made["automountServiceAccountToken"], made["enableServiceLinks"]) == (False, False)
+    (volume,) = [each["projected"] for each in made["volumes"] if each["name"] == "credentials"]
+    (token,) = [each["serviceAccountToken"] for each in volume["sources"] if "serviceAccountToken" in each]
+    assert token == {"path": "token", "expirationSeconds": 3600}
+    (mount,) = [each for each in container()["volumeMounts"] if each["name"] == "credentials"]
+    assert (mount["mountPath"], mount["readOnly"]) == ("/var/run/secrets/kubernetes.io/serviceaccount", True)
 
 
 def test_a_worker_is_told_whose_trials_to_run_and_how() -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from builders import SOME_CELL, STARTED, completed, make_accuracies, make_result, make_trial, pretend_result
+from local_search import wait_until
 from operator_builders import UID, make_search_json
 
+from metasearch.cluster.api import Forbidden
 from metasearch.cluster.reflector import Entry
+from metasearch.errors import StoreUnavailable
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.trial_conversion import new_trial, status_of
 from metasearch.search import trials
@@ -215,3 +220,34 @@ def test_silence_counts_only_while_somebody_listens(seen_at: float, unbroken_sin
     cache = Cache(None, ["a"], lambda _: None, clock=lambda: 100.0)  # type: ignore[arg-type]
     cache._leases = [Leases(seen_at, unbroken_since)]  # type: ignore[list-item]
     assert cache.leases(("a", "test")) == {"p": WorkerLease("7", age)}
+
+
+# --- what may be read -----------------------------------------------------------------------------------------------
+
+
+class RefusingApi:
+    """A fake `Api` that lists nothing, and refuses one namespace."""
+
+    def list_all(self, path: str, **_query: str) -> tuple[list[Json], str]:
+        if "/namespaces/closed/" in path:
+            raise Forbidden(f"{path} is forbidden")
+        return [], "1"
+
+    def watch(self, *_: Any, **_query: str) -> Iterator[tuple[str, Json]]:
+        time.sleep(0.01)
+        return iter(())
+
+
+def test_a_namespace_that_may_not_be_read_holds_up_no_other() -> None:
+    cache = Cache(RefusingApi(), ["open", "closed"], lambda _: None)  # type: ignore[arg-type]
+    assert not cache.is_synced
+    with pytest.raises(StoreUnavailable, match="metatrials of the namespace open have not been listed yet"):
+        cache.require_synced("open")
+    cache.start()
+    try:
+        wait_until(lambda: cache.is_synced)
+        cache.require_synced("open")
+        with pytest.raises(Forbidden, match="may not list metatrials in the namespace closed"):
+            cache.require_synced("closed")
+    finally:
+        cache.stop()

@@ -42,6 +42,8 @@ class FakeCache:
     held_pods: Sequence[WorkerPod] = ()
     held_leases: dict[str, WorkerLease] | None = None
 
+    def require_synced(self, _namespace: str) -> None: ...
+
     def trials(self, _search: Any) -> list[CachedTrial]:
         return list(self.held_trials)
 

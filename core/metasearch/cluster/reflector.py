@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from metasearch.cluster.api import Api, Expired, Json, Silent
+from metasearch.cluster.api import Api, Expired, Forbidden, Json, Silent
 from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.kubernetes.names import LABEL_SEARCH, Kind, Resource
 from metasearch.retry import Backoff
@@ -72,7 +72,8 @@ class Reflector(Generic[T]):
         """
         self._api, self._path, self._parse, self._selector = api, kind.path(namespace), parse, selector
         self._on_change, self._on_break, self._clock = on_change, on_break, clock
-        self.plural, self._heard_at = kind.plural, clock()
+        self.plural, self.namespace, self._heard_at = kind.plural, namespace, clock()
+        self._refused = False
         self._name = f"{kind.plural} in {namespace or 'all namespaces'}"
         self._entries: dict[SearchKey, dict[str, Entry[T]]] = {}
         self._unbroken_since = math.inf
@@ -93,6 +94,11 @@ class Reflector(Generic[T]):
     def is_synced(self) -> bool:
         """True once everything has been listed."""
         return self._synced.is_set()
+
+    @property
+    def is_refused(self) -> bool:
+        """True if the last answer was that this user may not list; so it is of a namespace that was deleted."""
+        return self._refused
 
     @property
     def is_alive(self) -> bool:
@@ -135,6 +141,7 @@ class Reflector(Generic[T]):
                 silence = error  # listed again at once, which shows whether the watch was dead
             except MetaSearchError as error:
                 silence = None
+                self._refused = isinstance(error, Forbidden)
                 # It worked for a while, so this is a new outage.
                 if self._clock() - self._unbroken_since > RETRY_BACKOFF.longest:
                     failures = 0
@@ -158,7 +165,7 @@ class Reflector(Generic[T]):
     def _replace(self) -> str:
         """List everything, replace the copy, and return the version from which to watch."""
         items, version = self._api.list_all(self._path, labelSelector=self._selector)
-        self._heard_at = self._clock()
+        self._heard_at, self._refused = self._clock(), False
         fresh: dict[SearchKey, dict[str, Entry[T]]] = {}
         for item in items:
             # By uid: an object that is deleted and made anew under its name is another one.

@@ -56,6 +56,21 @@ Workers receive no requests. But when a Job is made smaller, Kubernetes removes 
 are the idle ones.
 """
 
+CREDENTIALS = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""The path at which programs look for a token, the API server's authority and the namespace."""
+
+TOKEN_VOLUME: Json = {
+    "name": "credentials",
+    "projected": {
+        "sources": [
+            {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+        ]
+    },
+}
+"""The worker's credentials: a token that is bound to the pod, lasts an hour, and is renewed by the kubelet."""
+
 GPU_SUFFIXES = ("/gpu", "/gpu.shared")
 """Ends of the resource names of whole and shared GPUs, of any vendor."""
 
@@ -164,6 +179,9 @@ def _template(search: str, spec: MetaSearchSpec, settings: PodSettings) -> Json:
     pod: Json = {
         "restartPolicy": "Never",  # a pod per start: its uid signs its claims, and podFailurePolicy asks for it
         "serviceAccountName": settings.service_account,
+        # The token is mounted below, for an hour and in one container; sidecars that are put in have none of it.
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # thousands of services would make an environment that no process starts with
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": restricted.POD,
         "containers": [_container(search, spec, settings, mounts)],
@@ -242,8 +260,12 @@ def _environment(settings: PodSettings, resources: Resources) -> list[Json]:
 def _volumes(spec: MetaSearchSpec) -> tuple[list[Json], list[Json]]:
     """Return a pod's volumes and the mounts of its container."""
     # The root file system is read-only, so everything that is written needs a volume; libraries write to /tmp.
-    volumes: list[Json] = [{"name": "scratch", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
-    mounts: list[Json] = [{"name": "scratch", "mountPath": SCRATCH}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+    volumes: list[Json] = [{"name": "scratch", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}, TOKEN_VOLUME]
+    mounts: list[Json] = [
+        {"name": "scratch", "mountPath": SCRATCH},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        {"name": TOKEN_VOLUME["name"], "mountPath": CREDENTIALS, "readOnly": True},
+    ]
     folder, storage = spec.dataset.folder, spec.storage
     claims = [("data", folder.claim, DATA, True)] if folder and folder.claim else []
     claims += [("storage", storage.claim, STORAGE, False)] if storage and storage.claim else []
