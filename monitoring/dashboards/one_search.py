@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from metasearch.metrics import of_search, of_worker
-from metasearch.metrics.model import Metric
 from monitoring.dashboards.model import (
     UNLESS_FINISHED,
     UNLESS_RUNNING,
@@ -19,9 +18,9 @@ from monitoring.dashboards.model import (
     Text,
     Variable,
 )
-from monitoring.dashboards.promql import RATE_WINDOW, AnyOf, Scope
+from monitoring.dashboards.promql import AnyOf, Scope
+from monitoring.dashboards.search_trials import cost_row, trials_row
 from monitoring.dashboards.search_workers import NO_SEARCH_TEXT, NO_WORKERS_TEXT, conditions_row, workers_row
-from monitoring.limits import NEARLY_SPENT_SHARE
 
 UID = "metasearch-search"
 
@@ -294,143 +293,10 @@ PROGRESS_ROW = Row(
     ),
 )
 
-# --- cost ---------------------------------------------------------------------------------------------------------
-
-SPENT_SHARE = (
-    f"{SCOPE.largest(of_search.BUDGET_SPENT, by=('unit',))} / "
-    f"on (unit) ({SCOPE.largest(of_search.BUDGET_LIMIT, by=('unit',))} > 0)"
-)
-
-COST = Row(
-    "Cost",
-    (
-        Panel(
-            "Budget used",
-            "The part of each limit of the budget that is spent: trials, failed trials, seconds since the search "
-            "began, and GPU-seconds. The first to reach 100% ends the search stage, or the search.",
-            PanelKind.BAR_GAUGE,
-            DisplayUnit.SHARE,
-            (Query(SPENT_SHARE, "{{unit}}"),),
-            NO_SEARCH_TEXT,
-            8,
-            8,
-            decimals=0,
-            minimum=0,
-            maximum=1,
-            thresholds=((NEARLY_SPENT_SHARE, Colour.ORANGE), (1.0, Colour.RED)),
-        ),
-        Panel(
-            "Budget at the end",
-            "The part of each limit that will be spent when the search ends, if it costs as much as until now. The "
-            "highest is the limit that ends the search stage; one far below 100% does not matter.",
-            PanelKind.TIME_SERIES,
-            DisplayUnit.SHARE,
-            (Query(f"({SPENT_SHARE}) / on () group_left () ({PROGRESS} > 0.05)", "{{unit}}"),),
-            "not known yet",
-            8,
-            8,
-            decimals=0,
-            minimum=0,
-            thresholds=((1.0, Colour.RED),),
-        ),
-        Panel(
-            "Time spent",
-            "Time since the search began, time in which slots have held trials, and GPUs times the time for which they "
-            "were held.",
-            PanelKind.TIME_SERIES,
-            DisplayUnit.SECONDS,
-            (
-                Query(SCOPE.largest(of_search.BUDGET_SPENT, 'unit="seconds"'), "wall time"),
-                Query(SCOPE.largest(of_search.WORKER_SECONDS), "slot time"),
-                Query(SCOPE.largest(of_search.BUDGET_SPENT, 'unit="gpu_seconds"'), "GPU time"),
-            ),
-            NO_SEARCH_TEXT,
-            8,
-            8,
-            minimum=0,
-        ),
-    ),
-)
-
-# --- trials -------------------------------------------------------------------------------------------------------
-
-
-def _durations(title: str, description: str, metric: Metric) -> Panel:
-    return Panel(
-        title,
-        f"{description} Median and 95% quantile of all until now.",
-        PanelKind.TIME_SERIES,
-        DisplayUnit.SECONDS,
-        (
-            Query(SCOPE.quantile_so_far(0.5, metric, ("stage",)), "{{stage}}, median"),
-            Query(SCOPE.quantile_so_far(0.95, metric, ("stage",)), "{{stage}}, 95%"),
-        ),
-        "no trial has got there yet",
-        8,
-        8,
-        minimum=0,
-    )
-
-
-TRIALS = Row(
-    "Trials",
-    (
-        Panel(
-            "Trials without success",
-            "Trials that failed or were stopped, by reason. OutOfMemory: raise the workers' memory or lower their "
-            "slots. Diverged: a candidate that cannot be trained, which a search survives.",
-            PanelKind.BAR_GAUGE,
-            DisplayUnit.NUMBER,
-            (
-                Query(
-                    SCOPE.largest(of_search.ENDED, 'state!="Succeeded"', by=("stage", "state", "reason")),
-                    "{{stage}} {{state}}: {{reason}}",
-                ),
-            ),
-            "none",
-            8,
-            8,
-            minimum=0,
-            thresholds=((0, Colour.ORANGE),),
-        ),
-        Panel(
-            "Attempts",
-            "Claims of trials that are over, by outcome. Lost: the worker died. Many of these: look at the nodes, or "
-            "at the workers' memory.",
-            PanelKind.BAR_GAUGE,
-            DisplayUnit.NUMBER,
-            (Query(SCOPE.largest(of_search.ATTEMPTS, by=("outcome",)), "{{outcome}}"),),
-            "no attempt has ended",
-            8,
-            8,
-            minimum=0,
-        ),
-        Panel(
-            "Waits for a slot",
-            "Trials by the time from their creation to their first claim, as they are claimed. Long waits: more "
-            "workers would end the search earlier.",
-            PanelKind.HEATMAP,
-            DisplayUnit.SECONDS,
-            (
-                Query(
-                    f"sum by (le) (increase({SCOPE.select(of_search.QUEUE_SECONDS, part='_bucket')}[{RATE_WINDOW}]))",
-                    "{{le}}",
-                ),
-            ),
-            "no trial was claimed",
-            8,
-            8,
-        ),
-        _durations("Training and evaluation", "Time of trials that succeeded.", of_search.TRIAL_SECONDS),
-        _durations("From claim to end", "Time of attempts, whatever their outcome.", of_search.CLAIM_SECONDS),
-        _durations("From creation to claim", "Time for which trials wait for a slot.", of_search.QUEUE_SECONDS),
-    ),
-)
-
 DASHBOARD = Dashboard(
     UID,
     "MetaSearch / One search",
     "Whether a search gets anywhere, what it costs, when it will end, and what stands in its way.",
     VARIABLES,
-    (NOW, PROGRESS_ROW, COST, TRIALS, workers_row(SCOPE), conditions_row(SCOPE)),
+    (NOW, PROGRESS_ROW, cost_row(SCOPE), trials_row(SCOPE), workers_row(SCOPE), conditions_row(SCOPE)),
 )
