@@ -84,5 +84,7 @@ def test_another_place_is_refused_before_anything_is_read(tmp_path: Path) -> Non
 def test_a_run_does_not_begin_where_a_tracking_server_is_away(tmp_path: Path) -> None:
     resource, output = write_resource(tmp_path), tmp_path / "out"
     ended = metasearch("run", resource, "--output", output, "--log-to", "mlflow:http://127.0.0.1:9")
-    assert error_sentence(ended, code=5).startswith("MLflow at http://127.0.0.1:9 cannot be used (")
+    assert error_sentence(ended, code=5).startswith(
+        "MLflow at http://127.0.0.1:9 cannot be used ([Errno 111] Connection refused);"
+    )
     assert not output.exists()

@@ -167,13 +167,20 @@ ENDLESS = {"top": 1, "seeds": 1, "metaIterations": 1_000_000, "tasks": 20}
 
 
 class JumpingClock:
-    """A display and a clock: once every final trial has trained a little, a day has passed."""
+    """
+    A display and clocks: once every final trial has trained a little, a day has passed.
+
+    The driver has computed all day, for one that was stopped or asleep would not count it.
+    """
 
     def __init__(self) -> None:
         self.passed = 0.0
 
     def now(self) -> float:
         return time.time() + self.passed
+
+    def cpu_seconds(self) -> float:
+        return time.process_time() + self.passed
 
     def show(self, search: Search, step: Step, now: float) -> None:  # noqa: ARG002
         final = [trial for trial in step.trials if trial.spec.stage is not Stage.SEARCH]
@@ -189,7 +196,7 @@ def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     resource = load_search(write_resource(folder, space=TINY_SPACE, budget=budget, final=ENDLESS))
     jumping, run_folder = JumpingClock(), RunFolder(folder / "out")
     with closing(open_launcher([WORKER_MODULE])) as launcher:
-        clock = driver.Clock(now=jumping.now)
+        clock = driver.Clock(now=jumping.now, cpu_seconds=jumping.cpu_seconds)
         result = driver.run(resource, run_folder, 2, False, jumping, launcher, clock)
     session.publish(run_folder, replace(session.load_snapshot(run_folder.path), result=result))
     return run_folder.path

@@ -130,10 +130,18 @@ class MlflowTracker:
         try:
             yield
         except (MlflowException, OSError) as error:
-            reason = str(error).partition("\n")[0].rstrip(".")
             raise StoreUnavailable(
-                f"MLflow at {self._uri} cannot be used ({reason}); mend that, or name another"
+                f"MLflow at {self._uri} cannot be used ({_reason(error)}); mend that, or name another"
             ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of an error; where a connection failed, that of its cause."""
+    innermost = error
+    while inner := innermost.__cause__ or innermost.__context__:
+        innermost = inner
+    told = innermost if isinstance(innermost, OSError) else error
+    return str(told).partition("\n")[0].rstrip(".")
 
 
 def _milliseconds(unix_seconds: float) -> int:
