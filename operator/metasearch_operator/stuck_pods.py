@@ -12,8 +12,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 
-from metasearch.cluster.api import Api, Conflict
+from metasearch.cluster.api import Api, Conflict, NotFound
 from metasearch.kubernetes import names
+from metasearch.kubernetes.times import Time
 from metasearch_operator.cache import WorkerLease, WorkerPod
 from metasearch_operator.lost_workers import is_silent
 
@@ -40,17 +41,40 @@ def remove_stuck_pods(
         now: Unix time in seconds, by the API server's clock, as a pod's end is.
     """
     for pod in pods:
-        if pod.is_over:
-            continue
         lease = leases.get(pod.name)
-        if pod.ends_at is None:
+        if pod.ends_at is not None:
+            # One that has no lease has not begun to work.
+            is_quiet = lease is None or is_silent(api, namespace, pod.name, lease)
+            if now - pod.ends_at > OVERDUE_SECONDS and is_quiet:
+                _remove(api, namespace, pod, now)
+        elif not pod.is_over:
             hangs = lease is not None and lease.age > HUNG_SECONDS and is_silent(api, namespace, pod.name, lease)
             outlives = pod.ended is not None and now - pod.ended.at > ENDED_SECONDS
             if hangs or outlives:
                 _delete(api, namespace, pod)
-        # One that has no lease has not begun to work.
-        elif now - pod.ends_at > OVERDUE_SECONDS and (lease is None or is_silent(api, namespace, pod.name, lease)):
-            _delete(api, namespace, pod, gracePeriodSeconds=0)
+
+
+def _remove(api: Api, namespace: str, pod: WorkerPod, now: float) -> None:
+    """Do with a pod what Kubernetes does with one whose node is no more: call it failed, and delete it at once."""
+    if not pod.is_over:
+        # The Job holds its pods by a finalizer until they are over, and by this condition does not count their failure.
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "NodeLost",
+            "message": f"the node {pod.node} has not ended the pod",
+            "lastTransitionTime": Time.at(now),
+        }
+        with contextlib.suppress(Conflict, NotFound):
+            api.patch(
+                f"{names.POD.path(namespace, pod.name)}/status",
+                [
+                    {"op": "test", "path": "/metadata/uid", "value": pod.uid},
+                    {"op": "replace", "path": "/status/phase", "value": "Failed"},
+                    {"op": "add", "path": "/status/conditions/-", "value": condition},
+                ],
+            )
+    _delete(api, namespace, pod, gracePeriodSeconds=0)
 
 
 def _delete(api: Api, namespace: str, pod: WorkerPod, **options: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,53 +20,64 @@ LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{POD.name}"
 LEAVING = replace(POD, ends_at=STARTED)
 LATE = STARTED + OVERDUE_SECONDS + 1
 SAME_UID = {"preconditions": {"uid": POD.uid}}
+AT_ONCE = {**SAME_UID, "gracePeriodSeconds": 0}
 
 
-def removed(
+def asked(
     pod: WorkerPod, now: float, lease_seconds: float | None = None, renewed: bool = False, errors: Any = None
-) -> list[Mapping[str, Any]]:
-    """Return the options of each deletion that is asked for, given the age of the pod's lease."""
+) -> list[Any]:
+    """Return the requests that are made about a pod, given the age of its lease: `failed`, or options of a deletion."""
     leases = {} if lease_seconds is None else {pod.name: WorkerLease("7", lease_seconds)}
     on_record = {LEASE: {"metadata": {"resourceVersion": "8" if renewed else "7"}}}
     api = RecordingApi(on_record, errors or {})
     remove_stuck_pods(api, NAMESPACE, [pod], leases, now)  # type: ignore[arg-type]
-    assert all(asked[:2] == ("delete", PATH) for asked in api.asked)
-    return [asked[2] for asked in api.asked]
+    return [_in_short(*request) for request in api.asked]
+
+
+def _in_short(verb: str, path: str, content: Any) -> Any:
+    if verb == "delete":
+        assert path == PATH
+        return content
+    assert (verb, path) == ("patch", f"{PATH}/status")
+    test, phase, condition = content
+    assert test == {"op": "test", "path": "/metadata/uid", "value": POD.uid}
+    assert condition["value"]["type"] == "DisruptionTarget"  # which the Job does not count as a failure
+    return phase["value"]
 
 
 @pytest.mark.parametrize("lease_seconds", [None, LEASE_SECONDS + 1])
 def test_a_pod_that_its_node_does_not_end_is_removed(lease_seconds: float | None) -> None:
-    assert removed(LEAVING, LATE, lease_seconds) == [{**SAME_UID, "gracePeriodSeconds": 0}]
+    assert asked(LEAVING, LATE, lease_seconds) == ["Failed", AT_ONCE]
 
 
 def test_a_node_has_the_grace_and_some_more_to_end_its_pod() -> None:
-    assert not removed(LEAVING, STARTED + OVERDUE_SECONDS)
+    assert not asked(LEAVING, STARTED + OVERDUE_SECONDS)
 
 
 def test_a_pod_that_works_is_left_to_its_node() -> None:
-    assert not removed(POD, LATE, 0.0)
-    assert not removed(LEAVING, LATE, LEASE_SECONDS)
-    assert not removed(LEAVING, LATE, LEASE_SECONDS + 1, renewed=True)
+    assert not asked(POD, LATE, 0.0)
+    assert not asked(LEAVING, LATE, LEASE_SECONDS)
+    assert not asked(LEAVING, LATE, LEASE_SECONDS + 1, renewed=True)
 
 
 def test_a_pod_that_hangs_is_told_to_end() -> None:
-    assert removed(POD, STARTED, HUNG_SECONDS + 1) == [SAME_UID]
-    assert not removed(POD, STARTED, HUNG_SECONDS)
-    assert not removed(POD, STARTED, HUNG_SECONDS + 1, renewed=True)
-    assert not removed(LEAVING, STARTED, HUNG_SECONDS + 1)  # once is enough
+    assert asked(POD, STARTED, HUNG_SECONDS + 1) == [SAME_UID]
+    assert not asked(POD, STARTED, HUNG_SECONDS)
+    assert not asked(POD, STARTED, HUNG_SECONDS + 1, renewed=True)
+    assert not asked(LEAVING, STARTED, HUNG_SECONDS + 1)  # once is enough
 
 
 def test_a_pod_whose_other_containers_outlive_its_worker_is_told_to_end() -> None:
     ended = replace(POD, ended=make_ended(75, at=STARTED))
-    assert removed(ended, STARTED + ENDED_SECONDS + 1) == [SAME_UID]
-    assert not removed(ended, STARTED + ENDED_SECONDS)
+    assert asked(ended, STARTED + ENDED_SECONDS + 1) == [SAME_UID]
+    assert not asked(ended, STARTED + ENDED_SECONDS)
 
 
 def test_a_pod_that_is_over_stays_for_people_to_look_at() -> None:
     over = replace(POD, phase="Failed", ended=make_ended(1, at=STARTED))
-    assert not removed(over, LATE + ENDED_SECONDS, HUNG_SECONDS + 1)
-    assert not removed(replace(over, ends_at=STARTED), LATE)
+    assert not asked(over, LATE + ENDED_SECONDS, HUNG_SECONDS + 1)
+    assert asked(replace(over, ends_at=STARTED), LATE) == [AT_ONCE]  # as it was asked for before
 
 
 def test_a_later_pod_of_the_name_is_no_error() -> None:
-    assert removed(LEAVING, LATE, errors={"delete": Conflict("another uid")})
+    assert len(asked(LEAVING, LATE, errors={"patch": Conflict("uid"), "delete": Conflict("uid")})) == 2

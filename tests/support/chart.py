@@ -91,6 +91,7 @@ OPERATOR_RIGHTS = parse_rights("""
     metasearch.dev metatrials/status: patch
     batch jobs: get list watch create patch delete
     core pods: get list watch delete
+    core pods/status: patch
     coordination.k8s.io leases: get list watch
     core events: create list
     kueue.x-k8s.io workloads: list
