@@ -17,18 +17,23 @@ Json = dict[str, Any]
 NAMESPACE = names.Kind("/api/v1", "namespaces")
 
 
+def install_crds(access: ClusterAccess) -> None:
+    """Install the CRDs, and wait until the API server serves them."""
+    files = [f"--filename={ROOT / 'crds' / f'{resource.plural}.yaml'}" for resource in (names.SEARCH, names.TRIAL)]
+    access.run("apply", "--server-side", *files)
+    access.run("wait", "--for=condition=Established", "--timeout=60s", *files)
+
+
 @contextmanager
 def crds_installed(access: ClusterAccess) -> Iterator[None]:
     """Install the CRDs, and remove afterwards those that were not there before."""
     resources = (names.SEARCH, names.TRIAL)
-    files = [f"--filename={ROOT / 'crds' / f'{resource.plural}.yaml'}" for resource in resources]
     ours = [
         resource.definition
         for resource in resources
         if access.kubectl("get", "crd", resource.definition).returncode != 0
     ]
-    access.run("apply", "--server-side", *files)
-    access.run("wait", "--for=condition=Established", "--timeout=60s", *files)
+    install_crds(access)
     yield
     if ours:
         access.run("delete", "crd", *ours)
