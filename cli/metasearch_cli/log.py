@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from metasearch.plurals import counted
 from metasearch_cli.searches import Context, Namespace, Subject, load_snapshot
 
 PLACE = "tensorboard:FOLDER|mlflow:URI"
@@ -29,4 +30,4 @@ def log(
         with Console(stderr=True).status("writing"):
             written = [(place, Changes(tracker).write(name, snapshot.trials)) for place, tracker in trackers]
     for place, trials in written:
-        typer.echo(f"{trials} trials of {name} are in {place}")
+        typer.echo(f"{counted(trials, 'trial')} of {name} {'is' if trials == 1 else 'are'} in {place}")

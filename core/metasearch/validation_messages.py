@@ -12,6 +12,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from metasearch.plurals import counted
+
 
 def describe(error: ValidationError, model: type[BaseModel] | None) -> str:
     """Put everything that a validation found into one sentence: field, value, rule."""
@@ -67,8 +69,7 @@ def _rule(kind: str, context: dict[str, Any], message: str) -> str:
 
 
 def _counted(kind: str, number: int) -> str:
-    one, many = ("character", "characters") if kind.startswith("string") else ("entry", "entries")
-    return f"{number} {one if number == 1 else many}"
+    return counted(number, "character") if kind.startswith("string") else counted(number, "entry", "entries")
 
 
 def unknown_field(name: str, model: type[BaseModel] | None) -> str:

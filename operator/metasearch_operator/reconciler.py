@@ -29,6 +29,7 @@ from metasearch.metrics.of_search import Observation, samples
 from metasearch.outcome.ends import end_of, stays_ended, with_end
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.outcome.summary import recorded_ends, search_status
+from metasearch.plurals import counted
 from metasearch.reconcile import Step, reconcile
 from metasearch.search import budget
 from metasearch.search.build import build_search, require_known_names, require_possible
@@ -209,7 +210,7 @@ class _Reconciliation:
         found = sorted(each.name for each in self.cache.trials(self.key) if each.owner is None and each.name in wanted)
         if not found:
             return None
-        trials = f"{len(found)} trial{'' if len(found) == 1 else 's'}"
+        trials = counted(len(found), "trial")
         return Problem(
             ReadyReason.OPERATOR_ERROR,
             f"the operator cannot make {trials}, for MetaTrials of their names, such as {found[0]}, are there that no "

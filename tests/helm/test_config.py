@@ -13,9 +13,11 @@ from metasearch_operator.config import OperatorConfig, load_config
 
 EVERYTHING: dict[str, Any] = {
     "image": {"pullPolicy": "Never", "pullSecrets": ["a"], "tag": "2"},
+    "podSecurity": {"userId": 1_000},
     "worker": {
         "serviceAccount": {"name": "w"},
         "priorityClassName": "low",
+        "runtimeClassName": "nvidia",
         "storageSecret": "s3",
         "labels": {"team": "ml"},
         "annotations": {"note": "a: b"},

@@ -149,6 +149,16 @@ def test_a_value_of_the_operators_container(helm: Helm, values: dict[str, Any], 
     assert value == expected
 
 
+def test_the_cluster_may_give_the_user(helm: Helm) -> None:
+    """OpenShift's restricted-v2 refuses pods that name another than the namespace's."""
+    objects = helm.render(podSecurity={"userId": None})
+    assert pod(objects)["spec"]["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert config(objects)["worker"]["userId"] is None
+
+
 # --- the configuration of the operator -----------------------------------------------------------------------------
 
 
@@ -160,6 +170,8 @@ def test_by_default_the_operator_is_told_to_watch_its_own_namespace(helm: Helm) 
             "imagePullPolicy": "IfNotPresent",
             "imagePullSecrets": [],
             "serviceAccount": "metasearch-worker",
+            "runtimeClass": None,
+            "userId": 65532,
             "priorityClass": None,
             "storageSecret": None,
             "labels": {},
@@ -197,6 +209,8 @@ def test_the_operator_is_told_where_to_look(helm: Helm, watch: dict[str, Any], n
         ({"image": {"pullSecrets": ["a"]}}, "imagePullSecrets", ["a"]),
         ({"worker": {"serviceAccount": {"name": "w"}}}, "serviceAccount", "w"),
         ({"worker": {"priorityClassName": "low"}}, "priorityClass", "low"),
+        ({"worker": {"runtimeClassName": "nvidia"}}, "runtimeClass", "nvidia"),
+        ({"podSecurity": {"userId": 1_000_680_000}}, "userId", 1_000_680_000),
         ({"worker": {"storageSecret": "s3"}}, "storageSecret", "s3"),
         ({"worker": {"labels": {"team": "a"}}}, "labels", {"team": "a"}),
         ({"worker": {"annotations": {"note": "a: b"}}}, "annotations", {"note": "a: b"}),

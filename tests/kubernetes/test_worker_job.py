@@ -139,6 +139,7 @@ def test_a_setting_is_in_the_container(settings: Json, place: str, expected: Any
     [
         ({"serviceAccount": "runner"}, "serviceAccountName", "runner"),
         ({"priorityClass": "low"}, "priorityClassName", "low"),
+        ({"runtimeClass": "nvidia"}, "runtimeClassName", "nvidia"),
         ({"imagePullSecrets": ["a", "b"]}, "imagePullSecrets", [{"name": "a"}, {"name": "b"}]),
     ],
 )
@@ -194,6 +195,13 @@ def test_a_lost_node_is_given_up_soon() -> None:
 
 
 # --- security -----------------------------------------------------------------------------------------------------
+
+
+def test_a_cluster_may_give_a_pod_its_user() -> None:
+    security = pod(userId=None)["securityContext"]
+    assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(security)
+    assert security["runAsNonRoot"] is True
+    assert pod(userId=1_000)["securityContext"]["fsGroup"] == 1_000
 
 
 def test_a_pod_has_no_rights_on_its_node() -> None:

@@ -59,6 +59,6 @@ def test_lines_of_an_earlier_run_are_not_printed_again() -> None:
             opened.show(make_search(**TEN), Step(trials, Plan(Phase.SEARCHING)), STARTED + 60)
     assert isinstance(console.file, io.StringIO)
     first, second = console.file.getvalue().splitlines()
-    assert first == "going on after 1 trials that are over"
+    assert first == "going on after 1 trial of before"
     assert "whole 0.400" in second
     assert "[2/2]" in second

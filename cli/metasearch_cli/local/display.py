@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from metasearch.plurals import counted
 from metasearch.reconcile import Step
 from metasearch.search import budget, confirmation, pareto
 from metasearch.search.cut_trials import without_replaced
@@ -67,7 +68,7 @@ class LineDisplay:
         for title, trials in _stages(search, step.trials):
             if title not in self._begun:
                 self._begun.add(title)
-                self._print(f"{title}: {len(trials)} trials ({_spending(search, step, now)})")
+                self._print(f"{title}: {counted(len(trials), 'trial')} ({_spending(search, step, now)})")
             over = [trial for trial in trials if trial.state.is_over]
             for trial in over:
                 if trial.name not in self._ended:
@@ -83,7 +84,7 @@ class LineDisplay:
         self._ended = {trial.name for trial in step.trials if trial.state.is_over}
         if self._ended:
             self._begun = {title for title, trials in _stages(search, step.trials) if self._is_any_of(trials)}
-            self._print(f"going on after {len(self._ended)} trials that are over")
+            self._print(f"going on after {counted(len(self._ended), 'trial')} of before")
 
     def _is_any_of(self, trials: Sequence[Trial]) -> bool:
         return any(trial.name in self._ended for trial in trials)
@@ -115,7 +116,7 @@ class BarDisplay:
             if title not in self._bars:
                 self._bars[title] = self._progress.add_task(title, total=1.0, text="")
             over = sum(trial.state.is_over for trial in trials)
-            text = f"{over}/{len(trials)} trials{_best_text(trials)}"
+            text = f"{over}/{counted(len(trials), 'trial')}{_best_text(trials)}"
             self._progress.update(self._bars[title], completed=_share_done(trials), text=text)
         used = budget.spent(step.trials, search.wall_seconds(now), now)
         share = min(1.0, budget.used_share(search.spec, used))
@@ -171,7 +172,7 @@ def _training(trial: Trial, whole: int) -> str:
 
 def _spending(search: Search, step: Step, now: float) -> str:
     limits, used = search.spec.budget, budget.spent(step.trials, search.wall_seconds(now), now)
-    parts = [f"{used.trials} of {limits.max_trials} trials", _time(used.wall_seconds, limits.wall_time)]
+    parts = [f"{used.trials} of {counted(limits.max_trials, 'trial')}", _time(used.wall_seconds, limits.wall_time)]
     if used.gpu_hours > 0 or limits.gpu_hours is not None:
         of = f" of {limits.gpu_hours}" if limits.gpu_hours is not None else ""
         parts.append(f"{used.gpu_hours:.2f}{of} GPU-hours")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metasearch.api import Deliver, MetaSearchSpec
+from metasearch.plurals import counted
 from metasearch.search.build import build_search
 from metasearch.search.cells import parse_cell
 from metasearch.search.strategies import Answer
@@ -128,9 +129,9 @@ def sentences(spec: MetaSearchSpec, found: Estimate, workers: int) -> list[str]:
     # How many cells a front has is not known before the search.
     most = "at most " if spec.final.deliver is Deliver.FRONT else ""
     duration = (
-        f"about {_text(found.seconds)} on this machine with {_counted(workers, 'worker')}: "
-        f"{_counted(found.search_trials, 'search trial')} {_text(found.search_seconds)}, "
-        f"{most}{_counted(found.final_trainings, 'final training')} {_text(found.final_seconds)}"
+        f"about {_text(found.seconds)} on this machine with {counted(workers, 'worker')}: "
+        f"{counted(found.search_trials, 'search trial')} {_text(found.search_seconds)}, "
+        f"{most}{counted(found.final_trainings, 'final training')} {_text(found.final_seconds)}"
     )
     return [duration, *warnings(spec, found)]
 
@@ -172,7 +173,3 @@ def _text(seconds: float) -> str:
     if hours >= 10:
         return f"{round(minutes / 60):,} h"
     return f"{hours} h {rest} min" if rest else f"{hours} h"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

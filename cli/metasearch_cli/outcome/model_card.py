@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from metasearch.api import MetaSearchSpec, Split
 from metasearch.outcome.figures import Estimate, FinalNetwork, FoundNetwork
 from metasearch.outcome.results import SearchResult
+from metasearch.plurals import counted
 
 _CARD = """\
 # {name}: a {ways}-way {shots}-shot learner
@@ -51,7 +52,7 @@ def model_card(result: SearchResult, network: FoundNetwork[float]) -> str:
         version=result.search.version,
         ways=spec.task.ways,
         shots=spec.task.shots,
-        images=_counted(spec.task.shots, "image"),
+        images=counted(spec.task.shots, "image"),
         meta_learner=(spec.final.training or spec.training).meta_learner,
         meta_iterations=network.meta_iterations,
         data=_data(spec),
@@ -59,7 +60,7 @@ def model_card(result: SearchResult, network: FoundNetwork[float]) -> str:
         cell=network.candidate,
         rows="\n".join(_row(name, each) for name, each in networks),
         tasks=network.tasks,
-        seeds=_counted(network.seeds, "seed"),
+        seeds=counted(network.seeds, "seed"),
         unseen=_UNSEEN[spec.evaluation.split],
         shifts=_shifts(spec.evaluation.shifts),
         side="as large as those it was trained on"
@@ -81,7 +82,7 @@ def _cut_short(networks: Sequence[tuple[str, FinalNetwork[float]]], asked: int) 
 def _shifts(pixels: int) -> str:
     """Return a sentence on the copies over which predictions are averaged; empty where there are none."""
     return (
-        f"\nEach prediction is a mean over an image and copies moved by {_counted(pixels, 'pixel')}." if pixels else ""
+        f"\nEach prediction is a mean over an image and copies moved by {counted(pixels, 'pixel')}." if pixels else ""
     )
 
 
@@ -97,7 +98,3 @@ def _row(name: str, network: FinalNetwork[float]) -> str:
 
 def _text(measured: Estimate[float]) -> str:
     return f"{100 * measured.accuracy:.2f} ± {100 * measured.interval:.2f}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

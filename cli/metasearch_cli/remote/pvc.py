@@ -129,6 +129,7 @@ class PvcReader:
                 "ownerReferences": [{**owner_reference(self.search), "controller": False, "blockOwnerDeletion": False}],
             },
             "spec": {
+                "securityContext": restricted.pod_security(),
                 **settings,
                 "restartPolicy": "Never",
                 "activeDeadlineSeconds": LIFE_SECONDS,
@@ -137,7 +138,6 @@ class PvcReader:
                 # It asks nothing of the API server, so it gets no credentials.
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
-                "securityContext": restricted.POD,
                 "containers": [
                     {
                         **settings["containers"][0],
@@ -165,7 +165,7 @@ class PvcReader:
         if not self.image and "imagePullPolicy" in worker:
             container["imagePullPolicy"] = worker["imagePullPolicy"]
         # Placed as the workers are, since many volumes can be mounted only by the nodes of one zone.
-        kept = ("nodeSelector", "tolerations", "imagePullSecrets")
+        kept = ("nodeSelector", "tolerations", "imagePullSecrets", "securityContext")
         return {"containers": [container], **{key: template[key] for key in kept if key in template}}
 
     def _worker_template(self) -> Json:

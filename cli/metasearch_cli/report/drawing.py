@@ -12,6 +12,7 @@ from html import escape
 from typing import NamedTuple
 
 from metasearch.api import Concat
+from metasearch.plurals import counted
 from metasearch.search.cells import BEFORE_PREVIOUS, PREVIOUS, Branch, Cell
 from metasearch_cli.report.layout import OUTPUT, Item, Layout, lay_out
 
@@ -94,7 +95,7 @@ class _Drawing:
     def svg(self) -> str:
         width = self._left(self.cell.depth + 1) + OUTPUT_WIDTH + TAIL + MARGIN
         height = self.layout.height + 2 * MARGIN
-        blocks = "1 block" if len(self.cell) == 1 else f"{len(self.cell)} blocks"
+        blocks = counted(len(self.cell), "block")
         # SVG paints in the order of the elements: edges cover the blocks' frames, and boxes cover the ends of edges.
         parts = "\n".join((*self._frames(), *self._edges(), *self._inputs(), *self._blocks(), *self._output()))
         style = f"min-width:{0.8 * width:.0f}px;max-width:100%;height:auto;font-family:inherit;color:{_colour('ink')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metasearch.outcome.results import SearchResult
+from metasearch.plurals import counted
 from metasearch.search.ranking import FEWEST_DRAWN
 
 
@@ -11,7 +12,7 @@ def examination(result: SearchResult) -> str:
     found = result.examination
     if found is None:
         return ""
-    trials = f"{found.trials:,} trial{'' if found.trials == 1 else 's'} drawn at random"
+    trials = f"{counted(found.trials, 'trial')} drawn at random"
     if found.trials < FEWEST_DRAWN:
         return f"The surrogate cannot be judged yet: {trials}, and it takes {FEWEST_DRAWN}."
     spearman, ceiling = (figure_or_none(value) for value in (found.spearman, found.ceiling))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from metasearch.plurals import counted
+
 SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "–"
 """The text in place of a figure that was not measured."""
@@ -47,7 +49,7 @@ def short(number: float) -> str:
 
 def plural(number: int, noun: str) -> str:
     """Format a number of things: 1 trial, 2 trials."""
-    return f"{number:,}{SPACE}{noun}{'' if number == 1 else 's'}"
+    return counted(number, noun).replace(" ", SPACE, 1)
 
 
 def duration(seconds: float | None) -> str:

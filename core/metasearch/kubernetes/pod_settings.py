@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from metasearch.api import Resources, SpecModel
+from metasearch.kubernetes import restricted
 from metasearch.quantities import Quantity
 
 
@@ -16,6 +17,11 @@ class PodSettings(SpecModel):
     image_pull_secrets: tuple[str, ...] = ()
     service_account: str = "metasearch-worker"
     priority_class: str | None = None
+    runtime_class: str | None = None
+    user_id: int | None = Field(
+        default=restricted.USER,
+        description="userId is that of the pods' user and groups; null leaves it to the cluster.",
+    )
     storage_secret: str | None = Field(
         default=None, description="storageSecret is a Secret whose keys become variables; it need not exist."
     )

@@ -183,7 +183,7 @@ def _template(search: str, spec: MetaSearchSpec, settings: PodSettings) -> Json:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,  # thousands of services would make an environment that no process starts with
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": restricted.POD,
+        "securityContext": restricted.pod_security(settings.user_id),
         "containers": [_container(search, spec, settings, mounts)],
         "volumes": volumes,
         "tolerations": _tolerations(spec, settings),
@@ -200,6 +200,8 @@ def _template(search: str, spec: MetaSearchSpec, settings: PodSettings) -> Json:
         pod["nodeSelector"] = dict(wanted.node_selector)
     if settings.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret} for secret in settings.image_pull_secrets]
+    if settings.runtime_class:
+        pod["runtimeClassName"] = settings.runtime_class
     if settings.priority_class:
         pod["priorityClassName"] = settings.priority_class
     metadata: Json = {"labels": labels}

@@ -19,6 +19,7 @@ from typing import Any
 
 from metasearch.api import Deliver, Final, MetaSearchSpec
 from metasearch.errors import InvalidSpec
+from metasearch.plurals import counted
 from metasearch.search import baselines, budget, confirmation, cut_trials, pareto
 from metasearch.search.candidates import Candidate
 from metasearch.search.cut_trials import is_cut, without_cut
@@ -163,7 +164,7 @@ def _too_many_failures(search: Search, final: Sequence[Trial], used: budget.Spen
     if _have_network(final):  # of an earlier end, which failures under a larger budget do not undo
         return Plan(Phase.SUCCEEDED, limit=limit)
     allowed = search.spec.budget.max_failed_trials
-    failed = "1 trial" if used.failed_trials == 1 else f"{used.failed_trials} trials"
+    failed = counted(used.failed_trials, "trial")
     return Plan(
         Phase.FAILED, limit=limit, message=f"{failed} failed, more than budget.maxFailedTrials allows ({allowed})"
     )

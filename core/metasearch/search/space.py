@@ -17,6 +17,7 @@ import numpy as np
 
 from metasearch import api
 from metasearch.errors import InvalidCell
+from metasearch.plurals import counted
 from metasearch.search.candidates import Candidate
 from metasearch.search.cell_features import SIZE_FEATURES, cell_features, feature_names
 from metasearch.search.cell_networks import CellNetworks
@@ -329,7 +330,7 @@ class CellSpace:
         return cell
 
     def size_text(self, size: int) -> str:
-        return f"{size} {'block' if size == 1 else 'blocks'}"
+        return counted(size, "block")
 
 
 @lru_cache(maxsize=16_384)

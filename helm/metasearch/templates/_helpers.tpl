@@ -85,6 +85,11 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{/* The number of the pods' user and groups; nothing where the cluster gives it. */}}
+{{- define "metasearch.userId" -}}
+{{- if not (kindIs "invalid" .Values.podSecurity.userId) }}{{ int64 .Values.podSecurity.userId }}{{ end -}}
+{{- end -}}
+
 {{/* The configuration file of `python -m metasearch_operator --config`. */}}
 {{- define "metasearch.config" -}}
 namespaces: {{ .Values.watch.all | ternary (list) (include "metasearch.namespaces" . | fromJsonArray) | toJson }}
@@ -93,6 +98,8 @@ worker:
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   imagePullSecrets: {{ .Values.image.pullSecrets | toJson }}
   serviceAccount: {{ .Values.worker.serviceAccount.name | quote }}
+  runtimeClass: {{ .Values.worker.runtimeClassName | default nil | toJson }}
+  userId: {{ include "metasearch.userId" . | default "null" }}
   priorityClass: {{ .Values.worker.priorityClassName | default nil | toJson }}
   storageSecret: {{ .Values.worker.storageSecret | default nil | toJson }}
   labels: {{ .Values.worker.labels | toJson }}

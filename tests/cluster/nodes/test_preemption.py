@@ -86,7 +86,7 @@ def urgent_pod(name: str, image: str, node: str, cpu: str) -> Json:
             "priorityClassName": name,
             "nodeSelector": {"kubernetes.io/hostname": node},
             "terminationGracePeriodSeconds": 0,
-            "securityContext": restricted.POD,
+            "securityContext": restricted.pod_security(),
             "containers": [{**container, "resources": resources, "securityContext": restricted.CONTAINER}],
         },
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from metasearch.api import LearnerSettings, MetaSearchSpec, ReptileSettings, Task
+from metasearch.plurals import counted
 from metasearch.search.hyperparameters import largest_training
 from metasearch_trainer.data.images import ImageSet, Splits
 
@@ -83,7 +84,7 @@ def _few_classes(images: ImageSet, part: str, name: str, ways: int, rotations: i
     classes = len(images.counts) * rotations
     if classes < ways:
         yield (
-            f"{name} has {classes} {part} class{'' if classes == 1 else 'es'} and task.ways is {ways}; "
+            f"{name} has {counted(classes, f'{part} class', f'{part} classes')} and task.ways is {ways}; "
             f"ways must be no more than that, or the split give more classes to {part}"
         )
 
