@@ -219,6 +219,7 @@ def test_a_pod_has_no_rights_on_its_node() -> None:
     assert {tuple(volume.keys() - {"name"}) for volume in made["volumes"]} == {
         ("emptyDir",),
         ("persistentVolumeClaim",),
+        ("projected",),
     }
 
 
