@@ -31,6 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+BUILD_SECONDS = 2700
+"""Time limit of a test whose fixtures may have to build images, on a machine that does other work besides."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and {"built_images", "cluster"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
+
+
 @pytest.hookimpl(optionalhook=True)  # the suite also runs without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     if config.getvalue("dist") != "loadfile":
