@@ -27,6 +27,10 @@ from metasearch.search.trials import Stage, State, Trial
 T = TypeVar("T")
 
 
+FAILED_PHASE = "Failed"
+"""The phase of a pod of which a container has failed."""
+
+
 @dataclass(frozen=True)
 class CachedTrial:
     """A MetaTrial."""
@@ -81,7 +85,7 @@ class WorkerPod:
 
     @property
     def is_over(self) -> bool:
-        return self.phase in ("Succeeded", "Failed")
+        return self.phase in ("Succeeded", FAILED_PHASE)
 
     @property
     def is_terminating(self) -> bool:

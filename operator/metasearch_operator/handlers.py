@@ -38,19 +38,20 @@ MAX_CONCURRENT_RECONCILES = 16
 """Threads. They wait for the API server most of the time, so that their number says little about load."""
 
 
-class EndlessBackoff:
-    """Pauses after failed requests of kopf's, in seconds, without an end: where they end, kopf ends the process."""
-
-    def __iter__(self) -> Iterator[float]:
-        return itertools.chain(KOPF_BACKOFF_SECONDS, itertools.repeat(KOPF_BACKOFF_SECONDS[-1]))
-
-
-KOPF_BACKOFF_SECONDS = (1, 1, 2, 3, 5, 8, 13, 21, 30)
-
 SYNC_SECONDS = 0.1
 """Time between two looks, at the start, whether the cache is filled."""
 
+KOPF_BACKOFF_SECONDS = (1, 1, 2, 3, 5, 8, 13, 21, 30)
+"""Pauses after failed requests of kopf's own; after the last, all others are as long as that."""
+
 Json = dict[str, Any]
+
+
+class EndlessBackoff:
+    """The pauses after failed requests of kopf's, in seconds, without an end: where they end, kopf ends the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain(KOPF_BACKOFF_SECONDS, itertools.repeat(KOPF_BACKOFF_SECONDS[-1]))
 
 
 class Operator:

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from metasearch.cluster.api import Api, Conflict, NotFound
 from metasearch.kubernetes import names
 from metasearch.kubernetes.times import Time
-from metasearch_operator.cache import WorkerLease, WorkerPod
+from metasearch_operator.cache import FAILED_PHASE, WorkerLease, WorkerPod
 from metasearch_operator.lost_workers import is_silent
+from metasearch_operator.reasons import ReadyReason
 
 OVERDUE_SECONDS = 30.0
 """Time after the end of a pod's grace in which its node must have ended it, or be taken not to answer."""
@@ -61,7 +62,7 @@ def _remove(api: Api, namespace: str, pod: WorkerPod, now: float) -> None:
         condition = {
             "type": "DisruptionTarget",
             "status": "True",
-            "reason": "NodeLost",
+            "reason": ReadyReason.NODE_LOST,
             "message": f"the node {pod.node} has not ended the pod",
             "lastTransitionTime": Time.at(now),
         }
@@ -70,7 +71,7 @@ def _remove(api: Api, namespace: str, pod: WorkerPod, now: float) -> None:
                 f"{names.POD.path(namespace, pod.name)}/status",
                 [
                     {"op": "test", "path": "/metadata/uid", "value": pod.uid},
-                    {"op": "replace", "path": "/status/phase", "value": "Failed"},
+                    {"op": "replace", "path": "/status/phase", "value": FAILED_PHASE},
                     {"op": "add", "path": "/status/conditions/-", "value": condition},
                 ],
             )
