@@ -654,6 +654,16 @@ def test_a_large_round_is_proposed_little_by_little_and_is_the_same(
     assert [trial.spec for trial in by_and_by] == [trial.spec for trial in at_once]
 
 
+def test_trials_are_proposed_by_the_hundred_not_one_for_each_that_ends() -> None:
+    """A grid lists all that it would try each time that it is asked."""
+    search = make_search(search={"strategy": "Random"}, budget={"maxTrials": 2000}, parallelism=3)
+    first = [Trial(spec=each) for each in plan(search, [], STARTED).propose]
+    assert len(first) == 200
+    ended = [completed(trial, pretend_result(trial.spec)) for trial in first[:100]]
+    assert not plan(search, [*ended[:99], *first[99:]], STARTED).propose
+    assert len(plan(search, [*ended, *first[100:]], STARTED).propose) == 100
+
+
 def test_many_workers_have_enough_to_do() -> None:
     search = make_search(search={"strategy": "Random"}, budget={"maxTrials": 2000}, parallelism=500)
     assert len(plan(search, [], STARTED).propose) == 1000

@@ -173,15 +173,16 @@ def _too_many_failures(search: Search, final: Sequence[Trial], used: budget.Spen
 def _next_trials(search: Search, trials: Sequence[Trial]) -> tuple[TrialSpec, ...]:
     """Return the trials that the strategy proposes; none where it waits for others, or has nothing more to try."""
     history = _history(trials)
-    ahead = _most_open(search) - sum(not trial.state.is_over for trial in history)
-    if ahead <= 0:
+    most, are_open = _most_open(search), sum(not trial.state.is_over for trial in history)
+    # At half, not at each trial that ends: some strategies list all that they would try each time that they are asked.
+    if are_open > most // 2:
         return ()
     room = _room(search, trials, history)
     answer = search.strategy.propose(history, room)
     if isinstance(answer, Answer):
         return ()
     # A strategy proposes again what is left out here, as it does where a driver has died half-way.
-    chosen = answer[: min(room, ahead)]
+    chosen = answer[: min(room, most - are_open)]
     wanted = [_search_trial(search, each, len(history) + index) for index, each in enumerate(chosen)]
     # A driver plans again at once after a proposal, so a trial that exists already would keep it in a loop.
     return _missing(search, wanted, trials)
