@@ -27,7 +27,11 @@ KUBECONFIG = FOLDER / "kubeconfig"
 
 PID_FILE = FOLDER / "pid"
 LOG = FOLDER / "log"
-EXAMPLE_COMMANDS = """\
+PROGRAMS = [str(ROOT / place) for place in (".venv/bin", ".cache/kubernetes/bin", ".cache/helm/bin")]
+"""Folders with metasearch, kubectl and helm, which a machine need not have otherwise."""
+
+EXAMPLE_COMMANDS = f"""\
+  export PATH={":".join(PROGRAMS)}:$PATH
   kubectl apply --filename examples/omniglot-quick.yaml
   kubectl get metasearches --watch
 """
