@@ -55,17 +55,17 @@ class SearchHandle:
         return "Unknown", "", ""
 
     def trials(self) -> list[Trial]:
-        found, _ = self.api.list_all(
-            names.TRIAL.path(self.namespace), labelSelector=f"{names.LABEL_SEARCH}={self.name}"
-        )
-        return [trial_of(resource) for resource in found]
+        return [trial_of(resource) for resource in self._labelled(names.TRIAL)]
 
     def jobs(self) -> list[Json]:
-        found, _ = self.api.list_all(names.JOB.path(self.namespace), labelSelector=f"{names.LABEL_SEARCH}={self.name}")
-        return found
+        return self._labelled(names.JOB)
 
     def pods(self) -> list[Json]:
-        found, _ = self.api.list_all(names.POD.path(self.namespace), labelSelector=f"{names.LABEL_SEARCH}={self.name}")
+        return self._labelled(names.POD)
+
+    def _labelled(self, kind: names.Kind | names.Resource) -> list[Json]:
+        """Return all objects of a kind that carry the search's label."""
+        found, _ = self.api.list_all(kind.path(self.namespace), labelSelector=f"{names.LABEL_SEARCH}={self.name}")
         return found
 
     def events(self) -> list[str]:

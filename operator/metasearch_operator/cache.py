@@ -30,6 +30,9 @@ T = TypeVar("T")
 FAILED_PHASE = "Failed"
 """The phase of a pod of which a container has failed."""
 
+PHASES_OVER = ("Succeeded", FAILED_PHASE)
+"""The phases of pods that have ended."""
+
 
 @dataclass(frozen=True)
 class CachedTrial:
@@ -85,7 +88,7 @@ class WorkerPod:
 
     @property
     def is_over(self) -> bool:
-        return self.phase in ("Succeeded", FAILED_PHASE)
+        return self.phase in PHASES_OVER
 
     @property
     def is_terminating(self) -> bool:

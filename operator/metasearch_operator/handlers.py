@@ -37,7 +37,6 @@ from metasearch_operator.searches import read_search, search_key, write_status
 MAX_CONCURRENT_RECONCILES = 16
 """Threads. They wait for the API server most of the time, so that their number says little about load."""
 
-
 SYNC_SECONDS = 0.1
 """Time between two looks, at the start, whether the cache is filled."""
 

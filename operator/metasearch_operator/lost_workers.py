@@ -18,7 +18,7 @@ from metasearch.kubernetes.worker_job import CONTAINER, LEASE_SECONDS
 from metasearch.search.trials import LOST, Reason, StaleClaim, State, Trial, TrialResult
 from metasearch.stores.kubernetes import KubernetesStore
 from metasearch.worker_names import WorkerName
-from metasearch_operator.cache import CachedTrial, WorkerLease, WorkerPod
+from metasearch_operator.cache import PHASES_OVER, CachedTrial, WorkerLease, WorkerPod
 
 
 @dataclass(frozen=True)
@@ -105,5 +105,5 @@ def _exists(api: Api, namespace: str, name: str, uid: str | None) -> bool:
         pod = api.get(names.POD.path(namespace, name))
     except NotFound:
         return False
-    is_over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    is_over = pod.get("status", {}).get("phase") in PHASES_OVER
     return bool(pod["metadata"]["uid"] == uid) and not is_over

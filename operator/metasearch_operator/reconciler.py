@@ -146,11 +146,11 @@ class _Reconciliation:
         self.jobs = [job for job in jobs if job.owner == self.uid]
         # Those of a search that was deleted without what it owned (`kubectl delete --cascade=orphan`).
         self.left_jobs = [job for job in jobs if job.owner is None and job.name.startswith(f"{self.name}-workers-")]
-        self.pods = self.cache.pods(self.key)
+        self.pods, self.leases = self.cache.pods(self.key), self.cache.leases(self.key)
 
     def run(self) -> ReconcileResult:
         # Whatever the search's phase, for nobody else removes them.
-        remove_stuck_pods(self.api, self.namespace, self.pods, self.cache.leases(self.key), self.now)
+        remove_stuck_pods(self.api, self.namespace, self.pods, self.leases, self.now)
         if has_ended(self.before.conditions, self.generation):
             # It is not evaluated again: its trials may be deleted by now, and its status is to stay.
             delete_jobs(self.api, self.namespace, self.jobs)
@@ -189,7 +189,7 @@ class _Reconciliation:
 
     def _release_orphans(self, store: KubernetesStore, cached: Sequence[CachedTrial]) -> None:
         running = [each for each in cached if each.trial and each.trial.state is State.RUNNING]
-        for orphan in find_orphaned(running, self.pods, self.cache.leases(self.key), self.api, self.namespace):
+        for orphan in find_orphaned(running, self.pods, self.leases, self.api, self.namespace):
             release(orphan, store, self.now)
 
     def _step(self, search: Search, store: KubernetesStore, trials: Sequence[Trial], timing: Timing) -> Step:

@@ -44,9 +44,9 @@ def remove_stuck_pods(
     for pod in pods:
         lease = leases.get(pod.name)
         if pod.ends_at is not None:
+            is_overdue = now - pod.ends_at > OVERDUE_SECONDS
             # One that has no lease has not begun to work.
-            is_quiet = lease is None or is_silent(api, namespace, pod.name, lease)
-            if now - pod.ends_at > OVERDUE_SECONDS and is_quiet:
+            if is_overdue and (lease is None or is_silent(api, namespace, pod.name, lease)):
                 _remove(api, namespace, pod, now)
         elif not pod.is_over:
             hangs = lease is not None and lease.age > HUNG_SECONDS and is_silent(api, namespace, pod.name, lease)
