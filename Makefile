@@ -112,6 +112,11 @@ detection-on-nodes: setup ## Show which alert tells of real faults on a cluster 
 	@scripts/setup.sh cluster
 	$(BIN)/python benchmarks/detection_on_nodes.py --json benchmarks/results/detection_on_nodes.json
 
+.PHONY: reliability
+reliability: setup ## Let faults happen to an operator on a real API server, half an hour, and write docs/reliability.md
+	@scripts/setup.sh cluster
+	$(BIN)/python benchmarks/reliability.py --json benchmarks/results/reliability.json --docs docs/reliability.md
+
 .PHONY: bench-learners
 bench-learners: setup ## Run the benchmarks behind the figures in docs/learners.md, which takes hours
 	$(BIN)/python benchmarks/learner_memory.py

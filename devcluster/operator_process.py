@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +42,13 @@ class OperatorProcess:
         """Kill it at once, as when a node dies."""
         self._process.kill()
         self._process.wait()
+
+    def pause(self) -> None:
+        """Let it do nothing until `resume`, as on a machine that is suspended."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
         """Terminate it, as when a pod is deleted, and return the exit code."""

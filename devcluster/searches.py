@@ -110,10 +110,10 @@ class SearchHandle:
     def is_over(self) -> bool:
         return any(self.condition(kind)[0] == "True" for kind in ("Succeeded", "Failed"))
 
-    def wait_until_over(self) -> str:
+    def wait_until_over(self, seconds: float = SECONDS) -> str:
         """Wait for the end of the search, and return Succeeded or Failed."""
-        return str(
-            self.wait_for(
-                lambda: next((kind for kind in ("Succeeded", "Failed") if self.condition(kind)[0] == "True"), None)
-            )
-        )
+
+        def end() -> str | None:
+            return next((kind for kind in ("Succeeded", "Failed") if self.condition(kind)[0] == "True"), None)
+
+        return str(self.wait_for(end, seconds))

@@ -181,6 +181,18 @@ class Cache:
                     raise Forbidden(f"the operator may not list {reflector.plural} in the namespace {namespace}")
                 raise StoreUnavailable(f"the {reflector.plural} of the namespace {namespace} have not been listed yet")
 
+    def refresh(self, search: SearchKey) -> None:
+        """
+        List what a search has, and put right what the watches have missed of it.
+
+        Raises:
+            StoreUnavailable: the API server cannot be reached now.
+            Forbidden: the operator may not list it.
+        """
+        for reflector in self._all:
+            if reflector.namespace in (None, search[0]):
+                reflector.refresh(search)
+
     @property
     def is_alive(self) -> bool:
         """False once a reflector's thread has died; only a restart helps then."""

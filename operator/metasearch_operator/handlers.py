@@ -31,8 +31,9 @@ from metasearch_operator.events import Event
 from metasearch_operator.metrics import OperatorMetrics
 from metasearch_operator.ranking_process import RankingProcess
 from metasearch_operator.reconciler import Reconciler, ReconcileResult
+from metasearch_operator.resync import keep_reading
 from metasearch_operator.search_tasks import SearchLoop, SearchTasks
-from metasearch_operator.searches import read_search, search_key, write_status
+from metasearch_operator.searches import search_key, write_status
 
 MAX_CONCURRENT_RECONCILES = 16
 """Threads. They wait for the API server most of the time, so that their number says little about load."""
@@ -59,6 +60,7 @@ class Operator:
     def __init__(self, config: OperatorConfig, api: Api, probes_port: int, metrics_port: int) -> None:
         self._metrics = OperatorMetrics()
         self._api = api.observed_by(self._metrics.request)
+        self._namespaces = config.namespaces
         self._probes_port, self._metrics_port, self._tls = probes_port, metrics_port, config.metrics_tls
         self._tasks = SearchTasks(self._make_loop, self._metrics.remove)
         # Not asyncio's default executor, which also resolves host names: waiting reconciles must not hold that up.
@@ -74,6 +76,7 @@ class Operator:
             self._metrics.shows,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._resync: asyncio.Task[None] | None = None
         self._server: Any = None
         self._metrics_server: MetricsServer | None = None
 
@@ -110,9 +113,14 @@ class Operator:
         self._cache.start()
         while not self._cache.is_synced:
             await asyncio.sleep(SYNC_SECONDS)
+        self._resync = asyncio.create_task(
+            keep_reading(self._api, self._namespaces, self._tasks, self._cache.refresh, self._run_in_thread)
+        )
 
     async def stop(self, **_: Any) -> None:
         """Stop everything. A reconcile that runs in a thread is not waited for: it may be cut at any point."""
+        if self._resync is not None:
+            self._resync.cancel()
         await self._tasks.stop()
         self._cache.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -133,7 +141,6 @@ class Operator:
         return SearchLoop(
             reconcile=self._reconcile,
             report_problem=self._reconciler.report_problem,
-            read_search=functools.partial(read_search, self._api),
             write_status=functools.partial(write_status, self._api),
             run_in_thread=self._run_in_thread,
             post=self._post,

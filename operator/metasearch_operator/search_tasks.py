@@ -11,20 +11,21 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from metasearch.cluster.reflector import SearchKey
+from metasearch.cluster.reflector import SearchKey, is_newer
 from metasearch.errors import MetaSearchError, StoreUnavailable
 from metasearch.kubernetes.ownership import is_terminating
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.retry import Backoff
+from metasearch_operator.conditions import has_ended
 from metasearch_operator.diagnosis import Problem
 from metasearch_operator.events import Event
 from metasearch_operator.reasons import ReadyReason
 from metasearch_operator.reconciler import ReconcileResult
-from metasearch_operator.searches import SearchGone, search_key, status_json
+from metasearch_operator.searches import SearchGone, recorded_status, search_key, status_json
 
 Json = dict[str, Any]
 
@@ -36,9 +37,6 @@ FIGURES_SECONDS = 20.0
 
 SETTLE_SECONDS = 0.2
 """Time to wait after a change before reconciling, for changes come in bursts: a Job, its pod, the pod's node."""
-
-REREAD_SECONDS = 300.0
-"""Time without a watch event after which a search is read: an event may have been lost with a broken watch."""
 
 RETRY_BACKOFF = Backoff(first=1.0, longest=60.0)
 """Pauses after several failed reconciles in a row."""
@@ -58,9 +56,8 @@ class SearchLoop:
     reconcile: Callable[[Json], ReconcileResult]
     report_problem: Callable[[Json, Problem], ReconcileResult]
     """Methods of `Reconciler`. The first waits for the API server."""
-    read_search: Callable[[Json], Json]
     write_status: Callable[[Json, SearchStatus], bool]
-    """Functions of `searches`, for one API server. Both wait for it."""
+    """`searches.write_status` for one API server, which it waits for."""
     run_in_thread: RunInThread
     post: Callable[[Json, Event], None]
     """Posts an event of the search. It waits for the API server, and does not fail."""
@@ -73,19 +70,14 @@ class SearchLoop:
 
     changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set when the search, or anything that belongs to it, has changed."""
-    seen_at: float = field(init=False)
-    """Time at which `resource` was received, on the clock."""
     failures: int = field(default=0, init=False)
     """Failed reconciles in a row."""
     written_at: float = field(default=-math.inf, init=False)
     """Time at which a status was last written, on the clock."""
 
-    def __post_init__(self) -> None:
-        self.seen_at = self.clock()
-
     def update(self, resource: Json) -> None:
         """Take a newer version of the search, and wake the loop."""
-        self.resource, self.seen_at = resource, self.clock()
+        self.resource = resource
         self.changed.set()
 
     async def run(self) -> None:
@@ -110,8 +102,6 @@ class SearchLoop:
             SearchGone: the search no longer exists.
         """
         try:
-            if self.clock() - self.seen_at >= REREAD_SECONDS:
-                self.resource, self.seen_at = await self.run_in_thread(self.read_search, self.resource), self.clock()
             resource = self.resource  # one version for all of this: `update` may replace it while a thread works
             result: ReconcileResult = await self.run_in_thread(self.reconcile, resource)
             is_current = await self._publish(resource, result)
@@ -120,6 +110,8 @@ class SearchLoop:
         except StoreUnavailable as error:
             # It passes by itself, and the status could not be written now anyway.
             return self._failed(str(error))
+        except MetaSearchError as error:  # such as rights that are gone: its sentence says it all
+            return await self._report_error(error)
         except Exception as error:
             logger.exception("the reconcile of %s failed", self._name)
             return await self._report_error(error)
@@ -203,6 +195,30 @@ class SearchTasks:
             self._tasks[key] = SearchTask(loop, task)
             task.add_done_callback(lambda _: self._drop(key, task))
 
+    def replace(self, namespace: str | None, listed: Sequence[Json], version: str) -> None:
+        """
+        Take over what a list of the searches says that no event has said.
+
+        Args:
+            namespace: the one that was listed; None for all.
+            version: that of the list. What is newer than this has come since.
+        """
+        found = {search_key(resource): resource for resource in listed}
+        for key, known in list(self._tasks.items()):
+            is_listed = key in found or namespace not in (None, key[0])
+            if not is_listed and not is_newer(_version(known.loop.resource), version):
+                self.remove(key)
+        for key, resource in found.items():
+            mine = self._tasks.get(key)
+            if mine is None or is_newer(_version(resource), _version(mine.loop.resource)):
+                self.upsert(resource)
+
+    def unfinished(self) -> Sequence[SearchKey]:
+        """Return the searches that go on."""
+        return [
+            key for key, known in self._tasks.items() if not has_ended(recorded_status(known.loop.resource).conditions)
+        ]
+
     def wake(self, key: SearchKey) -> None:
         """Reconcile a search soon, because something that belongs to it has changed."""
         if known := self._tasks.get(key):
@@ -229,3 +245,7 @@ class SearchTasks:
         if (known := self._tasks.get(key)) and known.task is task:
             del self._tasks[key]
             self._on_gone(key)
+
+
+def _version(resource: Json) -> str:
+    return str(resource["metadata"]["resourceVersion"])

@@ -1,4 +1,4 @@
-"""Read MetaSearches from the API server and write their status."""
+"""Read the fields of a MetaSearch and write its status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from metasearch.cluster.api import Api, Conflict, NotFound
 from metasearch.cluster.reflector import SearchKey
 from metasearch.kubernetes import names
-from metasearch.kubernetes.ownership import is_terminating
 from metasearch.kubernetes.search_status import SearchStatus
 
 Json = dict[str, Any]
@@ -22,24 +21,6 @@ class SearchGone(Exception):
 def search_key(resource: Json) -> SearchKey:
     """Return the namespace and the name of a MetaSearch."""
     return resource["metadata"]["namespace"], resource["metadata"]["name"]
-
-
-def read_search(api: Api, resource: Json) -> Json:
-    """
-    Return the search of this namespace and name as it is now.
-
-    Raises:
-        SearchGone: it no longer exists, or is being deleted.
-        StoreUnavailable: the API server cannot be reached now.
-    """
-    namespace, name = search_key(resource)
-    try:
-        current = api.get(names.SEARCH.path(namespace, name))
-    except NotFound as error:
-        raise SearchGone(name) from error
-    if is_terminating(current):
-        raise SearchGone(name)
-    return current
 
 
 def write_status(api: Api, resource: Json, status: SearchStatus) -> bool:

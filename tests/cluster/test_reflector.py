@@ -188,6 +188,65 @@ class Counting(Passing):
         return super().watch(path, version, seconds, **query)
 
 
+# --- one search listed again --------------------------------------------------------------------------------------
+
+
+class Losing(Passing):
+    """Loses every event of its watches, and lists as of a version that a test chooses."""
+
+    old: tuple[list[Json], str] | None = None
+    """An answer that lists get instead."""
+    loses = True
+
+    def list_all(self, path: str, **query: str) -> tuple[list[Json], str]:
+        return self.old or super().list_all(path, **query)
+
+    def watch(self, path: str, version: str, seconds: int, **query: str) -> Iterator[tuple[str, Json]]:
+        for event in super().watch(path, version, seconds, **query):
+            if self.loses:
+                continue
+            yield event
+
+
+def test_a_refresh_finds_what_a_watch_has_lost(
+    client: Api, namespace: str, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("stays", "changes", "vanishes"):
+        create(client, namespace, lease(name))
+    create(client, namespace, lease("unlike", search="other"))
+    leases = watch(Losing(client), namespace)
+    leases.wait_for("stays: first", "changes: first", "vanishes: first")
+    before = leases.entries()["stays: first"]
+    leases.reported.clear()
+    client.delete(names.LEASE.path(namespace, "vanishes"))
+    hand_over(client, namespace, "changes", "second")
+    hand_over(client, namespace, "unlike", "second")
+    create(client, namespace, lease("new"))
+    assert leases.reflector.refresh((namespace, "one"))
+    assert set(leases.entries()) == {"stays: first", "changes: second", "new: first"}
+    assert leases.entries()["stays: first"] is before
+    assert leases.reported == [(namespace, "one")]
+    assert set(leases.entries("other")) == {"unlike: first"}  # it was not asked for
+    assert f"has missed changes of {namespace}/one" in caplog.text
+    assert not leases.reflector.refresh((namespace, "one"))
+
+
+def test_a_refresh_that_is_behind_the_watch_changes_nothing(client: Api, namespace: str, watch: Watch) -> None:
+    for name in ("changes", "vanishes"):
+        create(client, namespace, lease(name))
+    losing = Losing(client)
+    losing.loses = False
+    leases = watch(losing, namespace)
+    leases.wait_for("changes: first", "vanishes: first")
+    old = client.list_all(names.LEASE.path(namespace), labelSelector=f"{LABEL_SEARCH}=one")
+    hand_over(client, namespace, "changes", "second")
+    create(client, namespace, lease("new"))
+    leases.wait_for("changes: second", "vanishes: first", "new: first")
+    losing.old = old
+    assert not leases.reflector.refresh((namespace, "one"))
+    assert set(leases.entries()) == {"changes: second", "vanishes: first", "new: first"}
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------------------
 
 

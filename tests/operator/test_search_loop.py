@@ -15,8 +15,8 @@ from metasearch.kubernetes.times import Time
 from metasearch_operator.diagnosis import Problem
 from metasearch_operator.events import Event
 from metasearch_operator.reconciler import ReconcileResult
-from metasearch_operator.search_tasks import FIGURES_SECONDS, REREAD_SECONDS, RESYNC_SECONDS, RETRY_BACKOFF, SearchLoop
-from metasearch_operator.searches import SearchGone, status_json
+from metasearch_operator.search_tasks import FIGURES_SECONDS, RESYNC_SECONDS, RETRY_BACKOFF, SearchLoop
+from metasearch_operator.searches import status_json
 
 Json = dict[str, Any]
 
@@ -39,7 +39,6 @@ class LoopHarness:
             SearchStatus(round=2), is_urgent=True, events=[EVENT]
         )
         self.is_written: bool | Exception = True
-        self.current: Json | Exception = SEARCH
         self.reconciled: Json = {}
         self.now = 0.0
         self.reconciles = 0
@@ -51,7 +50,6 @@ class LoopHarness:
             reconcile=self._reconcile,
             report_problem=self._report_problem,
             write_status=self._write_status,
-            read_search=self._read_search,
             run_in_thread=self._at_once,
             post=lambda _resource, event: self.posted.append(event),
             show=lambda _resource, result: self.shown.append(result),
@@ -61,11 +59,6 @@ class LoopHarness:
 
     def reconcile_once(self) -> float:
         return asyncio.run(self.loop.reconcile_once())
-
-    def _read_search(self, _resource: Json) -> Json:
-        if isinstance(self.current, Exception):
-            raise self.current
-        return self.current
 
     def _reconcile(self, resource: Json) -> ReconcileResult:
         self.reconciles += 1
@@ -132,46 +125,6 @@ def test_of_a_search_that_has_changed_meanwhile_nothing_is_posted(harness: LoopH
     assert harness.loop.failures == 0
 
 
-# --- without an event ---------------------------------------------------------------------------------------------
-
-
-def test_a_search_without_an_event_for_long_is_read(harness: LoopHarness) -> None:
-    harness.current = {**SEARCH, "status": {"round": 3}}
-    harness.now = REREAD_SECONDS - 1
-    harness.reconcile_once()
-    assert harness.reconciled == SEARCH
-    harness.now = REREAD_SECONDS
-    harness.reconcile_once()
-    assert harness.reconciled == harness.current
-
-
-def test_one_with_an_event_is_not(harness: LoopHarness) -> None:
-    harness.current = AssertionError("was read")
-    harness.now = REREAD_SECONDS
-    harness.loop.update(changed := {**SEARCH, "status": {"round": 4}})
-    harness.reconcile_once()
-    assert harness.reconciled == changed
-    assert harness.loop.changed.is_set()
-
-
-def test_where_it_is_gone_there_is_no_reconcile(harness: LoopHarness) -> None:
-    harness.current = SearchGone("test")
-    harness.now = REREAD_SECONDS
-    with pytest.raises(SearchGone):
-        harness.reconcile_once()
-    assert harness.reconciles == 0
-    asyncio.run(harness.loop.run())  # ends
-
-
-def test_it_is_read_again_where_that_failed(harness: LoopHarness) -> None:
-    harness.current = StoreUnavailable("no answer")
-    harness.now = REREAD_SECONDS
-    assert harness.reconcile_once() == RETRY_BACKOFF.first
-    harness.current = {**SEARCH, "status": {"round": 3}}
-    harness.reconcile_once()
-    assert harness.reconciled == harness.current
-
-
 # --- failing ------------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +160,18 @@ def test_an_unexpected_error_is_written_where_people_look(harness: LoopHarness, 
     assert words in problem.message
     assert harness.shown[-1].status.conditions == (not_ready(problem.message),)  # in metrics, too
     assert harness.written == [SearchStatus(conditions=(not_ready(problem.message),))]
+
+
+def test_only_what_nobody_foresaw_is_logged_with_a_traceback(
+    harness: LoopHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.result = Refused("jobs.batch is forbidden")
+    harness.reconcile_once()
+    assert "jobs.batch is forbidden" in caplog.text
+    assert "Traceback" not in caplog.text
+    harness.result = ZeroDivisionError("division")
+    harness.reconcile_once()
+    assert "Traceback" in caplog.text
 
 
 def test_a_failure_that_cannot_be_written_either_is_tried_again(harness: LoopHarness) -> None:

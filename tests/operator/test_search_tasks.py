@@ -40,7 +40,6 @@ class Loops:
             reconcile=self._reconcile,
             report_problem=lambda _resource, _problem: ReconcileResult(SearchStatus(), is_urgent=False),
             write_status=lambda _resource, _status: True,
-            read_search=lambda resource: resource,
             run_in_thread=self._at_once,
             post=lambda _resource, _event: None,
             show=lambda resource, _result: self.shown.add(search_key(resource)),
@@ -136,6 +135,67 @@ def test_one_that_ended_by_itself_begins_again_with_the_next_change(loops: Loops
 
     run(loops, play)
     assert loops.made == 2
+
+
+# --- listed again -------------------------------------------------------------------------------------------------
+
+
+def test_a_search_of_which_no_event_came_has_a_task(loops: Loops) -> None:
+    async def play(tasks: SearchTasks) -> None:
+        tasks.replace(None, [search(1)], "5")
+        await loops.reaches(1)
+
+    run(loops, play)
+    assert loops.reconciled == [search(1)]
+
+
+@pytest.mark.parametrize(("listed", "reconciles"), [(3, 2), (2, 1), (1, 1)])
+def test_only_a_newer_version_of_a_search_is_taken_over(listed: int, reconciles: int, loops: Loops) -> None:
+    async def play(tasks: SearchTasks) -> None:
+        tasks.upsert(search(2))
+        await loops.reaches(1)
+        tasks.replace("team-a", [search(listed)], "5")
+        await loops.reaches(reconciles)
+        await asyncio.sleep(0.05)
+
+    run(loops, play)
+    assert loops.reconciled == [search(2), search(3)][:reconciles]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "version", "stays"),
+    [
+        pytest.param(None, "5", False, id="gone"),
+        pytest.param("team-a", "5", False, id="gone from its namespace"),
+        pytest.param("team-b", "5", True, id="of another namespace"),
+        pytest.param(None, "1", True, id="made since the list"),
+    ],
+)
+def test_a_search_whose_deletion_was_not_told_has_no_task(
+    namespace: str | None, version: str, stays: bool, loops: Loops
+) -> None:
+    async def play(tasks: SearchTasks) -> None:
+        tasks.upsert(search(2))
+        await loops.reaches(1)
+        tasks.replace(namespace, [], version)
+        assert (KEY in tasks.unfinished()) is stays
+        assert (KEY in loops.shown) is stays
+        await asyncio.sleep(0.05)
+
+    run(loops, play)
+
+
+def test_searches_that_have_ended_are_not_listed_again(loops: Loops) -> None:
+    succeeded = {"type": "Succeeded", "status": "True", "reason": "BudgetSpent", "message": ""}
+    conditions = [{**succeeded, "lastTransitionTime": "2026-01-01T00:00:00Z"}]
+
+    async def play(tasks: SearchTasks) -> None:
+        tasks.upsert({**search(1), "status": {"conditions": conditions}})
+        assert not tasks.unfinished()
+        tasks.upsert(search(2))
+        assert tasks.unfinished() == [KEY]
+
+    run(loops, play)
 
 
 def test_a_task_that_breaks_is_logged(loops: Loops, caplog: pytest.LogCaptureFixture) -> None:

@@ -70,7 +70,13 @@ class Reflector(Generic[T]):
             selector: a label selector of the API server. It must select the label of a search among others.
             on_break: called with the plural of the kind and the name of the error where the connection breaks.
         """
-        self._api, self._path, self._parse, self._selector = api, kind.path(namespace), parse, selector
+        self._api, self._kind, self._path, self._parse, self._selector = (
+            api,
+            kind,
+            kind.path(namespace),
+            parse,
+            selector,
+        )
         self._on_change, self._on_break, self._clock = on_change, on_break, clock
         self.plural, self.namespace, self._heard_at = kind.plural, namespace, clock()
         self._refused = False
@@ -119,6 +125,38 @@ class Reflector(Generic[T]):
         """Return the objects of a search, in no order."""
         with self._lock:
             return list(self._entries.get(search, {}).values())
+
+    def refresh(self, search: SearchKey) -> bool:
+        """
+        List the objects of one search, and put right what the watch has missed; return whether it has missed anything.
+
+        Called from any thread; it waits for the API server. The watch goes on meanwhile, and what it has reported that
+        is newer than the list is kept.
+
+        Raises:
+            StoreUnavailable: the API server cannot be reached now.
+        """
+        namespace, name = search
+        selector = f"{self._selector},{LABEL_SEARCH}={name}"
+        known = {entry.version for entry in self.of(search)}
+        items, version = self._api.list_all(self._kind.path(namespace), labelSelector=selector)
+        listed = {_uid_of(item): self._entry(item) for item in items}
+        with self._lock:
+            mine = self._entries.get(search, {})
+            gone = [uid for uid, entry in mine.items() if uid not in listed and not is_newer(entry.version, version)]
+            # An object that was not there before the list, and is in it, may have been deleted since.
+            changed = known != {entry.version for entry in mine.values()}
+            missed = {
+                uid: entry
+                for uid, entry in listed.items()
+                if (is_newer(entry.version, mine[uid].version) if uid in mine else not changed)
+            }
+            if not (gone or missed):
+                return False
+            self._entries[search] = {uid: entry for uid, entry in mine.items() if uid not in gone} | missed
+        logger.warning("a watch of %s has missed changes of %s", self._name, "/".join(search))
+        self._on_change(search)
+        return True
 
     # --- the thread ---
 
@@ -209,6 +247,11 @@ class Reflector(Generic[T]):
         with self._lock:
             known = self._entries.get(_search_of(item), {}).get(_uid_of(item))
         return known if known and known.version == version else Entry(self._parse(item), version, self._clock())
+
+
+def is_newer(version: str, than: str) -> bool:
+    """Return whether one resourceVersion comes after another, of one API server; they are decimal numbers."""
+    return int(version) > int(than)
 
 
 def _search_of(item: Json) -> SearchKey:

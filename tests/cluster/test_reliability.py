@@ -1,0 +1,45 @@
+"""
+A search ends as it would have, whatever happens to its operator: a sample of the faults of `make reliability`.
+
+docs/reliability.md has the figures of all of them.
+"""
+
+from __future__ import annotations
+
+import pytest
+from devcluster.access import ClusterAccess
+
+from faults.api_faults import OldLists, Refusals, UnansweredWrites
+from faults.crash_points import Crash
+from faults.happenings import Loss, Trouble
+from faults.reference import PODS, Happening, Scores, local_scores, observe
+
+SECONDS = 15.0
+
+SAMPLE: list[Happening] = [
+    Crash(2, "before"),  # among the trials of a round
+    Crash(5, "after"),  # the Job
+    Loss(9),
+    Trouble("writes made and not answered", UnansweredWrites(), SECONDS),
+    Trouble("lists that are old, and no watch", OldLists(), SECONDS),
+    Trouble("503 to everything", Refusals(503, "ServiceUnavailable"), SECONDS),
+]
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Scores:
+    return local_scores()
+
+
+@pytest.mark.parametrize("happening", SAMPLE, ids=lambda happening: f"{happening.group}, {happening.title}")
+def test_a_search_ends_as_if_nothing_had_happened(
+    happening: Happening, cluster_with_crds: ClusterAccess, undisturbed: Scores
+) -> None:
+    observed = observe(cluster_with_crds, happening)
+    outcome = observed.outcome
+    assert outcome.phase == "Succeeded"
+    assert outcome.lost(undisturbed) == 0
+    assert outcome.duplicated(undisturbed) == 0
+    assert outcome.attempts - len(undisturbed) + outcome.pods - PODS <= 1
+    assert outcome.deletions == 1
+    assert observed.errors == 0
