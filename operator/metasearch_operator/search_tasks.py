@@ -17,7 +17,7 @@ from typing import Any
 
 from metasearch.cluster.reflector import SearchKey, is_newer
 from metasearch.errors import MetaSearchError, StoreUnavailable
-from metasearch.kubernetes.ownership import is_terminating
+from metasearch.kubernetes.ownership import is_managed_elsewhere, is_terminating
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.retry import Backoff
 from metasearch_operator.conditions import has_ended
@@ -182,11 +182,17 @@ class SearchTasks:
         self._tasks: dict[SearchKey, SearchTask] = {}
 
     def upsert(self, resource: Json) -> None:
-        """Start a search's task, or hand it a newer version of the search; end it if the search is being deleted."""
+        """
+        Start a search's task, or hand it a newer version of the search; end it if the search is being deleted.
+
+        One that another controller runs has no task: whose it is cannot change.
+        """
         key = search_key(resource)
         if is_terminating(resource):
             # A foreground deletion waits for all that the search owns: to make more might hold it up for ever.
             self.remove(key)
+        elif is_managed_elsewhere(resource):
+            return
         elif known := self._tasks.get(key):
             known.loop.update(resource)
         else:

@@ -53,10 +53,12 @@ class Team:
         spec = {"clusterQueue": self.namespace}
         self.access.apply({"apiVersion": API_VERSION, "kind": "LocalQueue", "metadata": metadata, "spec": spec})
 
-    def begin(self, name: str, queue: str | None = "team", **spec: Any) -> SearchHandle:
+    def begin(self, name: str, queue: str | None = "team", priority: str | None = None, **spec: Any) -> SearchHandle:
         """Create a search of six trials for two pods."""
         asked = {**SMALL, "search": {"strategy": "Random"}, "budget": {"maxTrials": 6}, "parallelism": 2, **spec}
-        return SearchHandle(self.api, create_search(self.api, self.namespace, name, worker=worker(queue), **asked))
+        return SearchHandle(
+            self.api, create_search(self.api, self.namespace, name, worker=worker(queue, priority), **asked)
+        )
 
     def pods(self) -> set[str]:
         """Return the names of the pods."""
@@ -77,8 +79,9 @@ class Team:
         self.access.run("delete", "job", "urgent", f"--namespace={self.namespace}")
 
 
-def worker(queue: str | None) -> Json:
-    return {"template": {"resources": POD}} | ({"queueName": queue} if queue else {})
+def worker(queue: str | None, priority: str | None = None) -> Json:
+    asked = {"queueName": queue, "queuePriority": priority}
+    return {"template": {"resources": POD}} | {field: value for field, value in asked.items() if value}
 
 
 def job(search: SearchHandle) -> Json:
@@ -194,6 +197,18 @@ def test_a_search_that_was_preempted_goes_on(team: Team) -> None:
     with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
     assert search.status["trials"]["failed"] == 0
+
+
+def test_an_urgent_search_takes_the_place_of_another(team: Team) -> None:
+    team.access.apply(URGENT)
+    first = team.begin("first")
+    wait_until_it_runs(first)
+    urgent = team.begin("urgent", priority="urgent")
+    wait_until_it_runs(urgent)
+    wait_until_queued(first)
+    with fake_worker(urgent):
+        assert urgent.wait_until_over() == "Succeeded"
+    wait_until_it_runs(first)
 
 
 def test_a_search_that_is_suspended_or_deleted_leaves_its_quota_to_others(team: Team) -> None:

@@ -26,7 +26,9 @@ EVERYTHING: Json = {
     "worker": {
         "slots": 2,
         "queueName": "team-a",
+        "queuePriority": "urgent",
         "template": {
+            "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "half-a-gpu", "gpus": "0.5"}],
             "image": "mine:2",
             "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"nvidia.com/gpu": 1, "memory": "8Gi"}},
             "nodeSelector": {"disk": "fast"},

@@ -364,6 +364,30 @@ def test_a_pod_needs_the_gpus_that_pytorch_trains_on(limits: Json, needed: bool)
     assert ("--needs-gpu" in arguments(worker(resources={"limits": limits}))) is needed
 
 
+def test_claimed_devices_are_the_containers_and_counted_as_gpus() -> None:
+    slice = {"name": "slice", "resourceClaimTemplateName": "half-a-gpu", "gpus": "0.5"}
+    disk = {"name": "disk", "resourceClaimTemplateName": "fast", "gpus": "0"}
+    spec = worker(resourceClaims=[slice, disk], resources={"requests": {"cpu": "2"}})
+    assert pod(spec)["resourceClaims"] == [
+        {"name": "slice", "resourceClaimTemplateName": "half-a-gpu"},
+        {"name": "disk", "resourceClaimTemplateName": "fast"},
+    ]
+    assert container(spec)["resources"] == {"requests": {"cpu": "2"}, "claims": [{"name": "slice"}, {"name": "disk"}]}
+    assert arguments(spec)["--gpus"] == "0.5"
+    assert "--needs-gpu" in arguments(spec)
+    assert "--needs-gpu" not in arguments(worker(resourceClaims=[disk]))
+    limits = {"limits": {"nvidia.com/gpu": 1}}
+    assert arguments(worker(resourceClaims=[slice], resources=limits))["--gpus"] == "1.5"
+
+
+def test_another_priority_in_a_queue_is_another_job() -> None:
+    urgent = {"queueName": "team", "queuePriority": "urgent"}
+    made = job({"worker": urgent})
+    assert made["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "urgent"
+    assert "kueue.x-k8s.io/priority-class" not in made["spec"]["template"]["metadata"]["labels"]
+    assert len({name({"worker": each}) for each in (urgent, {"queueName": "team"}, {})}) == 3
+
+
 def test_gpus_are_written_in_digits() -> None:
     assert arguments(worker(resources={"limits": {"a/gpu": 2}}))["--gpus"] == "2"
     assert arguments(resources={"limits": {"a/gpu": 1}})["--gpus"] == "1"

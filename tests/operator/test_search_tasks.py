@@ -21,7 +21,8 @@ KEY = ("team-a", "test")
 
 
 def search(version: int = 1, **metadata: str) -> Json:
-    return {"metadata": {"namespace": "team-a", "name": "test", "resourceVersion": str(version), **metadata}}
+    metadata = {"namespace": "team-a", "name": "test", "resourceVersion": str(version), **metadata}
+    return {"metadata": metadata, "spec": {}}
 
 
 class Loops:
@@ -135,6 +136,16 @@ def test_one_that_ended_by_itself_begins_again_with_the_next_change(loops: Loops
 
     run(loops, play)
     assert loops.made == 2
+
+
+@pytest.mark.parametrize(("manager", "tasks"), [("metasearch.dev/operator", 1), ("kueue.x-k8s.io/multikueue", 0)])
+def test_a_search_that_another_controller_runs_is_left_alone(manager: str, tasks: int, loops: Loops) -> None:
+    async def play(known: SearchTasks) -> None:
+        known.upsert({**search(1), "spec": {"managedBy": manager}})
+        assert len(known.unfinished()) == tasks
+
+    run(loops, play)
+    assert loops.made == tasks
 
 
 # --- listed again -------------------------------------------------------------------------------------------------

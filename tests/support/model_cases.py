@@ -327,7 +327,7 @@ def _spelled(pattern: str, length: int, number: int = 0) -> list[str]:
     """Return a text of this length that the pattern accepts, if there is one; different numbers give different ones."""
     anyhow = re.sub(r"\{1,[0-9]+\}", "+", pattern)  # what is too long is to be wrong for that alone
     mark = string.ascii_lowercase[number // 26] + string.ascii_lowercase[number % 26]
-    for head, filling, tail in (("", "a", mark), ("/", "a", mark), ("", "a", ""), ("", "9", "%")):
+    for head, filling, tail in (("", "a", mark), ("/", "a", mark), ("a/", "a", mark), ("", "a", ""), ("", "9", "%")):
         text = head + filling * (length - len(head) - len(tail)) + tail
         if len(text) == length and re.fullmatch(anyhow, text):
             return [text]

@@ -46,6 +46,7 @@ OMNIGLOT = {"dataset": {"name": "omniglot"}}
 ONE, TWO = {"architecture": "a(-1)+b(-2)"}, {"architecture": "a(-1)+b(-2) | a(0)+a(0)"}
 LATENCY: Json = {"maxMilliseconds": 5, "ways": 5, "shots": 1, "shifts": 0, "parts": [PART]}
 HERE, THERE = {"claim": "a", "mountPath": "/here"}, {"claim": "a", "mountPath": "/there"}
+GPU = {"name": "gpu", "resourceClaimTemplateName": "half-a-gpu"}
 
 Cases = Mapping[tuple[type[SpecModel], str], tuple[list[Json], list[Json]]]
 
@@ -260,6 +261,10 @@ RULE_CASES: Cases = {
     (PodTemplate, "must not name a mountPath twice in volumes"): (
         [{"volumes": [HERE, HERE]}, {"volumes": [HERE, THERE, {**HERE, "claim": "b"}]}],
         [{"volumes": [HERE, THERE]}],
+    ),
+    (PodTemplate, "must not name two of resourceClaims alike"): (
+        [{"resourceClaims": [GPU, {**GPU, "gpus": "2"}]}],
+        [{"resourceClaims": [GPU, {**GPU, "name": "another"}]}],
     ),
     (CandidateResource, "must have hyperparameters with names such as metaStepSize"): (
         [{**ONE, "hyperparameters": {name: "1"}} for name in ("", "A", "a b", "a-b", "1a", "a\n")],

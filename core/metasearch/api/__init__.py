@@ -42,7 +42,7 @@ from metasearch.api.learners import (
     SecondOrder,
     TruncatedSettings,
 )
-from metasearch.api.resource import CHANGEABLE, Metadata, MetaSearch, MetaSearchSpec
+from metasearch.api.resource import CHANGEABLE, OPERATOR_MANAGER, Metadata, MetaSearch, MetaSearchSpec
 from metasearch.api.search import (
     STRATEGY_SETTINGS,
     Constraints,
@@ -72,7 +72,7 @@ from metasearch.api.training import (
     Split,
     Training,
 )
-from metasearch.api.worker import PodTemplate, Resources, Toleration, Volume, Worker
+from metasearch.api.worker import PodTemplate, ResourceClaim, Resources, Toleration, Volume, Worker
 
 __all__ = [
     "AVERAGING",
@@ -81,6 +81,7 @@ __all__ = [
     "MAX_DELIVERED",
     "MAX_HYPERPARAMETERS",
     "META_LEARNERS",
+    "OPERATOR_MANAGER",
     "SETTINGS",
     "SPACE_NAMES",
     "STRATEGY_SETTINGS",
@@ -126,6 +127,7 @@ __all__ = [
     "PrototypesSettings",
     "QuerySettings",
     "ReptileSettings",
+    "ResourceClaim",
     "Resources",
     "Rule",
     "Score",

@@ -19,6 +19,12 @@ from metasearch.api.worker import Worker
 
 NAME_MAX_LENGTH = 40  # leaves room for "-<round>-<hash>" within the 63 characters of a label value
 
+OPERATOR_MANAGER = "metasearch.dev/operator"
+"""The value of managedBy that names this operator."""
+
+MANAGER_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+"""A domain and a path, as Kubernetes asks of a Job's managedBy."""
+
 CHANGEABLE = (
     "budget",
     "final.baselines",
@@ -66,6 +72,14 @@ class MetaSearchSpec(SpecModel):
         "between does not count against wallTime. A run on one machine ignores it. Default: false.",
     )
     worker: Worker = Field(default=Worker(), description="worker says what pods run the trials on a cluster.")
+    managed_by: str = Field(
+        default=OPERATOR_MANAGER,
+        max_length=63,
+        pattern=MANAGER_PATTERN,
+        description="managedBy is the controller that runs the search, such as kueue.x-k8s.io/multikueue; from one "
+        "that is not its own the operator keeps away. A run on one machine ignores it. Default: "
+        f"{OPERATOR_MANAGER}.",
+    )
     storage: Storage | None = Field(
         default=None,
         description="storage is where a search on a cluster keeps its weights. A run on one machine ignores it; "

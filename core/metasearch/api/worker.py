@@ -7,14 +7,15 @@ user only fields that cannot lend those rights to others.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
 from metasearch.api.base import Rule, SpecModel
-from metasearch.api.names import LABEL_MAX_LENGTH, SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
-from metasearch.quantities import Quantity
+from metasearch.api.names import LABEL_MAX_LENGTH, LABEL_PATTERN, SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
+from metasearch.quantities import DecimalText, Quantity
 
 _QUALIFIED_MAX_LENGTH = SUBDOMAIN_MAX_LENGTH + 1 + LABEL_MAX_LENGTH  # such as nvidia.com/gpu
 _QUALIFIED_PATTERN = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
@@ -117,6 +118,27 @@ class Volume(SpecModel):
     read_only: bool = Field(default=True, description="readOnly keeps workers from writing to it. Default: true.")
 
 
+class ResourceClaim(SpecModel):
+    """A device that each worker pod gets by dynamic resource allocation (DRA), such as a part of a GPU."""
+
+    name: str = Field(
+        max_length=LABEL_MAX_LENGTH, pattern=LABEL_PATTERN, description="name is the claim's within the pod."
+    )
+    resource_claim_template_name: str = Field(
+        max_length=SUBDOMAIN_MAX_LENGTH,
+        pattern=SUBDOMAIN_PATTERN,
+        description="resourceClaimTemplateName is the ResourceClaimTemplate, in the search's namespace, of which each "
+        "pod gets a claim of its own.",
+    )
+    gpus: DecimalText = Field(
+        default=Decimal("1"),
+        ge=0,
+        le=64,
+        description='gpus is the number of GPUs that a claim is counted as in budget.gpuHours, such as "0.5", for the '
+        'template does not say; "0" for a device that is no GPU. Default: "1".',
+    )
+
+
 class PodTemplate(SpecModel):
     """The parts of a worker pod that a user may choose."""
 
@@ -142,6 +164,12 @@ class PodTemplate(SpecModel):
         max_length=16,
         description="volumes are what pods see beside dataset.folder.claim. Default: none.",
     )
+    resource_claims: tuple[ResourceClaim, ...] = Field(
+        default=(),
+        max_length=16,
+        description="resourceClaims are the devices that each pod claims; they need a cluster with DRA (Kubernetes "
+        "1.34) and a driver for the devices. Default: none.",
+    )
 
     # Kubernetes refuses two mounts on one path, but only once the operator creates the Job.
     rules = (
@@ -150,6 +178,14 @@ class PodTemplate(SpecModel):
             cel="!has(self.volumes) || self.volumes.all(x, self.volumes.exists_one(y, y.mountPath == x.mountPath))",
             message="must not name a mountPath twice in volumes",
             holds=lambda template: len({volume.mount_path for volume in template.volumes}) == len(template.volumes),
+        ),
+        Rule(
+            cel="!has(self.resourceClaims) || "
+            "self.resourceClaims.all(x, self.resourceClaims.exists_one(y, y.name == x.name))",
+            message="must not name two of resourceClaims alike",
+            holds=lambda template: (
+                len({claim.name for claim in template.resource_claims}) == len(template.resource_claims)
+            ),
         ),
     )
 
@@ -175,5 +211,12 @@ class Worker(SpecModel):
         max_length=LABEL_MAX_LENGTH,
         pattern=SUBDOMAIN_PATTERN,
         description="queueName is the Kueue LocalQueue that the workers wait in. Default: none, they start at once.",
+    )
+    queue_priority: str | None = Field(
+        default=None,
+        max_length=LABEL_MAX_LENGTH,
+        pattern=SUBDOMAIN_PATTERN,
+        description="queuePriority is the WorkloadPriorityClass by which Kueue orders the workers in their queue, and "
+        "lets them preempt others; it does nothing without a queue. Default: the priority of their pods.",
     )
     template: PodTemplate = Field(default=PodTemplate(), description="template says what the pods are like.")

@@ -75,6 +75,9 @@ LABEL_ROUND = f"{PREFIX}/round"
 LABEL_QUEUE = "kueue.x-k8s.io/queue-name"
 """The LocalQueue of Kueue that a Job waits in."""
 
+LABEL_QUEUE_PRIORITY = "kueue.x-k8s.io/priority-class"
+"""The WorkloadPriorityClass of Kueue that orders a Job in its queue."""
+
 LABEL_JOB_UID = "kueue.x-k8s.io/job-uid"
 """The Job that Kueue has made a Workload of."""
 

@@ -1,10 +1,11 @@
-"""Owner references, and the deletion of what is owned."""
+"""Owner references, the deletion of what is owned, and who runs a search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from metasearch.api import OPERATOR_MANAGER
 from metasearch.kubernetes import names
 
 Json = dict[str, Any]
@@ -37,3 +38,8 @@ def is_owned_by(resource: Mapping[str, Any], search: Mapping[str, Any]) -> bool:
 def is_terminating(resource: Mapping[str, Any]) -> bool:
     """Return whether an object is being deleted and waits for its finalizers, or for what it owns."""
     return "deletionTimestamp" in resource["metadata"]
+
+
+def is_managed_elsewhere(search: Mapping[str, Any]) -> bool:
+    """Return whether another controller runs a search (`spec.managedBy`), so that the operator leaves it alone."""
+    return bool(search["spec"].get("managedBy", OPERATOR_MANAGER) != OPERATOR_MANAGER)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metasearch.api import MetaSearchSpec, Resources
+from metasearch.api import MetaSearchSpec, ResourceClaim, Resources
 from metasearch.exit_codes import EXIT_RESTART
 from metasearch.kubernetes import names, restricted
 from metasearch.kubernetes.ownership import owner_reference
@@ -93,20 +93,21 @@ def worker_image(spec: MetaSearchSpec, settings: PodSettings) -> str:
     return spec.worker.template.image or settings.image
 
 
-def gpus_per_pod(resources: Resources) -> float:
-    """Return the number of GPUs, and of slices of them, in a pod's limits: */gpu, */gpu.shared and */mig-*."""
+def gpus_per_pod(resources: Resources, claims: Sequence[ResourceClaim] = ()) -> float:
+    """Return the number of GPUs, and of slices of them, of a pod: limits */gpu, */gpu.shared, */mig-*, and claims."""
     # Limits are enough: Kubernetes demands that requests of such resources equal them.
-    return sum(
+    return float(sum(claim.gpus for claim in claims)) + sum(
         amount.amount
         for name, amount in resources.limits.items()
         if name.endswith(GPU_SUFFIXES) or name.partition("/")[2].startswith("mig-")
     )
 
 
-def needs_gpu(resources: Resources) -> bool:
-    """Return whether a pod's limits name a GPU that PyTorch would train on."""
+def needs_gpu(resources: Resources, claims: Sequence[ResourceClaim] = ()) -> bool:
+    """Return whether a pod has a GPU that PyTorch trains on, by its limits or by a claim, which names no vendor."""
     vendors = {name.partition("/")[0] for name in resources.limits}
-    return gpus_per_pod(resources) > 0 and not vendors.isdisjoint(TRAINING_VENDORS)
+    has_limit = gpus_per_pod(resources) > 0 and not vendors.isdisjoint(TRAINING_VENDORS)
+    return has_limit or any(claim.gpus > 0 for claim in claims)
 
 
 def worker_job(
@@ -121,7 +122,7 @@ def worker_job(
         in_queue: whether Kueue has put the search's Job in a queue that the spec does not name.
     """
     name = search["metadata"]["name"]
-    queue = spec.worker.queue_name
+    queue, priority = spec.worker.queue_name, spec.worker.queue_priority
     template = _template(name, spec, settings)
     if not (queue or in_queue):
         # A queued Job keeps its size, and Kueue may evict one whose pods are not ready all at once (waitForPodsReady).
@@ -130,9 +131,11 @@ def worker_job(
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": f"{name}-workers-{_hash([template, queue] if queue else template)}",
+            "name": f"{name}-workers-{_hash(_fixed(template, queue, priority))}",
             "namespace": search["metadata"]["namespace"],
-            "labels": _labels(name, settings) | ({names.LABEL_QUEUE: queue} if queue else {}),
+            "labels": _labels(name, settings)
+            | ({names.LABEL_QUEUE: queue} if queue else {})
+            | ({names.LABEL_QUEUE_PRIORITY: priority} if priority else {}),
             "ownerReferences": [owner_reference(search)],
         },
         "spec": {
@@ -157,6 +160,14 @@ def worker_job(
             "template": template,
         },
     }
+
+
+def _fixed(template: Json, queue: str | None, priority: str | None) -> Json | list[Any]:
+    """Return what cannot be changed of a Job that runs."""
+    if priority:
+        return [template, queue, priority]
+    # As before there were priorities: an upgrade must not replace the Jobs that run.
+    return [template, queue] if queue else template
 
 
 def _hash(value: Json | list[Any]) -> str:
@@ -196,6 +207,11 @@ def _template(search: str, spec: MetaSearchSpec, settings: PodSettings) -> Json:
             }
         ],
     }
+    if wanted.resource_claims:
+        pod["resourceClaims"] = [
+            {"name": claim.name, "resourceClaimTemplateName": claim.resource_claim_template_name}
+            for claim in wanted.resource_claims
+        ]
     if wanted.node_selector:
         pod["nodeSelector"] = dict(wanted.node_selector)
     if settings.image_pull_secrets:
@@ -219,7 +235,7 @@ def _container(search: str, spec: MetaSearchSpec, settings: PodSettings, mounts:
         "command": ["python", "-m", "metasearch_trainer.pod", *_arguments(search, spec, resources)],
         "env": _environment(settings, resources),
         "ports": [{"name": names.METRICS_PORT_NAME, "containerPort": names.METRICS_PORT}],
-        "resources": resources.model_dump(exclude_defaults=True),
+        "resources": _container_resources(spec, resources),
         "volumeMounts": mounts,
         # The operator shows the last line of the log as the cause of a failure.
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -236,12 +252,20 @@ def _resources(spec: MetaSearchSpec, settings: PodSettings) -> Resources:
     return wanted if wanted.requests or wanted.limits else settings.resources
 
 
+def _container_resources(spec: MetaSearchSpec, resources: Resources) -> Json:
+    found: Json = resources.model_dump(exclude_defaults=True)
+    if claims := spec.worker.template.resource_claims:
+        found["claims"] = [{"name": claim.name} for claim in claims]
+    return found
+
+
 def _arguments(search: str, spec: MetaSearchSpec, resources: Resources) -> list[str]:
+    claims = spec.worker.template.resource_claims
     return [
         *("--search", search),
         *("--slots", str(slots_per_pod(spec))),
-        *("--gpus", f"{gpus_per_pod(resources):g}"),
-        *(["--needs-gpu"] if needs_gpu(resources) else []),
+        *("--gpus", f"{gpus_per_pod(resources, claims):g}"),
+        *(["--needs-gpu"] if needs_gpu(resources, claims) else []),
         *("--max-trials", str(spec.worker.max_trials)),
     ]
 
