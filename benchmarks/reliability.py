@@ -4,8 +4,9 @@ Let faults happen to the operator of a search on a real API server, and count wh
     python benchmarks/reliability.py                            every fault; half an hour on two cores
     python benchmarks/reliability.py --groups "the operator"    those of a group
 
-etcd, API server, Job controller, store, operator and the proxy that makes the faults are real processes. Workers are
-simulated: they claim trials and complete them with invented results, so that a search takes seconds.
+etcd, API server, Job controller, store, operator and the proxy that makes the faults are real processes. Where faults
+happen to the operator, workers are simulated: they claim trials and complete them with invented results, so that a
+search takes seconds. Where they happen to a worker, it is the real one.
 docs/reliability.md says what is counted. `tests/cluster/test_reliability.py` lets a sample of the same faults happen.
 """
 
@@ -14,8 +15,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,47 +30,56 @@ from devcluster.binaries import find_control_plane_binaries  # noqa: E402
 from devcluster.control_plane import open_control_plane  # noqa: E402
 from devcluster.resources import crds_installed  # noqa: E402
 
-from faults.crash_points import Crash  # noqa: E402
+from faults.crash_points import Crash, Moment  # noqa: E402
 from faults.happenings import Loss, troubles  # noqa: E402
 from faults.page import page  # noqa: E402
-from faults.reference import PODS, Happening, Observed, Scores, local_scores, observe  # noqa: E402
+from faults.reference import Happening, Observed, Scores, local_scores, observe  # noqa: E402
+from faults.worker_crashes import observe_worker, trained_scores  # noqa: E402
 from reporting import Claim, parser, publish  # noqa: E402 (all of these need the path)
 
 MOST_SECONDS = 120
 """Within so long after the end of a fault a search must be over, of which a part is its own work."""
 
-GROUPS = ("crashes before writes", "crashes after writes", "lost events", "troubles")
+OPERATOR_GROUPS = ("crashes before writes", "crashes after writes", "lost events", "troubles")
+WORKER_GROUPS: Mapping[str, Moment] = {"worker crashes before writes": "before", "worker crashes after writes": "after"}
+GROUPS = (*OPERATOR_GROUPS, *WORKER_GROUPS)
 
 
 def main() -> int:
     """Let every fault happen."""
     arguments = _arguments()
-    undisturbed = local_scores()
+    rows: list[dict[str, Any]] = []
     with open_control_plane(find_control_plane_binaries()) as control_plane, crds_installed(control_plane.access):
-        access = control_plane.access
-        observed = [each for group in arguments.groups for each in _observe_all(access, group, arguments.at_once)]
-    rows = [row_of(each, undisturbed) for each in observed]
+        for group in arguments.groups:
+            undisturbed = trained_scores() if group in WORKER_GROUPS else local_scores()
+            found = _observe_all(control_plane.access, group, arguments)
+            rows += [row_of(each, undisturbed) for each in found]
     summary = [summary_of(list(group)) for _, group in itertools.groupby(rows, lambda row: str(row["group"]))]
     claims = judged(rows)
     if arguments.docs:
-        arguments.docs.write_text(page(rows, summary, claims), encoding="utf-8")
+        arguments.docs.write_text(page(rows, summary, claims, arguments.every), encoding="utf-8")
     return publish("reliability", summary, claims, arguments.json, faults=rows)
 
 
-def _observe_all(access: ClusterAccess, group: str, at_once: int) -> Iterator[Observed]:
+def _observe_all(access: ClusterAccess, group: str, arguments: argparse.Namespace) -> Iterator[Observed]:
     """Yield what every fault of a group does, some at a time; numbered ones until there is nothing left to meet."""
-    waiting = _happenings(group)
-    with ThreadPoolExecutor(at_once) as pool:
-        while batch := list(itertools.islice(waiting, at_once)):
-            for each in pool.map(lambda happening: observe(access, happening), batch):
+    waiting = _experiments(access, group, itertools.count(1, arguments.every))
+    with ThreadPoolExecutor(arguments.at_once) as pool:
+        while batch := list(itertools.islice(waiting, arguments.at_once)):
+            for each in pool.map(lambda experiment: experiment(), batch):
                 print(f"{each.group}: {each.title} {each.met}", file=sys.stderr)
                 if not each.met and group != "troubles":
                     return
                 yield each
 
 
-def _happenings(group: str) -> Iterator[Happening]:
-    numbers = itertools.count(1)
+def _experiments(access: ClusterAccess, group: str, numbers: Iterator[int]) -> Iterator[Callable[[], Observed]]:
+    if moment := WORKER_GROUPS.get(group):
+        return (partial(observe_worker, access, number, moment) for number in numbers)
+    return (partial(observe, access, happening) for happening in _happenings(group, numbers))
+
+
+def _happenings(group: str, numbers: Iterator[int]) -> Iterator[Happening]:
     match group:
         case "crashes before writes":
             return (Crash(number, "before") for number in numbers)
@@ -90,8 +101,8 @@ def row_of(observed: Observed, undisturbed: Scores) -> dict[str, Any]:
         "lost": outcome.lost(undisturbed),
         "duplicated": outcome.duplicated(undisturbed),
         "claims too many": outcome.attempts - len(undisturbed),
-        "pods too many": outcome.pods - PODS,
-        "deletions too many": outcome.deletions - 1,
+        "pods too many": outcome.pods - observed.pods_needed,
+        "deletions too many": 0 if outcome.deletions is None else outcome.deletions - 1,
         "s after": observed.seconds_after,
         "errors": observed.errors,
     }
@@ -114,13 +125,13 @@ def judged(rows: Sequence[dict[str, Any]]) -> list[Claim]:
     """Return what the figures should show."""
     survived = sum(row["survived"] for row in rows)
     wrong = sum(row["lost"] + row["duplicated"] for row in rows)
-    launches = max(row["claims too many"] + row["pods too many"] for row in rows)
+    claims, pods = (max(row[f"{what} too many"] for row in rows) for what in ("claims", "pods"))
     deletions = sum(row["deletions too many"] for row in rows)
     late = [f"{row['fault']} {row['met']}" for row in rows if row["s after"] > MOST_SECONDS]
     return [
         Claim(f"{survived} of {len(rows)} searches come to their end", survived == len(rows)),
         Claim(f"{wrong} trials are lost, recorded twice, or have another score than undisturbed", wrong == 0),
-        Claim(f"at most {launches} extra launches (claims and pods) in a search, of at most 1", launches <= 1),
+        Claim(f"a search needs at most {claims} claims and {pods} pods more, of 1", max(claims, pods) <= 1),
         Claim(f"{deletions} objects are deleted that an undisturbed operator leaves", deletions == 0),
         Claim(f"all searches but {len(late)} are over {MOST_SECONDS} s after the fault: {late or 'all'}", not late),
     ]
@@ -129,6 +140,7 @@ def judged(rows: Sequence[dict[str, Any]]) -> list[Claim]:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__)
     made.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS), metavar="GROUP", help="default: all")
+    made.add_argument("--every", type=int, default=1, metavar="N", help="every N-th write and event; default: 1, all")
     made.add_argument("--at-once", type=int, default=4, metavar="N", help="searches at a time; default: 4")
     made.add_argument("--docs", type=Path, metavar="FILE", help="write the page of the docs")
     return made.parse_args()

@@ -11,34 +11,46 @@ from reporting import Claim
 Row = dict[str, Any]
 
 TOP = """\
-# What the operator survives
+# What a search survives
 
-Made by `make reliability`, which lets {faults} faults happen to the operator of a search, one search for each.
+Made by `make reliability`, which lets {faults} faults happen to the operator or a worker of a search, one search for
+each. {tried}
 
 **How it is made.** etcd, API server, Job controller, scheduler, operator and the records of trials are the real ones.
-The operator's connection passes through a proxy that makes the faults; the workers' does not. Workers are simulated:
-one for each pod of the real Job claims trials as a worker does, and completes them with invented results, so that a
-search of thirteen trials in five rounds takes seconds. Nodes, images and training have no part in it; what happens to
-those is tried on real nodes by `tests/cluster/nodes`.
+The connection of whom a fault happens to passes through a proxy that makes it; others' does not. Where it happens to
+the operator, workers are simulated: one for each pod of the real Job claims trials as a worker does, and completes them
+with invented results, so that a search of thirteen trials in five rounds takes seconds. Where it happens to a worker,
+that is the real one, supervisor and slot, and trains four trials on Omniglot. Nodes and images have no part in it; what
+happens to those is tried on real nodes by `tests/cluster/nodes`.
 
 **What is counted.** *Survived*: the search Succeeded. *Lost*: trials that are missing at the end, or have another
 score than in the same search on one machine without any fault. *Duplicated*: trials which that search has not. *Claims*
-and *pods too many*: trials need one claim each, and the search two pods. *Deletions too many*: objects that the
-operator deleted, besides the Job at the end. *Seconds after*: from the end of the fault to the end of the search, the
-search's own work included.
+and *pods too many*: trials need one claim each, and a search two pods (one, of a real worker). *Deletions too many*:
+objects that the operator deleted, besides the Job at the end. *Seconds after*: from the end of the fault to the end of
+the search, the search's own work included.
 """
 
 
-def page(rows: Sequence[Row], summary: Sequence[Row], claims: Sequence[Claim]) -> str:
+def page(rows: Sequence[Row], summary: Sequence[Row], claims: Sequence[Claim], every: int) -> str:
     """
     Return the page.
 
     Args:
         rows: one per fault.
         summary: one per group of faults.
+        every: 1 if every write and event was tried, 2 for every second, and so on.
     """
+    tried = (
+        "Every write and every event was tried." if every == 1 else f"Of writes and events each {every}th was tried."
+    )
     return "\n".join(
-        [TOP.format(faults=len(rows)), *_claims(claims), *_summary(summary), *_numbered(rows), *_rest(rows)]
+        [
+            TOP.format(faults=len(rows), tried=tried),
+            *_claims(claims),
+            *_summary(summary),
+            *_numbered(rows),
+            *_rest(rows),
+        ]
     )
 
 

@@ -16,7 +16,7 @@ from devcluster.api_proxy import ApiProxy, api_proxy
 from devcluster.operator_process import OperatorProcess, running_operator
 from devcluster.resources import temporary_namespace
 from devcluster.searches import SearchHandle, create_search
-from devcluster.simulated_workers import SimulatedWorkers, simulated_workers
+from devcluster.simulated_workers import PodRunner, simulated_workers
 
 from metasearch.cluster.api import Api, resource_of
 from metasearch.reconcile import reconcile
@@ -65,8 +65,8 @@ class Outcome:
     """The claims of all trials. Each trial needs one."""
     pods: int
     """The worker pods that there were."""
-    deletions: int
-    """The objects that the operator deleted. It has to delete the workers' Job, at the end."""
+    deletions: int | None = None
+    """The objects that the operator deleted, where they were counted. It has to delete the workers' Job, at the end."""
 
     def lost(self, undisturbed: Scores) -> int:
         """Return the number of trials that are missing, or that have another score than in an undisturbed search."""
@@ -82,7 +82,7 @@ class Run:
     """A reference search that has begun."""
 
     search: SearchHandle
-    workers: SimulatedWorkers
+    workers: PodRunner
     proxy: ApiProxy
 
     def wait_for_first_round(self) -> None:
@@ -166,7 +166,9 @@ class Observed:
     outcome: Outcome
     seconds_after: float
     """The time from the end of the fault to that of the search."""
-    errors: int
+    pods_needed: int = PODS
+    errors: int = 0
+    """Errors of the operator's, with a traceback in its log."""
 
 
 def observe(access: ClusterAccess, happening: Happening) -> Observed:

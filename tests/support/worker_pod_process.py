@@ -25,20 +25,22 @@ Json = dict[str, Any]
 class WorkerPodProcess:
     """The supervisor of a worker pod, and the search's trials as an administrator sees them."""
 
-    def __init__(self, access: ClusterAccess, search: Json, folder: Path) -> None:
+    def __init__(self, access: ClusterAccess, search: Json, folder: Path, pod: Json | None = None) -> None:
         """
         Create the Pod object; `start` starts the supervisor.
 
         Args:
             search: the MetaSearch, as read from the cluster.
             folder: for scratch, storage and what is printed.
+            pod: one that a Job has made, to be none of ours.
         """
         metadata = search["metadata"]
         self._access = access
         self.api = Api.of_kubeconfig(str(access.kubeconfig))
         self.namespace, self.search = metadata["namespace"], metadata["name"]
         self.name = f"{self.search}-workers-1234abcd-{os.urandom(3).hex()}"
-        self.uid = self._make_pod()["metadata"]["uid"]
+        made = pod or self._make_pod()
+        self.name, self.uid = made["metadata"]["name"], made["metadata"]["uid"]
         self.store = KubernetesStore(self.api, search, max_attempts=2, pod_uid=self.uid)
         self._folder = folder
         self.process: subprocess.Popen[bytes] | None = None
