@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from devcluster import janitor
+
 SECONDS = 300
 """The time limit of one command; generous, since kubectl may be told to wait for something."""
 
@@ -27,6 +29,11 @@ class ClusterAccess:
 
     program: Path = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def mark(self) -> Mapping[str, str]:
+        """The variable by which a process ends with the cluster, whose owner may be killed; none for one not ours."""
+        return {name: value for name, value in self.environment.items() if name == janitor.MARK}
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of kubectl; its cache stays beside the kubeconfig."""

@@ -29,7 +29,7 @@ class OperatorProcess:
         # Ports 0 take any that is free: several operators, of tests side by side, run on one machine.
         ports = ["--probes-port=0", "--metrics-port=0"]
         self._command = [sys.executable, "-m", "metasearch_operator", "--config", str(config), *ports]
-        self._environment = {**os.environ, "KUBECONFIG": str(access.kubeconfig)}
+        self._environment = {**os.environ, **access.mark, "KUBECONFIG": str(access.kubeconfig)}
         self.start()
 
     def start(self) -> None:

@@ -84,7 +84,7 @@ class WorkerPodProcess:
         ours = {"KUBECONFIG": str(self._access.kubeconfig), "NO_PROXY": "127.0.0.1"}
         pod = {"POD_NAME": self.name, "POD_NAMESPACE": self.namespace, "POD_UID": self.uid}
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("KUBERNETES_")}
-        return {**inherited, **ours, **pod, **more}
+        return {**inherited, **self._access.mark, **ours, **pod, **more}
 
     # --- what it does ---
 
