@@ -1,5 +1,5 @@
 """
-A search ends as it would have, whatever happens to its operator: a sample of the faults of `make reliability`.
+A search ends as it would have, whatever happens to its operator or a worker: a sample of the faults of `make reliability`.
 
 docs/reliability.md has the figures of all of them.
 """
@@ -13,6 +13,7 @@ from faults.api_faults import OldLists, Refusals, UnansweredWrites
 from faults.crash_points import Crash
 from faults.happenings import Loss, Trouble
 from faults.reference import PODS, Happening, Scores, local_scores, observe
+from faults.worker_crashes import observe_worker, trained_scores
 
 SECONDS = 15.0
 
@@ -43,3 +44,15 @@ def test_a_search_ends_as_if_nothing_had_happened(
     assert outcome.attempts - len(undisturbed) + outcome.pods - PODS <= 1
     assert outcome.deletions == 1
     assert observed.errors == 0
+
+
+def test_trials_of_a_worker_that_is_killed_are_trained_by_another(cluster_with_crds: ClusterAccess) -> None:
+    undisturbed = trained_scores()
+    observed = observe_worker(cluster_with_crds, 4, "after")
+    assert observed.met
+    outcome = observed.outcome
+    assert outcome.phase == "Succeeded"
+    assert outcome.lost(undisturbed) == 0
+    assert outcome.duplicated(undisturbed) == 0
+    assert outcome.attempts - len(undisturbed) <= 1
+    assert outcome.pods == 2
