@@ -1,7 +1,7 @@
 """
-A search ends as it would have, whatever happens to its operator or a worker: a sample of the faults of `make reliability`.
+A search ends as it would have, whatever happens to its operator or to a worker.
 
-docs/reliability.md has the figures of all of them.
+A sample of the faults of `make reliability`; docs/reliability.md has the figures of all of them.
 """
 
 from __future__ import annotations
