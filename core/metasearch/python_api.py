@@ -48,6 +48,7 @@ class SpecFields(TypedDict, total=False):
     parallelism: int
     seed: int
     suspend: bool
+    managed_by: str
     worker: Section
     storage: Section
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from itertools import combinations, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metasearch.api import Concat, Operation
@@ -34,8 +34,8 @@ def cells(draw: st.DrawFn, max_blocks: int = 8) -> Cell:
 
 
 def for_any_cell(test: Callable[[Cell, Concat], None]) -> Callable[[], None]:
-    """Run a test on cells that Hypothesis draws, without a deadline, for machines of any speed."""
-    return settings(deadline=None)(given(cells(), st.sampled_from(Concat))(test))
+    """Run a test on cells that Hypothesis draws."""
+    return given(cells(), st.sampled_from(Concat))(test)
 
 
 class Picture(HTMLParser):
@@ -153,7 +153,6 @@ def laid_out(cell: Cell) -> Layout:
     return lay_out(cell, range(len(cell)), heights, lane=10, gap=16)
 
 
-@settings(deadline=None)
 @given(cells())
 def test_passing_edges_keep_clear_of_blocks(cell: Cell) -> None:
     layout = laid_out(cell)
@@ -163,7 +162,6 @@ def test_passing_edges_keep_clear_of_blocks(cell: Cell) -> None:
             assert layout.middles[lower] - layout.middles[upper] >= sum(halves) + 16 - 1e-6
 
 
-@settings(deadline=None)
 @given(cells())
 def test_every_edge_leads_to_the_next_column(cell: Cell) -> None:
     successors = laid_out(cell).successors
