@@ -2,7 +2,7 @@
 Let faults happen to the operator of a search on a real API server, and count what is lost.
 
     python benchmarks/reliability.py                            every fault; half an hour on two cores
-    python benchmarks/reliability.py --groups "the operator"    those of a group
+    python benchmarks/reliability.py --groups "lost events"     those of a group; a file keeps the others' figures
 
 etcd, API server, Job controller, store, operator and the proxy that makes the faults are real processes. Where faults
 happen to the operator, workers are simulated: they claim trials and complete them with invented results, so that a
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,16 +49,31 @@ GROUPS = (*OPERATOR_GROUPS, *WORKER_GROUPS)
 def main() -> int:
     """Let every fault happen."""
     arguments = _arguments()
-    rows: list[dict[str, Any]] = []
+    rows = kept(arguments.json, arguments.groups)
     with open_control_plane(find_control_plane_binaries()) as control_plane, crds_installed(control_plane.access):
         for group in arguments.groups:
             undisturbed = trained_scores() if group in WORKER_GROUPS else local_scores()
             found = _observe_all(control_plane.access, group, arguments)
-            rows += [row_of(each, undisturbed) for each in found]
+            every = 1 if group == "troubles" else arguments.every
+            rows += [{"part": group, "every": every, **row_of(each, undisturbed)} for each in found]
+            code = publish_all(rows, arguments)
+    return code
+
+
+def kept(file: Path | None, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the figures of a file's groups but for these, which are measured anew."""
+    if file is None or not file.exists():
+        return []
+    return [row for row in json.loads(file.read_text(encoding="utf-8"))["faults"] if row["part"] not in groups]
+
+
+def publish_all(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
+    """Write file and page, after each group, and return the exit code."""
+    rows.sort(key=lambda row: GROUPS.index(row["part"]))
     summary = [summary_of(list(group)) for _, group in itertools.groupby(rows, lambda row: str(row["group"]))]
     claims = judged(rows)
     if arguments.docs:
-        arguments.docs.write_text(page(rows, summary, claims, arguments.every), encoding="utf-8")
+        arguments.docs.write_text(page(rows, summary, claims), encoding="utf-8")
     return publish("reliability", summary, claims, arguments.json, faults=rows)
 
 
@@ -113,6 +129,7 @@ def summary_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     sums = ("lost", "duplicated", "claims too many", "pods too many", "deletions too many", "errors")
     return {
         "group": rows[0]["group"],
+        "every": rows[0]["every"],
         "faults": len(rows),
         "survived": sum(row["survived"] for row in rows),
         **{name: sum(row[name] for row in rows) for name in sums},

@@ -14,7 +14,7 @@ TOP = """\
 # What a search survives
 
 Made by `make reliability`, which lets {faults} faults happen to the operator or a worker of a search, one search for
-each. {tried}
+each.
 
 **How it is made.** etcd, API server, Job controller, scheduler, operator and the records of trials are the real ones.
 The connection of whom a fault happens to passes through a proxy that makes it; others' does not. Where it happens to
@@ -23,29 +23,26 @@ with invented results, so that a search of thirteen trials in five rounds takes 
 that is the real one, supervisor and slot, and trains four trials on Omniglot. Nodes and images have no part in it; what
 happens to those is tried on real nodes by `tests/cluster/nodes`.
 
-**What is counted.** *Survived*: the search Succeeded. *Lost*: trials that are missing at the end, or have another
+**What is counted.** *Every*: 1 where each write or event was tried, in its own search, 7 where each seventh was, and so
+on. *Survived*: the search Succeeded. *Lost*: trials that are missing at the end, or have another
 score than in the same search on one machine without any fault. *Duplicated*: trials which that search has not. *Claims*
 and *pods too many*: trials need one claim each, and a search two pods (one, of a real worker). *Deletions too many*:
 objects that the operator deleted, besides the Job at the end. *Seconds after*: from the end of the fault to the end of
-the search, the search's own work included.
+the search, its own work included; in the summary the median.
 """
 
 
-def page(rows: Sequence[Row], summary: Sequence[Row], claims: Sequence[Claim], every: int) -> str:
+def page(rows: Sequence[Row], summary: Sequence[Row], claims: Sequence[Claim]) -> str:
     """
     Return the page.
 
     Args:
         rows: one per fault.
         summary: one per group of faults.
-        every: 1 if every write and event was tried, 2 for every second, and so on.
     """
-    tried = (
-        "Every write and every event was tried." if every == 1 else f"Of writes and events each {every}th was tried."
-    )
     return "\n".join(
         [
-            TOP.format(faults=len(rows), tried=tried),
+            TOP.format(faults=len(rows)),
             *_claims(claims),
             *_summary(summary),
             *_numbered(rows),
@@ -63,10 +60,10 @@ def _claims(claims: Sequence[Claim]) -> Iterator[str]:
 
 def _summary(summary: Sequence[Row]) -> Iterator[str]:
     yield from ("## Summary", "")
-    yield "| faults | tried | survived | lost | duplicated | claims | pods | deletions | s after, median | longest |"
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    yield "| faults | every | tried | survived | lost | duplicated | claims | pods | deletions | s after | longest |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     for row in summary:
-        counts = [row[name] for name in ("faults", "survived", "lost", "duplicated")]
+        counts = [row[name] for name in ("every", "faults", "survived", "lost", "duplicated")]
         more = [row[f"{name} too many"] for name in ("claims", "pods", "deletions")]
         seconds = [round(row[f"s after, {which}"]) for which in ("median", "longest")]
         yield _line(row["group"], *counts, *more, *seconds)

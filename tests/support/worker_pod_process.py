@@ -143,15 +143,16 @@ class WorkerPodProcess:
         return self.wait(), time.monotonic() - began
 
     def kill(self) -> None:
-        """Kill the supervisor and its slots."""
+        """Kill the supervisor and all that it has started, as the end of a container does."""
         if self.process is None:
             return
-        slots = self.slot_processes().values() if self.process.poll() is None else []
+        # Not the slots alone: what starts them would start one more, which would claim a trial.
+        started = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
         self.process.kill()
+        for process in started:
+            if is_alive(process):
+                process.kill()
         self.process.wait()
-        for slot in slots:
-            if is_alive(slot):
-                slot.kill()
 
     # --- the Pod ---
 
