@@ -142,13 +142,13 @@ def judged(rows: Sequence[dict[str, Any]]) -> list[Claim]:
     """Return what the figures should show."""
     survived = sum(row["survived"] for row in rows)
     wrong = sum(row["lost"] + row["duplicated"] for row in rows)
-    claims, pods = (max(row[f"{what} too many"] for row in rows) for what in ("claims", "pods"))
+    claims = max(row["claims too many"] for row in rows)
     deletions = sum(row["deletions too many"] for row in rows)
     late = [f"{row['fault']} {row['met']}" for row in rows if row["s after"] > MOST_SECONDS]
     return [
         Claim(f"{survived} of {len(rows)} searches come to their end", survived == len(rows)),
         Claim(f"{wrong} trials are lost, recorded twice, or have another score than undisturbed", wrong == 0),
-        Claim(f"a search needs at most {claims} claims and {pods} pods more, of 1", max(claims, pods) <= 1),
+        Claim(f"at most {claims} trainings are begun in a search that need not be, of at most 1", claims <= 1),
         Claim(f"{deletions} objects are deleted that an undisturbed operator leaves", deletions == 0),
         Claim(f"all searches but {len(late)} are over {MOST_SECONDS} s after the fault: {late or 'all'}", not late),
     ]

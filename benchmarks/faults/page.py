@@ -23,11 +23,12 @@ with invented results, so that a search of thirteen trials in five rounds takes 
 that is the real one, supervisor and slot, and trains four trials on Omniglot. Nodes and images have no part in it; what
 happens to those is tried on real nodes by `tests/cluster/nodes`.
 
-**What is counted.** *Every*: 1 where each write or event was tried, in its own search, 7 where each seventh was, and so
-on. *Survived*: the search Succeeded. *Lost*: trials that are missing at the end, or have another
-score than in the same search on one machine without any fault. *Duplicated*: trials which that search has not. *Claims*
-and *pods too many*: trials need one claim each, and a search two pods (one, of a real worker). *Deletions too many*:
-objects that the operator deleted, besides the Job at the end. *Seconds after*: from the end of the fault to the end of
+**What is counted.** *Every*: 1 where each write or event was tried, in a search of its own, 7 where each seventh was,
+and so on. *Survived*: the search Succeeded. *Lost*: trials that are missing at the end, or have another score than in
+the same search on one machine without any fault. *Duplicated*: trials which that search has not. *Claims* too many:
+each claim begins a training, and a trial needs one. *Pods* too many: beyond the two that a search asks for (one, of a
+real worker); slots that are idle for a minute are given up, so a search that stood still gets new ones. *Deletions* too
+many: objects that the operator deleted, besides the Job at the end. *s after*: from the end of the fault to the end of
 the search, its own work included; in the summary the median.
 """
 
