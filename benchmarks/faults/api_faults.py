@@ -11,7 +11,7 @@ from typing import Any
 
 from devcluster.api_proxy import ApiAnswer, ApiRequest, ConnectionCut, Fault, refusal
 
-from metasearch.cluster.api import resource_of
+from faults.reference import what_of
 
 Json = dict[str, Any]
 
@@ -31,7 +31,7 @@ class LostEvent(Fault):
         self._seen += 1
         if self._seen != self.number:
             return event
-        self.what = f"{event['type']} {resource_of(request.path)}"
+        self.what = what_of(event["type"], request.path)
         return None
 
 

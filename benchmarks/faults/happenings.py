@@ -132,14 +132,9 @@ def another_operator(stage: Stage) -> Iterator[None]:
         yield
 
 
-def troubles(scale: float = 1.0) -> list[Happening]:
-    """
-    Return every fault that lasts.
-
-    Args:
-        scale: of their times.
-    """
-    minute = 60.0 * scale
+def troubles() -> list[Happening]:
+    """Return every fault that lasts."""
+    minute = 60.0
     too_many = Refusals(429, "TooManyRequests", retry_after_seconds=1)
     return [
         Trouble("watches silent for a minute, and their connections dead", SilentWatches(), minute),
@@ -151,7 +146,7 @@ def troubles(scale: float = 1.0) -> list[Happening]:
         Trouble("403 to everything for a minute", Refusals(403, "Forbidden"), minute),
         Trouble("500 to everything for 3 minutes", Refusals(500, "InternalError"), 3 * minute),
         Trouble("503 to everything for 3 minutes", Refusals(503, "ServiceUnavailable"), 3 * minute),
-        Trouble("5 s of latency for 2 minutes", Latency(5 * scale), 2 * minute),
+        Trouble("5 s of latency for 2 minutes", Latency(5), 2 * minute),
         Trouble("clock of the API server an hour ahead for a minute", ShiftedClock(HOUR), minute),
         Trouble("clock of the API server an hour behind for a minute", ShiftedClock(-HOUR), minute),
         Away("killed, and back after a minute", minute),

@@ -70,13 +70,8 @@ class Reflector(Generic[T]):
             selector: a label selector of the API server. It must select the label of a search among others.
             on_break: called with the plural of the kind and the name of the error where the connection breaks.
         """
-        self._api, self._kind, self._path, self._parse, self._selector = (
-            api,
-            kind,
-            kind.path(namespace),
-            parse,
-            selector,
-        )
+        self._api, self._kind, self._path = api, kind, kind.path(namespace)
+        self._parse, self._selector = parse, selector
         self._on_change, self._on_break, self._clock = on_change, on_break, clock
         self.plural, self.namespace, self._heard_at = kind.plural, namespace, clock()
         self._refused = False
