@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ Json = dict[str, Any]
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
+CLOSE_SECONDS = 10
 HOP_BY_HOP = frozenset({"connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"})
 """Headers of a connection, which a proxy must not pass on; the body is passed on decoded."""
 
@@ -115,11 +117,12 @@ class ApiProxy:
         self.fault = Fault()
         self.requests: list[ApiRequest] = []
         """Every request that was received, without bodies; appended to by the proxy's thread."""
-        self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
         self._port: int | None = None
         self._started = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._run()], name="API proxy")
+        self._sockets: list[socket.socket] = []
+        """Those to the API server."""
+        self._thread = threading.Thread(target=asyncio.run, args=[self._run()], name="API proxy")
         self._thread.start()
         assert self._started.wait(START_SECONDS), "the proxy did not start"
         self.access = _through(access, f"http://{LOOPBACK}:{self._port}")
@@ -128,7 +131,6 @@ class ApiProxy:
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
-        self._loop.close()
 
     @contextmanager
     def having(self, fault: Fault) -> Iterator[None]:
@@ -140,8 +142,9 @@ class ApiProxy:
             self.fault = Fault()
 
     async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
         no_limit = aiohttp.ClientTimeout(total=None)
-        connector = aiohttp.TCPConnector(ssl=self._tls, limit=0)
+        connector = aiohttp.TCPConnector(ssl=self._tls, limit=0, socket_factory=self._socket)
         async with aiohttp.ClientSession(connector=connector, timeout=no_limit) as self._session:
             # As in an API server: a watch whose client is gone ends, instead of waiting for the next event.
             server = web.Server(self._handle, access_log=None, handler_cancellation=True)
@@ -152,6 +155,21 @@ class ApiProxy:
             self._started.set()
             await self._ended.wait()
             await runner.cleanup()
+        await self._closed_sockets()
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, *_ = address
+        created = socket.socket(family, kind, protocol)
+        created.setblocking(False)
+        self._sockets = [each for each in self._sockets if each.fileno() >= 0] + [created]
+        return created
+
+    async def _closed_sockets(self) -> None:
+        """Wait until the API server has taken leave of every connection: aiohttp does not wait for cut watches."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while any(each.fileno() >= 0 for each in self._sockets):
+                    await asyncio.sleep(0.01)
 
     async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
         body = await received.read()

@@ -28,13 +28,15 @@ TOO_MUCH = {"worker": {"template": {"image": "evil:1"}}}
 
 
 @contextmanager
-def policy(access: ClusterAccess, helm: Any, namespace: str, allowed: Json | None = None) -> Iterator[None]:
+def policy(
+    access: ClusterAccess, client: Api, helm: Any, namespace: str, allowed: Json | None = None
+) -> Iterator[None]:
     """Install the policy of a release that serves a namespace, and wait until it is enforced."""
     values = {"searches": {"allowed": allowed}} if allowed else {}
     objects = [each for each in helm.render(namespace, **values) if _is_of_searches(each)]
     access.apply(*objects)
     try:
-        wait_until(lambda: refusal(Api.of_kubeconfig(str(access.kubeconfig)), namespace, TOO_MUCH) != "")
+        wait_until(lambda: refusal(client, namespace, TOO_MUCH) != "")
         yield
     finally:
         access.run("delete", "--filename=-", stdin=yaml.safe_dump_all(objects))
@@ -106,7 +108,7 @@ REFUSED = [
 def test_a_search_gets_what_is_allowed_and_no_more(
     cluster_with_crds: ClusterAccess, client: Api, namespace: str, helm: Any
 ) -> None:
-    with policy(cluster_with_crds, helm, namespace, NARROW):
+    with policy(cluster_with_crds, client, helm, namespace, NARROW):
         assert [refusal(client, namespace, spec) for spec in ALLOWED] == [""] * len(ALLOWED)
         for spec, words in REFUSED:
             assert words in refusal(client, namespace, spec)
@@ -115,7 +117,7 @@ def test_a_search_gets_what_is_allowed_and_no_more(
 def test_by_default_a_search_names_no_image_of_its_own_and_mounts_nothing_over_the_system(
     cluster_with_crds: ClusterAccess, client: Api, namespace: str, helm: Any
 ) -> None:
-    with policy(cluster_with_crds, helm, namespace):
+    with policy(cluster_with_crds, client, helm, namespace):
         assert "none is allowed (searches.allowed.images of the chart)" in refusal(client, namespace, TOO_MUCH)
         assert "searches.allowed.mountPaths" in refusal(client, namespace, volume(path="/usr/lib"))
         assert "searches.allowed.tolerations" in refusal(
@@ -130,7 +132,7 @@ def test_what_was_let_in_can_still_be_changed_in_other_ways(
 ) -> None:
     create_search(client, namespace, "earlier", **TOO_MUCH)
     path = names.SEARCH.path(namespace, "earlier")
-    with policy(cluster_with_crds, helm, namespace, NARROW):
+    with policy(cluster_with_crds, client, helm, namespace, NARROW):
         client.patch(path, [{"op": "add", "path": "/spec/suspend", "value": True}])
         with pytest.raises(Forbidden, match="which this installation does not allow"):
             client.patch(path, [{"op": "replace", "path": "/spec/worker/template/image", "value": "evil:2"}])
