@@ -30,11 +30,12 @@ from devcluster.access import ClusterAccess  # noqa: E402
 from devcluster.binaries import find_control_plane_binaries  # noqa: E402
 from devcluster.control_plane import open_control_plane  # noqa: E402
 from devcluster.resources import crds_installed  # noqa: E402
+from pretended_search import Scores  # noqa: E402
 
 from faults.crash_points import Crash, Moment  # noqa: E402
 from faults.happenings import Loss, troubles  # noqa: E402
 from faults.page import page  # noqa: E402
-from faults.reference import Happening, Observed, Scores, local_scores, observe  # noqa: E402
+from faults.reference import Happening, Observed, observe, undisturbed_scores  # noqa: E402
 from faults.worker_crashes import observe_worker, trained_scores  # noqa: E402
 from reporting import Claim, parser, publish  # noqa: E402 (all of these need the path)
 
@@ -52,7 +53,7 @@ def main() -> int:
     rows = kept(arguments.json, arguments.groups)
     with open_control_plane(find_control_plane_binaries()) as control_plane, crds_installed(control_plane.access):
         for group in arguments.groups:
-            undisturbed = trained_scores() if group in WORKER_GROUPS else local_scores()
+            undisturbed = trained_scores() if group in WORKER_GROUPS else undisturbed_scores()
             found = _observe_all(control_plane.access, group, arguments)
             every = 1 if group == "troubles" else arguments.every
             rows += [{"part": group, "every": every, **row_of(each, undisturbed)} for each in found]

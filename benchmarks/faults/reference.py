@@ -6,22 +6,20 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from builders import make_resource, pretend_result
+from builders import pretend_result
 from devcluster.access import ClusterAccess
 from devcluster.api_proxy import ApiProxy, api_proxy
 from devcluster.operator_process import OperatorProcess, running_operator
 from devcluster.resources import temporary_namespace
 from devcluster.searches import SearchHandle, create_search
 from devcluster.simulated_workers import PodRunner, simulated_workers
+from pretended_search import Scores, pretended_scores
 
 from metasearch.cluster.api import Api, resource_of
-from metasearch.reconcile import reconcile
-from metasearch.search.build import build_search
-from metasearch.stores.sqlite import SqliteStore
 
 PODS = 2
 
@@ -39,18 +37,10 @@ NAME = "reference"
 MOST_SECONDS = 400
 """Time within which a search must be over, so that one that stands still is told from one that is slow."""
 
-Scores = Mapping[str, float | None]
 
-
-def local_scores() -> Scores:
+def undisturbed_scores() -> Scores:
     """Return the scores of the trials of the reference search on one machine, where nothing disturbs it."""
-    search = build_search(NAME, make_resource(**SPEC).spec, started_at=0.0)
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder) / "trials.db")
-        while not (turn := reconcile(search, store, 1.0)).plan.phase.is_over:
-            while claimed := store.claim("w", 1.0, 0.0):
-                store.complete(claimed, pretend_result(claimed.spec), 1.0)
-    return {trial.name: trial.score for trial in turn.trials}
+    return pretended_scores(NAME, SPEC)
 
 
 @dataclass(frozen=True)
@@ -77,6 +67,18 @@ class Outcome:
         return len(self.scores.keys() - undisturbed.keys())
 
 
+def outcome_of(search: SearchHandle, workers: PodRunner) -> Outcome:
+    """Wait for the end of a search, and return it without the deletions."""
+    phase = search.wait_until_over(MOST_SECONDS)
+    trials = search.trials()
+    return Outcome(
+        phase=phase,
+        scores={trial.name: trial.score for trial in trials},
+        attempts=sum(len(trial.attempts) for trial in trials),
+        pods=workers.pods,
+    )
+
+
 @dataclass(frozen=True)
 class Run:
     """A reference search that has begun."""
@@ -90,16 +92,9 @@ class Run:
 
     def outcome(self) -> Outcome:
         """Wait for the end of the search, and return it."""
-        phase = self.search.wait_until_over(MOST_SECONDS)
-        trials = self.search.trials()
+        outcome = outcome_of(self.search, self.workers)
         deleted = {request.path for request in self.proxy.requests if request.method == "DELETE"}
-        return Outcome(
-            phase=phase,
-            scores={trial.name: trial.score for trial in trials},
-            attempts=sum(len(trial.attempts) for trial in trials),
-            pods=self.workers.pods,
-            deletions=len(deleted),
-        )
+        return replace(outcome, deletions=len(deleted))
 
 
 @dataclass(frozen=True)

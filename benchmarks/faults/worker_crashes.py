@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from builders import merged
 from devcluster.access import ClusterAccess
 from devcluster.api_proxy import ApiProxy, api_proxy
 from devcluster.operator_process import running_operator
@@ -16,10 +17,11 @@ from devcluster.resources import temporary_namespace
 from devcluster.searches import SearchHandle, create_search
 from devcluster.simulated_workers import POLL_SECONDS, running_pods, write_ended
 from local_search import SPEC, metasearch, trials_in, write_resource
+from pretended_search import Scores
 from worker_pod_process import WorkerPodProcess
 
 from faults.crash_points import KillAtWrite, Moment
-from faults.reference import MOST_SECONDS, Observed, Outcome, Scores
+from faults.reference import Observed, outcome_of
 from metasearch.cluster.api import Api
 
 Json = dict[str, Any]
@@ -36,12 +38,6 @@ CHANGES: Json = {
 
 KILLED = 137
 """The exit code of a container that was killed with SIGKILL."""
-
-
-def spec() -> Json:
-    merged = {**SPEC, **CHANGES, "final": {**SPEC["final"], **CHANGES["final"]}}
-    merged["search"] = {name: value for name, value in CHANGES["search"].items() if value is not None}
-    return merged
 
 
 def trained_scores() -> Scores:
@@ -92,26 +88,18 @@ def observe_worker(access: ClusterAccess, number: int, moment: Moment) -> Observ
         proxy = enter(api_proxy(access))
         enter(running_operator(access, folder, [namespace]))
         api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
-        search = SearchHandle(api, create_search(api, namespace, NAME, **spec()))
+        search = SearchHandle(api, create_search(api, namespace, NAME, **merged(SPEC, CHANGES)))
         workers = WorkerPods(access, proxy, search, folder)
         fault = KillAtWrite(number, moment, workers.kill)
         proxy.fault = fault
         pods = enter(running_pods(search, workers.run))
         search.wait_for(lambda: fault.happened.is_set() or search.is_over)
         ended_at = time.monotonic()
-        phase = search.wait_until_over(MOST_SECONDS)
-        trials = search.trials()
-        outcome = Outcome(
-            phase=phase,
-            scores={trial.name: trial.score for trial in trials},
-            attempts=sum(len(trial.attempts) for trial in trials),
-            pods=pods.pods,
-        )
         return Observed(
             group=f"worker killed {moment} a write",
             title=f"write {number}",
             met=fault.write,
-            outcome=outcome,
+            outcome=outcome_of(search, pods),
             seconds_after=time.monotonic() - ended_at,
             pods_needed=1,
         )

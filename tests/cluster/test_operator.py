@@ -14,21 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import SMALL, make_resource, make_result, pretend_result
+from builders import SMALL, make_result, pretend_result
 from devcluster.access import ClusterAccess
 from devcluster.operator_process import OperatorProcess, running_operator
 from devcluster.searches import SearchHandle, create_search
 from fake_worker import fake_worker
+from pretended_search import pretended_scores
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_conversion import new_trial
-from metasearch.reconcile import reconcile
-from metasearch.search.build import build_search
 from metasearch.search.candidates import Candidate
 from metasearch.search.trials import Reason, State, Trial, TrialResult
-from metasearch.stores.sqlite import SqliteStore
 
 PROGRESSIVE = {
     **SMALL,
@@ -62,16 +60,6 @@ def begin(operator: OperatorProcess, client: Api, namespace: str) -> Begin:
     return begin
 
 
-def local_scores(tmp_path: Path, spec: dict[str, Any]) -> dict[str, float | None]:
-    """Return names and scores of the same search on one machine."""
-    search = build_search("test", make_resource(**spec).spec, started_at=0.0)
-    store = SqliteStore(tmp_path / "trials.db")
-    while not (turn := reconcile(search, store, 1.0)).plan.phase.is_over:
-        while claimed := store.claim("w", 1.0, 0.0):
-            store.complete(claimed, pretend_result(claimed.spec), 1.0)
-    return {trial.name: trial.score for trial in turn.trials}
-
-
 def scores(search: SearchHandle) -> dict[str, float | None]:
     return {trial.name: trial.score for trial in search.trials()}
 
@@ -79,11 +67,11 @@ def scores(search: SearchHandle) -> dict[str, float | None]:
 # --- to the end ---------------------------------------------------------------------------------------------------
 
 
-def test_a_search_comes_to_what_it_comes_to_on_one_machine(begin: Begin, tmp_path: Path) -> None:
+def test_a_search_comes_to_what_it_comes_to_on_one_machine(begin: Begin) -> None:
     search = begin(**PROGRESSIVE)
     with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
-    assert scores(search) == local_scores(tmp_path, PROGRESSIVE)
+    assert scores(search) == pretended_scores("test", PROGRESSIVE)
 
 
 def test_a_finished_search_says_so_and_has_no_workers(begin: Begin) -> None:
@@ -155,7 +143,7 @@ def test_trials_of_a_finished_search_may_be_deleted(begin: Begin, client: Api) -
     assert len(search.trials()) == trials
 
 
-def test_a_search_survives_its_operator(begin: Begin, operator: OperatorProcess, tmp_path: Path) -> None:
+def test_a_search_survives_its_operator(begin: Begin, operator: OperatorProcess) -> None:
     """The operator is killed at three moments, whatever it is doing."""
     search = begin(**PROGRESSIVE)
     with fake_worker(search):
@@ -164,14 +152,14 @@ def test_a_search_survives_its_operator(begin: Begin, operator: OperatorProcess,
             operator.kill()
             operator.start()
         assert search.wait_until_over() == "Succeeded"
-    assert scores(search) == local_scores(tmp_path, PROGRESSIVE)
+    assert scores(search) == pretended_scores("test", PROGRESSIVE)
 
 
 def test_two_operators_at_once_do_no_harm(begin: Begin, cluster_with_crds: ClusterAccess, tmp_path: Path) -> None:
     search = begin(**PROGRESSIVE)
     with running_operator(cluster_with_crds, tmp_path, []), fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
-    assert scores(search) == local_scores(tmp_path, PROGRESSIVE)
+    assert scores(search) == pretended_scores("test", PROGRESSIVE)
 
 
 # --- workers ------------------------------------------------------------------------------------------------------
@@ -253,7 +241,7 @@ def test_a_search_in_a_queue_of_which_nobody_knows_is_reported(begin: Begin) -> 
 # --- what people do -----------------------------------------------------------------------------------------------
 
 
-def test_a_suspended_search_rests_and_goes_on(begin: Begin, tmp_path: Path) -> None:
+def test_a_suspended_search_rests_and_goes_on(begin: Begin) -> None:
     search = begin(**PROGRESSIVE)
     with fake_worker(search):
         search.wait_for(lambda: search.status.get("round", 0) >= 2)
@@ -275,7 +263,7 @@ def test_a_suspended_search_rests_and_goes_on(begin: Begin, tmp_path: Path) -> N
     assert status.suspended_time.seconds >= int(rested_seconds)
     whole_seconds = status.completion_time.unix_seconds - status.start_time.unix_seconds
     assert abs(whole_seconds - status.suspended_time.seconds - status.spent.wall_time.seconds) <= 1
-    assert scores(search) == local_scores(tmp_path, PROGRESSIVE)
+    assert scores(search) == pretended_scores("test", PROGRESSIVE)
 
 
 def test_nothing_of_a_deleted_search_stays(begin: Begin, client: Api) -> None:
@@ -309,7 +297,7 @@ def test_it_goes_after_what_it_owns_where_that_is_asked(begin: Begin) -> None:
     assert not search.trials()
 
 
-def test_another_of_its_name_begins_anew(begin: Begin, tmp_path: Path) -> None:
+def test_another_of_its_name_begins_anew(begin: Begin) -> None:
     first = begin(**PROGRESSIVE)
     with fake_worker(first):
         first.wait_for(lambda: first.status.get("round", 0) >= 2)
@@ -317,7 +305,7 @@ def test_another_of_its_name_begins_anew(begin: Begin, tmp_path: Path) -> None:
     second = begin(**PROGRESSIVE)
     with fake_worker(second):
         assert second.wait_until_over() == "Succeeded"
-    assert scores(second) == local_scores(tmp_path, PROGRESSIVE)
+    assert scores(second) == pretended_scores("test", PROGRESSIVE)
 
 
 def test_a_trial_deleted_by_hand_is_run_again(begin: Begin, client: Api) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import pytest
 from devcluster.access import ClusterAccess
+from pretended_search import Scores
 
 from faults.api_faults import OldLists, Refusals, UnansweredWrites
 from faults.crash_points import Crash
 from faults.happenings import Loss, Trouble
-from faults.reference import PODS, Happening, Scores, local_scores, observe
+from faults.reference import PODS, Happening, observe, undisturbed_scores
 from faults.worker_crashes import observe_worker, trained_scores
 
 SECONDS = 15.0
@@ -29,7 +30,7 @@ SAMPLE: list[Happening] = [
 
 @pytest.fixture(scope="module")
 def undisturbed() -> Scores:
-    return local_scores()
+    return undisturbed_scores()
 
 
 @pytest.mark.parametrize("happening", SAMPLE, ids=lambda happening: f"{happening.group}, {happening.title}")

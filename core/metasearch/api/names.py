@@ -15,6 +15,19 @@ LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """DNS labels with dots between them."""
 
+_DOMAIN = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+_PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+
+QUALIFIED_MAX_LENGTH = SUBDOMAIN_MAX_LENGTH + 1 + LABEL_MAX_LENGTH
+
+QUALIFIED_PATTERN = rf"^({_DOMAIN}/)?{_PART}$"
+"""A name that may have a domain before it, such as nvidia.com/gpu."""
+
+DOMAIN_PATH_PATTERN = rf"^{_DOMAIN}/{_PART}$"
+"""A name that must have one, such as metasearch.dev/operator."""
+
+LABEL_VALUE_PATTERN = rf"^({_PART})?$"
+
 EXTENSION_MAX_LENGTH = 63
 
 EXTENSION_PATTERN = r"^[A-Za-z][-A-Za-z0-9_.]*$"

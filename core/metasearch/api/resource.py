@@ -10,7 +10,7 @@ from metasearch.api.base import Rule, SpecModel
 from metasearch.api.budget import Budget, Final
 from metasearch.api.data import OMNIGLOT_SEARCH_CLASSES, Dataset, DatasetName, Task
 from metasearch.api.hyperparameters import AVERAGING, SPACE_NAMES, names_rule, refuse_undrawable
-from metasearch.api.names import LABEL_PATTERN
+from metasearch.api.names import DOMAIN_PATH_PATTERN, LABEL_PATTERN
 from metasearch.api.search import Search
 from metasearch.api.space import Space
 from metasearch.api.storage import Storage
@@ -21,9 +21,6 @@ NAME_MAX_LENGTH = 40  # leaves room for "-<round>-<hash>" within the 63 characte
 
 OPERATOR_MANAGER = "metasearch.dev/operator"
 """The value of managedBy that names this operator."""
-
-MANAGER_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
-"""A domain and a path, as Kubernetes asks of a Job's managedBy."""
 
 CHANGEABLE = (
     "budget",
@@ -75,7 +72,7 @@ class MetaSearchSpec(SpecModel):
     managed_by: str = Field(
         default=OPERATOR_MANAGER,
         max_length=63,
-        pattern=MANAGER_PATTERN,
+        pattern=DOMAIN_PATH_PATTERN,
         description="managedBy is the controller that runs the search, such as kueue.x-k8s.io/multikueue; from one "
         "that is not its own the operator keeps away. A run on one machine ignores it. Default: "
         f"{OPERATOR_MANAGER}.",

@@ -14,14 +14,18 @@ from typing import Annotated
 from pydantic import Field
 
 from metasearch.api.base import Rule, SpecModel
-from metasearch.api.names import LABEL_MAX_LENGTH, LABEL_PATTERN, SUBDOMAIN_MAX_LENGTH, SUBDOMAIN_PATTERN
+from metasearch.api.names import (
+    LABEL_MAX_LENGTH,
+    LABEL_PATTERN,
+    LABEL_VALUE_PATTERN,
+    QUALIFIED_MAX_LENGTH,
+    QUALIFIED_PATTERN,
+    SUBDOMAIN_MAX_LENGTH,
+    SUBDOMAIN_PATTERN,
+)
 from metasearch.quantities import DecimalText, Quantity
 
-_QUALIFIED_MAX_LENGTH = SUBDOMAIN_MAX_LENGTH + 1 + LABEL_MAX_LENGTH  # such as nvidia.com/gpu
-_QUALIFIED_PATTERN = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
-_LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
-
-_LabelValue = Annotated[str, Field(max_length=LABEL_MAX_LENGTH, pattern=_LABEL_VALUE_PATTERN)]
+_LabelValue = Annotated[str, Field(max_length=LABEL_MAX_LENGTH, pattern=LABEL_VALUE_PATTERN)]
 
 
 class Resources(SpecModel):
@@ -60,8 +64,8 @@ class Toleration(SpecModel):
 
     key: str | None = Field(
         default=None,
-        max_length=_QUALIFIED_MAX_LENGTH,
-        pattern=_QUALIFIED_PATTERN,
+        max_length=QUALIFIED_MAX_LENGTH,
+        pattern=QUALIFIED_PATTERN,
         description="key is the taint's key. Default: every key.",
     )
     operator: TolerationOperator = Field(
