@@ -45,12 +45,12 @@ def main() -> int:
     arguments = _arguments()
     chosen = [FAULTS[title] for title in arguments.only or FAULTS]
     with site() as place, Firing(place.prometheus) as firing:
-        well = WELL.begin(place)
-        begun = time.time()
+        well = WELL.begin(place).search
+        begun_at = time.time()
         observed = together(place, firing, [fault for fault in chosen if fault in SEARCH_FAULTS])
         observed += one_by_one(place, firing, [fault for fault in chosen if fault in OPERATOR_FAULTS])
         assert well is not None
-        of_well = Observed(WELL, {}, {}, firing.since(begun, well.name), time.time() - begun)
+        of_well = Observed(WELL, {}, {}, firing.since(begun_at, well.name), time.time() - begun_at)
     observed.append(of_well)
     return publish(
         "detection on nodes", [row for each in observed for row in rows_of(each)], judged(observed), arguments.json

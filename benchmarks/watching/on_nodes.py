@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from devcluster.cluster import Cluster
@@ -73,9 +73,7 @@ class Scene:
     def pods(self) -> list[dict[str, Any]]:
         """The pods of the search."""
         assert self.search is not None
-        selector = f"{names.LABEL_SEARCH}={self.search.name}"
-        found, _ = self.search.api.list_all(names.POD.path(self.search.namespace), labelSelector=selector)
-        return found
+        return self.search.pods()
 
     def ended(self, *outcomes: str) -> int:
         """Return how many attempts of the search ended in one of these ways."""
@@ -89,6 +87,15 @@ Visible = Callable[[Scene], bool]
 
 
 @dataclass(frozen=True)
+class Begun:
+    """What was done to a cluster."""
+
+    undo: Callable[[], object]
+    search: SearchHandle | None = None
+    """The search that was applied."""
+
+
+@dataclass(frozen=True)
 class RealFault:
     """Something that is done to a cluster."""
 
@@ -96,8 +103,7 @@ class RealFault:
     story: str
     alerts: Mapping[str, Visible]
     """The alerts that are right for it, without their common prefix; none of a normal situation."""
-    begin: Callable[[Site], SearchHandle | None]
-    end: Callable[[Site, SearchHandle | None], object]
+    begin: Callable[[Site], Begun]
     watched_seconds: float = 0.0
     """The time for which a normal situation is watched."""
 
@@ -160,22 +166,21 @@ def _refuse_gpus(site: Site) -> None:
     )
 
 
-def _search(name: str, **changes: Any) -> Callable[[Site], SearchHandle]:
-    return lambda site: site.apply(name, **changes)
+def _search(name: str, **changes: Any) -> Callable[[Site], Begun]:
+    def begin(site: Site) -> Begun:
+        search = site.apply(name, **changes)
+        return Begun(search.delete, search)
 
-
-def _delete(_: Site, search: SearchHandle | None) -> None:
-    assert search is not None
-    search.delete()
+    return begin
 
 
 def _resources(**resources: Any) -> dict[str, Any]:
     return {"worker": {"template": {"resources": resources}}}
 
 
-def _of_refused(site: Site) -> SearchHandle:
+def _of_refused(site: Site) -> Begun:
     _refuse_gpus(site)
-    return site.apply("refused", **_resources(limits={GPU: 1}))
+    return _search("refused", **_resources(limits={GPU: 1}))(site)
 
 
 IMAGE = {"worker": {"template": {"image": "localhost/no-such-image:dev"}}}
@@ -186,42 +191,36 @@ SEARCH_FAULTS = (
         "no node has the image that a search names",
         {"WorkerImageUnavailable": _has_waiting("Image")},
         _search("no-image", **IMAGE),
-        _delete,
     ),
     RealFault(
         "workers end before they train",
         "the image has no trainer",
         {"WorkersFailing": lambda scene: _has_failed(scene) or _has_waiting("RunContainerError")(scene)},
         _search("no-trainer", worker={"template": {"image": "localhost/busybox:dev"}}),
-        _delete,
     ),
     RealFault(
         "nodes are full",
         "a pod asks for a thousand cores",
         {"WorkersPending": _is_unschedulable},
         _search("no-room", **_resources(requests={"cpu": "1000"})),
-        _delete,
     ),
     RealFault(
         "quota refuses the pods",
         "a ResourceQuota allows no GPU, and the search asks for one",
         {"WorkersRefused": _is_refused},
         _of_refused,
-        _delete,
     ),
     RealFault(
         "dataset cannot be used",
         "a class of Omniglot has 20 images, and a task takes 26",
         {"SearchInvalid": _has_failed},
         _search("too-many-shots", task={"ways": 3, "shots": 25}),
-        _delete,
     ),
     RealFault(
         "out of memory",
         "`budget.trialMemory` is 64Mi, which no trial can do with",
         {"WorkersOutOfMemory": lambda scene: scene.ended("OutOfMemory") >= 2},
         _search("no-memory", budget={**TINY["budget"], "trialMemory": "64Mi"}),
-        _delete,
     ),
     RealFault(
         "every trial fails",
@@ -232,59 +231,57 @@ SEARCH_FAULTS = (
             budget={**TINY["budget"], "trialTime": "5s"},
             training={**TINY["training"], "metaIterations": 100_000},
         ),
-        _delete,
     ),
 )
 
-WELL = RealFault("a search that is well", "trials of seconds, one after another", {}, _search("well"), _delete)
+WELL = RealFault("a search that is well", "trials of seconds, one after another", {}, _search("well"))
 
 
 # --- of the operator ----------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Saved:
-    """Objects that were taken away, to be put back."""
-
-    objects: list[dict[str, Any]] = field(default_factory=list)
-
-
-_taken = _Saved()
-
-
-def _take_rights(site: Site) -> None:
+def _take_rights(site: Site) -> Begun:
     found = json.loads(site.kubectl("get", "rolebindings", "--output=json"))["items"]
-    _taken.objects = [each for each in found if each["metadata"]["name"].startswith(RELEASE) and _is_operators(each)]
-    assert _taken.objects, "the operator has no role binding of its own"
-    for each in _taken.objects:
+    taken = [each for each in found if each["metadata"]["name"].startswith(RELEASE) and _is_operators(each)]
+    assert taken, "the operator has no role binding of its own"
+    for each in taken:
         site.kubectl("delete", "rolebinding", each["metadata"]["name"])
+    return Begun(lambda: site.installation.access.apply(*map(_as_applied, taken)))
 
 
 def _is_operators(binding: Mapping[str, Any]) -> bool:
     return any("operator" in subject["name"] for subject in binding["subjects"])
 
 
-def _give_rights(site: Site, _: SearchHandle | None) -> None:
-    for each in _taken.objects:
-        kept = {key: each["metadata"][key] for key in ("name", "namespace", "labels") if key in each["metadata"]}
-        site.installation.access.apply({**each, "metadata": kept})
+def _as_applied(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object without what the API server adds, so that it can be made again."""
+    kept = {key: found["metadata"][key] for key in ("name", "namespace", "labels") if key in found["metadata"]}
+    return {**found, "metadata": kept}
 
 
-def _stop_api_server(site: Site) -> None:
-    site.cluster.control_plane.api_server.kill()
+def _stop_api_server(site: Site) -> Begun:
+    server = site.cluster.control_plane.api_server
+    server.kill()
 
+    def start() -> None:
+        server.restart()
+        server.wait_until_ready()
 
-def _start_api_server(site: Site, _: SearchHandle | None) -> None:
-    site.cluster.control_plane.api_server.restart()
-    site.cluster.control_plane.api_server.wait_until_ready()
+    return Begun(start)
 
 
 def _scale(site: Site, replicas: int) -> None:
     site.kubectl("scale", OPERATOR, f"--replicas={replicas}")
 
 
-def _delete_operator(site: Site) -> None:
+def _stop_operator(site: Site) -> Begun:
+    _scale(site, 0)
+    return Begun(lambda: _scale(site, 1))
+
+
+def _delete_operator(site: Site) -> Begun:
     site.kubectl("delete", "pod", site.installation.operator_pod(), "--wait=false")
+    return Begun(lambda: None)  # its Deployment makes another
 
 
 def _refused_twice(scene: Scene) -> bool:
@@ -298,7 +295,6 @@ OPERATOR_FAULTS = (
         "its pod is deleted, and the Deployment starts another",
         {},
         _delete_operator,
-        lambda *_: None,
         watched_seconds=240,
     ),
     RealFault(
@@ -306,20 +302,17 @@ OPERATOR_FAULTS = (
         "its process is killed; nothing can be asked of it, until it is started again",
         {"ApiServerUnavailable": at_once},
         _stop_api_server,
-        _start_api_server,
     ),
     RealFault(
         "all rights taken away",
         "the operator's role binding is deleted",
         {"RightsMissing": _refused_twice, "OperatorCacheStale": lambda scene: scene.seconds > 180},
         _take_rights,
-        _give_rights,
     ),
     RealFault(
         "operator's pod gone",
         "its Deployment is scaled to zero",
         {"OperatorDown": at_once},
-        lambda site: _scale(site, 0),
-        lambda site, _: _scale(site, 1),
+        _stop_operator,
     ),
 )

@@ -7,11 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from devcluster.searches import SearchHandle
-
 from metasearch.errors import StoreUnavailable
 from watching.firing import FiredAlert, Firing
-from watching.on_nodes import RealFault, Scene, Site, Visible
+from watching.on_nodes import Begun, RealFault, Scene, Site, Visible
 from watching.run import Told
 
 PREFIX = "MetaSearch"
@@ -47,8 +45,8 @@ class Observed:
 @dataclass
 class _Running:
     observed: Observed
-    search: SearchHandle | None
-    begun: float
+    begun: Begun
+    begun_at: float
 
 
 def together(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Observed]:
@@ -60,7 +58,7 @@ def together(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Ob
         for each in list(running):
             _observe(site, firing, each)
             if each.observed.is_complete or each.observed.seconds > MOST_SECONDS:
-                _end(site, each)
+                _end(each)
                 running.remove(each)
     return all_observed
 
@@ -76,22 +74,22 @@ def one_by_one(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[
 
 def _begin(site: Site, fault: RealFault) -> _Running:
     print(f"{fault.title}: begins", file=sys.stderr, flush=True)
-    begun = time.time()
-    return _Running(Observed(fault), fault.begin(site), begun)
+    begun_at = time.time()
+    return _Running(Observed(fault), fault.begin(site), begun_at)
 
 
 def _observe(site: Site, firing: Firing, running: _Running) -> None:
-    observed, search = running.observed, running.search
-    observed.seconds = time.time() - running.begun
+    observed, search = running.observed, running.begun.search
+    observed.seconds = time.time() - running.begun_at
     scene = Scene(site, search, observed.seconds)
     for alert, is_visible in observed.fault.alerts.items():
         if alert not in observed.visible and _can_be_seen(is_visible, scene):
             observed.visible[alert] = observed.seconds
     right = {PREFIX + alert for alert in observed.fault.alerts}
-    since = firing.since(running.begun, search.name if search else "")
+    since = firing.since(running.begun_at, search.name if search else "")
     for each in since:
         if each.alert in right:
-            observed.fired.setdefault(each.alert.removeprefix(PREFIX), each.at - running.begun)
+            observed.fired.setdefault(each.alert.removeprefix(PREFIX), each.at - running.begun_at)
     observed.others = [each for each in since if each.alert not in right]
 
 
@@ -102,6 +100,6 @@ def _can_be_seen(is_visible: Visible, scene: Scene) -> bool:
         return False
 
 
-def _end(site: Site, running: _Running) -> None:
-    running.observed.fault.end(site, running.search)
+def _end(running: _Running) -> None:
+    running.begun.undo()
     print(f"{running.observed.fault.title}: {running.observed.fired}", file=sys.stderr, flush=True)

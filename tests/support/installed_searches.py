@@ -12,20 +12,12 @@ from devcluster.operator_installation import OperatorInstallation
 from devcluster.searches import SearchHandle
 from local_search import metasearch
 
-from metasearch.kubernetes import names
-
 Json = dict[str, Any]
 GPU = "example.com/gpu"
 """The resource that the fixture `gpus` gives to nodes."""
 
 Apply = Callable[..., SearchHandle]
 """Applies a search to a cluster; keywords are fields of spec, objects merged with those of the tiny search."""
-
-
-def pods_of(search: SearchHandle) -> list[Json]:
-    selector = f"{names.LABEL_SEARCH}={search.name}"
-    found, _ = search.api.list_all(names.POD.path(search.namespace), labelSelector=selector)
-    return found
 
 
 def remote(installation: OperatorInstallation, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from chart import Helm, helm_or_skip
 from devcluster.access import ClusterAccess
 from devcluster.operator_installation import OperatorInstallation, operator_installed
 from devcluster.searches import SearchHandle
-from installed_searches import GPU, Apply, pods_of
+from installed_searches import GPU, Apply
 from local_search import write_resource
 
 from metasearch.cluster.api import Api
@@ -47,7 +47,7 @@ def apply(installation: OperatorInstallation, tmp_path: Path) -> Iterator[Apply]
     yield apply
     for search in applied:
         search.delete()
-        search.wait_for(lambda search=search: not (search.trials() or search.jobs() or pods_of(search)))
+        search.wait_for(lambda search=search: not (search.trials() or search.jobs() or search.pods()))
 
 
 @pytest.fixture

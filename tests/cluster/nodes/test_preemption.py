@@ -16,7 +16,7 @@ import pytest
 from builders import merged
 from devcluster.operator_installation import OperatorInstallation
 from devcluster.searches import SearchHandle
-from installed_searches import Apply, Json, claim, pods_of, scores_on
+from installed_searches import Apply, Json, claim, scores_on
 from local_search import metasearch, scores_of, write_resource
 
 from metasearch.kubernetes import restricted
@@ -103,7 +103,7 @@ class Watched:
         def look() -> Any:
             self._nodes |= {
                 pod["metadata"]["name"]: pod["spec"]["nodeName"]
-                for pod in pods_of(self.search)
+                for pod in self.search.pods()
                 if "nodeName" in pod["spec"]
             }
             return what()
@@ -116,7 +116,7 @@ class Watched:
         return next((trial for trial in running if time.time() - trial.attempts[-1].started_at > 1.0), None)
 
     def pod(self, name: str | None) -> Json:
-        (found,) = [pod for pod in pods_of(self.search) if pod["metadata"]["name"] == name]
+        (found,) = [pod for pod in self.search.pods() if pod["metadata"]["name"] == name]
         return found
 
     def nodes(self, trial: Trial) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from devcluster.operator_installation import OperatorInstallation
 from image_datasets import write_class_folders, write_split
-from installed_searches import GPU, Apply, Json, claim, pods_of, remote, scores_on
+from installed_searches import GPU, Apply, Json, claim, remote, scores_on
 from local_search import metasearch, scores_of, write_resource
 
 from metasearch.kubernetes import names
@@ -53,7 +53,7 @@ def test_a_search_on_two_nodes_comes_to_what_it_comes_to_on_this_machine(
     nodes: set[str] = set()
 
     def is_over() -> bool:
-        nodes.update(pod["spec"].get("nodeName", "") for pod in pods_of(search))
+        nodes.update(pod["spec"].get("nodeName", "") for pod in search.pods())
         return search.condition("Succeeded")[0] == "True"
 
     search.wait_for(is_over)
@@ -87,11 +87,11 @@ def test_whatever_happens_to_a_search_it_comes_to_the_same(
     here = f"--namespace={installation.namespace}"
     search.wait_for(lambda: search.status.get("trials", {}).get("succeeded", 0) >= 1)
     access.run("delete", "pod", here, installation.operator_pod(), "--wait=false")
-    access.run("delete", "pod", here, pods_of(search)[0]["metadata"]["name"], "--wait=false")
+    access.run("delete", "pod", here, search.pods()[0]["metadata"]["name"], "--wait=false")
     search.edit(parallelism=1)
     search.wait_for(lambda: [job["spec"]["parallelism"] for job in search.jobs()] == [1] or search.is_over)
     search.edit(suspend=True)
-    search.wait_for(lambda: not (search.jobs() or pods_of(search)))
+    search.wait_for(lambda: not (search.jobs() or search.pods()))
     assert search.condition("Suspended")[0] == "True" or search.is_over
     search.edit(suspend=False, parallelism=2)
     assert search.wait_until_over() == "Succeeded"
@@ -107,9 +107,9 @@ def test_of_two_pods_the_idle_one_is_let_go(apply: Apply) -> None:
     (running,) = search.wait_for(final)
     # The pod that has had the last trial of the search is ready for a moment longer, and the other is not yet.
     busy = pod_of(running.holder)
-    search.wait_for(lambda: [pod["metadata"]["name"] for pod in pods_of(search) if is_ready(pod)] == [busy])
+    search.wait_for(lambda: [pod["metadata"]["name"] for pod in search.pods() if is_ready(pod)] == [busy])
     search.edit(parallelism=1)
-    (left,) = search.wait_for(lambda: pods if len(pods := pods_of(search)) == 1 else None)
+    (left,) = search.wait_for(lambda: pods if len(pods := search.pods()) == 1 else None)
     assert left["metadata"]["name"] == busy
     assert search.wait_until_over() == "Succeeded"
     (ended,) = [trial for trial in search.trials() if trial.name == running.name]
@@ -127,7 +127,7 @@ def test_nothing_of_a_deleted_search_stays(apply: Apply) -> None:
             not (
                 search.trials()
                 or search.jobs()
-                or pods_of(search)
+                or search.pods()
                 or search.api.list_all(leases, labelSelector=selector)[0]
             )
         )
