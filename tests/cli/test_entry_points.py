@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,19 @@ def test_nothing_else_is_imported_before() -> None:
     code = "import sys; known = set(sys.modules); import metasearch_cli.entry_points; print(*set(sys.modules) - known)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(ended.stdout.split()) == {"metasearch_cli", "metasearch_cli.entry_points"}
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["status", "--help"], ["status", "no-such-run"]])
+def test_it_is_a_module_too(arguments: list[str]) -> None:
+    run = partial(subprocess.run, capture_output=True, text=True, check=False)
+    program = run([Path(sys.executable).with_name("metasearch"), *arguments])
+    module = run([sys.executable, "-m", "metasearch", *arguments])
+    assert (module.returncode, module.stdout, module.stderr) == (program.returncode, program.stdout, program.stderr)
+
+
+def test_without_the_command_line_the_module_says_so() -> None:
+    code = "import importlib.metadata, runpy; importlib.metadata.entry_points = lambda **_: (); runpy.run_module({})"
+    code = code.format("'metasearch', run_name='__main__'")
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("metasearch: this Python has its library and not its command line; pip install")
