@@ -242,15 +242,11 @@ WELL = RealFault("a search that is well", "trials of seconds, one after another"
 
 def _take_rights(site: Site) -> Begun:
     found = json.loads(site.kubectl("get", "rolebindings", "--output=json"))["items"]
-    taken = [each for each in found if each["metadata"]["name"].startswith(RELEASE) and _is_operators(each)]
+    taken = [each for each in found if each["roleRef"]["name"] == f"{RELEASE}-operator"]
     assert taken, "the operator has no role binding of its own"
     for each in taken:
         site.kubectl("delete", "rolebinding", each["metadata"]["name"])
     return Begun(lambda: site.installation.access.apply(*map(_as_applied, taken)))
-
-
-def _is_operators(binding: Mapping[str, Any]) -> bool:
-    return any("operator" in subject["name"] for subject in binding["subjects"])
 
 
 def _as_applied(found: Mapping[str, Any]) -> dict[str, Any]:
