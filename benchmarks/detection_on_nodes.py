@@ -3,6 +3,7 @@ Show which alerts tell of real faults, and when, on a cluster of two nodes with 
 
     python benchmarks/detection_on_nodes.py                          half an hour, mostly of waiting for `for` to pass
     python benchmarks/detection_on_nodes.py --only "image missing" "operator's pod gone"
+                                                                     a file keeps the others' figures
 
 The other half of `detection.py`, which simulates what happens to a cluster: here pods, nodes, quota, API server and
 Prometheus are real, with the shipped rules. Debian, as root; `make cluster` says what it takes.
@@ -11,6 +12,7 @@ Prometheus are real, with the shipped rules. Debian, as root; `make cluster` say
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -34,6 +36,7 @@ from reporting import Claim, parser, publish  # noqa: E402
 from watching.evaluation import INTERVAL_SECONDS, RULES  # noqa: E402
 from watching.firing import Firing  # noqa: E402
 from watching.on_nodes import OPERATOR_FAULTS, SEARCH_FAULTS, WELL, Site  # noqa: E402
+from watching.page import NONE  # noqa: E402
 from watching.real_run import Observed, one_by_one, together  # noqa: E402
 from watching.run import FOR_SECONDS  # noqa: E402 (all of these need the path)
 
@@ -44,17 +47,34 @@ def main() -> int:
     """Let every fault happen."""
     arguments = _arguments()
     chosen = [FAULTS[title] for title in arguments.only or FAULTS]
+    rows = kept(arguments.json, [WELL.title, *(fault.title for fault in chosen)])
     with site() as place, Firing(place.prometheus) as firing:
         well = WELL.begin(place).search
         begun_at = time.time()
-        observed = together(place, firing, [fault for fault in chosen if fault in SEARCH_FAULTS])
-        observed += one_by_one(place, firing, [fault for fault in chosen if fault in OPERATOR_FAULTS])
+        of_searches = [fault for fault in chosen if fault in SEARCH_FAULTS]
+        rows += [row for observed in together(place, firing, of_searches) for row in rows_of(observed)]
+        publish_all(rows, arguments.json)  # what follows may fail, and half an hour would be lost
+        for observed in one_by_one(place, firing, [fault for fault in chosen if fault in OPERATOR_FAULTS]):
+            rows += rows_of(observed)
+            publish_all(rows, arguments.json)
         assert well is not None
         of_well = Observed(WELL, {}, {}, firing.since(begun_at, well.name), time.time() - begun_at)
-    observed.append(of_well)
-    return publish(
-        "detection on nodes", [row for each in observed for row in rows_of(each)], judged(observed), arguments.json
-    )
+    rows += rows_of(of_well)
+    return publish_all(rows, arguments.json)
+
+
+def kept(file: Path | None, titles: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a file's figures of all but these faults, which happen anew."""
+    if file is None or not file.exists():
+        return []
+    return [row for row in json.loads(file.read_text(encoding="utf-8"))["rows"] if row["situation"] not in titles]
+
+
+def publish_all(rows: list[dict[str, Any]], file: Path | None) -> int:
+    """Print and write what there is by now, and return the exit code."""
+    order = [*FAULTS, WELL.title]
+    rows.sort(key=lambda row: order.index(row["situation"]))
+    return publish("detection on nodes", rows, judged(rows), file)
 
 
 @contextmanager
@@ -87,25 +107,25 @@ def site() -> Iterator[Site]:
 
 def rows_of(observed: Observed) -> Iterator[dict[str, Any]]:
     """Yield a row for each right alert, or one where there is none."""
+    others = [{"alert": each.alert, "severity": each.severity} for each in observed.others]
     common = {"situation": observed.fault.title, "story": observed.fault.story, "seconds": round(observed.seconds)}
-    others = ", ".join(f"{each.alert} ({each.severity})" for each in observed.others) or "none"
     for told in observed.told:
         times = {"visible": told.visible, "for": FOR_SECONDS[told.alert], "fired": told.fired, "excess": told.excess}
-        yield {
-            **common,
-            "alert": told.alert,
-            **{key: None if value is None else round(value) for key, value in times.items()},
-            "others": others,
-        }
+        rounded = {key: None if value is None else round(value) for key, value in times.items()}
+        yield {**common, "alert": told.alert, **rounded, "in time": told.is_in_time, "others": others}
     if not observed.told:
-        yield {**common, "alert": "none", "visible": None, "for": None, "fired": None, "excess": None, "others": others}
+        nothing = dict.fromkeys(("visible", "for", "fired", "excess", "in time"))
+        yield {**common, "alert": NONE, **nothing, "others": others}
 
 
-def judged(observed: Sequence[Observed]) -> list[Claim]:
+def judged(rows: Sequence[dict[str, Any]]) -> list[Claim]:
     """Return what the figures should show."""
-    told = [each for one in observed for each in one.told]
-    late = [each.alert for each in told if not each.is_in_time]
-    pages = [f"{one.fault.title}: {each.alert}" for one in observed for each in one.others if each.severity != "info"]
+    told = [row for row in rows if row["alert"] != NONE]
+    late = [row["alert"] for row in told if not row["in time"]]
+    called_for = {
+        f"{row['situation']}: {each['alert']}" for row in rows for each in row["others"] if each["severity"] != "info"
+    }
+    pages = sorted(called_for)
     return [
         Claim(
             f"{len(told) - len(late)} of {len(told)} right alerts fire within `for` and {2 * INTERVAL_SECONDS} s of "

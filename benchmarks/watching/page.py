@@ -117,7 +117,8 @@ def _real(row: Row) -> str:
         link = f"[{row['alert'].removeprefix('MetaSearch')}](runbooks/{row['alert']}.md)"
         visible, fired, excess = (_number(row[key]) for key in ("visible", "fired", "excess"))
         times = f"| {link} | {visible} | {row['for']} | {fired} | {excess} "
-    return f"| {row['situation']} | {row['story']} {times}| {row['others'].replace('MetaSearch', '')} |\n"
+    others = ", ".join(f"{each['alert'].removeprefix('MetaSearch')} ({each['severity']})" for each in row["others"])
+    return f"| {row['situation']} | {row['story']} {times}| {others or NONE} |\n"
 
 
 def _healthy(row: Row) -> str:

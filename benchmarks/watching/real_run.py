@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from metasearch.errors import StoreUnavailable
@@ -63,13 +63,11 @@ def together(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Ob
     return all_observed
 
 
-def one_by_one(site: Site, firing: Firing, faults: Sequence[RealFault]) -> list[Observed]:
-    """Let each fault begin when the one before has ended."""
-    done = []
+def one_by_one(site: Site, firing: Firing, faults: Sequence[RealFault]) -> Iterator[Observed]:
+    """Let each fault begin when the one before has ended, and yield it then."""
     for fault in faults:
-        done += together(site, firing, [fault])
+        yield from together(site, firing, [fault])
         time.sleep(SETTLING_SECONDS)
-    return done
 
 
 def _begin(site: Site, fault: RealFault) -> _Running:

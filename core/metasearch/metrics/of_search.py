@@ -6,7 +6,7 @@ Counters and histograms, too: what is computed from records has no restart to be
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -224,32 +224,33 @@ def _dataset(spec: MetaSearchSpec) -> str:
 
 
 def _of_trials(trials: Sequence[Trial]) -> _Part:
-    # Lists rather than generators: there may be thousands of trials, at every reconcile.
-    results = [(trial.spec.stage, trial.state, trial.result) for trial in trials if trial.result]
+    # There may be thousands of trials, at every reconcile: so lists rather than generators, few passes, and members of
+    # enumerations that are looked up once, for each look-up calls a function of Python.
     under_way = sum([trial.progress.meta_iteration for trial in trials if trial.result is None])
-    yield META_ITERATIONS, (), under_way + sum([result.meta_iterations or 0 for _, _, result in results])
-    yield from _counts(trials)
-    ended = Counter([(stage, state, result.reason) for stage, state, result in results])
-    # What may go wrong is there from the beginning: the first time is an increase only from a zero.
-    ended.update({(Stage.SEARCH, State.FAILED, reason): 0 for reason in (*FAILURES, Reason.WORKER_LOST)})
-    for (stage, state, reason), count in ended.items():
-        yield ENDED, (stage, state, reason or ""), count
+    yield META_ITERATIONS, (), under_way + sum([trial.result.meta_iterations or 0 for trial in trials if trial.result])
+    counted = Counter(
+        [(t.spec.stage, t.spec.round, t.state, None if t.result is None else t.result.reason or "") for t in trials]
+    )
+    yield from _counts(counted)
+    yield from _ended(counted)
     attempts = [attempt.outcome or "" for trial in trials for attempt in trial.attempts if attempt.ended_at is not None]
     outcomes = Counter(attempts)
     outcomes.update(dict.fromkeys((State.SUCCEEDED, LOST, INTERRUPTED, *FAILURES), 0))
     for outcome, count in outcomes.items():
         yield ATTEMPTS, (outcome,), count
-    by_stage = defaultdict[Stage, list[Trial]](list)
-    for trial in trials:
-        by_stage[trial.spec.stage].append(trial)
-    for stage, of_stage in by_stage.items():
-        yield from _times(stage, of_stage)
+    for stage in Stage:
+        if of_stage := [trial for trial in trials if trial.spec.stage is stage]:
+            yield from _times(stage, of_stage)
 
 
-def _counts(trials: Sequence[Trial]) -> _Part:
+_Counted = Counter[tuple[Stage, int, State, str | None]]
+"""Trials by stage, round, state and reason, which is empty for success and None for trials without a result."""
+
+
+def _counts(trials: _Counted) -> _Part:
     """Yield the number of trials in each state, by round in the search stage."""
     counted: Counter[tuple[Stage, int, State]] = Counter()
-    for (stage, round, state), count in Counter([(t.spec.stage, t.spec.round, t.state) for t in trials]).items():
+    for (stage, round, state, _), count in trials.items():
         counted[stage, round if stage is Stage.SEARCH else 0, state] += count
     shown = sorted({round for stage, round, _ in counted if stage is Stage.SEARCH})[-ROUNDS_SHOWN:]
     for stage, round in dict.fromkeys([(stage, round) for stage, round, _ in counted]):
@@ -259,18 +260,32 @@ def _counts(trials: Sequence[Trial]) -> _Part:
                 yield TRIALS, (stage, str(round), state), counted[stage, round, state]
 
 
+def _ended(trials: _Counted) -> _Part:
+    """Yield the number of trials that are over, by stage, state and reason."""
+    ended: Counter[tuple[Stage, State, str]] = Counter()
+    for (stage, _, state, reason), count in trials.items():
+        if reason is not None:
+            ended[stage, state, reason] += count
+    # What may go wrong is there from the beginning: the first time is an increase only from a zero.
+    ended.update({(Stage.SEARCH, State.FAILED, reason): 0 for reason in (*FAILURES, Reason.WORKER_LOST)})
+    for labels, count in ended.items():
+        yield ENDED, labels, count
+
+
 def _times(stage: Stage, trials: Sequence[Trial]) -> _Part:
     """Yield the histograms of a stage."""
+    # The clocks of two machines may differ, and no time is negative.
     claims = [
-        max(0.0, attempt.ended_at - attempt.started_at)
+        seconds if (seconds := attempt.ended_at - attempt.started_at) > 0 else 0.0
         for trial in trials
         for attempt in trial.attempts
         if attempt.ended_at is not None
     ]
-    results = [trial.result for trial in trials if trial.state is State.SUCCEEDED and trial.result]
+    succeeded = State.SUCCEEDED
+    results = [trial.result for trial in trials if trial.state is succeeded and trial.result]
     trained = [result.wall_seconds for result in results if result.wall_seconds is not None]
     waits = [
-        max(0.0, trial.attempts[0].started_at - trial.created_at)
+        seconds if (seconds := trial.attempts[0].started_at - trial.created_at) > 0 else 0.0
         for trial in trials
         if trial.attempts and trial.created_at is not None
     ]
@@ -311,7 +326,8 @@ def _of_budget(seen: Observation) -> _Part:
 def _of_workers(seen: Observation) -> _Part:
     for phase, count in (seen.workers or {}).items():
         yield WORKERS, (phase,), count
-    busy = sum(trial.state is State.RUNNING for trial in seen.trials)
+    running = State.RUNNING
+    busy = sum([trial.state is running for trial in seen.trials])
     yield SLOTS, ("busy",), busy
     if seen.workers is not None:
         yield SLOTS, ("idle",), max(0, seen.workers.get("Running", 0) * seen.spec.worker.slots - busy)
