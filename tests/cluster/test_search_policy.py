@@ -20,6 +20,8 @@ NARROW = {
     "images": ["registry.example.com/team/*", "exact:1"],
     "claims": ["team-*"],
     "mountPaths": ["/mnt/*"],
+    "labels": ["team"],
+    "annotations": ["example.com/*"],
     "nodeLabels": ["gpu"],
     "tolerations": ["nvidia.com/*"],
     "storageUrls": ["s3://team/*"],
@@ -77,6 +79,7 @@ ALLOWED = [
     {"dataset": {"folder": {"path": "images", "claim": "team-a"}}},
     {"storage": {"claim": "team-a"}},
     {"storage": {"url": "s3://team/runs"}},
+    template(labels={"team": "a"}, annotations={"example.com/note": "a"}),
     template(nodeSelector={"gpu": "a100"}),
     template(tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}]),
 ]
@@ -99,6 +102,8 @@ REFUSED = [
         template(nodeSelector={"gpu": "a100", "node-role.kubernetes.io/control-plane": ""}),
         "searches.allowed.nodeLabels",
     ),
+    (template(labels={"team": "a", "other": "b"}), "a key of spec.worker.template.labels is none"),
+    (template(annotations={"iam.amazonaws.com/role": "admin"}), "searches.allowed.annotations"),
     (template(tolerations=[{"operator": "Exists"}]), "searches.allowed.tolerations"),
     (template(tolerations=[{"key": "other", "operator": "Exists"}]), "searches.allowed.tolerations"),
     ({"storage": {"url": "s3://teams/runs"}}, "spec.storage.url is s3://teams/runs, which this installation does not"),
@@ -119,11 +124,16 @@ def test_by_default_a_search_names_no_image_of_its_own_and_mounts_nothing_over_t
 ) -> None:
     with policy(cluster_with_crds, client, helm, namespace):
         assert "none is allowed (searches.allowed.images of the chart)" in refusal(client, namespace, TOO_MUCH)
+        assert "searches.allowed.annotations" in refusal(client, namespace, template(annotations={"any": "note"}))
         assert "searches.allowed.mountPaths" in refusal(client, namespace, volume(path="/usr/lib"))
         assert "searches.allowed.tolerations" in refusal(
             client, namespace, template(tolerations=[{"operator": "Exists"}])
         )
-        for spec in (volume(path="/data"), {"storage": {"claim": "any"}}, template(nodeSelector={"any": "label"})):
+        for spec in (
+            volume(path="/data"),
+            {"storage": {"claim": "any"}},
+            template(nodeSelector={"any": "label"}, labels={"any": "label"}),
+        ):
             assert refusal(client, namespace, spec) == ""
 
 

@@ -31,6 +31,8 @@ EVERYTHING: Json = {
             "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "half-a-gpu", "gpus": "0.5"}],
             "image": "mine:2",
             "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"nvidia.com/gpu": 1, "memory": "8Gi"}},
+            "labels": {"cost-center": "vision"},
+            "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
             "nodeSelector": {"disk": "fast"},
             "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
             "volumes": [{"claim": "more", "mountPath": "/more", "readOnly": False}],

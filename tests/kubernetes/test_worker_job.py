@@ -82,6 +82,16 @@ def test_fields_of_the_template_are_in_the_pod() -> None:
     assert "nodeSelector" not in pod()
 
 
+def test_labels_and_annotations_of_the_installation_and_of_the_operator_stay() -> None:
+    spec = worker(labels={"team": "mine", "cost": "a"}, annotations={"note": "mine", "more": "b"})
+    metadata = job(spec, labels={"team": "theirs"}, annotations={"note": "theirs"})["spec"]["template"]["metadata"]
+    assert (
+        metadata["labels"].items()
+        >= {"team": "theirs", "cost": "a", "metasearch.dev/search": make_search_json()["metadata"]["name"]}.items()
+    )
+    assert metadata["annotations"] == {"note": "theirs", "more": "b"}
+
+
 @pytest.mark.parametrize(
     ("spec", "volume", "path", "read_only"),
     [

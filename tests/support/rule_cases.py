@@ -266,6 +266,28 @@ RULE_CASES: Cases = {
         [{"resourceClaims": [GPU, {**GPU, "gpus": "2"}]}],
         [{"resourceClaims": [GPU, {**GPU, "name": "another"}]}],
     ),
+    (
+        PodTemplate,
+        "must not have labels that begin with metasearch.dev/, app.kubernetes.io/, batch.kubernetes.io/, "
+        "kueue.x-k8s.io/, job-name, controller-uid",
+    ): (
+        [
+            {"labels": {key: "a"}}
+            for key in ("metasearch.dev/search", "app.kubernetes.io/name", "kueue.x-k8s.io/queue-name", "job-name")
+        ],
+        [{"labels": {"team": "a", "example.com/cost-center": "b"}}],
+    ),
+    (
+        PodTemplate,
+        "must not have annotations that begin with metasearch.dev/, batch.kubernetes.io/, kueue.x-k8s.io/, "
+        "container.apparmor.security., container.seccomp.security., seccomp.security.",
+    ): (
+        [
+            {"annotations": {"batch.kubernetes.io/job-completion-index": "1"}},
+            {"annotations": {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}},
+        ],
+        [{"annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "note": "a text"}}],
+    ),
     (CandidateResource, "must have hyperparameters with names such as metaStepSize"): (
         [{**ONE, "hyperparameters": {name: "1"}} for name in ("", "A", "a b", "a-b", "1a", "a\n")],
         [{**ONE, "hyperparameters": {"a": "1", "metaStepSize2": "1"}}, {**ONE, "hyperparameters": {}}, ONE],

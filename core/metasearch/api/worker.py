@@ -7,6 +7,7 @@ user only fields that cannot lend those rights to others.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -26,6 +27,27 @@ from metasearch.api.names import (
 from metasearch.quantities import DecimalText, Quantity
 
 _LabelValue = Annotated[str, Field(max_length=LABEL_MAX_LENGTH, pattern=LABEL_VALUE_PATTERN)]
+_AnnotationValue = Annotated[str, Field(max_length=4096)]
+
+RESERVED_LABELS = (
+    "metasearch.dev/",
+    "app.kubernetes.io/",
+    "batch.kubernetes.io/",
+    "kueue.x-k8s.io/",
+    "job-name",
+    "controller-uid",
+)
+"""Beginnings of labels by which this operator, the Job controller, Kueue and network policies know pods."""
+
+RESERVED_ANNOTATIONS = (
+    "metasearch.dev/",
+    "batch.kubernetes.io/",
+    "kueue.x-k8s.io/",
+    "container.apparmor.security.",
+    "container.seccomp.security.",
+    "seccomp.security.",
+)
+"""Beginnings of annotations that controllers write, and of those that have said how a pod is confined."""
 
 
 class Resources(SpecModel):
@@ -143,6 +165,16 @@ class ResourceClaim(SpecModel):
     )
 
 
+def _unreserved(field: str, reserved: tuple[str, ...], keys: Callable[[PodTemplate], Iterable[str]]) -> Rule:
+    """Return the rule that no key of a field begins as one that others know pods by."""
+    tests = " || ".join(f"k.startsWith('{each}')" for each in reserved)
+    return Rule(
+        cel=f"!has(self.{field}) || !self.{field}.exists(k, {tests})",
+        message=f"must not have {field} that begin with {', '.join(reserved)}",
+        holds=lambda template: not any(key.startswith(reserved) for key in keys(template)),
+    )
+
+
 class PodTemplate(SpecModel):
     """The parts of a worker pod that a user may choose."""
 
@@ -154,6 +186,18 @@ class PodTemplate(SpecModel):
     )
     resources: Resources = Field(
         default=Resources(), description="resources are the requests and limits of a pod; all its slots share them."
+    )
+    labels: dict[str, _LabelValue] = Field(
+        default={},
+        max_length=16,
+        description="labels are labels of the pods, such as {cost-center: vision}. Those that the operator and the "
+        "installation give pods stay. Default: none.",
+    )
+    annotations: dict[str, _AnnotationValue] = Field(
+        default={},
+        max_length=16,
+        description="annotations are annotations of the pods, such as {cluster-autoscaler.kubernetes.io/safe-to-evict: "
+        '"false"}. Those that the installation gives pods stay. Default: none.',
     )
     node_selector: dict[str, _LabelValue] = Field(
         default={},
@@ -191,6 +235,8 @@ class PodTemplate(SpecModel):
                 len({claim.name for claim in template.resource_claims}) == len(template.resource_claims)
             ),
         ),
+        _unreserved("labels", RESERVED_LABELS, lambda template: template.labels),
+        _unreserved("annotations", RESERVED_ANNOTATIONS, lambda template: template.annotations),
     )
 
 

@@ -12,7 +12,7 @@ from metasearch.kubernetes.schemas import Schema, rule, schema_of, with_rules
 from metasearch.kubernetes.search_status import SearchStatus
 from metasearch.kubernetes.trial_resource import MetaTrialSpec, MetaTrialStatus
 
-CRD_VERSION = 12
+CRD_VERSION = 13
 """Raised with every change of the definitions. An operator does not act on definitions older than its own."""
 
 Definition = dict[str, Any]

@@ -220,9 +220,9 @@ def _template(search: str, spec: MetaSearchSpec, settings: PodSettings) -> Json:
         pod["runtimeClassName"] = settings.runtime_class
     if settings.priority_class:
         pod["priorityClassName"] = settings.priority_class
-    metadata: Json = {"labels": labels}
-    if settings.annotations:
-        metadata["annotations"] = dict(settings.annotations)
+    metadata: Json = {"labels": {**wanted.labels, **labels}}
+    if annotations := {**wanted.annotations, **settings.annotations}:
+        metadata["annotations"] = annotations
     return {"metadata": metadata, "spec": pod}
 
 
