@@ -38,6 +38,10 @@ class OperatorProcess:
                 self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it at once, as when a node dies."""
         self._process.kill()
