@@ -83,7 +83,7 @@ def judged(part: str, rows: Sequence[dict[str, Any]]) -> Claim:
 
 
 Mark = tuple[int, float]
-"""What was done by then, and the memory in MiB."""
+"""A number of things done, and the memory in MiB at that moment."""
 
 
 def _of_worker(trials: int) -> Iterator[Mark]:

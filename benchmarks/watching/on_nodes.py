@@ -88,7 +88,7 @@ Visible = Callable[[Scene], bool]
 
 @dataclass(frozen=True)
 class Begun:
-    """What was done to a cluster."""
+    """A thing that was done to a cluster."""
 
     undo: Callable[[], object]
     search: SearchHandle | None = None
