@@ -14,9 +14,9 @@ way on.
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -119,27 +119,35 @@ def _of_operator(events: int) -> Iterator[Mark]:
             spec = {"search": {"strategy": "Random"}, "budget": {"maxTrials": 50}, "parallelism": 8}
             search = SearchHandle(api, create_search(api, namespace, "leaks", **spec))
             search.wait_for(search.trials)
-            counter = itertools.count(1)
+            numbers = iter(range(events))
             written: list[int] = []
+            ended = threading.Event()
             with ThreadPoolExecutor(WRITERS) as writers:
-                for _ in range(WRITERS):
-                    writers.submit(_write, access, search, counter, events, written)
+                writing = [writers.submit(_write, access, search, numbers, written, ended) for _ in range(WRITERS)]
                 process = psutil.Process(operator.pid)
 
                 def changed() -> int:
                     operator.require_running()
+                    for each in writing:
+                        if each.done():
+                            each.result()  # it raises what has ended it
                     return len(written)
 
-                yield from _marks(events, changed, lambda: _mebibytes([process, *process.children(True)]))
+                try:
+                    yield from _marks(events, changed, lambda: _mebibytes([process, *process.children(True)]))
+                finally:
+                    ended.set()
 
 
 def _write(
-    access: ClusterAccess, search: SearchHandle, counter: Iterator[int], events: int, written: list[int]
+    access: ClusterAccess, search: SearchHandle, numbers: Iterator[int], written: list[int], ended: threading.Event
 ) -> None:
-    """Change the annotations of the trials in turn, until so many events have come of it."""
+    """Change the annotations of the trials in turn, once for each number, until told to end."""
     api = Api.of_kubeconfig(str(access.kubeconfig))
     paths = [names.TRIAL.path(search.namespace, trial.name) for trial in search.trials()]
-    while (number := next(counter)) <= events:
+    for number in numbers:
+        if ended.is_set():
+            return
         note = {"leaks.metasearch.dev/number": str(number)}
         api.patch(paths[number % len(paths)], [{"op": "add", "path": "/metadata/annotations", "value": note}])
         written.append(number)
