@@ -12,7 +12,6 @@ Prometheus are real, with the shipped rules. Debian, as root; `make cluster` say
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -32,7 +31,7 @@ from devcluster.operator_installation import operator_installed  # noqa: E402
 from devcluster.pod_discovery import pods_in  # noqa: E402
 from devcluster.prometheus import running_prometheus  # noqa: E402
 
-from reporting import Claim, parser, publish  # noqa: E402
+from reporting import Claim, kept_rows, parser, publish  # noqa: E402
 from watching.evaluation import INTERVAL_SECONDS, RULES  # noqa: E402
 from watching.firing import Firing  # noqa: E402
 from watching.on_nodes import OPERATOR_FAULTS, SEARCH_FAULTS, WELL, Site  # noqa: E402
@@ -47,7 +46,7 @@ def main() -> int:
     """Let every fault happen."""
     arguments = _arguments()
     chosen = [FAULTS[title] for title in arguments.only or FAULTS]
-    rows = kept(arguments.json, [WELL.title, *(fault.title for fault in chosen)])
+    rows = kept_rows(arguments.json, "rows", "situation", [WELL.title, *(fault.title for fault in chosen)])
     with site() as place, Firing(place.prometheus) as firing:
         well = WELL.begin(place).search
         begun_at = time.time()
@@ -61,13 +60,6 @@ def main() -> int:
         of_well = Observed(WELL, {}, {}, firing.since(begun_at, well.name), time.time() - begun_at)
     rows += rows_of(of_well)
     return publish_all(rows, arguments.json)
-
-
-def kept(file: Path | None, titles: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a file's figures of all but these faults, which happen anew."""
-    if file is None or not file.exists():
-        return []
-    return [row for row in json.loads(file.read_text(encoding="utf-8"))["rows"] if row["situation"] not in titles]
 
 
 def publish_all(rows: list[dict[str, Any]], file: Path | None) -> int:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +36,7 @@ from faults.happenings import Loss, troubles  # noqa: E402
 from faults.page import page  # noqa: E402
 from faults.reference import Happening, Observed, observe, undisturbed_scores  # noqa: E402
 from faults.worker_crashes import observe_worker, trained_scores  # noqa: E402
-from reporting import Claim, parser, publish  # noqa: E402 (all of these need the path)
+from reporting import Claim, kept_rows, parser, publish  # noqa: E402 (all of these need the path)
 
 MOST_SECONDS = 120
 """Within so long after the end of a fault a search must be over, of which a part is its own work."""
@@ -50,7 +49,7 @@ GROUPS = (*OPERATOR_GROUPS, *WORKER_GROUPS)
 def main() -> int:
     """Let every fault happen."""
     arguments = _arguments()
-    rows = kept(arguments.json, arguments.groups)
+    rows = kept_rows(arguments.json, "faults", "part", arguments.groups)
     with open_control_plane(find_control_plane_binaries()) as control_plane, crds_installed(control_plane.access):
         for group in arguments.groups:
             undisturbed = trained_scores() if group in WORKER_GROUPS else undisturbed_scores()
@@ -59,13 +58,6 @@ def main() -> int:
             rows += [{"part": group, "every": every, **row_of(each, undisturbed)} for each in found]
             code = publish_all(rows, arguments)
     return code
-
-
-def kept(file: Path | None, groups: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the figures of a file's groups but for these, which are measured anew."""
-    if file is None or not file.exists():
-        return []
-    return [row for row in json.loads(file.read_text(encoding="utf-8"))["faults"] if row["part"] not in groups]
 
 
 def publish_all(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,21 @@ def publish(
         }
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return 0 if all(claim.holds for claim in claims) else 1
+
+
+def kept_rows(file: Path | None, rows: str, column: str, measured_anew: Collection[str]) -> list[dict[str, Any]]:
+    """
+    Return the rows of an earlier run's file that are not measured anew; none where there is no file.
+
+    Args:
+        rows: the name of the list in the file.
+        column: that tells rows apart.
+        measured_anew: values of that column.
+    """
+    if file is None or not file.exists():
+        return []
+    stored = json.loads(file.read_text(encoding="utf-8"))[rows]
+    return [row for row in stored if row[column] not in measured_anew]
 
 
 def machine() -> dict[str, Any]:

@@ -32,6 +32,7 @@ Json = dict[str, Any]
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30
 CLOSE_SECONDS = 10
+"""The longest time in which the API server is waited for to close its connections."""
 HOP_BY_HOP = frozenset({"connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"})
 """Headers of a connection, which a proxy must not pass on; the body is passed on decoded."""
 
@@ -155,7 +156,7 @@ class ApiProxy:
             self._started.set()
             await self._ended.wait()
             await runner.cleanup()
-        await self._closed_sockets()
+        await self._wait_until_closed()
 
     def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, *_ = address
@@ -164,7 +165,7 @@ class ApiProxy:
         self._sockets = [each for each in self._sockets if each.fileno() >= 0] + [created]
         return created
 
-    async def _closed_sockets(self) -> None:
+    async def _wait_until_closed(self) -> None:
         """Wait until the API server has taken leave of every connection: aiohttp does not wait for cut watches."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
