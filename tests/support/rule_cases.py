@@ -280,7 +280,7 @@ RULE_CASES: Cases = {
     (
         PodTemplate,
         "must not have annotations that begin with metasearch.dev/, batch.kubernetes.io/, kueue.x-k8s.io/, "
-        "container.apparmor.security., container.seccomp.security., seccomp.security.",
+        "container.apparmor.security, container.seccomp.security, seccomp.security",
     ): (
         [
             {"annotations": {"batch.kubernetes.io/job-completion-index": "1"}},

@@ -43,9 +43,9 @@ RESERVED_ANNOTATIONS = (
     "metasearch.dev/",
     "batch.kubernetes.io/",
     "kueue.x-k8s.io/",
-    "container.apparmor.security.",
-    "container.seccomp.security.",
-    "seccomp.security.",
+    "container.apparmor.security",
+    "container.seccomp.security",
+    "seccomp.security",
 )
 """Beginnings of annotations that controllers write, and of those that have said how a pod is confined."""
 
