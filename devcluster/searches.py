@@ -63,6 +63,9 @@ class SearchHandle:
     def pods(self) -> list[Json]:
         return self._labelled(names.POD)
 
+    def leases(self) -> list[Json]:
+        return self._labelled(names.LEASE)
+
     def _labelled(self, kind: names.Kind | names.Resource) -> list[Json]:
         """Return all objects of a kind that carry the search's label."""
         found, _ = self.api.list_all(kind.path(self.namespace), labelSelector=f"{names.LABEL_SEARCH}={self.name}")

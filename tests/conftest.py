@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KUBECONFIG",
         help="test against the cluster that this file leads to, as an administrator, and start none",
     )
+    parser.addoption("--whole", action="store_true", help="try all cases where the suite tries a sample of them")
 
 
 BUILD_SECONDS = 2700

@@ -134,6 +134,14 @@ def test_the_figures_of_a_search_with_crashes_are_those_on_record(
     assert without_data(prometheus, search, SearchState.FINISHED, time.time()) <= FOR_WHAT_MAY_NOT_HAPPEN
 
 
+def test_a_search_that_failed_is_shown(apply: Apply, prometheus: PrometheusServer) -> None:
+    search = apply(budget={"trialMemory": "64Mi", "maxFailedTrials": 1, "maxAttempts": 1})
+    assert search.wait_until_over() == "Failed"
+    settled(search, prometheus)
+    assert recorded_by(prometheus, search) == figures(search.trials())
+    assert without_data(prometheus, search, SearchState.FAILED, time.time()) == set()
+
+
 def recorded_by(prometheus: PrometheusServer, search: SearchHandle) -> Json:
     """Return what Prometheus knows of a search."""
     name = f'namespace="{search.namespace}",search="{search.name}"'
