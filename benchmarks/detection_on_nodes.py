@@ -121,7 +121,7 @@ def judged(rows: Sequence[dict[str, Any]]) -> list[Claim]:
     return [
         Claim(
             f"{len(told) - len(late)} of {len(told)} right alerts fire within `for` and {2 * INTERVAL_SECONDS} s of "
-            f"when Kubernetes' own objects show the fault{': all but ' if late else ''}{', '.join(late)}",
+            f"when it can be seen{': all but ' if late else ''}{', '.join(late)}",
             not late,
         ),
         Claim(f"{len(pages)} other alerts that somebody is called for: {', '.join(pages) or 'none'}", not pages),

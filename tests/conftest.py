@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="try all cases where the suite tries a sample of them")
 
 
+@pytest.fixture(scope="session")
+def whole(pytestconfig: pytest.Config) -> bool:
+    """Tell whether a test is to try all of its cases."""
+    return bool(pytestconfig.getoption("whole"))
+
+
 BUILD_SECONDS = 2700
 """Time limit of a test whose fixtures may have to build images, on a machine that does other work besides."""
 

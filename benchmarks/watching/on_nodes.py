@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from devcluster.cluster import Cluster
 from devcluster.operator_installation import RELEASE, OperatorInstallation
 from devcluster.prometheus import PrometheusServer
 from devcluster.searches import SearchHandle, create_search
+from monitoring.limits import CACHE_STALE_SECONDS
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
@@ -47,7 +49,7 @@ class Site:
     installation: OperatorInstallation
     prometheus: PrometheusServer
 
-    @property
+    @cached_property
     def api(self) -> Api:
         return Api.of_kubeconfig(str(self.installation.access.kubeconfig))
 
@@ -83,7 +85,7 @@ class Scene:
 
 
 Visible = Callable[[Scene], bool]
-"""Tells whether Kubernetes' own objects show what an alert is about."""
+"""Tells whether Kubernetes' own objects, or the operator's metrics, show what an alert is about."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +282,11 @@ def _delete_operator(site: Site) -> Begun:
     return Begun(lambda: None)  # its Deployment makes another
 
 
+def _is_cache_stale(scene: Scene) -> bool:
+    # What was heard last may be a minute older than the fault.
+    return (scene.site.prometheus.value("max(metasearch_cache_age_seconds)") or 0) > CACHE_STALE_SECONDS
+
+
 def _refused_twice(scene: Scene) -> bool:
     count = 'sum(metasearch_api_request_seconds_count{code=~"401|403",resource!~"workloads"})'
     return (scene.site.prometheus.value(count) or 0) >= 2
@@ -302,7 +309,7 @@ OPERATOR_FAULTS = (
     RealFault(
         "all rights taken away",
         "the operator's role binding is deleted",
-        {"RightsMissing": _refused_twice, "OperatorCacheStale": lambda scene: scene.seconds > 180},
+        {"RightsMissing": _refused_twice, "OperatorCacheStale": _is_cache_stale},
         _take_rights,
     ),
     RealFault(

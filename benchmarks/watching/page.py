@@ -59,8 +59,8 @@ REAL = """\
 `make detection-on-nodes`: two nodes of one machine, the operator installed by Helm, a Prometheus that scrapes it and
 its workers every 30 seconds and evaluates the shipped rules as often. Nothing is simulated. The faults of searches
 happen at once, those of the operator one after another, beside a search that is well. *Visible* is when Kubernetes'
-own objects show the fault (a pod that waits for its image, an event of the Job controller, the attempts on record).
-Times are in seconds.
+own objects show the fault (a pod that waits for its image, an event of the Job controller, the attempts on record), or
+the operator's metrics where it is the operator's. Times are in seconds.
 
 | fault | what is done | alert | visible | `for` | fired | excess | other alerts |
 |---|---|---|---|---|---|---|---|

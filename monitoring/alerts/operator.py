@@ -83,13 +83,12 @@ API_UNAVAILABLE = Alert(
     severity=Severity.CRITICAL,
     for_seconds=300,
     labels=OPERATOR_LABELS,
-    when="more than $threshold (as a share) of the operator's requests in 5 minutes got no answer, or an error 5xx",
+    when="more than $threshold (as a share) of the operator's requests in 2 minutes got no answer, or an error 5xx",
+    # Over a longer time, requests from before an outage would hide it, and those of it would outlive it.
     measure=f"""\
-sum {BY_OPERATOR} (rate({API_FAILURES}[5m]))
-/ sum {BY_OPERATOR} (rate({select(of_operator.API_REQUEST_SECONDS)}[5m]))""",
+sum {BY_OPERATOR} (rate({API_FAILURES}[2m]))
+/ sum {BY_OPERATOR} (rate({select(of_operator.API_REQUEST_SECONDS)}[2m]))""",
     threshold=Threshold(Comparison.ABOVE, 0.1, is_share=True),
-    # The share of a short outage stays high for minutes, in which nothing is wrong any more.
-    guards=(f"and {ON_OPERATOR} (sum {BY_OPERATOR} (rate({API_FAILURES}[2m])) > 0)",),
     summary="The API server does not answer the operator of MetaSearch",
     description=(
         f"{WHERE} got no answer or an error of the API server to {SHARE} of its requests (alerts above "

@@ -154,9 +154,9 @@ def is_gone(client: Api, namespace: str) -> bool:
 
 
 @pytest.fixture
-def cases(pytestconfig: pytest.Config) -> Cases:
+def cases(whole: bool) -> Cases:
     """Return a function that lists phases with policies: one for each phase, or all of them with --whole."""
-    if pytestconfig.getoption("whole"):
+    if whole:
         return lambda _: list(product(PHASES, POLICIES))
     return lambda first: list(zip(PHASES, islice(cycle(POLICIES), first, None), strict=False))
 

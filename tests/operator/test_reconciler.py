@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from builders import SMALL, STARTED, completed, make_trial, pretend_result
-from operator_builders import UID, RecordingApi, claimed, make_job, make_pod, make_search_json, make_settings
+from operator_builders import UID, RecordingApi, claimed, make_job, make_pod, make_search_json
+from reconciling import FakeCache, cached, reconciler, said, written
 
 from metasearch.cluster.api import Conflict, NotFound, Refused
 from metasearch.errors import StoreUnavailable
-from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, READY, SUCCEEDED, SearchStatus
+from metasearch.kubernetes.search_status import EXHAUSTED, FAILED, PROGRESSING, SUCCEEDED, SearchStatus
 from metasearch.loading import parse_search
 from metasearch.metrics import of_search
 from metasearch.search.build import build_search
 from metasearch.search.planner import plan
 from metasearch.search.trials import Reason, State, Trial, TrialResult
-from metasearch_operator.cache import CachedTrial, WorkerJob, WorkerLease, WorkerPod
+from metasearch_operator.cache import CachedTrial, WorkerJob
 from metasearch_operator.diagnosis import Problem
-from metasearch_operator.ranking_process import RankingProcess
 from metasearch_operator.reasons import ReadyReason
-from metasearch_operator.reconciler import Reconciler, ReconcileResult
 from metasearch_operator.searches import SearchGone, status_json, write_status
 
 Json = dict[str, Any]
@@ -33,52 +32,10 @@ CREATE_JOB = "/apis/batch/v1/namespaces/team-a/jobs"
 ONE_ROUND = {"space": {"operations": ["conv3x3", "identity"], "maxBlocks": 1}}
 
 
-@dataclass
-class FakeCache:
-    """A fake cache that holds the same objects for every search."""
-
-    held_trials: Sequence[CachedTrial] = ()
-    held_jobs: Sequence[WorkerJob] = ()
-    held_pods: Sequence[WorkerPod] = ()
-    held_leases: dict[str, WorkerLease] | None = None
-
-    def require_synced(self, _namespace: str) -> None: ...
-
-    def trials(self, _search: Any) -> list[CachedTrial]:
-        return list(self.held_trials)
-
-    def jobs(self, _search: Any) -> list[WorkerJob]:
-        return list(self.held_jobs)
-
-    def pods(self, _search: Any) -> list[WorkerPod]:
-        return list(self.held_pods)
-
-    def leases(self, _search: Any) -> dict[str, WorkerLease]:
-        return self.held_leases or {}
-
-
-def reconciler(cache: FakeCache | None = None, api: RecordingApi | None = None, now: float = STARTED) -> Reconciler:
-    return Reconciler(api or RecordingApi(), cache or FakeCache(), make_settings(), RankingProcess(), lambda: now)  # type: ignore[arg-type]
-
-
 def search(status: Json | None = None, generation: int = 1, **spec: Any) -> Json:
     made = make_search_json(**{**SMALL, **spec})
     made["metadata"]["generation"] = generation
     return {**made, "status": status or {}}
-
-
-def written(result: ReconcileResult) -> Json:
-    """Return a result's status as it goes on record."""
-    return status_json(result.status)
-
-
-def said(result: ReconcileResult, type: str = READY) -> tuple[str, str, str]:
-    (found,) = [each for each in written(result)["conditions"] if each["type"] == type]
-    return found["status"], found["reason"], found["message"]
-
-
-def cached(trials: Sequence[Trial], owner: str = UID) -> list[CachedTrial]:
-    return [CachedTrial(trial.name, owner, None, trial) for trial in trials]
 
 
 def first_round(**spec: Any) -> list[Trial]:

@@ -37,8 +37,8 @@ from metasearch.quantities import Duration
 from metasearch.search import budget
 from metasearch.storage_layout import address_of, weights_path
 
-MOST_HOURS = 10**12 - 1
-"""The most hours that the decimals of a status can hold: twelve digits before the point."""
+MOST_SECONDS, MOST_HOURS = 10**10 - 1, 10**12 - 1
+"""The most that a duration and a decimal of a status can hold; a spec may ask for more."""
 
 
 def search_status(
@@ -240,7 +240,7 @@ def _address(storage: Storage, path: str) -> str:
 
 
 def _duration(seconds: float) -> Duration:
-    return Duration(f"{max(0, round(seconds))}s")
+    return Duration(f"{min(max(0, round(seconds)), MOST_SECONDS)}s")
 
 
 def _hours(hours: float) -> Decimal:
