@@ -18,7 +18,7 @@ from devcluster.binaries import ROOT, MissingProgram, find_control_plane_binarie
 from devcluster.cluster import open_cluster
 from devcluster.helm import find_helm
 from devcluster.image_builder import BuildFailed, require_build_tools
-from devcluster.operator_installation import install_operator
+from devcluster.operator_installation import OperatorInstallation
 from devcluster.processes import StartFailed
 
 FOLDER = ROOT / ".cache/cluster"
@@ -78,7 +78,7 @@ def own() -> None:
         built = build_images_if_possible()
         with open_cluster(find_control_plane_binaries(), find_node_binaries(), with_project_images=built) as cluster:
             if built:
-                install_operator(cluster.access, find_helm(FOLDER / "helm"), cluster.access.namespace)
+                OperatorInstallation(cluster.access, find_helm(FOLDER / "helm")).install()
             copy = FOLDER / "kubeconfig.new"
             copy.touch(mode=0o600)
             shutil.copyfile(cluster.access.kubeconfig, copy)

@@ -44,6 +44,24 @@ class OperatorInstallation:
         """Return the operator's log."""
         return self.access.run("logs", f"--namespace={self.namespace}", self.operator_pod())
 
+    def install(self, values: Mapping[str, Any] = DEFAULT_VALUES) -> None:
+        """Install the chart, and return once the operator is ready."""
+        self._helm("install", values)
+
+    def upgrade(self, values: Mapping[str, Any] = DEFAULT_VALUES) -> None:
+        """Give the release other values, and return once an operator that has them is ready."""
+        self._helm("upgrade", values)
+
+    def uninstall(self) -> None:
+        self.helm.run("uninstall", RELEASE, f"--namespace={self.namespace}", "--wait", access=self.access)
+
+    def _helm(self, command: str, values: Mapping[str, Any]) -> None:
+        self.helm.run(
+            *(command, RELEASE, self.helm.chart, f"--namespace={self.namespace}", "--wait", "--timeout=240s"),
+            values={**LOCAL_IMAGES, **ANY_IMAGE, **values},
+            access=self.access,
+        )
+
 
 @contextmanager
 def operator_installed(access: ClusterAccess, helm: Helm, values: Mapping[str, Any]) -> Iterator[OperatorInstallation]:
@@ -52,20 +70,10 @@ def operator_installed(access: ClusterAccess, helm: Helm, values: Mapping[str, A
     access.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED_POD_SECURITY}}
     )
-    install_operator(access, helm, name, values)
+    installation = OperatorInstallation(access.within(name), helm)
+    installation.install(values)
     try:
-        yield OperatorInstallation(access.within(name), helm)
+        yield installation
     finally:
-        helm.run("uninstall", RELEASE, f"--namespace={name}", access=access)
+        installation.uninstall()
         access.run("delete", "namespace", name)
-
-
-def install_operator(
-    access: ClusterAccess, helm: Helm, namespace: str, values: Mapping[str, Any] = DEFAULT_VALUES
-) -> None:
-    """Install the chart, and return once the operator is ready."""
-    helm.run(
-        *("install", RELEASE, helm.chart, f"--namespace={namespace}", "--wait", "--timeout=240s"),
-        values={**LOCAL_IMAGES, **ANY_IMAGE, **values},
-        access=access,
-    )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitoring.limits import CACHE_STALE_SECONDS
+
 from metasearch.outcome.results import SearchResult, summarize
 from metasearch.search.trials import Attempt, Reason
 from metasearch_operator.diagnosis import Problem
@@ -177,7 +179,7 @@ def most_fail(view: View) -> bool:
 
 
 def api_fails(view: View) -> bool:
-    codes = [code for *_, code in view.cluster.asked(300)]
+    codes = [code for *_, code in view.cluster.asked(2 * MINUTE)]
     return sum(code in ("", "503") for code in codes) > 0.1 * len(codes)
 
 
@@ -187,7 +189,7 @@ def is_refused(view: View) -> bool:
 
 
 def is_stale(view: View) -> bool:
-    return view.cluster.operator_age("metatrials") > 180
+    return view.cluster.operator_age("metatrials") > CACHE_STALE_SECONDS
 
 
 def will_run_out(view: View) -> bool:

@@ -199,7 +199,8 @@ API = Row(
             DisplayUnit.REQUESTS_PER_SECOND,
             (
                 Query(
-                    SCOPE.rate(of_operator.API_REQUEST_SECONDS, 'code!~"2.."', by=("code", "resource"), part="_count"),
+                    SCOPE.rate(of_operator.API_REQUEST_SECONDS, 'code!~"2.."', by=("code", "resource"), part="_count")
+                    + " > 0",
                     "{{code}} {{resource}}",
                 ),
             ),

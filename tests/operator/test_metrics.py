@@ -68,6 +68,13 @@ def test_reconciles_are_timed_and_their_errors_counted() -> None:
     assert values(metrics.registry, "metasearch_reconcile_errors_total") == {("StoreUnavailable",): 1}
 
 
+def test_requests_without_an_answer_are_counted_before_there_are_any() -> None:
+    metrics = OperatorMetrics()
+    metrics.request("GET", "pods", "200", 0.1)
+    counts = values(metrics.registry, "metasearch_api_request_seconds_count")
+    assert counts == {("GET", "pods", "200"): 1, ("GET", "pods", ""): 0}
+
+
 def test_requests_and_broken_watches_are_counted() -> None:
     metrics = OperatorMetrics()
     metrics.request("GET", "pods", "200", 0.1)

@@ -13,7 +13,7 @@ from devcluster.access import ClusterAccess
 from devcluster.operator_installation import OperatorInstallation, operator_installed
 from devcluster.searches import SearchHandle
 from installed_searches import GPU, Apply
-from local_search import write_resource
+from local_search import metasearch, write_resource
 
 from metasearch.cluster.api import Api
 from metasearch.kubernetes import names
@@ -29,6 +29,15 @@ def installation(
     helm: Helm = helm_or_skip(folder)
     with operator_installed(cluster, helm, {"worker": {"resources": {"requests": {"cpu": "100m"}}}}) as installation:
         yield installation
+
+
+@pytest.fixture(scope="session")
+def local_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the tiny search, run on this machine."""
+    folder = tmp_path_factory.mktemp("local_run")
+    run = metasearch("run", write_resource(folder), "--output", folder / "run")
+    assert run.returncode == 0, run.stderr
+    return folder / "run"
 
 
 @pytest.fixture

@@ -68,10 +68,15 @@ def prometheus(
         pytest.skip(str(missing))
 
 
+def labels_of(search: SearchHandle) -> str:
+    """Return what selects a search's series, in PromQL."""
+    return f'namespace="{search.namespace}",search="{search.name}"'
+
+
 def settled(search: SearchHandle, prometheus: PrometheusServer) -> None:
     """Wait until what the operator wrote last has been scraped."""
-    name = f'{{namespace="{search.namespace}",search="{search.name}"}}'
-    prometheus.wait_for(lambda: prometheus.value(f"metasearch_search_completed_timestamp_seconds{name}"))
+    completed = f"metasearch_search_completed_timestamp_seconds{{{labels_of(search)}}}"
+    prometheus.wait_for(lambda: prometheus.value(completed))
     time.sleep(3 * SCRAPE_SECONDS)
 
 
@@ -144,7 +149,7 @@ def test_a_search_that_failed_is_shown(apply: Apply, prometheus: PrometheusServe
 
 def recorded_by(prometheus: PrometheusServer, search: SearchHandle) -> Json:
     """Return what Prometheus knows of a search."""
-    name = f'namespace="{search.namespace}",search="{search.name}"'
+    name = labels_of(search)
     ended = prometheus.instant(f"sum by (stage, state) (metasearch_trials_ended_total{{{name}}})")
     attempts = prometheus.instant(f"sum by (outcome) (metasearch_trial_attempts_total{{{name}}})")
     return {

@@ -30,15 +30,6 @@ OTHER_LEARNERS: Json = {
 """Changes to a search by which its search trials have one meta-learner and its final trials another."""
 
 
-@pytest.fixture(scope="module")
-def local_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the same search run on this machine."""
-    folder = tmp_path_factory.mktemp("local_run")
-    run = metasearch("run", write_resource(folder), "--output", folder / "run")
-    assert run.returncode == 0, run.stderr
-    return folder / "run"
-
-
 def is_ready(pod: Json) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
 
