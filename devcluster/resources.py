@@ -48,3 +48,8 @@ def temporary_namespace(api: Api, labels: Mapping[str, str] | None = None) -> It
         yield name
     finally:
         api.delete(NAMESPACE.path(None, name))
+
+
+def create_worker_account(api: Api, namespace: str) -> None:
+    """Create the service account that worker pods have by default, without any rights."""
+    api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})

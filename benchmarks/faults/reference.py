@@ -14,7 +14,7 @@ from builders import pretend_result
 from devcluster.access import ClusterAccess
 from devcluster.api_proxy import ApiProxy, api_proxy
 from devcluster.operator_process import OperatorProcess, running_operator
-from devcluster.resources import temporary_namespace
+from devcluster.resources import create_worker_account, temporary_namespace
 from devcluster.searches import SearchHandle, create_search
 from devcluster.simulated_workers import PodRunner, simulated_workers
 from pretended_search import Scores, pretended_scores
@@ -130,7 +130,7 @@ def stage(access: ClusterAccess) -> Iterator[Stage]:
         api_proxy(access) as proxy,
         running_operator(proxy.access, Path(folder), [namespace]) as operator,
     ):
-        api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+        create_worker_account(api, namespace)
         yield Stage(access, api, namespace, proxy, operator)
 
 

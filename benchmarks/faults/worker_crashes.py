@@ -13,7 +13,7 @@ from builders import merged
 from devcluster.access import ClusterAccess
 from devcluster.api_proxy import ApiProxy, api_proxy
 from devcluster.operator_process import running_operator
-from devcluster.resources import temporary_namespace
+from devcluster.resources import create_worker_account, temporary_namespace
 from devcluster.searches import SearchHandle, create_search
 from devcluster.simulated_workers import POLL_SECONDS, running_pods, write_ended
 from local_search import SPEC, metasearch, trials_in, write_resource
@@ -87,7 +87,7 @@ def observe_worker(access: ClusterAccess, number: int, moment: Moment) -> Observ
         folder = Path(enter(tempfile.TemporaryDirectory()))
         proxy = enter(api_proxy(access))
         enter(running_operator(access, folder, [namespace]))
-        api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+        create_worker_account(api, namespace)
         search = SearchHandle(api, create_search(api, namespace, NAME, **merged(SPEC, CHANGES)))
         workers = WorkerPods(access, proxy, search, folder)
         fault = KillAtWrite(number, moment, workers.kill)

@@ -86,8 +86,8 @@ class OperatorMetrics:
 
     def request(self, verb: str, resource: str, code: str, seconds: float) -> None:
         """Take note of an answer of the API server; see `cluster.api.Observe`."""
-        # From the first request on, for the rate of a series begins with its second sample: an outage is seen one scrape
-        # earlier where the requests without an answer have been counted, as none, before it.
+        # From the first request on, for the rate of a series begins with its second sample: an outage is seen one
+        # scrape earlier where the requests without an answer have been counted, as none, before it.
         self._request_seconds.labels(verb, resource, "")
         self._request_seconds.labels(verb, resource, code).observe(seconds)
 

@@ -16,6 +16,7 @@ import pytest
 from builders import SMALL
 from devcluster.access import ClusterAccess
 from devcluster.operator_process import running_operator
+from devcluster.resources import create_worker_account
 from devcluster.searches import SearchHandle, create_search
 from fake_worker import fake_worker
 from model_cases import cases_of
@@ -45,7 +46,7 @@ WITHOUT_NODES = {"WaitingForWorkers", "Unschedulable"}
 @pytest.fixture
 def search(cluster_with_crds: ClusterAccess, client: Api, namespace: str, tmp_path: Any) -> Iterator[SearchHandle]:
     """Begin a search of an operator of its namespace alone."""
-    client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+    create_worker_account(client, namespace)
     with running_operator(cluster_with_crds, tmp_path, [namespace]) as operator:
         search = SearchHandle(client, create_search(client, namespace, "test", **SPEC))
         search.wait_for(lambda: search.jobs() and search.trials())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from builders import STARTED, make_spec, make_trial_spec
+from devcluster.resources import create_worker_account
 from devcluster.searches import create_search
 from local_search import wait_until
 from operator_builders import make_settings
@@ -35,8 +36,7 @@ class Scene:
 
     def create_job(self, account: bool = True, **spec: Any) -> Json:
         if account:
-            path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts"
-            self.api.create(path, {"metadata": {"name": "metasearch-worker"}})
+            create_worker_account(self.api, self.namespace)
         wanted = worker_job(self.search, make_spec(**spec), make_settings(), pods=1)
         return self.api.create(names.JOB.path(self.namespace), wanted)
 

@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 from builders import SMALL, pretend_result
-from devcluster.access import ClusterAccess
-from devcluster.operator_process import OperatorProcess, running_operator
-from devcluster.resources import NAMESPACE, temporary_namespace
+from devcluster.operator_process import OperatorProcess
+from devcluster.resources import NAMESPACE, create_worker_account, temporary_namespace
 from devcluster.searches import SearchHandle, create_search
 from fake_worker import fake_worker
 
@@ -114,13 +113,6 @@ PHASES: dict[Phase, dict[str, Any]] = {
 # --- the cluster --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def operator(cluster_with_crds: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """Run one operator for all namespaces."""
-    with running_operator(cluster_with_crds, tmp_path_factory.mktemp("operator"), []) as operator:
-        yield operator
-
-
 @pytest.fixture
 def make(operator: OperatorProcess, client: Api, namespace: str) -> Make:
     operator.require_running()
@@ -129,7 +121,7 @@ def make(operator: OperatorProcess, client: Api, namespace: str) -> Make:
 
 def maker(client: Api, namespace: str) -> Make:
     """Return a function that creates a search in a namespace that was made for it."""
-    client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+    create_worker_account(client, namespace)
     return lambda name, spec=SPEC: SearchHandle(client, create_search(client, namespace, name, **spec))
 
 

@@ -19,7 +19,7 @@ from devcluster.control_plane import open_control_plane
 from devcluster.kueue import Kueue, find_kueue, open_kueue
 from devcluster.operator_process import running_operator
 from devcluster.processes import ManagedProcess
-from devcluster.resources import crds_installed, temporary_namespace
+from devcluster.resources import crds_installed, create_worker_account, temporary_namespace
 from devcluster.searches import SearchHandle, create_search
 from fake_worker import fake_worker
 
@@ -42,7 +42,7 @@ class Team:
         resources = [{"coveredResources": ["cpu", "memory"], "flavors": [{"name": "default", "resources": quotas}]}]
         queue = {"namespaceSelector": {}, "resourceGroups": resources}
         queue["preemption"] = {"withinClusterQueue": "LowerPriority"}
-        api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+        create_worker_account(api, namespace)
         access.apply(
             {"apiVersion": API_VERSION, "kind": "ClusterQueue", "metadata": {"name": namespace}, "spec": queue}
         )

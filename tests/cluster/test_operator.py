@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from builders import SMALL, make_result, pretend_result
 from devcluster.access import ClusterAccess
 from devcluster.operator_process import OperatorProcess, running_operator
+from devcluster.resources import create_worker_account
 from devcluster.searches import SearchHandle, create_search
 from fake_worker import fake_worker
 from pretended_search import pretended_scores
@@ -41,18 +42,11 @@ RANDOM = {**SMALL, "search": {"strategy": "Random"}, "budget": {"maxTrials": 6}}
 Begin = Callable[..., SearchHandle]
 
 
-@pytest.fixture(scope="module")
-def operator(cluster_with_crds: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """Run one operator for all namespaces."""
-    with running_operator(cluster_with_crds, tmp_path_factory.mktemp("operator"), []) as operator:
-        yield operator
-
-
 @pytest.fixture
 def begin(operator: OperatorProcess, client: Api, namespace: str) -> Begin:
     """Return a function that creates a search."""
     operator.require_running()
-    client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+    create_worker_account(client, namespace)
 
     def begin(name: str = "test", **spec: Any) -> SearchHandle:
         return SearchHandle(client, create_search(client, namespace, name, **spec))

@@ -9,7 +9,7 @@ import pytest
 from builders import SMALL
 from devcluster.access import ClusterAccess
 from devcluster.operator_process import OperatorProcess, running_operator
-from devcluster.resources import temporary_namespace
+from devcluster.resources import create_worker_account, temporary_namespace
 from devcluster.searches import SearchHandle, create_search
 from fake_worker import fake_worker
 
@@ -49,8 +49,7 @@ def grant(access: ClusterAccess, namespace: str, account: str) -> None:
 
 def searched(client: Api, namespace: str) -> str:
     """Run a search to its end, and return how it ended."""
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-    client.create(path, {"metadata": {"name": "metasearch-worker"}})
+    create_worker_account(client, namespace)
     search = SearchHandle(client, create_search(client, namespace, "test", **RANDOM))
     with fake_worker(search):
         return search.wait_until_over()

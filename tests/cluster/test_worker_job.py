@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders import make_spec
-from devcluster.resources import temporary_namespace
+from devcluster.resources import create_worker_account, temporary_namespace
 from devcluster.searches import create_search
 from operator_builders import make_settings
 
@@ -53,7 +53,7 @@ def restricted(client: Api) -> Iterator[str]:
     """Yield a namespace that accepts restricted pods only."""
     labels = {f"pod-security.kubernetes.io/{how}": "restricted" for how in ("enforce", "warn")}
     with temporary_namespace(client, labels) as name:
-        client.create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "metasearch-worker"}})
+        create_worker_account(client, name)
         yield name
 
 

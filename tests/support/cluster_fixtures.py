@@ -20,6 +20,7 @@ from devcluster.cluster import open_cluster
 from devcluster.control_plane import ControlPlane, open_control_plane
 from devcluster.existing_cluster import open_existing_cluster
 from devcluster.image_builder import require_build_tools
+from devcluster.operator_process import OperatorProcess, running_operator
 from devcluster.resources import crds_installed, temporary_namespace
 
 from metasearch.cluster.api import Api
@@ -112,6 +113,13 @@ def cluster_with_crds(control_plane: ClusterAccess) -> Iterator[ClusterAccess]:
     """Yield access to `control_plane` with the project's CRDs; CRDs that were there before stay."""
     with crds_installed(control_plane):
         yield control_plane
+
+
+@pytest.fixture(scope="module")
+def operator(cluster_with_crds: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """Run one operator for all namespaces."""
+    with running_operator(cluster_with_crds, tmp_path_factory.mktemp("operator"), []) as operator:
+        yield operator
 
 
 @pytest.fixture(scope="session")
