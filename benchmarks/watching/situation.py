@@ -179,8 +179,8 @@ def most_fail(view: View) -> bool:
 
 
 def api_fails(view: View) -> bool:
-    codes = [code for *_, code in view.cluster.asked(2 * MINUTE)]
-    return sum(code in ("", "503") for code in codes) > 0.1 * len(codes)
+    windows = ([code for *_, code in view.cluster.asked(seconds)] for seconds in (2 * MINUTE, 5 * MINUTE))
+    return any(sum(code in ("", "503") for code in codes) > 0.1 * len(codes) for codes in windows)
 
 
 def is_refused(view: View) -> bool:

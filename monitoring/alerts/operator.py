@@ -78,17 +78,30 @@ Does it run, and what does it say?
 
 API_FAILURES = select(of_operator.API_REQUEST_SECONDS, code=one_of("", "5.."))
 
+
+def _failing(window: str) -> str:
+    """Return the share of the operator's requests that got no answer, or an error 5xx, over a time."""
+    every = select(of_operator.API_REQUEST_SECONDS)
+    return f"sum {BY_OPERATOR} (rate({API_FAILURES}[{window}])) / sum {BY_OPERATOR} (rate({every}[{window}]))"
+
+
 API_UNAVAILABLE = Alert(
     name=names.API_UNAVAILABLE,
     severity=Severity.CRITICAL,
     for_seconds=300,
     labels=OPERATOR_LABELS,
-    when="more than $threshold (as a share) of the operator's requests in 2 minutes got no answer, or an error 5xx",
-    # Over a longer time, requests from before an outage would hide it, and those of it would outlive it.
+    when="more than $threshold (as a share) of the operator's requests in 2 or 5 minutes have no answer, or a code 5xx",
+    # The larger of the two shares: an operator that asks little has asked something within 5 minutes, and requests from
+    # before an outage do not hide it for 2.
     measure=f"""\
-sum {BY_OPERATOR} (rate({API_FAILURES}[2m]))
-/ sum {BY_OPERATOR} (rate({select(of_operator.API_REQUEST_SECONDS)}[2m]))""",
+(
+  {_failing("2m")}
+  > {_failing("5m")}
+  or {_failing("5m")}
+)""",
     threshold=Threshold(Comparison.ABOVE, 0.1, is_share=True),
+    # The share of a short outage stays high for minutes, in which nothing is wrong any more.
+    guards=(f"and {ON_OPERATOR} (sum {BY_OPERATOR} (rate({API_FAILURES}[2m])) > 0)",),
     summary="The API server does not answer the operator of MetaSearch",
     description=(
         f"{WHERE} got no answer or an error of the API server to {SHARE} of its requests (alerts above "
