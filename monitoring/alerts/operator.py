@@ -101,7 +101,7 @@ API_UNAVAILABLE = Alert(
 )""",
     threshold=Threshold(Comparison.ABOVE, 0.1, is_share=True),
     # The share of a short outage stays high for minutes, in which nothing is wrong any more.
-    guards=(f"and {ON_OPERATOR} (sum {BY_OPERATOR} (rate({API_FAILURES}[2m])) > 0)",),
+    guards=(f"and {ON_OPERATOR} (sum {BY_OPERATOR} (rate({API_FAILURES}[3m])) > 0)",),
     summary="The API server does not answer the operator of MetaSearch",
     description=(
         f"{WHERE} got no answer or an error of the API server to {SHARE} of its requests (alerts above "
