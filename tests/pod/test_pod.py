@@ -115,6 +115,19 @@ def test_a_slot_makes_way_after_so_many_trials(pod_of: MakePod) -> None:
     assert [each.attempts[0].worker for each in found.values()] == [f"{pod.name}.0-{start}" for start in (1, 1, 2)]
 
 
+def test_an_edited_budget_holds_for_the_trials_that_begin_afterwards(pod_of: MakePod, client: Api) -> None:
+    pod = pod_of()
+    pod.store.propose([trial(0)])
+    pod.start().wait_until_over()
+    budget = {"op": "add", "path": "/spec/budget/trialTime", "value": "1s"}
+    client.patch(names.SEARCH.path(pod.namespace, "tiny"), [budget])
+    wait_until(lambda: f"{pod.name}.0-2" in pod.slot_processes())
+    pod.store.propose([trial(1, meta_iterations=LONG)])
+    late = pod.wait_until_over()["tiny-1-0000000001"]
+    assert late.result is not None
+    assert late.result.reason is Reason.TIMED_OUT
+
+
 def test_data_that_are_wrong_end_the_pod_with_their_sentence(pod_of: MakePod) -> None:
     pod = pod_of(dataset={"name": None, "rotations": None, "folder": {"path": "images", "claim": "data"}})
     pod.store.propose([trial(0)])

@@ -56,6 +56,8 @@ class WorkerEnvironment:
     """Called after each request for work; True if there was any."""
     should_recycle: Callable[[], bool] = lambda: False
     """Called after each trial; returns whether a fresh process is to take over."""
+    is_outdated: Callable[[], bool] = lambda: False
+    """Called before each request for work; returns whether only a fresh process knows what holds for it."""
     give_sign_of_life: Callable[[], None] = lambda: None
     """Called between two steps of whatever the worker does."""
     record_seconds: float = RECORD_SECONDS
@@ -86,6 +88,8 @@ class Worker:
         idle = 0
         while not self.environment.is_shutting_down():
             self.environment.give_sign_of_life()
+            if self.environment.is_outdated():
+                return EXIT_RESTART
             claimed = self.queue.claim(self.name, self.environment.now(), self.gpus)
             self.environment.set_busy(claimed is not None)
             if claimed is None:

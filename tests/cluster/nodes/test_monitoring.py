@@ -141,11 +141,11 @@ def test_the_figures_of_a_search_with_crashes_are_those_on_record(
 
 def test_a_search_that_failed_is_shown(apply: Apply, prometheus: PrometheusServer) -> None:
     """Its first trials succeed, and then none has the time that it needs."""
-    search = apply(training={"metaIterations": 500}, final={"metaIterations": 5000})
+    search = apply(training={"metaIterations": 300}, final={"metaIterations": 5000})
     search.wait_for(lambda: sum(trial.state.is_over for trial in search.trials()) >= 3)
     budget = search.resource["spec"]["budget"]
     search.edit(budget={**budget, "trialTime": "1s", "maxFailedTrials": 1, "maxAttempts": 1})
-    assert search.wait_until_over() == "Failed"
+    assert search.wait_until_over(seconds=300) == "Failed"
     settled(search, prometheus)
     assert recorded_by(prometheus, search) == figures(search.trials())
     assert without_data(prometheus, search, SearchState.FAILED, time.time()) <= FOR_WHAT_MAY_NOT_HAPPEN

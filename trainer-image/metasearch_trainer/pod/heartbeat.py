@@ -1,5 +1,6 @@
 """
-Renews the pod's Lease while its supervisor runs, and notices when there is no search to work for any more.
+Renews the pod's Lease while its supervisor runs, and notices when there is no search to work for any more, or when it
+was edited.
 
 The operator releases what a pod had claimed once its Lease has run out. So nothing here ends the pod because the API
 server is away: it is away for the operator too.
@@ -18,6 +19,7 @@ from metasearch.kubernetes.ownership import is_terminating
 from metasearch.kubernetes.times import Time
 from metasearch.kubernetes.worker_job import LEASE_SECONDS, RENEW_SECONDS
 from metasearch_trainer.pod.settings import Pod
+from metasearch_trainer.pod.spec_changes import SpecChanges
 from metasearch_trainer.process_output import log
 
 Json = dict[str, Any]
@@ -26,13 +28,15 @@ Json = dict[str, Any]
 class Heartbeat:
     """Renews the Lease of one pod that works for one search."""
 
-    def __init__(self, api: Api, pod: Pod, search: Json) -> None:
+    def __init__(self, api: Api, pod: Pod, search: Json, changes: SpecChanges) -> None:
         """
         Args:
             search: the MetaSearch, as read from the cluster.
+            changes: takes what is read of it later.
         """
         self._api, self._pod, self._now = api, pod, api.clock.now
         self._search_name, self._search_uid = search["metadata"]["name"], search["metadata"]["uid"]
+        self._changes = changes
         self._problem = ""
         self.is_search_gone = False
 
@@ -74,7 +78,10 @@ class Heartbeat:
             search = self._api.get(names.SEARCH.path(self._pod.namespace, self._search_name))
         except NotFound:
             return True
-        return is_terminating(search) or search["metadata"]["uid"] != self._search_uid
+        if is_terminating(search) or search["metadata"]["uid"] != self._search_uid:
+            return True
+        self._changes.write(search)
+        return False
 
     def _path(self, name: str | None = None) -> str:
         return names.LEASE.path(self._pod.namespace, name)

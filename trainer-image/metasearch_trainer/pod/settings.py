@@ -132,6 +132,11 @@ class Settings:
         return self.paths.scratch / "alive" / str(worker)
 
     @property
+    def spec_changes(self) -> Path:
+        """The file in which the supervisor tells slots of edits of the search."""
+        return self.paths.scratch / "spec.json"
+
+    @property
     def counts(self) -> Path:
         """The folder with a file of `SlotCounts` for each process that slots have had."""
         return self.paths.scratch / COUNTS

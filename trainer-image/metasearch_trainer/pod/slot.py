@@ -13,6 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from metasearch.api import Dataset, MetaSearchSpec
@@ -31,6 +32,7 @@ from metasearch_trainer.pod.recycling import RecyclePolicy
 from metasearch_trainer.pod.search import Json, open_store, read_search, spec_of
 from metasearch_trainer.pod.settings import MountPaths, Pod, Settings, argument_parser, open_api
 from metasearch_trainer.pod.slot_counts import CountingTrainer, SlotCounter
+from metasearch_trainer.pod.spec_changes import SpecChanges
 from metasearch_trainer.process_output import log
 from metasearch_trainer.retrying_queue import RetryingQueue
 from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
@@ -94,7 +96,11 @@ def _work(arguments: argparse.Namespace, shutdown: ShutdownSignal) -> int:
     if slower := kernel_support.advice(trainer.device.type, kernel_support.missing()):
         log(slower)
     policy = RecyclePolicy(settings.max_trials, trainer.cap)
-    environment = _environment(shutdown, retry, policy, counter, settings.busy(worker.slot), alive, api.clock.now)
+    changes = SpecChanges(settings.spec_changes)
+    environment = replace(
+        _environment(shutdown, retry, policy, counter, settings.busy(worker.slot), alive, api.clock.now),
+        is_outdated=lambda: changes.is_newer(search),
+    )
     counting = CountingTrainer(trainer, counter, trainer.device)
     return Worker(str(worker), settings.gpus / settings.slots, queue, counting, environment).work()
 

@@ -22,6 +22,7 @@ from metasearch_trainer.pod.oom_kills import OomKills
 from metasearch_trainer.pod.release_claims import ClaimReleaser
 from metasearch_trainer.pod.search import open_store, read_search
 from metasearch_trainer.pod.settings import Pod, Settings, argument_parser, open_api
+from metasearch_trainer.pod.spec_changes import SpecChanges
 from metasearch_trainer.pod.supervisor import SLOT_MODULE, PodFailure, Supervisor, open_pool
 from metasearch_trainer.process_output import log
 from metasearch_trainer.shutdown import ShutdownSignal, WorkerShutdown
@@ -64,6 +65,7 @@ def _supervise(arguments: Namespace) -> int:
         pool = open_pool(settings, pod, launcher)
         releaser = ClaimReleaser(open_store(api, pod, search), api.clock.now)
         oom = OomKills(ControlGroup().oom_kills)
-        supervisor = Supervisor(settings, pool, releaser, Heartbeat(api, pod, search), shutdown, oom)
+        heartbeat = Heartbeat(api, pod, search, SpecChanges(settings.spec_changes))
+        supervisor = Supervisor(settings, pool, releaser, heartbeat, shutdown, oom)
         with exposed(settings, pod, arguments.metrics_port):
             return supervisor.run()
