@@ -52,6 +52,12 @@ def test_where_there_are_only_beginnings_the_best_is_said_to_be_one() -> None:
     assert "2/2 trials, best beginning 0.900" in shown(BarDisplay, [BETTER, BEGUN])
 
 
+def test_trials_that_wait_are_not_said_to_be_spent() -> None:
+    waiting = Trial(spec=make_trial("waits").spec)
+    assert "1 of 30 trials, 2 proposed, 1:00" in shown(BarDisplay, [WHOLE, waiting])
+    assert "1 of 30 trials, 1:00" in shown(BarDisplay, [WHOLE])
+
+
 def test_lines_of_an_earlier_run_are_not_printed_again() -> None:
     console = Console(file=io.StringIO(), width=160)
     with LineDisplay(console) as opened:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from metasearch.plurals import counted
 from metasearch.reconcile import Step
 from metasearch.search import budget, confirmation, pareto
-from metasearch.search.cut_trials import without_replaced
+from metasearch.search.cut_trials import is_cut, without_replaced
 from metasearch.search.planner import Search
 from metasearch.search.trials import Stage, State, Trial, by_round
 from metasearch_cli.extras import Extra, needing
@@ -172,11 +172,20 @@ def _training(trial: Trial, whole: int) -> str:
 
 def _spending(search: Search, step: Step, now: float) -> str:
     limits, used = search.spec.budget, budget.spent(step.trials, search.wall_seconds(now), now)
-    parts = [f"{used.trials} of {counted(limits.max_trials, 'trial')}", _time(used.wall_seconds, limits.wall_time)]
+    ended = sum(_is_done(trial) for trial in step.trials)
+    # Of the budget is spent what is proposed; to a person, a trial that waits is none yet.
+    waiting = [f"{used.trials} proposed"] if used.trials > ended else []
+    trials = f"{ended} of {counted(limits.max_trials, 'trial')}"
+    parts = [trials, *waiting, _time(used.wall_seconds, limits.wall_time)]
     if used.gpu_hours > 0 or limits.gpu_hours is not None:
         of = f" of {limits.gpu_hours}" if limits.gpu_hours is not None else ""
         parts.append(f"{used.gpu_hours:.2f}{of} GPU-hours")
     return ", ".join(parts)
+
+
+def _is_done(trial: Trial) -> bool:
+    """Tell whether a trial is over that counts against `budget.maxTrials`."""
+    return trial.spec.stage is Stage.SEARCH and trial.state.is_over and not is_cut(trial)
 
 
 def _time(seconds: float, limit: str | None) -> str:
