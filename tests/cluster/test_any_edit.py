@@ -38,7 +38,6 @@ SPEC: Json = {
 EVERY = 15
 """Number of edits of which one is tried, unless --whole asks for all."""
 
-
 WITHOUT_NODES = {"WaitingForWorkers", "Unschedulable"}
 """Reasons of Ready that a search has while no node takes its pods, as none does here."""
 

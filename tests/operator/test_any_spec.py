@@ -7,6 +7,7 @@ this, refusing what is out of bounds, is in tests/cluster/test_crds.py.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -31,7 +32,6 @@ from metasearch.search.trials import Trial
 from metasearch_operator.reasons import ReadyReason
 
 Json = dict[str, Any]
-
 
 LOOKS = 4
 """Times at which a search is looked at: as it begins, and each time after all of its trials have ended."""
@@ -98,6 +98,7 @@ def is_taken(spec: Json) -> bool:
     return True
 
 
+@cache
 def specs_of(part: str) -> list[Json]:
     """Return specs of a small search in which one field of a part is on its bound."""
     found = []
@@ -120,14 +121,12 @@ def _filled(part: str, given: Json) -> Json:
 
 PARTS = sorted(field.alias or "" for field in MetaSearchSpec.model_fields.values())
 
-SPECS = {part: specs_of(part) for part in PARTS}
-
 
 @st.composite
 def several(draw: st.DrawFn) -> Json:
     """Draw a spec with fields of several parts on their bounds."""
     parts = draw(st.lists(st.sampled_from(PARTS), min_size=2, max_size=4, unique=True))
-    return SMALL | {part: draw(st.sampled_from(SPECS[part])).get(part) for part in ("dataset", *parts)}
+    return SMALL | {part: draw(st.sampled_from(specs_of(part))).get(part) for part in ("dataset", *parts)}
 
 
 # --- what is shown ------------------------------------------------------------------------------------------------
@@ -135,7 +134,7 @@ def several(draw: st.DrawFn) -> Json:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_spec_on_a_bound_is_run_or_refused_in_a_sentence(part: str, whole: bool) -> None:
-    for spec in SPECS[part][:: 1 if whole else 20]:
+    for spec in specs_of(part)[:: 1 if whole else 20]:
         assert set(reasons_of(spec)) <= EXPECTED, spec
 
 

@@ -133,12 +133,12 @@ def measured(browse: Browse, report: Path, width: int) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("width", [420, 1200])
+@pytest.mark.parametrize("width", [360, 1200])
 def test_nothing_is_cut_off_or_written_over(browse: Browse, report: Path, width: int) -> None:
     assert measured(browse, report, width) == "11 drawings; "
 
 
-@pytest.mark.parametrize("width", [420, 1200])
+@pytest.mark.parametrize("width", [360, 1200])
 def test_a_comparison_of_many_searches_is_shown_whole(
     browse: Browse, make_scene: Callable[..., Scene], tmp_path: Path, width: int
 ) -> None:
