@@ -27,7 +27,7 @@ from devcluster import image_store  # noqa: E402
 from devcluster.binaries import find_control_plane_binaries, find_node_binaries  # noqa: E402
 from devcluster.cluster import open_cluster  # noqa: E402
 from devcluster.helm import find_helm  # noqa: E402
-from devcluster.operator_installation import operator_installed  # noqa: E402
+from devcluster.operator_installation import SMALL_WORKERS, operator_installed  # noqa: E402
 from devcluster.pod_discovery import pods_in  # noqa: E402
 from devcluster.prometheus import running_prometheus  # noqa: E402
 
@@ -77,9 +77,7 @@ def site() -> Iterator[Site]:
     with (
         tempfile.TemporaryDirectory() as folder,
         open_cluster(find_control_plane_binaries(), find_node_binaries(), with_project_images=True) as cluster,
-        operator_installed(
-            cluster.access, find_helm(Path(folder)), {"worker": {"resources": {"requests": {"cpu": "100m"}}}}
-        ) as installation,
+        operator_installed(cluster.access, find_helm(Path(folder)), SMALL_WORKERS) as installation,
     ):
         file = Path(folder) / "targets.json"
         config = {

@@ -19,6 +19,9 @@ LOCAL_IMAGES: Mapping[str, Any] = {"image": {"registry": "localhost", "tag": "de
 ANY_IMAGE: Mapping[str, Any] = {"searches": {"allowed": {"images": ["*"]}}}
 """The values that let a search name any image, also one that does not work."""
 
+SMALL_WORKERS: Mapping[str, Any] = {"worker": {"resources": {"requests": {"cpu": "100m"}}}}
+"""The values with which several worker pods have room on the nodes of one machine."""
+
 DEFAULT_VALUES: Mapping[str, Any] = {}
 
 

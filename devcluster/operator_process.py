@@ -47,6 +47,15 @@ class OperatorProcess:
         self._process.kill()
         self._process.wait()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Kill it, and start it again at the end of the context."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
     def pause(self) -> None:
         """Let it do nothing until `resume`, as on a machine that is suspended."""
         self._process.send_signal(signal.SIGSTOP)

@@ -20,10 +20,13 @@ from devcluster.resources import create_worker_account
 from devcluster.searches import SearchHandle, create_search
 from fake_worker import fake_worker
 from model_cases import cases_of
+from operator_builders import make_search_json
 from pretended_search import pretended_scores
 
 from metasearch.api import CHANGEABLE, MetaSearchSpec
 from metasearch.cluster.api import Api, Refused
+from metasearch.errors import InvalidSpec
+from metasearch.loading import parse_search
 
 Json = dict[str, Any]
 
@@ -63,12 +66,16 @@ def edits() -> list[Json]:
             whole = {**SPEC[part], **value} if isinstance(value, dict) and part in ("budget", "final") else value
             found.append({**SPEC, part: whole})
     # More trials, once proposed, stay, so that the search would not come to the same end.
-    return [spec for spec in found if is_no_larger(spec["budget"])]
+    return [spec for spec in found if not asks_for_more(spec)]
 
 
-def is_no_larger(budget: Any) -> bool:
-    """Tell whether a budget lets no more trials be proposed than that of the search."""
-    return isinstance(budget, dict) and str(budget.get("maxTrials")) in ("0", "-1", "1", "4")
+def asks_for_more(spec: Json) -> bool:
+    """Tell whether a spec is valid and lets more trials be proposed than that of the search."""
+    try:
+        parsed = parse_search({**make_search_json(), "spec": spec})
+    except InvalidSpec:
+        return False
+    return parsed.spec.budget.max_trials > SPEC["budget"]["maxTrials"]
 
 
 def is_taken(search: SearchHandle, spec: Json) -> bool:
@@ -98,6 +105,7 @@ def test_whatever_is_edited_is_told_and_may_be_put_back(search: SearchHandle, wh
         else:
             answers["refused"] += 1
     assert 0 < answers["refused"] < answers.total()
+    assert not whole or {"Suspended", "PodsRefused"} <= set(answers)
     with fake_worker(search):
         assert search.wait_until_over() == "Succeeded"
     # A trial that a short limit ended on the way is there too, and the same cell in another trial.

@@ -8,8 +8,8 @@ operator running and while there is none, and with its whole namespace.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import cycle, islice, product
 from typing import Any
@@ -125,15 +125,6 @@ def maker(client: Api, namespace: str) -> Make:
     return lambda name, spec=SPEC: SearchHandle(client, create_search(client, namespace, name, **spec))
 
 
-@contextmanager
-def away(operator: OperatorProcess) -> Iterator[None]:
-    operator.kill()
-    try:
-        yield
-    finally:
-        operator.start()
-
-
 def is_gone(client: Api, namespace: str) -> bool:
     try:
         client.get(NAMESPACE.path(None, namespace))
@@ -199,7 +190,7 @@ def test_nothing_stays_where_the_operator_runs(make: Make, cases: Cases) -> None
 
 def test_nothing_stays_where_it_does_not(make: Make, cases: Cases, operator: OperatorProcess) -> None:
     searches = [(bring(make, phase, policy), policy) for phase, policy in cases(1)]
-    with away(operator):
+    with operator.away():
         for search, policy in searches:
             search.remove(propagationPolicy=policy)
         wait_until_all_is_gone(searches)
@@ -213,7 +204,7 @@ def test_a_namespace_goes_with_all_its_searches(client: Api, operator: OperatorP
         make_there = maker(client, name)
         for phase in PHASES:
             bring(make_there, phase, "there")
-        with nullcontext() if runs else away(operator):
+        with nullcontext() if runs else operator.away():
             client.delete(NAMESPACE.path(None, name))
             here.wait_for(lambda: is_gone(client, name))
     succeeded(here)

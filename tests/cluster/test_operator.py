@@ -274,12 +274,9 @@ def test_it_goes_where_no_operator_is_left(begin: Begin, operator: OperatorProce
     search = begin(**RANDOM)
     search.wait_for(search.jobs)
     search.wait_for(search.trials)
-    operator.kill()
-    try:
+    with operator.away():
         search.remove()
         search.wait_for(lambda: not (search.jobs() or search.trials()))
-    finally:
-        operator.start()
 
 
 def test_it_goes_after_what_it_owns_where_that_is_asked(begin: Begin) -> None:

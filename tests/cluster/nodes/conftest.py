@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from chart import Helm, helm_or_skip
 from devcluster.access import ClusterAccess
-from devcluster.operator_installation import OperatorInstallation, operator_installed
+from devcluster.operator_installation import SMALL_WORKERS, OperatorInstallation, operator_installed
 from devcluster.searches import SearchHandle
 from installed_searches import GPU, Apply
 from local_search import metasearch, write_resource
@@ -27,7 +27,7 @@ def installation(
 ) -> Iterator[OperatorInstallation]:
     folder = tmp_path_factory.mktemp("installation")
     helm: Helm = helm_or_skip(folder)
-    with operator_installed(cluster, helm, {"worker": {"resources": {"requests": {"cpu": "100m"}}}}) as installation:
+    with operator_installed(cluster, helm, SMALL_WORKERS) as installation:
         yield installation
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from devcluster.operator_installation import OperatorInstallation
+from devcluster.operator_installation import SMALL_WORKERS, OperatorInstallation
 from devcluster.searches import SearchHandle
 from installed_searches import Apply, scores_on
 from local_search import scores_of
 
-VALUES = {"worker": {"resources": {"requests": {"cpu": "100m"}}}}
 OTHER_VALUES = {
     "worker": {"resources": {"requests": {"cpu": "110m"}}},
     "operator": {"annotations": {"example.com/a": "b"}},
@@ -41,6 +40,6 @@ def test_a_search_goes_on_once_there_is_an_operator_again(
     search.wait_for(lambda: is_under_way(search))
     installation.uninstall()
     assert search.trials()
-    installation.install(VALUES)
+    installation.install(SMALL_WORKERS)
     assert search.wait_until_over(seconds=600) == "Succeeded"
     assert scores_on(installation, search) == scores_of(local_run)

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from metasearch.metrics.model import Histogram
 from metasearch.metrics.of_worker import SWITCH_BUCKETS
 from metasearch.search.trials import Progress, TrialResult, TrialSpec
+from metasearch_trainer.pod.shared_files import replace_file
 from metasearch_trainer.trial import Observer
 from metasearch_trainer.worker import TrialRunner
 
@@ -105,10 +106,7 @@ class SlotCounter:
 
     def _write(self) -> None:
         self._written = self._counted_until
-        new = self._path.with_suffix(".new")
-        with suppress(OSError):
-            new.write_bytes(_json.dump_json(self.counts))
-            new.replace(self._path)  # a scrape reads the old file or the new one, never half of one
+        replace_file(self._path, _json.dump_json(self.counts))
 
 
 class CountingTrainer:

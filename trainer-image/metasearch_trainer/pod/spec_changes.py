@@ -8,9 +8,10 @@ be edited in a file. A slot that finds them changed ends before its next trial; 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from metasearch_trainer.pod.shared_files import replace_file
 
 Json = dict[str, Any]
 
@@ -26,10 +27,7 @@ class SpecChanges:
 
     def write(self, search: Json) -> None:
         """Leave what slots go by; a MetaSearch as the cluster has it."""
-        new = self._path.with_suffix(".new")
-        with suppress(OSError):  # a full disk has sentences of its own, and the next heartbeat tries again
-            new.write_text(json.dumps(_state(search)), encoding="utf-8")
-            new.replace(self._path)  # a slot reads the old file or the new one, never half of one
+        replace_file(self._path, json.dumps(_state(search)).encode())
 
     def is_newer(self, search: Json) -> bool:
         """Tell whether what is left is of a later generation than a MetaSearch, and says something else."""
